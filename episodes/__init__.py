@@ -1,0 +1,1 @@
+"""From files to episodes: catalogs, readers, splits and samplers."""

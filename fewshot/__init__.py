@@ -1,0 +1,1 @@
+"""Few-shot segmentation: encoder, heads, segmenter, training and evaluation."""
