@@ -4,11 +4,7 @@ Files come from strangers. Sizes are read from the header and checked before any
 allocated, and a file that lies about itself becomes a `DataError`, never a crash.
 """
 
-import gzip
-import math
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,45 +12,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from episodes.errors import DataError, shorten
-
-MAX_PIXELS = 80_000_000
-"""Largest image, in pixels; Pillow's own alarm is a little above."""
-MAX_VOXELS = 2**29
-"""Largest volume or stack, in voxels (2 GiB as float32)."""
+from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
+from episodes.volume import Geometry, read_volume, volume_geometry
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 STACK_SUFFIXES = (".tif", ".tiff")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", *STACK_SUFFIXES)
-
-# What Pillow and its plugins raise on malformed files, beside OSError and SyntaxError.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error, IndexError)
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How the planes of a volume lie in its file, so that a result can be written back in place.
-
-    Attributes:
-        affine: voxel index -> millimetres, as in the file [4, 4].
-        shape: the file's own array shape.
-        axis: the file's axis that is cut into planes.
-        flips: the file's axes that run against the display direction.
-    """
-
-    affine: np.ndarray
-    shape: tuple[int, ...]
-    axis: int
-    order: tuple[int, int, int]
-    flips: tuple[int, ...]
-
-    def to_planes(self, voxels: np.ndarray) -> np.ndarray:
-        """Bring an array in file order to [depth, height, width] as a radiologist looks at it."""
-        return np.transpose(np.flip(voxels, self.flips), self.order)
-
-    def from_planes(self, planes: np.ndarray) -> np.ndarray:
-        """Undo `to_planes`, giving the array in the file's own order and shape."""
-        voxels = np.flip(np.transpose(planes, np.argsort(self.order)), self.flips)
-        return np.ascontiguousarray(voxels.reshape(self.shape))
 
 
 @dataclass(frozen=True)
@@ -102,7 +65,9 @@ def read_header(path: Path) -> Header:
         DataError: the file is missing, unreadable, not an image, or larger than the limits.
     """
     if is_volume(path):
-        return _volume_header(path)[0]
+        geometry = volume_geometry(path)
+        depth, height, width = geometry.plane_shape
+        return Header("volume", (height, width), depth, geometry)
     with _open(path) as image:
         height, width = image.height, image.width
         if image.getexif().get(0x0112, 1) >= 5:  # the EXIF orientations that swap the two axes
@@ -129,8 +94,7 @@ def read_planes(path: Path) -> np.ndarray:
     Voxels that are no finite number become the smallest finite one, with a warning.
     """
     if is_volume(path):
-        _, geometry, proxy = _volume_header(path)
-        return geometry.to_planes(_voxels(path, proxy))
+        return finite(read_volume(path), str(path))
     with _open(path) as image:
         planes = []
         for frame in range(_frames(image, path)):
@@ -151,29 +115,57 @@ def read_labels(path: Path) -> np.ndarray:
         DataError: see `read_header`; or the values are no whole numbers >= 0, or colours.
     """
     if is_volume(path):
-        planes = read_planes(path)
+        planes = read_volume(path)
     else:
         with _open(path) as image:
             planes = np.stack(
                 [_mask_frame(path, image, frame) for frame in range(_frames(image, path))]
             )
-    if planes.dtype == bool:
-        return planes.astype(np.uint8)
-    if planes.dtype.kind == "f":
-        whole = planes.astype(np.int64)
-        if not np.array_equal(whole, planes):
-            odd = planes[whole != planes].flat[0]
+    return whole_numbers(planes, str(path))
+
+
+def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """Return mask values as integers; booleans become 0 and 1.
+
+    Raises:
+        DataError: a value is negative or no whole number.
+    """
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if values.dtype.kind == "f":
+        odd = values[~np.isfinite(values) | (values != np.floor(values))]
+        if odd.size:
             raise DataError(
-                f"mask {path} holds {odd:g}; expected whole numbers (class or object numbers). "
-                "A probability map has to be thresholded first"
+                f"mask {name} holds {odd.flat[0]:g}; expected whole numbers (class or object "
+                "numbers). A probability map has to be thresholded first"
             )
-        planes = whole
-    if planes.size and planes.min() < 0:
-        raise DataError(f"mask {path} holds {planes.min()}; expected numbers from 0 upwards")
-    return planes
+        values = values.astype(np.int64)
+    if values.size and values.min() < 0:
+        raise DataError(f"mask {name} holds {values.min()}; expected numbers from 0 upwards")
+    return values
 
 
-# -- pictures ------------------------------------------------------------------------------------
+def finite(values: np.ndarray, name: str) -> np.ndarray:
+    """Replace NaN and infinite values by the smallest finite one, with a warning.
+
+    Raises:
+        DataError: there is no finite value.
+    """
+    if values.dtype.kind != "f":
+        return values
+    bad = ~np.isfinite(values)
+    count = int(bad.sum())
+    if not count:
+        return values
+    if count == values.size:
+        raise DataError(f"{name} holds no finite number at all; expected an image")
+    low = values[~bad].min()
+    warnings.warn(
+        f"{name}: {count:,} of {values.size:,} pixels are NaN or infinite; "
+        f"they are read as {low:g}, the smallest finite value",
+        stacklevel=2,
+    )
+    return np.where(bad, low, values)
 
 
 def _open(path: Path) -> Image.Image:
@@ -199,7 +191,7 @@ def _open(path: Path) -> Image.Image:
             f"{path} is not an image: its first bytes are {start!r}; expected one of "
             f"{', '.join((*IMAGE_SUFFIXES, *VOLUME_SUFFIXES))}"
         ) from None
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
     if image.width * image.height > MAX_PIXELS:
         raise DataError(
@@ -214,7 +206,7 @@ def _frames(image: Image.Image, path: Path) -> int:
         return 1
     try:
         frames = int(getattr(image, "n_frames", 1))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DataError(f"{path} has a broken page list: {error}") from error
     if frames * image.width * image.height > MAX_VOXELS:
         raise DataError(
@@ -230,7 +222,7 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image.load()
             return ImageOps.exif_transpose(image)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
 
 
@@ -246,7 +238,7 @@ def _pixels(path: Path, image: Image.Image) -> np.ndarray:
         ).convert("L" if image.mode in ("LA", "La") else "RGB")
     elif image.mode not in ("L", "I", "F", "RGB") and not image.mode.startswith("I;"):
         image = image.convert("RGB")
-    return _finite(np.asarray(image), path)
+    return finite(np.asarray(image), str(path))
 
 
 def _mask_frame(path: Path, image: Image.Image, frame: int) -> np.ndarray:
@@ -265,94 +257,3 @@ def _mask_frame(path: Path, image: Image.Image, frame: int) -> np.ndarray:
             )
         values = values[..., 0]
     return values
-
-
-# -- volumes -------------------------------------------------------------------------------------
-
-
-def _volume_header(path: Path) -> tuple[Header, Geometry, object]:
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image = nib.load(path)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; check the name and the folder") from None
-    except (ImageFileError, HeaderDataError, *_BROKEN, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is no readable NIfTI volume: {error}") from error
-    shape = tuple(int(n) for n in image.shape)
-    if math.prod(shape) > MAX_VOXELS or min(shape, default=0) < 1:
-        raise DataError(
-            f"{path} declares {' x '.join(map(str, shape))} = {math.prod(shape):,} voxels; "
-            f"between 1 and {MAX_VOXELS:,} are read. Is the header damaged? Otherwise crop it"
-        )
-    spatial = tuple(n for n in shape[3:] if n > 1)
-    if spatial or len(shape) < 2:
-        raise DataError(
-            f"{path} has {len(shape)} axes {shape}; expected a volume of three. "
-            "Save one time point or channel a file"
-        )
-    if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
-        raise DataError(f"{path} holds {image.get_data_dtype()}; expected one real number a voxel")
-    geometry = _geometry(image.affine, shape, image.header.get_zooms())
-    depth, height, width = (tuple((*shape, 1, 1))[axis] for axis in geometry.order)
-    return Header("volume", (height, width), depth, geometry), geometry, image.dataobj
-
-
-def _geometry(affine: np.ndarray, shape: tuple[int, ...], zooms: tuple[float, ...]) -> Geometry:
-    """Choose the plane axis and the directions in which a radiologist looks at the planes.
-
-    Planes are cut across the axis of the largest spacing (the way the scan was acquired), across
-    the body's long axis where all are equal. Rows run to posterior or inferior, columns to the
-    patient's left.
-    """
-    from nibabel.orientations import io_orientation
-
-    if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        affine = np.diag([*(float(z) or 1.0 for z in (*zooms, 1.0, 1.0)[:3]), 1.0])
-    world, direction = io_orientation(affine).T  # the world axis (R, A, S) of each file axis
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    body = int(np.argmax(world == 2))
-    axis = int(np.argmax(spacing)) if spacing.max() > 1.2 * np.median(spacing) else body
-    if len(shape) == 2:
-        axis = 2
-    # Rows and columns: the world axes in the order S, A, R; S and A shown first.
-    rest = sorted((a for a in range(3) if a != axis), key=lambda a: -world[a])
-    flips = []
-    for file_axis in range(3):
-        is_plane_axis = file_axis == axis
-        towards = +1 if is_plane_axis else -1  # columns to L, rows to P or I, planes to R, A or S
-        if direction[file_axis] != towards:
-            flips.append(file_axis)
-    return Geometry(affine, shape, axis, (axis, rest[0], rest[1]), tuple(flips))
-
-
-def _voxels(path: Path, proxy: object) -> np.ndarray:
-    try:
-        voxels = np.asanyarray(proxy)
-    except (*_BROKEN, gzip.BadGzipFile, MemoryError) as error:
-        raise DataError(
-            f"{path} ends before its voxels do, or is damaged: {error}; copy it again"
-        ) from error
-    if voxels.dtype == np.float64:
-        voxels = voxels.astype(np.float32)  # scaled integers arrive as float64
-    return _finite(voxels.reshape((*voxels.shape, 1, 1)[:3]), path)
-
-
-def _finite(values: np.ndarray, path: Path) -> np.ndarray:
-    if values.dtype.kind != "f":
-        return values
-    bad = ~np.isfinite(values)
-    count = int(bad.sum())
-    if not count:
-        return values
-    if count == values.size:
-        raise DataError(f"{path} holds no finite number at all; expected an image")
-    low = values[~bad].min()
-    warnings.warn(
-        f"{path}: {count:,} of {values.size:,} pixels are NaN or infinite; "
-        f"they are read as {low:g}, the smallest finite value",
-        stacklevel=2,
-    )
-    return np.where(bad, low, values)

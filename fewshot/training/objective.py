@@ -1,28 +1,36 @@
 """What episodic training minimises."""
 
-from jaxtyping import Float, UInt8
+from dataclasses import dataclass
+
 from torch import Tensor
-from torch.nn import functional
 
-from episodes.catalog import IGNORE
+from episodes.episode import EpisodeBatch
+from fewshot.segmenter import Segmenter
+from fewshot.training.alignment import alignment_loss
+from fewshot.training.pixel_loss import segmentation_loss
 
 
-def segmentation_loss(
-    logits: Float[Tensor, "batch query label rows columns"],
-    target: UInt8[Tensor, "batch query height width"],
-) -> Float[Tensor, ""]:
-    """Cross-entropy at image resolution, averaged over the pixels that are not 255.
+@dataclass(frozen=True)
+class EpisodeLoss:
+    """The parts of an episode's loss, and their sum to be minimised."""
 
-    Args:
-        logits: at feature resolution; brought to the target's size bilinearly.
-        target: 0 background, 1..label-1, 255 unknown.
+    total: Tensor
+    query: Tensor
+    alignment: Tensor
 
-    Returns:
-        The mean loss; 0, with a gradient of 0, where every pixel is unknown.
+
+def episode_loss(
+    segmenter: Segmenter, batch: EpisodeBatch, alignment_weight: float
+) -> EpisodeLoss:
+    """Segment the queries with their supports, and the supports with the predicted queries.
+
+    Paper: Wang et al., PANet, ICCV 2019.
     """
-    full = functional.interpolate(
-        logits.flatten(0, 1).float(), size=target.shape[-2:], mode="bilinear", align_corners=False
-    )
-    flat = target.flatten(0, 1)
-    total = functional.cross_entropy(full, flat.long(), ignore_index=IGNORE, reduction="sum")
-    return total / (flat != IGNORE).sum().clamp(min=1)
+    support = segmenter.encode(batch.support_images)
+    query = segmenter.encode(batch.query_images)
+    logits = segmenter.head.score(segmenter.head.condense(support, batch.support_masks), query)
+    loss = segmentation_loss(logits, batch.query_labels)
+    if not alignment_weight:
+        return EpisodeLoss(loss, loss, loss * 0)
+    aligned = alignment_loss(segmenter.head, support, batch.support_masks, query, logits)
+    return EpisodeLoss(loss + alignment_weight * aligned, loss, aligned)

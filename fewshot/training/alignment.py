@@ -7,7 +7,7 @@ from torch import Tensor
 
 from episodes.catalog import IGNORE
 from fewshot.heads.contract import Head
-from fewshot.training.objective import segmentation_loss
+from fewshot.training.pixel_loss import segmentation_loss
 
 
 def alignment_loss(
