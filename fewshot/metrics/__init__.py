@@ -1,0 +1,33 @@
+"""Scores and statistics: one family a module, pure functions first, thin accumulators second.
+
+Labels are NumPy arrays or torch tensors, results are NumPy; nothing here imports torch. Nothing
+is re-exported: ``from fewshot.metrics.overlap import dice`` says which family a score is from and
+loads no other.
+
+| module | what it holds |
+|---|---|
+| ``overlap`` | the confusion matrix and every score that follows from it |
+| ``surface`` | Hausdorff, HD95, ASSD, MASD, NSD; ``boundary`` has boundary IoU |
+| ``instances`` | one sparse overlap table: matching, F1, AP, DSB 2018 score, AJI, counts |
+| ``panoptic`` | panoptic quality with void, stuff and things |
+| ``ranking`` | ROC AUC, average precision, score-ranked mAP (COCO) |
+| ``skeleton`` | centre-line Dice |
+| ``calibration`` | expected calibration error, Brier score |
+| ``averages`` | means that count what is undefined and charge for what is missing |
+| ``bootstrap`` | intervals over subjects |
+| ``comparison`` | paired tests, corrections, ranking stability, sample size |
+| ``report``, ``plots`` | one report: print it, save it, plot it |
+
+One policy for what is empty, missing or ignored, the same in every module
+---------------------------------------------------------------------------
+1. Ignored. Pixels whose *reference* is ``ignore_index`` (255; ``None`` switches it off) are dropped
+   before anything is counted, whatever was predicted there. An ``ignore_index`` in the prediction
+   alone is an error: a method has to answer.
+2. Undefined. What occurs in neither the reference nor the prediction has no score: the result is
+   NaN, never 0 and never 1. Means leave NaN out and say how many they left out (``undefined``).
+3. Missing. What occurs in one of the two only has overlap 0 (Dice, IoU, precision, recall, F1, PQ
+   and whatever else is an overlap) and distance ``inf``. A mean over ``inf`` is ``inf`` until the
+   caller states a penalty with ``missing=``; a miss is never dropped silently.
+4. One class only. Scores of agreement beyond chance (kappa, MCC, AUC) are NaN if only one class
+   occurs at all.
+"""
