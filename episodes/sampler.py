@@ -219,7 +219,9 @@ class EpisodeSampler:
     ) -> tuple[Tensor, Tensor]:
         sample = self._by_key[key]
         image, labels = self.loader.image(sample), self.loader.labels(sample, classes)
-        return (image, labels) if self.transform is None else self.transform(image, labels, generator)
+        return (
+            (image, labels) if self.transform is None else self.transform(image, labels, generator)
+        )
 
 
 def binary_mask(labels: Tensor, value: int) -> Tensor:

@@ -103,9 +103,9 @@ class Segmenter(nn.Module):
             legend = classes if isinstance(classes, str) else parse_legend(_plain(classes))
         maps, names, values = settle_masks(pictures, drawings, legend)
         features, labels = self._shots(pictures, maps)
-        shot_masks = torch.stack(
-            [binary_mask(labels, way) for way in range(1, len(names) + 1)]
-        )[None]
+        shot_masks = torch.stack([binary_mask(labels, way) for way in range(1, len(names) + 1)])[
+            None
+        ]
         with torch.inference_mode():
             shared = features[None, None].expand(1, len(names), *features.shape)
             support = self.head.condense(shared, shot_masks.to(self.device))
@@ -141,9 +141,7 @@ class Segmenter(nn.Module):
             source=picture,
         )
 
-    def segment_all(
-        self, images: Iterable[ImageLike], support: Support
-    ) -> Iterator[Segmentation]:
+    def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""
         return (self.segment(image, support) for image in images)
 

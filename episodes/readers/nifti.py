@@ -15,7 +15,9 @@ from episodes.errors import DataError
 from episodes.legend import legend_classes, read_legend
 from episodes.readers import naming
 
-_WORDS = re.compile(r"(?<![a-z])(" + "|".join(naming.IMAGE_WORDS + naming.MASK_WORDS) + r")(?![a-z])")
+_WORDS = re.compile(
+    r"(?<![a-z])(" + "|".join(naming.IMAGE_WORDS + naming.MASK_WORDS) + r")(?![a-z])"
+)
 
 
 def recognises(root: Path) -> bool:
@@ -45,9 +47,7 @@ def read(root: Path, *, subject_pattern: str | None = None) -> Catalog:
         for plane in range(header.planes):
             references = () if mask is None else (MaskRef(PixelRef(mask, plane), legend),)
             samples.append(
-                Sample(
-                    f"{prefix}#{plane}", PixelRef(path, plane), references, subject, header.size
-                )
+                Sample(f"{prefix}#{plane}", PixelRef(path, plane), references, subject, header.size)
             )
     notes = naming.partner_note("volumes", [n for n in images if n not in masks], "a label volume")
     notes += naming.partner_note("label volumes", [n for n in masks if n not in images], "an image")

@@ -38,7 +38,9 @@ def alignment_loss(
         return query_features.sum() * 0.0
     tasks = repeat(query_features, "b q c r w -> (b way) 1 q c r w", way=way)
     support = head.condense(tasks[there], rearrange(masks, "b way q r w -> (b way) 1 q r w")[there])
-    scores = head.score(support, rearrange(support_features, "b way s c r w -> (b way) s c r w")[there])
+    scores = head.score(
+        support, rearrange(support_features, "b way s c r w -> (b way) s c r w")[there]
+    )
     target = rearrange(support_masks, "b way s h w -> (b way) s h w")[there]
     return segmentation_loss(scores, target)
 

@@ -19,9 +19,7 @@ class EpisodeLoss:
     alignment: Tensor
 
 
-def episode_loss(
-    segmenter: Segmenter, batch: EpisodeBatch, alignment_weight: float
-) -> EpisodeLoss:
+def episode_loss(segmenter: Segmenter, batch: EpisodeBatch, alignment_weight: float) -> EpisodeLoss:
     """Segment the queries with their supports, and the supports with the predicted queries.
 
     Paper: Wang et al., PANet, ICCV 2019.
