@@ -24,11 +24,8 @@ PHOTOGRAPHS = {
     "rocket.jpg": (0, 0, 640, 330),
 }
 
-<<<<<<< HEAD
-=======
 DARK = 64  # the least mean brightness of a background, of 255
 
->>>>>>> bundle
 
 def load_photographs(packages: Path) -> list[Image.Image]:
     """Read the photographs out of the scikit-image package as RGB pictures."""
@@ -61,11 +58,8 @@ def make_background(
         background = _texture(size, generator)
     blur = generator.uniform(0.0, 1.2)
     background = ndimage.gaussian_filter(background, (blur, blur, 0))
-<<<<<<< HEAD
-=======
     if (mean := background.mean()) < DARK:  # else black objects would vanish
         background = background + DARK - mean
->>>>>>> bundle
     return np.clip(background * generator.uniform(0.75, 1.2), 0, 255)
 
 
@@ -80,11 +74,7 @@ def _crop(photograph: Image.Image, size: int, generator: np.random.Generator) ->
     if generator.random() < 0.5:
         pixels = pixels[:, ::-1]
     if np.ptp(pixels, axis=2).max() == 0:
-<<<<<<< HEAD
-        tint = _colour(generator, saturation=0.4)
-=======
         tint = _colour(generator, saturation=0.2)
->>>>>>> bundle
         return pixels * (tint / tint.mean())
     return pixels
 

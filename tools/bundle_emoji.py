@@ -21,10 +21,7 @@ SCENES = {"base": 2, "novel": 3}  # scenes of every class in every design
 SIDES = (28, 60)  # pixels of the longer side of an object
 TURN = 25  # degrees to either side
 HIDDEN = 0.05  # the largest part of an object that may lie under another or outside
-<<<<<<< HEAD
-=======
 CONTRAST = 45  # the least root mean square difference of an object from what it covers, of 255
->>>>>>> bundle
 TRIES = 1000
 
 
@@ -37,14 +34,8 @@ def make_emoji(packages: Path, folder: Path) -> None:
         (folder / name).mkdir()
     for index, (split, design, names) in enumerate(_plan()):
         generator = np.random.Generator(np.random.Philox(key=[SEED, index]))
-<<<<<<< HEAD
-        background = make_background(photographs, SIZE, generator)
-        chosen = [(numbers[name], objects[design][name]) for name in names]
-        image, mask = _compose(background, chosen, generator)
-=======
         chosen = [(numbers[name], objects[design][name]) for name in names]
         image, mask = _compose(photographs, chosen, generator)
->>>>>>> bundle
         stem = f"{split}_{design}_{index:03d}"
         write_jpeg(folder / "images" / f"{stem}.jpg", image)
         write_png(folder / "masks" / f"{stem}.png", mask)
@@ -76,27 +67,6 @@ def _load_design(packages: Path, design: str) -> dict[str, Image.Image]:
     return pictures
 
 
-<<<<<<< HEAD
-def _compose(
-    background: np.ndarray,
-    chosen: list[tuple[int, Image.Image]],
-    generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lay the objects on the background; return the uint8 image and the class mask."""
-    for _ in range(TRIES):
-        layers = [_place(picture, generator) for _, picture in chosen]
-        solid = np.stack([alpha > 0.5 for _, alpha, _ in layers])
-        whole = np.array([area for _, _, area in layers])
-        above = np.cumsum(solid[::-1], axis=0)[::-1] - solid
-        visible = (solid & (above == 0)).sum(axis=(1, 2))
-        if (visible >= (1 - HIDDEN) * whole).all():
-            break
-    else:
-        raise RuntimeError(
-            f"found no place for {OBJECTS} objects in {TRIES} tries; make them smaller"
-        )
-    image = background
-=======
 Layer = tuple[np.ndarray, np.ndarray, int]
 
 
@@ -113,7 +83,6 @@ def _compose(
             break
     else:
         raise RuntimeError(f"no scene in {TRIES} tries; lower CONTRAST or make the objects smaller")
->>>>>>> bundle
     mask = np.zeros((SIZE, SIZE), np.uint8)
     for (number, _), (colour, alpha, _) in zip(chosen, layers, strict=True):
         image = image * (1 - alpha[..., None]) + colour * alpha[..., None]
@@ -124,11 +93,6 @@ def _compose(
     return np.clip(image.round(), 0, 255).astype(np.uint8), mask
 
 
-<<<<<<< HEAD
-def _place(
-    picture: Image.Image, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, int]:
-=======
 def _arrange(
     background: np.ndarray, pictures: list[Image.Image], generator: np.random.Generator
 ) -> list[Layer]:
@@ -152,7 +116,6 @@ def _contrast(background: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> 
 
 
 def _place(picture: Image.Image, generator: np.random.Generator) -> Layer:
->>>>>>> bundle
     """Turn, scale and move one object.
 
     Returns:

@@ -14,13 +14,9 @@ from scipy import ndimage
 TILE = 256
 CLASSES = {"instances": "nucleus"}
 
-<<<<<<< HEAD
-SLICES = slice(19, 49)  # outside these the volume shows no nucleus in focus
-=======
 SLICES = slice(24, 46)  # outside these most nuclei are out of focus and their labels ragged
 PLANE = slice(12, 252)  # rows and columns; nuclei cut by the left and upper edges have no label
 CLOSING = 3  # pixels; closes the cracks through which holes reach the outside
->>>>>>> bundle
 SPACING = (0.26, 0.26, 0.29)  # micrometres along x, y, z, as scikit-image's cells3d states
 FEWEST = 2000  # voxels; what is smaller is debris, whole nuclei have more than 14,000
 _STARDIST = "stardist/data/images/{}2d.tif"
@@ -50,17 +46,10 @@ def make_nuclei3d(packages: Path, folder: Path) -> None:
     members = [_NAPARI.format(key) for key in ("nuclei", "nuclei_label")]
     contents = read(packages, "napari", members)
     image, instances = (_tiff(contents[member]) for member in members)
-<<<<<<< HEAD
-    image = image[SLICES].astype(np.float64)
-    low, high = np.percentile(image, [0.1, 99.8])
-    grey = np.clip((image - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
-    label = _clean(instances)[SLICES]
-=======
     image = image[SLICES, PLANE, PLANE].astype(np.float64)
     low, high = np.percentile(image, [0.1, 99.8])
     grey = np.clip((image - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
     label = _clean(instances)[SLICES, PLANE, PLANE]
->>>>>>> bundle
     affine = np.diag([*SPACING, 1.0])
     for name, voxels in (("image_nuclei3d", grey), ("label_nuclei3d", _renumber(label))):
         write_nifti(folder / f"{name}.nii.gz", voxels.transpose(2, 1, 0), affine, "micron")
@@ -83,11 +72,7 @@ def _renumber(instances: np.ndarray) -> np.ndarray:
 
 
 def _clean(instances: np.ndarray) -> np.ndarray:
-<<<<<<< HEAD
-    """Keep each instance's largest piece with its holes filled slice by slice; drop debris."""
-=======
     """Keep each instance's largest piece, closed and filled slice by slice; drop debris."""
->>>>>>> bundle
     cleaned = np.zeros(instances.shape, np.uint16)
     for number in range(1, int(instances.max()) + 1):
         pieces, _ = ndimage.label(instances == number)
@@ -95,11 +80,6 @@ def _clean(instances: np.ndarray) -> np.ndarray:
         if len(sizes) == 0 or sizes.max() < FEWEST:
             continue
         largest = pieces == 1 + sizes.argmax()
-<<<<<<< HEAD
-        filled = np.stack([ndimage.binary_fill_holes(page) for page in largest])
-        cleaned[filled & (cleaned == 0) & np.isin(instances, (0, number))] = number
-    return cleaned
-=======
         filled = np.stack([_fill(page) for page in largest])
         cleaned[filled & (cleaned == 0) & np.isin(instances, (0, number))] = number
     return cleaned
@@ -111,4 +91,3 @@ def _fill(page: np.ndarray) -> np.ndarray:
     closed = ndimage.binary_closing(wide, ndimage.generate_binary_structure(2, 1), CLOSING)
     inner = slice(2 * CLOSING, -2 * CLOSING)
     return ndimage.binary_fill_holes(closed)[inner, inner]
->>>>>>> bundle

@@ -1,6 +1,26 @@
 """One head a file, one contract: `condense` once a support set, `score` for every query."""
 
 from fewshot.heads.contract import Head, Support
+from fewshot.heads.local import LocalHead, LocalSettings
 from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
 
-__all__ = ["Head", "PrototypicalHead", "PrototypicalSettings", "Support"]
+HeadSettings = LocalSettings | PrototypicalSettings
+
+
+def build_head(settings: HeadSettings) -> Head:
+    """Make the head that the settings describe."""
+    if isinstance(settings, LocalSettings):
+        return LocalHead(settings)
+    return PrototypicalHead(settings)
+
+
+__all__ = [
+    "Head",
+    "HeadSettings",
+    "LocalHead",
+    "LocalSettings",
+    "PrototypicalHead",
+    "PrototypicalSettings",
+    "Support",
+    "build_head",
+]
