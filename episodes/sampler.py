@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -43,6 +44,14 @@ class EpisodeSettings:
         for name in ("way", "shot", "query", "min_area"):
             if getattr(self, name) < 1:
                 raise EpisodeError(f"{name} is {getattr(self, name)}; expected at least 1")
+
+
+class EpisodeSource(Protocol):
+    """Anything that gives an episode for a number, always the same one."""
+
+    def episode(self, index: int) -> Episode:
+        """Make episode `index`."""
+        ...
 
 
 class EpisodeSampler:
@@ -86,7 +95,7 @@ class EpisodeSampler:
 
     def plan(self, index: int) -> Plan:
         """Draw the samples of episode `index`, without reading pixels."""
-        generator = self._generator(index, _DRAW)
+        generator = episode_generator(self.seed, index, _DRAW)
         for _ in range(_TRIES):
             plan = self._draw(index, generator)
             if plan is not None:
@@ -105,7 +114,7 @@ class EpisodeSampler:
 
     def load(self, plan: Plan) -> Episode:
         """Load the pixels of a plan."""
-        generator = self._generator(plan.index, _AUGMENT)
+        generator = episode_generator(self.seed, plan.index, _AUGMENT)
         support = [
             [self._item(key, plan.classes, generator) for key in keys] for keys in plan.support
         ]
@@ -140,14 +149,6 @@ class EpisodeSampler:
         while True:
             yield index
             index += world
-
-    def _generator(self, index: int, stream: int) -> np.random.Generator:
-        if index < 0:
-            raise EpisodeError(f"episode number is {index}; expected a whole number >= 0")
-        # The number sits in the counter's highest word: streams of two episodes never meet.
-        return np.random.Generator(
-            np.random.Philox(key=[self.seed, stream], counter=[0, 0, 0, index])
-        )
 
     def _pool(self, name: str) -> dict[str, list[Sample]]:
         pool: dict[str, list[Sample]] = defaultdict(list)
@@ -222,6 +223,14 @@ class EpisodeSampler:
         return (
             (image, labels) if self.transform is None else self.transform(image, labels, generator)
         )
+
+
+def episode_generator(seed: int, index: int, stream: int) -> np.random.Generator:
+    """Make the generator of one episode; no two (seed, index, stream) share a number."""
+    if index < 0:
+        raise EpisodeError(f"episode number is {index}; expected a whole number >= 0")
+    # The number sits in the counter's highest word: streams of two episodes never meet.
+    return np.random.Generator(np.random.Philox(key=[seed, stream], counter=[0, 0, 0, index]))
 
 
 def binary_mask(labels: Tensor, value: int) -> Tensor:

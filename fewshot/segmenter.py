@@ -16,7 +16,7 @@ from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.legend import Legend, parse_legend
 from episodes.sampler import binary_mask
 from fewshot.encoder import Encoder, EncoderSettings
-from fewshot.heads import Head, PrototypicalHead, PrototypicalSettings, Support
+from fewshot.heads import Head, HeadSettings, LocalSettings, Support, build_head
 from fewshot.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
 from fewshot.precision import autocast, default_device
 from fewshot.segmentation import Segmentation
@@ -38,7 +38,7 @@ class SegmenterSettings:
     """
 
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    head: PrototypicalSettings = field(default_factory=PrototypicalSettings)
+    head: HeadSettings = field(default_factory=LocalSettings)
     size: int = 256
 
 
@@ -64,7 +64,7 @@ class Segmenter(nn.Module):
                 f"size is {self.settings.size}; expected a multiple of {coarsest} of at least 32"
             )
         self.encoder = Encoder(self.settings.encoder)
-        self.head: Head = PrototypicalHead(self.settings.head)
+        self.head: Head = build_head(self.settings.head)
         self.to(default_device())
 
     @property

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from episodes.encode import make_folder, write_json
 from episodes.episode import EpisodeBatch, collate
-from episodes.sampler import EpisodeSampler
+from episodes.sampler import EpisodeSource
 from fewshot.saving import save_segmenter
 from fewshot.segmenter import Segmenter
 from fewshot.training.objective import episode_loss
@@ -43,7 +43,7 @@ class TrainResult:
 class _Batches(IterableDataset):
     """The sampler's episodes in order, batch by batch; worker w takes every n-th batch."""
 
-    def __init__(self, sampler: EpisodeSampler, size: int) -> None:
+    def __init__(self, sampler: EpisodeSource, size: int) -> None:
         self.sampler, self.size = sampler, size
 
     def __iter__(self) -> Iterator[EpisodeBatch]:
@@ -57,7 +57,7 @@ class _Batches(IterableDataset):
 
 def train(
     segmenter: Segmenter,
-    sampler: EpisodeSampler,
+    sampler: EpisodeSource,
     settings: TrainSettings,
     folder: Path,
     *,
