@@ -92,9 +92,10 @@ def guess_legend(values: Iterable[int], where: str) -> Legend:
         return {1: "foreground"}
     if named[-1] > MOST_VALUES or len(named) > MOST_GUESSED:
         raise DataError(
-            f"{where} holds the values {shorten(found)}, which nobody named; expected 0 background, "
-            f"1 to 254 classes (at most {MOST_GUESSED} of them), 255 unknown. Name them in classes.json next to the data "
-            '({"1": "liver"}), or write {"instances": "nucleus"} there if they number objects'
+            f"{where}: the values {shorten(found)} have no names; expected 0 background, 1 to 254 "
+            f"for at most {MOST_GUESSED} classes, 255 unknown. Name them with --classes 1=liver "
+            '2=spleen or in classes.json beside the data ({"1": "liver"}); if they number objects, '
+            'with --classes nucleus or {"instances": "nucleus"}'
         )
     return {value: str(value) for value in named}
 

@@ -75,7 +75,7 @@ class Loader:
             return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in labels]
         pixels = decode.read_planes(path)
         limits = intensity_range(pixels)
-        frame = Frame(*pixels.shape[1:3], self.size)
+        frame = Frame(pixels.shape[1], pixels.shape[2], self.size)
         # float16 halves the memory and resolves more steps than the screen.
         return [frame.fit_image(to_tensor(plane, limits)).half() for plane in pixels]
 

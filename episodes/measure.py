@@ -57,7 +57,7 @@ def _count(path: Path, size: tuple[int, int]) -> dict[int, Counts]:
             f"mask {path} has {labels.shape[1]} x {labels.shape[2]} pixels (height x width) but "
             f"its image has {size[0]} x {size[1]}; expected the same size"
         )
-    counts = {}
+    counts: dict[int, Counts] = {}
     for plane, values in enumerate(labels):
         found, number = np.unique(values, return_counts=True)
         counts[plane] = dict(zip(found.tolist(), number.tolist(), strict=True))

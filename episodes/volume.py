@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def _open(path: Path) -> tuple[Geometry, object]:
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; check the name and the folder") from None
     except (ImageFileError, HeaderDataError, *BROKEN) as error:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from episodes.errors import ModelError, shorten
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OFFLINE = "tf_efficientnet_lite0"
 """The backbone whose ImageNet weights come with the installation."""
 
@@ -27,7 +28,7 @@ class EncoderSettings:
     """
 
     name: str = OFFLINE
-    strides: tuple[int, ...] = (4, 8, 16)
+    strides: tuple[int, ...] = (8, 16)
     weights: Literal["imagenet", "none"] = "imagenet"
 
 
@@ -46,11 +47,12 @@ class Encoder(nn.Module):
     def __init__(self, settings: EncoderSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or EncoderSettings()
-        self.backbone, cfg = _backbone(self.settings)
-        self.register_buffer("mean", torch.tensor(cfg["mean"]).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(cfg["std"]).view(-1, 1, 1), persistent=False)
+        self.backbone, mean, std = _backbone(self.settings)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.stride = min(self.settings.strides)
-        self.channels = sum(self.backbone.feature_info.channels())
 
     def forward(
         self, images: Float[Tensor, "batch channel height width"]
@@ -91,7 +93,8 @@ class Encoder(nn.Module):
         return self
 
 
-def _backbone(settings: EncoderSettings) -> tuple[nn.Module, dict]:
+def _backbone(settings: EncoderSettings) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
+    """Build the backbone; return it with the mean and spread of the pixels it was trained on."""
     import timm
 
     if not settings.strides or min(settings.strides) < 1:
@@ -111,26 +114,23 @@ def _backbone(settings: EncoderSettings) -> tuple[nn.Module, dict]:
         ) from error
     if settings.weights == "imagenet" and settings.name == OFFLINE:
         _load_offline(model)
-    return model.to(memory_format=torch.channels_last), timm.get_pretrained_cfg(
-        settings.name
-    ).to_dict()
+    known = timm.get_pretrained_cfg(settings.name)
+    mean, std = (known.mean, known.std) if known else (IMAGENET_MEAN, IMAGENET_STD)
+    return model.to(memory_format=torch.channels_last), mean, std
 
 
 def _features(settings: EncoderSettings, pretrained: bool) -> nn.Module:
     import timm
 
-    def build(indices: Sequence[int] | None, load: bool) -> nn.Module:
+    def build(indices: Sequence[int] | None, load: bool) -> Any:
         # The getter drops the layers behind the last level that is asked for.
+        levels: dict[str, Any] = {} if indices is None else {"out_indices": tuple(indices)}
         return timm.create_model(
-            settings.name,
-            pretrained=load,
-            features_only=True,
-            feature_cls="getter",
-            **({} if indices is None else {"out_indices": tuple(indices)}),
+            settings.name, pretrained=load, features_only=True, feature_cls="getter", **levels
         )
 
     try:
-        reductions = build(None, False).feature_info.reduction()
+        reductions: list[int] = build(None, False).feature_info.reduction()
     except (RuntimeError, AttributeError) as error:
         raise ModelError(f"timm's {settings.name} returns no feature maps: {error}") from error
     missing = [stride for stride in settings.strides if stride not in reductions]

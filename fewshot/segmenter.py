@@ -78,7 +78,7 @@ class Segmenter(nn.Module):
         self,
         images: ImageLike | Sequence[ImageLike],
         masks: ImageLike | Sequence[ImageLike],
-        classes: Mapping[int, str] | Sequence[str] | str | None = None,
+        classes: Legend | Sequence[str] | None = None,
     ) -> Support:
         """Learn classes from one or several annotated images.
 
@@ -124,7 +124,7 @@ class Segmenter(nn.Module):
                 "learn it again with the segmenter in use"
             )
         picture = image_planes(image)
-        frame = Frame(*picture.pixels.shape[1:3], self.settings.size)
+        frame = self._frame(picture)
         labels, probabilities = [], []
         for chunk in self._encoded(picture, frame):
             with torch.inference_mode():
@@ -193,7 +193,7 @@ class Segmenter(nn.Module):
             if not marked.size:
                 continue
             limits = intensity_range(picture.pixels)
-            frame = Frame(*found.shape[1:], self.settings.size)
+            frame = self._frame(picture)
             features += list(self._encoded(picture, frame, marked.tolist(), limits))
             labels += [frame.fit_labels(torch.from_numpy(found[plane])) for plane in marked]
         if len(labels) > MOST_SHOTS:
@@ -202,6 +202,9 @@ class Segmenter(nn.Module):
                 "Leave some out, e.g. every second one"
             )
         return torch.cat(features), torch.stack(labels)
+
+    def _frame(self, picture: Planes) -> Frame:
+        return Frame(picture.pixels.shape[1], picture.pixels.shape[2], self.settings.size)
 
     def _encoded(
         self,
@@ -227,5 +230,5 @@ def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
     return list(items) if isinstance(items, (list, tuple)) else [items]  # type: ignore[list-item]
 
 
-def _plain(classes: Mapping[int, str] | Sequence[str]) -> object:
+def _plain(classes: Legend | Sequence[str]) -> object:
     return dict(classes) if isinstance(classes, Mapping) else list(classes)

@@ -4,18 +4,22 @@ from pathlib import Path
 
 from episodes.catalog import Catalog
 from episodes.errors import DataError
+from episodes.legend import Legend
 from episodes.readers import folder, nifti
 
 READERS = (nifti, folder)
 
 
-def read(path: Path | str, *, subject_pattern: str | None = None) -> Catalog:
+def read(
+    path: Path | str, *, subject_pattern: str | None = None, legend: Legend | None = None
+) -> Catalog:
     """Read a data set with the first reader that recognises its layout.
 
     Args:
         path: the data set's folder.
         subject_pattern: regular expression whose first group (or whole match) in an item's name
-            is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?\\d+`; by default each file is a subject.
+            is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
+        legend: what mask values mean; by default from classes.json, or found out from them.
 
     Raises:
         DataError: the folder is missing, or no reader recognises it.
@@ -26,7 +30,7 @@ def read(path: Path | str, *, subject_pattern: str | None = None) -> Catalog:
         raise DataError(f"data set {root} {what}; expected a folder with images and masks")
     for reader in READERS:
         if reader.recognises(root):
-            return reader.read(root, subject_pattern=subject_pattern)
+            return reader.read(root, subject_pattern=subject_pattern, legend=legend)
     raise DataError(
         f"no reader recognises the layout of {root}; expected images/ and masks/ with files of "
         "the same names, a folder a class with images/ and masks/, or NIfTI pairs such as "

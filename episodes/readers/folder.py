@@ -6,10 +6,12 @@ Three layouts, told apart by the folders' names:
     images/a.png  masks/liver/a.png           one sub-folder of binary masks a class
     liver/images/a.png  liver/masks/a.png     one sub-folder of pictures and binary masks a class
 
-`classes.json` or `classes.yaml` beside them names the values (see `episodes.legend`). Stacks
-(TIFF with several pages) are volumes whose pages are samples of one subject.
+Sub-folders that pictures and masks share are part of the names. `classes.json` or `classes.yaml`
+beside them names the values (see `episodes.legend`). Stacks (TIFF with several pages) are volumes
+whose pages are samples of one subject.
 """
 
+from collections.abc import Container
 from pathlib import Path
 
 from episodes import decode
@@ -24,13 +26,15 @@ def recognises(root: Path) -> bool:
     return _is_pair(root) or any(_is_pair(sub) for sub in root.iterdir() if sub.is_dir())
 
 
-def read(root: Path, *, subject_pattern: str | None = None) -> Catalog:
+def read(
+    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+) -> Catalog:
     """Read a data set of pictures; see the module for the layouts.
 
     Raises:
         DataError: no picture, two files of one name, or an unreadable header.
     """
-    legend = read_legend(root)
+    legend = read_legend(root) if legend is None else legend
     if _is_pair(root):
         samples, notes = _read_pair(root, root, legend, subject_pattern)
     else:
@@ -61,35 +65,42 @@ def _read_pair(
     if image_folder is None or mask_folder is None:
         raise DataError(f"{folder} lacks images/ or masks/; expected both")
     images = naming.by_stem(image_folder)
-    masks = _masks(mask_folder, legend)
+    masks = _masks(mask_folder, legend, images)
     samples: list[Sample] = []
     for name, path in images.items():
         header = decode.read_header(path)
         prefix = path.relative_to(root).as_posix()
         subject = naming.subject_of(name, subject_pattern)
-        for plane in range(header.planes):
-            samples.append(
-                Sample(
-                    key=prefix if header.planes == 1 else f"{prefix}#{plane}",
-                    image=PixelRef(path, plane),
-                    masks=tuple(
-                        MaskRef(PixelRef(p, plane), meaning) for p, meaning in masks.get(name, ())
-                    ),
-                    subject=subject,
-                    size=header.size,
-                )
+        samples += [
+            Sample(
+                key=prefix if header.planes == 1 else f"{prefix}#{plane}",
+                image=PixelRef(path, plane),
+                masks=tuple(
+                    MaskRef(PixelRef(p, plane), meaning) for p, meaning in masks.get(name, ())
+                ),
+                subject=subject,
+                size=header.size,
             )
+            for plane in range(header.planes)
+        ]
     notes = naming.partner_note("images", [n for n in images if n not in masks], "a mask")
     notes += naming.partner_note("masks", [n for n in masks if n not in images], "an image")
     return samples, notes
 
 
-def _masks(folder: Path, legend: Legend | None) -> dict[str, list[tuple[Path, Legend | None]]]:
-    """Map the name of a picture to its mask files and what their values mean."""
+def _masks(
+    folder: Path, legend: Legend | None, images: Container[str]
+) -> dict[str, list[tuple[Path, Legend | None]]]:
+    """Map the name of a picture to its mask files and what their values mean.
+
+    A mask whose path below the folder is that of a picture belongs to it. A mask one folder
+    deeper than its picture is a binary mask of the class that this folder is called after.
+    """
     masks: dict[str, list[tuple[Path, Legend | None]]] = {}
     for name, path in naming.by_stem(folder).items():
-        masks.setdefault(name, []).append((path, legend))
-    for sub in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for name, path in naming.by_stem(sub).items():
-            masks.setdefault(name, []).append((path, sub.name))
+        first, _, rest = name.partition("/")
+        if name not in images and rest in images:
+            masks.setdefault(rest, []).append((path, first))
+        else:
+            masks.setdefault(name, []).append((path, legend))
     return masks

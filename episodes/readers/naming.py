@@ -21,27 +21,30 @@ def subfolder(root: Path, words: tuple[str, ...]) -> Path | None:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """List the readable, visible files of a folder, sorted by name."""
-    return (p for p in sorted(folder.iterdir()) if is_readable(p) and not p.name.startswith("."))
+    """List the readable, visible files of a folder and its sub-folders, sorted by name."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if is_readable(path) and path.is_file() and not hidden:
+            yield path
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """Map names without ending to files; two files of one name are an error."""
+    """Map paths below the folder, without ending, to files; two of one name are an error."""
     found: dict[str, Path] = {}
     for path in files(folder):
-        name = stem(path)
+        name = (path.relative_to(folder).parent / stem(path)).as_posix()
         if name in found:
             raise DataError(
-                f"{folder} holds {found[name].name} and {path.name}; expected one file a name"
+                f"{path.parent} holds {found[name].name} and {path.name}; expected one file a name"
             )
         found[name] = path
     return found
 
 
 def subject_of(name: str, pattern: str | None) -> str:
-    """Take the subject out of an item's name; without a pattern the name is the subject.
+    r"""Take the subject out of an item's name; without a pattern the name is the subject.
 
-    >>> subject_of("SC-HF-I-10-IM-0024", r"(SC-[A-Z]+-[A-Z]+-\\d+)")
+    >>> subject_of("SC-HF-I-10-IM-0024", r"(SC-[A-Z]+-[A-Z]+-\d+)")
     'SC-HF-I-10'
     """
     if pattern is None:

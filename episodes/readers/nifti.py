@@ -12,7 +12,7 @@ from episodes import decode
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.decode import is_volume, stem
 from episodes.errors import DataError
-from episodes.legend import legend_classes, read_legend
+from episodes.legend import Legend, legend_classes, read_legend
 from episodes.readers import naming
 
 _WORDS = re.compile(
@@ -26,7 +26,9 @@ def recognises(root: Path) -> bool:
     return any(is_volume(p) for folder in (root, images) if folder for p in folder.iterdir())
 
 
-def read(root: Path, *, subject_pattern: str | None = None) -> Catalog:
+def read(
+    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+) -> Catalog:
     """Read a data set of volumes; each slice is a sample, each volume a subject.
 
     Raises:
@@ -35,7 +37,7 @@ def read(root: Path, *, subject_pattern: str | None = None) -> Catalog:
     images, masks = _pairs(root)
     if not images:
         raise DataError(f"{root} holds no NIfTI image; expected e.g. image_1.nii.gz")
-    legend = read_legend(root)
+    legend = read_legend(root) if legend is None else legend
     samples: list[Sample] = []
     for name, path in images.items():
         header = decode.read_header(path)
@@ -66,9 +68,7 @@ def _pairs(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
                 name = re.sub(r"_0000$", "", stem(path)) if found is images else stem(path)
                 _add(found, name, path)
         return images, masks
-    for path in naming.files(root):
-        if not is_volume(path):
-            continue
+    for path in sorted(p for p in root.iterdir() if is_volume(p) and not p.name.startswith(".")):
         words = _WORDS.findall(stem(path).lower())
         name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or stem(path)
         _add(masks if any(word in naming.MASK_WORDS for word in words) else images, name, path)

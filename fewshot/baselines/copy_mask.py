@@ -1,8 +1,10 @@
 """Copy-mask: paste the support's mask on the query. What a method must beat to have learnt."""
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.nn import functional
 
 
 def copy_mask(
@@ -23,3 +25,18 @@ def copy_mask(
     votes = (support_masks == 1).float().mean(dim=-3)
     share, winner = votes.max(dim=-3)
     return torch.where(share > 0.5, winner + 1, 0).to(torch.uint8)
+
+
+def paste(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Scale one label map to another image's size and lay it there.
+
+    Args:
+        mask: uint8 [height width].
+        shape: height and width of the query, in pixels.
+    """
+    if mask.shape == shape:
+        return mask
+    resized = functional.interpolate(
+        torch.from_numpy(mask)[None, None], size=shape, mode="nearest-exact"
+    )
+    return resized[0, 0].numpy()

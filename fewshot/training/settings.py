@@ -24,7 +24,7 @@ class TrainSettings:
     minutes: float = 3.0
     steps: int = 0
     batch: int = 4
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
     alignment: float = 1.0
