@@ -75,7 +75,7 @@ def weighted_cross_entropy(
         pixels.labels,
         weight=weights,
         ignore_index=IGNORED,
-        reduction="none",
+        reduction="none" if reduction == "none" else "sum",
         label_smoothing=label_smoothing,
     )
     pixel_weights = None if weights is None else weights_of_pixels(weights, pixels)

@@ -8,7 +8,7 @@ from fewshot.losses.inputs import Pixels
 
 
 def reduce_pixels(
-    values: Float[Tensor, "batch pixel"],
+    values: Float[Tensor, "batch pixel"] | Float[Tensor, ""],
     weights: Float[Tensor, "batch pixel"] | None,
     pixels: Pixels,
     reduction: str,
@@ -16,7 +16,8 @@ def reduce_pixels(
     """Reduce one value a pixel.
 
     Args:
-        values: `[batch pixel]`, 0 where the pixel is ignored, weights already multiplied in.
+        values: `[batch pixel]`, 0 where the pixel is ignored, weights already multiplied in; or
+            their sum, which the fused kernels of torch give at once.
         weights: `[batch pixel]`, 0 where the pixel is ignored; None if every known pixel weighs 1.
         pixels: the pixels that the values belong to.
         reduction: "none" gives `[batch *space]`, "sum" the sum, "mean" the sum divided by the sum
