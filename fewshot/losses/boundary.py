@@ -154,6 +154,7 @@ def _check_labels(labels: NDArray[np.integer], classes: int, ignore_index: int) 
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         value = labels.min() if labels.min() < 0 else labels.max()
         raise ValueError(
-            f"labels hold {value}, expected 0..{classes - 1} or ignore_index={ignore_index}; give "
-            "unknown pixels the label ignore_index, or raise classes"
+            f"labels hold the label {value}, but {classes} classes allow 0..{classes - 1} and "
+            f"ignore_index={ignore_index}; give unknown pixels the label ignore_index, or raise "
+            "classes"
         )

@@ -59,7 +59,7 @@ def focal_loss(
         weights = weights_of_pixels(class_weights_like(class_weights, pixels.logits), pixels)
     values = F.cross_entropy(pixels.logits, pixels.labels, ignore_index=IGNORED, reduction="none")
     if gamma != 0:
-        # 1 - p as -expm1(log p) keeps its digits near p = 1. At p = 1 itself the derivative of
+        # 1 - p as -expm1(log p) does not cancel near p = 1. At p = 1 itself the derivative of
         # x^gamma is infinite for gamma < 1 and would meet a factor 0; the clamp ends it there.
         rest = -torch.expm1(-values)
         values = rest.clamp_min(torch.finfo(rest.dtype).tiny).pow(gamma) * values

@@ -56,11 +56,24 @@ def focal_tversky_loss(
     if not 0.0 < gamma < float("inf"):
         raise ValueError(f"gamma is {gamma}, expected a finite number > 0 (1 is the Tversky loss)")
     overlap = soft_overlap(prepare(logits, target, ignore_index, reduction))
-    values = _root(tversky_of_classes(overlap, alpha, beta), 1.0 / gamma)
+    values = root(tversky_of_classes(overlap, alpha, beta), 1.0 / gamma)
     return reduce_images(mean_over_classes(values, include_background), overlap.known, reduction)
 
 
-def _root(values: Tensor, power: float) -> Tensor:
+def root(values: Float[Tensor, "*shape"], power: float) -> Float[Tensor, "*shape"]:
+    """Return values^power with a slope that is finite at 0.
+
+    Args:
+        values: `[*shape]`, >= 0.
+        power: > 0.
+
+    Returns:
+        `[*shape]`; a straight line through 0 below the machine epsilon.
+
+    Example:
+        >>> root(torch.tensor([0.0, 0.25]), 0.5)
+        tensor([0.0000, 0.5000])
+    """
     # A root is infinitely steep at 0, and a perfect class would get the gradient inf * 0 = NaN.
     # Below the rounding error of the values themselves a straight line takes over.
     smallest = torch.finfo(values.dtype).eps
