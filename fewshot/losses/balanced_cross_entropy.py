@@ -7,7 +7,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from fewshot.losses.cross_entropy import weighted_cross_entropy
-from fewshot.losses.inputs import Pixels, Reduction, prepare
+from fewshot.losses.inputs import Reduction, prepare
 
 
 def balanced_cross_entropy_loss(
@@ -53,15 +53,10 @@ def balanced_cross_entropy_loss(
     """
     pixels = prepare(logits, target, ignore_index, reduction)
     if frequencies is None:
-        weights = _inverse(_counts(pixels))
+        weights = _inverse(pixels.class_counts())
     else:
         weights = _inverse(_checked(frequencies, pixels.logits))
     return weighted_cross_entropy(pixels, weights.to(pixels.logits.dtype), 0.0, reduction)
-
-
-def _counts(pixels: Pixels) -> Tensor:
-    # Label -1 of ignored pixels goes to bin 0, which is dropped.
-    return (pixels.labels + 1).flatten().bincount(minlength=pixels.logits.shape[1] + 1)[1:]
 
 
 def _inverse(frequencies: Tensor) -> Tensor:

@@ -78,21 +78,4 @@ def weighted_cross_entropy(
         reduction="none" if reduction == "none" else "sum",
         label_smoothing=label_smoothing,
     )
-    pixel_weights = None if weights is None else weights_of_pixels(weights, pixels)
-    return reduce_pixels(values, pixel_weights, pixels, reduction)
-
-
-def weights_of_pixels(
-    weights: Float[Tensor, "class"], pixels: Pixels
-) -> Float[Tensor, "batch pixel"]:
-    """Return the weight of the class of each pixel, 0 where the pixel is ignored.
-
-    Example:
-        >>> import torch
-        >>> pixels = prepare(torch.zeros(1, 2, 3), torch.tensor([[0, 1, 255]]), 255, "mean")
-        >>> weights_of_pixels(torch.tensor([1.0, 5.0]), pixels)
-        tensor([[1., 5., 0.]])
-    """
-    if pixels.known is None:
-        return weights[pixels.labels]
-    return weights[pixels.labels.clamp_min(0)] * pixels.known
+    return reduce_pixels(values, weights, pixels, reduction)

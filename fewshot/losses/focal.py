@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from fewshot.losses.cross_entropy import weights_of_pixels
 from fewshot.losses.inputs import IGNORED, Reduction, class_weights_like, prepare
 from fewshot.losses.reductions import reduce_pixels
 
@@ -54,9 +53,7 @@ def focal_loss(
     if not 0.0 <= gamma < float("inf"):
         raise ValueError(f"gamma is {gamma}, expected a finite number >= 0 (0 is cross-entropy)")
     pixels = prepare(logits, target, ignore_index, reduction)
-    weights = None
-    if class_weights is not None:
-        weights = weights_of_pixels(class_weights_like(class_weights, pixels.logits), pixels)
+    weights = None if class_weights is None else class_weights_like(class_weights, pixels.logits)
     values = F.cross_entropy(pixels.logits, pixels.labels, ignore_index=IGNORED, reduction="none")
     if gamma != 0:
         # 1 - p as -expm1(log p) does not cancel near p = 1. At p = 1 itself the derivative of
@@ -64,5 +61,6 @@ def focal_loss(
         rest = -torch.expm1(-values)
         values = rest.clamp_min(torch.finfo(rest.dtype).tiny).pow(gamma) * values
     if weights is not None:
-        values = values * weights
+        # Values are 0 where the pixel is ignored, so any weight will do there.
+        values = values * weights[pixels.labels.clamp_min(0)]
     return reduce_pixels(values, weights, pixels, reduction)

@@ -87,8 +87,16 @@ def jaccard_slopes(
         >>> jaccard_slopes(errors, foreground.bool(), None)
         tensor([[[0.5000, 0.0000, 0.5000]]])
     """
+    slopes = torch.empty_like(errors)
+    # One class after the other: sorting all at once takes several times the memory.
+    for index in range(errors.shape[1]):
+        _slopes_of_class(errors[:, index], foreground[:, index], known, slopes[:, index])
+    return slopes
+
+
+def _slopes_of_class(errors: Tensor, foreground: Tensor, known: Tensor | None, out: Tensor) -> None:
     if known is not None:
-        errors = errors.masked_fill(~known.unsqueeze(1), -1.0)
+        errors = errors.masked_fill(~known, -1.0)
     order = _descending(errors)
     joins = foreground.gather(-1, order)
     wrong = joins.cumsum(-1, dtype=torch.int32)
@@ -99,13 +107,14 @@ def jaccard_slopes(
     slopes = torch.where(joins, 1.0 / union, right / (union * (union - 1.0)).clamp_min(1.0))
     # Nothing is right to begin with where the class is absent: the first pixel makes the loss 1.
     slopes[..., 0] += (size == 0).squeeze(-1)
-    slopes = torch.empty_like(slopes).scatter_(-1, order, slopes)
-    return slopes if known is None else slopes * known.unsqueeze(1)
+    out.scatter_(-1, order, slopes)
+    if known is not None:
+        out.mul_(known)
 
 
 def _descending(
-    errors: Float[Tensor, "batch class pixel"],
-) -> Int[Tensor, "batch class pixel"]:
+    errors: Float[Tensor, "batch pixel"],
+) -> Int[Tensor, "batch pixel"]:
     if errors.device.type != "cpu" or errors.dtype != torch.float32:
         return errors.argsort(-1, descending=True)
     # On the CPU a sort with indices is 15 times slower than NumPy's vectorised sort of integers.

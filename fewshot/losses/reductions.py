@@ -9,7 +9,7 @@ from fewshot.losses.inputs import Pixels
 
 def reduce_pixels(
     values: Float[Tensor, "batch pixel"] | Float[Tensor, ""],
-    weights: Float[Tensor, "batch pixel"] | None,
+    class_weights: Float[Tensor, "class"] | None,
     pixels: Pixels,
     reduction: str,
 ) -> Float[Tensor, "*result"]:
@@ -18,7 +18,7 @@ def reduce_pixels(
     Args:
         values: `[batch pixel]`, 0 where the pixel is ignored, weights already multiplied in; or
             their sum, which the fused kernels of torch give at once.
-        weights: `[batch pixel]`, 0 where the pixel is ignored; None if every known pixel weighs 1.
+        class_weights: `[class]`, the weights that were multiplied in; None for 1 each.
         pixels: the pixels that the values belong to.
         reduction: "none" gives `[batch *space]`, "sum" the sum, "mean" the sum divided by the sum
             of the weights of the known pixels (0 if there is none).
@@ -36,9 +36,10 @@ def reduce_pixels(
         return values.view(values.shape[0], *pixels.space)
     if reduction == "sum":
         return values.sum()
-    if weights is None:
+    if class_weights is None:
         return values.sum() / pixels.known_counts().sum().clamp_min(1)
-    return values.sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
+    total = (pixels.class_counts() * class_weights).sum()
+    return values.sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
 
 
 def reduce_images(

@@ -64,14 +64,22 @@ def test_trap_monai_does_not_see_the_size_of_a_false_alarm():
     assert dice_loss(large, target) - dice_loss(small, target) > 0.9
 
 
-def test_trap_monai_and_smp_are_no_numbers_in_float16():
-    logits, target = batch((512, 512), images=1, dtype=torch.float16)
-    theirs = monai.losses.DiceLoss(softmax=True, to_onehot_y=True)(logits, target.unsqueeze(1))
-    assert not theirs.isfinite()
-    assert not smp.DiceLoss("multiclass")(logits, target).isfinite()
-    value, slope = gradient(dice_loss, logits, target)
-    torch.testing.assert_close(value.double(), dice_loss(logits.double(), target))
-    assert slope.isfinite().all()
+def test_trap_monai_and_smp_overflow_in_float16():
+    logits, target = batch((512, 512), images=1)
+    right = 4.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 1)
+    peer = monai.losses.DiceLoss(softmax=True, to_onehot_y=True)
+    for scores in (right.half(), logits.half()):
+        assert smp.DiceLoss("multiclass")(scores, target).isnan()
+        theirs, flat = gradient(lambda x, t: peer(x, t.unsqueeze(1)), scores, target)
+        assert theirs == 1  # the denominator is infinite, whatever is predicted
+        assert (flat == 0).all()
+        value, slope = gradient(dice_loss, scores, target)
+        exact = dice_loss(scores.double(), target)
+        torch.testing.assert_close(value.double(), exact, rtol=0, atol=5e-7)  # eps is 1.2e-7
+        assert slope.isfinite().all()
+        assert (slope != 0).any()
+    one_hot = torch.nn.functional.one_hot(target, 3).movedim(-1, 1).half()
+    assert monai.losses.DiceLoss(softmax=True)(right.half(), one_hot).isnan()
 
 
 def test_trap_monai_without_smoothing_is_no_number_on_an_ignored_image():
