@@ -53,7 +53,7 @@ def balanced_cross_entropy_loss(
     """
     pixels = prepare(logits, target, ignore_index, reduction)
     if frequencies is None:
-        weights = _inverse(pixels.class_counts())
+        weights = _inverse(pixels.class_counts)
     else:
         weights = _inverse(_checked(frequencies, pixels.logits))
     return weighted_cross_entropy(pixels, weights.to(pixels.logits.dtype), 0.0, reduction)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -38,8 +39,9 @@ class Pixels:
             return torch.full((batch,), pixels, device=self.labels.device)
         return self.known.sum(-1)
 
+    @cached_property
     def class_counts(self) -> Tensor:
-        """Return how many known pixels of the batch each class has, `[class]` int64."""
+        """How many known pixels of the batch each class has, `[class]` int64."""
         classes = self.logits.shape[1]
         if self.known is None:
             return self.labels.flatten().bincount(minlength=classes)

@@ -38,7 +38,7 @@ def reduce_pixels(
         return values.sum()
     if class_weights is None:
         return values.sum() / pixels.known_counts().sum().clamp_min(1)
-    total = (pixels.class_counts() * class_weights).sum()
+    total = (pixels.class_counts * class_weights).sum()
     return values.sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
 
 

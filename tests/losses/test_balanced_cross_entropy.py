@@ -6,8 +6,9 @@ import torch
 
 from fewshot.losses import balanced_cross_entropy_loss, cross_entropy_loss
 
-from .family import IGNORE, LossContract, batch, gradient
+from .family import LossContract
 from .references import pixel_loss
+from .samples import IGNORE, batch, gradient
 
 
 def reference(logits, labels):

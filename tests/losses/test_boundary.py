@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from fewshot.losses import boundary_loss, signed_distances
 
 from . import references
-from .family import IGNORE, LossContract, batch, gradient
+from .family import LossContract
+from .samples import IGNORE, batch, gradient
 
 
 def maps(target, classes, **settings):
@@ -122,6 +123,15 @@ def test_trap_no_distances_are_computed_inside_forward(monkeypatch):
 def test_wrong_maps_are_named(labels, settings, error, message):
     with pytest.raises(error, match=message):
         signed_distances(labels, **({"classes": 2} | settings))
+
+
+def test_distances_of_ignored_pixels_do_not_matter():
+    # Pixels may be hidden after the maps were made.
+    logits, target = batch((6, 7))
+    distances = maps(target, 3)
+    target[:, :3] = IGNORE
+    expected = boundary_loss(logits[:, :, 3:], target[:, 3:], distances=distances[:, :, 3:])
+    torch.testing.assert_close(boundary_loss(logits, target, distances=distances), expected)
 
 
 def test_wrong_distances_are_named():

@@ -10,7 +10,8 @@ from fewshot.losses import cl_dice_loss, dice_loss
 from fewshot.losses.skeleton import soft_skeleton
 
 from . import references
-from .family import LossContract, batch, gradient
+from .family import LossContract
+from .samples import batch, gradient
 
 
 class TestClDice(LossContract):

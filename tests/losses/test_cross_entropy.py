@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 from fewshot.losses import cross_entropy_loss
 
-from .family import IGNORE, LossContract, batch, gradient
+from .family import LossContract
 from .references import pixel_loss
+from .samples import IGNORE, batch, gradient
 
 WEIGHTS = (0.5, 2.0, 1.0)
 

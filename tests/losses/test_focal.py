@@ -9,8 +9,9 @@ from torchvision.ops import sigmoid_focal_loss
 
 from fewshot.losses import cross_entropy_loss, focal_loss
 
-from .family import LossContract, batch, gradient
+from .family import LossContract
 from .references import pixel_loss
+from .samples import batch, gradient
 
 
 class TestFocal(LossContract):

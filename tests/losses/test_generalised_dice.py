@@ -4,8 +4,9 @@ import torch
 
 from fewshot.losses import generalised_dice_loss
 
-from .family import LossContract, batch, gradient
+from .family import LossContract
 from .references import generalised_dice
+from .samples import batch, gradient
 
 
 class TestGeneralisedDice(LossContract):
@@ -49,6 +50,14 @@ def test_disagrees_with_monai_where_the_foreground_is_empty():
     value, ours = gradient(generalised_dice_loss, logits, target, include_background=False)
     torch.testing.assert_close(value, 1 - logits.softmax(1)[:, 0].mean())
     assert (ours[:, 0] < 0).all()
+
+
+def test_nothing_predicted_where_nothing_is_has_a_gradient_of_zero():
+    target = torch.zeros(1, 6, 7, dtype=torch.long)
+    logits = torch.stack([target + 1e4, target - 1e4], 1).float()
+    value, slope = gradient(generalised_dice_loss, logits, target, include_background=False)
+    assert value == 0
+    assert (slope == 0).all()
 
 
 def test_weights_of_huge_classes_do_not_underflow():

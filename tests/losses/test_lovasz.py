@@ -5,8 +5,9 @@ import torch
 from fewshot.losses import lovasz_loss
 from fewshot.losses.lovasz import jaccard_slopes
 
-from .family import IGNORE, LossContract, batch, gradient
+from .family import LossContract
 from .references import jaccard_loss, lovasz
+from .samples import IGNORE, batch, gradient
 
 
 class TestLovasz(LossContract):
@@ -68,6 +69,18 @@ def test_slopes_are_a_distribution_of_the_jaccard_loss(dtype):
     assert (slopes >= 0).all()
     assert (slopes.movedim(1, -1)[~known] == 0).all()
     torch.testing.assert_close(slopes.sum(-1), torch.ones(2, 3, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ignored_pixels_are_sorted_behind_perfect_ones(dtype):
+    errors = torch.zeros(1, 1, 8, dtype=dtype)
+    known = torch.arange(8).unsqueeze(0) % 2 == 1  # every perfect pixel has an ignored one before
+    foreground = known.unsqueeze(1).clone()
+    foreground[..., -1] = False
+    slopes = jaccard_slopes(errors, foreground, known)[..., known[0]]
+    torch.testing.assert_close(slopes.sum(), torch.ones((), dtype=dtype))
+    cropped = jaccard_slopes(errors[..., 1::2], foreground[..., 1::2], None)
+    torch.testing.assert_close(slopes.sort().values, cropped.sort().values)
 
 
 def test_both_ways_of_sorting_agree():

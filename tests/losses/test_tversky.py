@@ -8,8 +8,9 @@ import torch
 from fewshot.losses import dice_loss, focal_tversky_loss, tversky_loss
 from fewshot.losses.focal_tversky import root
 
-from .family import IGNORE, LossContract, batch, gradient
+from .family import LossContract
 from .references import region_loss
+from .samples import IGNORE, batch, gradient
 
 
 def formula(tp, fp, fn):

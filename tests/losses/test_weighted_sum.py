@@ -15,7 +15,8 @@ from fewshot.losses import (
 )
 
 from . import references
-from .family import LossContract, batch, gradient
+from .family import LossContract
+from .samples import batch, gradient
 from .test_boundary import maps
 
 REGIONS = ((0.25, dice_loss), (0.5, partial(tversky_loss, alpha=1.0, beta=1.0)))
