@@ -121,7 +121,8 @@ class Segment:
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; or one name for every non-zero value."""
     size: int | None = None
-    """Side of the square in which images are compared; larger finds smaller structures."""
+    """Side of the square in which images are compared, in pixels; by default chosen by the size of
+    the marked structures."""
 
 
 @dataclass(frozen=True)

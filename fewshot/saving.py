@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
 from fewshot.encoder import EncoderSettings
-from fewshot.heads import PrototypicalSettings, Support
+from fewshot.heads import KINDS, Support
 from fewshot.segmenter import Segmenter, SegmenterSettings
 
 WEIGHTS, SETTINGS = "model.safetensors", "segmenter.json"
@@ -29,7 +29,10 @@ def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
         DataError: the folder cannot be written.
     """
     folder = make_folder(Path(folder))
-    write_json(folder / SETTINGS, {"format": FORMAT, **asdict(segmenter.settings)})
+    kind = next(k for k, v in KINDS.items() if isinstance(segmenter.settings.head, v))
+    content = {"format": FORMAT, **asdict(segmenter.settings)}
+    content["head"]["kind"] = kind
+    write_json(folder / SETTINGS, content)
     tensors = {name: t.detach().cpu().contiguous() for name, t in segmenter.state_dict().items()}
     with whole_file(folder / WEIGHTS) as partial:
         save_file(tensors, partial, metadata={"fingerprint": segmenter.fingerprint()})
@@ -49,10 +52,11 @@ def load_segmenter(folder: Path | str) -> Segmenter:
             raise ValueError(f"its format is not {FORMAT}")
         encoder = content.pop("encoder")
         encoder["strides"] = tuple(encoder["strides"])
+        head = content.pop("head")
         settings = SegmenterSettings(
             # The weights come from the checkpoint: nothing has to be downloaded.
             encoder=EncoderSettings(**{**encoder, "weights": "none"}),
-            head=PrototypicalSettings(**content.pop("head")),
+            head=KINDS[head.pop("kind")](**head),
             **content,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -90,6 +94,7 @@ def save_support(support: Support, path: Path | str) -> Path:
         "class_names": list(support.class_names),
         "values": list(support.values),
         "model": support.model,
+        "size": support.size,
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in support.tensors.items()}
     with whole_file(Path(path)) as partial:
@@ -113,6 +118,7 @@ def load_support(path: Path | str) -> Support:
             tuple(str(name) for name in about["class_names"]),
             tuple(int(value) for value in about["values"]),
             str(about["model"]),
+            int(about["size"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error

@@ -1,15 +1,18 @@
 """Segmenter: an encoder, a head, and what a user calls: learn from examples, segment the rest."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
+from episodes.catalog import IGNORE
 from episodes.episode import to_channels
 from episodes.errors import DataError, ModelError
 from episodes.frame import Frame, intensity_range, to_tensor
@@ -58,11 +61,7 @@ class Segmenter(nn.Module):
     def __init__(self, settings: SegmenterSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or SegmenterSettings()
-        coarsest = max(self.settings.encoder.strides)
-        if self.settings.size < 32 or self.settings.size % coarsest:
-            raise ModelError(
-                f"size is {self.settings.size}; expected a multiple of {coarsest} of at least 32"
-            )
+        self._checked_size(self.settings.size)
         self.encoder = Encoder(self.settings.encoder)
         self.head: Head = build_head(self.settings.head)
         self.to(default_device())
@@ -79,6 +78,8 @@ class Segmenter(nn.Module):
         images: ImageLike | Sequence[ImageLike],
         masks: ImageLike | Sequence[ImageLike],
         classes: Legend | Sequence[str] | None = None,
+        *,
+        size: int | None = None,
     ) -> Support:
         """Learn classes from one or several annotated images.
 
@@ -89,6 +90,9 @@ class Segmenter(nn.Module):
                 black and white (0 and 255). Of a volume, the planes with marked pixels are used.
             classes: what the values mean, e.g. `{1: "liver"}`; a name alone for all non-zero
                 values; by default found out from the values.
+            size: side of the square in which images are compared, in pixels; by default the
+                settings' own, or up to three times as much where the marked structures would
+                be too small to be seen (`enlargement`).
 
         Returns:
             The support, for `segment`; it can be saved with `fewshot.saving.save_support`.
@@ -102,14 +106,19 @@ class Segmenter(nn.Module):
         if classes is not None:
             legend = classes if isinstance(classes, str) else parse_legend(_plain(classes))
         maps, names, values = settle_masks(pictures, drawings, legend)
-        features, labels = self._shots(pictures, maps)
+        if size is None:
+            size = self.settings.size * enlargement(maps, self.settings.size, self.encoder.stride)
+        size = self._checked_size(size)
+        features, labels = self._shots(pictures, maps, size)
         shot_masks = torch.stack([binary_mask(labels, way) for way in range(1, len(names) + 1)])[
             None
         ]
         with torch.inference_mode():
             shared = features[None, None].expand(1, len(names), *features.shape)
             support = self.head.condense(shared, shot_masks.to(self.device))
-        return replace(support, class_names=names, values=values, model=self.fingerprint())
+        return replace(
+            support, class_names=names, values=values, model=self.fingerprint(), size=size
+        )
 
     def segment(self, image: ImageLike, support: Support) -> Segmentation:
         """Segment one image, stack or volume, at its own size.
@@ -124,7 +133,7 @@ class Segmenter(nn.Module):
                 "learn it again with the segmenter in use"
             )
         picture = image_planes(image)
-        frame = self._frame(picture)
+        frame = _frame(picture, support.size or self.settings.size)
         labels, probabilities = [], []
         for chunk in self._encoded(picture, frame):
             with torch.inference_mode():
@@ -183,17 +192,25 @@ class Segmenter(nn.Module):
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _checked_size(self, size: int) -> int:
+        coarsest = max(self.settings.encoder.strides)
+        if size < 32 or size % coarsest:
+            raise ModelError(
+                f"size is {size}; expected a multiple of {coarsest} of at least 32 pixels"
+            )
+        return size
+
     def _shots(
-        self, pictures: Sequence[Planes], maps: Sequence[np.ndarray]
+        self, pictures: Sequence[Planes], maps: Sequence[np.ndarray], size: int
     ) -> tuple[Tensor, Tensor]:
         """Encode the annotated planes: features [shot ...] and labels [shot size size]."""
         features, labels = [], []
         for picture, found in zip(pictures, maps, strict=True):
-            marked = np.flatnonzero(((found > 0) & (found != 255)).any(axis=(1, 2)))
+            marked = np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2)))
             if not marked.size:
                 continue
             limits = intensity_range(picture.pixels)
-            frame = self._frame(picture)
+            frame = _frame(picture, size)
             features += list(self._encoded(picture, frame, marked.tolist(), limits))
             labels += [frame.fit_labels(torch.from_numpy(found[plane])) for plane in marked]
         if len(labels) > MOST_SHOTS:
@@ -202,9 +219,6 @@ class Segmenter(nn.Module):
                 "Leave some out, e.g. every second one"
             )
         return torch.cat(features), torch.stack(labels)
-
-    def _frame(self, picture: Planes) -> Frame:
-        return Frame(picture.pixels.shape[1], picture.pixels.shape[2], self.settings.size)
 
     def _encoded(
         self,
@@ -224,6 +238,39 @@ class Segmenter(nn.Module):
             ]
             with torch.inference_mode():
                 yield self.encode(torch.stack([to_channels(image, 3) for image in chunk]))
+
+
+def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
+    """Say how many times larger images should be compared for their structures to be seen.
+
+    A structure should be two and a half entries of the feature grid wide. Its width is four times
+    the median distance of its pixels to its edge, which is exact for a strip.
+
+    Args:
+        maps: label maps uint8 [depth height width], 0 background, 255 unknown.
+        size: side of the square in which images are compared, in pixels.
+        stride: pixels of that square an entry of the feature grid.
+
+    Returns:
+        1, 2 or 3; what the class with the thinnest structures needs.
+    """
+    distances: dict[int, list[np.ndarray]] = {}
+    for found in maps:
+        scale = size / max(found.shape[1:])
+        for plane in found:
+            for label in np.unique(plane[(plane > 0) & (plane != IGNORE)]):
+                inside = plane == label
+                if inside.all():  # no edge: as wide as can be
+                    distances.setdefault(int(label), []).append(np.array([float(size)]))
+                    continue
+                edge = ndimage.distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
+                distances.setdefault(int(label), []).append(edge[inside] * scale)
+    width = 4 * min(float(np.median(np.concatenate(values))) for values in distances.values())
+    return min(3, math.ceil(2.5 * stride / width))
+
+
+def _frame(picture: Planes, size: int) -> Frame:
+    return Frame(picture.pixels.shape[1], picture.pixels.shape[2], size)
 
 
 def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:

@@ -1,7 +1,7 @@
 """`fewshot demo`: train on base classes, segment classes never seen, on data that is installed."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -128,13 +128,10 @@ def one_image(
     segmenter: Segmenter, example: Example
 ) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
     """Segment the others like the annotated one: Dice (model, copy-mask) a class, and a sheet."""
-    larger = Segmenter(replace(segmenter.settings, size=256))
-    larger.load_state_dict(segmenter.state_dict())
     names = dict(enumerate(example.classes, start=1))
-    support = larger.learn(example.support, example.mask, names)
-    labels = [larger.segment(query, support).mask for query in example.queries]
+    support = segmenter.learn(example.support, example.mask, names)
+    labels = [segmenter.segment(query, support).mask for query in example.queries]
     copied = [paste(example.mask, truth.shape) for truth in example.truths]
-    count = len(names) + 1
     before, after = (_dice(guesses, example.truths, len(names)) for guesses in (copied, labels))
     scores = {name: (float(after[label]), float(before[label])) for label, name in names.items()}
     shown = np.linspace(0, len(labels) - 1, min(4, len(labels))).round().astype(int)

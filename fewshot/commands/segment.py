@@ -1,7 +1,6 @@
 """`fewshot segment`: annotated images in, masks of all the others out."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,7 +11,7 @@ from episodes.errors import DataError, shorten
 from fewshot.cli import Segment
 from fewshot.commands.data import parse_names
 from fewshot.saving import load_segmenter, save_support
-from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.segmenter import Segmenter
 
 
 def segment(command: Segment) -> int:
@@ -26,8 +25,8 @@ def segment(command: Segment) -> int:
     queries = list(_queries(command.query))
     out = make_folder(command.out)
     _refuse_overwriting(queries, command)
-    segmenter = make_segmenter(command)
-    support = segmenter.learn(list(command.support), list(command.mask), legend)
+    segmenter = load_segmenter(command.model) if command.model else Segmenter()
+    support = segmenter.learn(list(command.support), list(command.mask), legend, size=command.size)
     save_support(support, out / "support.safetensors")
     rows, failed = [], []
     for query, name in tqdm(queries, desc="segmenting", unit="image"):
@@ -63,18 +62,6 @@ def segment(command: Segment) -> int:
     if failed:
         raise DataError(f"{len(failed)} of {len(queries)} failed: " + "; ".join(failed[:5]))
     return 0
-
-
-def make_segmenter(command: Segment) -> Segmenter:
-    """Load the model, or take ImageNet features, at the size asked for."""
-    segmenter = load_segmenter(command.model) if command.model else None
-    settings = segmenter.settings if segmenter else SegmenterSettings()
-    if command.size is None or command.size == settings.size:
-        return segmenter or Segmenter(settings)
-    resized = Segmenter(replace(settings, size=command.size))
-    if segmenter:
-        resized.load_state_dict(segmenter.state_dict())
-    return resized
 
 
 def _queries(paths: tuple[Path, ...]) -> Iterator[tuple[Path, Path]]:

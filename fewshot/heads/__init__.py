@@ -5,6 +5,11 @@ from fewshot.heads.local import LocalHead, LocalSettings
 from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
 
 HeadSettings = LocalSettings | PrototypicalSettings
+KINDS: dict[str, type[HeadSettings]] = {
+    "local": LocalSettings,
+    "prototypical": PrototypicalSettings,
+}
+"""The name of each head's settings in saved files."""
 
 
 def build_head(settings: HeadSettings) -> Head:
@@ -15,6 +20,7 @@ def build_head(settings: HeadSettings) -> Head:
 
 
 __all__ = [
+    "KINDS",
     "Head",
     "HeadSettings",
     "LocalHead",

@@ -16,12 +16,14 @@ class Support:
         class_names: the class of each way.
         values: the number that stands for each way in mask files.
         model: fingerprint of the segmenter that made it; "" for none in particular.
+        size: side of the square in which its images were compared, in pixels; 0 if unknown.
     """
 
     tensors: Mapping[str, Tensor] = field(repr=False)
     class_names: tuple[str, ...] = ()
     values: tuple[int, ...] = ()
     model: str = ""
+    size: int = 0
 
 
 class Head(nn.Module):
