@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class EpisodeSettings:
                 raise EpisodeError(f"{name} is {getattr(self, name)}; expected at least 1")
 
 
+@runtime_checkable
 class EpisodeSource(Protocol):
     """Anything that gives an episode for a number, always the same one."""
 

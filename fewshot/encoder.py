@@ -1,5 +1,6 @@
 """The shared CNN encoder: any timm backbone, its chosen strides fused into one feature map."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def _backbone(settings: EncoderSettings) -> tuple[nn.Module, Sequence[float], Se
     if not settings.strides or min(settings.strides) < 1:
         raise ModelError(f"strides are {settings.strides}; expected e.g. (4, 8, 16)")
     if not timm.is_model(settings.name):
-        near = timm.list_models(f"*{settings.name[:6]}*")
+        near = difflib.get_close_matches(settings.name, timm.list_models(), n=5, cutoff=0.5)
         raise ModelError(
             f"timm has no model {settings.name!r}; similar names: {shorten(near) or 'none'}"
         )
@@ -113,7 +114,7 @@ def _backbone(settings: EncoderSettings) -> tuple[nn.Module, Sequence[float], Se
             "weights are installed, or weights='none'"
         ) from error
     if settings.weights == "imagenet" and settings.name == OFFLINE:
-        _load_offline(model)
+        load_offline(model)
     known = timm.get_pretrained_cfg(settings.name)
     mean, std = (known.mean, known.std) if known else (IMAGENET_MEAN, IMAGENET_STD)
     return model.to(memory_format=torch.channels_last), mean, std
@@ -143,7 +144,7 @@ def _features(settings: EncoderSettings, pretrained: bool) -> nn.Module:
     return build(sorted(last[stride] for stride in settings.strides), pretrained)
 
 
-def _load_offline(features: nn.Module) -> None:
+def load_offline(features: nn.Module) -> None:
     """Load the registry package's ImageNet weights into timm's model.
 
     The package defines the layers in the same order under other names; every shape is checked.

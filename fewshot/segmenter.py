@@ -183,8 +183,13 @@ class Segmenter(nn.Module):
         return full.unflatten(0, logits.shape[:2])
 
     def fingerprint(self) -> str:
-        """Hash the settings and weights: supports of one model fit no other."""
-        digest = hashlib.sha256(repr(self.settings).encode())
+        """Hash what features depend on: supports of one model fit no other.
+
+        Where the weights came from and the size of the images play no part.
+        """
+        encoder = self.settings.encoder
+        parts = (encoder.name, encoder.strides, self.settings.head)
+        digest = hashlib.sha256(repr(parts).encode())
         for name, tensor in self.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -1,6 +1,6 @@
 """Run the notebooks' scripts and write each as .ipynb, outputs included, beside it.
 
-    python tools/notebooks.py
+python tools/notebooks.py
 """
 
 from pathlib import Path
