@@ -84,7 +84,7 @@ def _open(path: Path) -> tuple[Geometry, object]:
         )
     if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
         raise DataError(f"{path} holds {image.get_data_dtype()}; expected one real number a voxel")
-    geometry = _geometry(image.affine, shape, image.header.get_zooms())
+    geometry = _geometry(image.affine, shape, tuple(map(float, image.header.get_zooms())))
     return geometry, image.dataobj
 
 

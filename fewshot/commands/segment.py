@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from episodes.decode import is_readable
 from episodes.encode import make_folder, write_json, write_picture
-from episodes.errors import DataError, shorten
+from episodes.errors import DataError
 from fewshot.cli import Segment
 from fewshot.commands.data import parse_names
 from fewshot.saving import load_segmenter, save_support
@@ -88,12 +88,13 @@ def _refuse_overwriting(queries: list[tuple[Path, Path]], command: Segment) -> N
             f"the output folder {command.out} holds the input {clash[0].name}; "
             "choose an empty folder, so that no image is replaced by its mask"
         )
-    stems: dict[Path, Path] = {}
+    written: dict[Path, Path] = {}
     for query, name in queries:
-        key = name.parent / name.name.split(".")[0]
-        if key in stems:
-            raise DataError(
-                f"{query} and {stems[key]} would both become {shorten([key])}; segment them into "
-                "folders of their own"
-            )
-        stems[key] = query
+        stem = name.name.split(".")[0]
+        for target in (name.parent / stem, name.parent / f"{stem}_overlay"):
+            if target in written:
+                raise DataError(
+                    f"{query} and {written[target]} would both write {target}; "
+                    "segment them into folders of their own"
+                )
+            written[target] = query

@@ -1,0 +1,133 @@
+"""The commands on good input, in one process."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from episodes import bundled
+from episodes.decode import read_header
+from fewshot.cli import main
+from tests.fewshot.conftest import disc_scene
+
+
+def write_pair(folder, name, seed):
+    image, labels = disc_scene(seed)
+    for kind, pixels in (("images", image), ("masks", labels)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / kind / f"{name}.png")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Eight annotated scenes with two classes."""
+    for seed in range(8):
+        write_pair(tmp_path / "data", f"scene{seed}", seed)
+    (tmp_path / "data" / "classes.yaml").write_text("1: disc\n2: bar\n")
+    return tmp_path / "data"
+
+
+def test_segment_keeps_name_size_format_and_geometry(tmp_path, capsys):
+    brain = bundled.path("brain")
+    planes = nib.load(brain / "image_icbm.nii.gz")
+    few = planes.slicer[:, :, 16:20]
+    nib.save(few, tmp_path / "few.nii.gz")
+    nib.save(nib.load(brain / "label_icbm.nii.gz").slicer[:, :, 16:20], tmp_path / "label.nii.gz")
+    out = tmp_path / "out"
+    code = main(
+        [
+            *("segment", "--support", str(tmp_path / "few.nii.gz")),
+            *("--mask", str(tmp_path / "label.nii.gz"), "--query", str(tmp_path / "few.nii.gz")),
+            *("--classes", "1=grey", "2=white", "--size", "128", "--out", str(out)),
+        ]
+    )
+    assert code == 0
+    mask = nib.load(out / "few.nii.gz")
+    assert mask.shape == few.shape
+    np.testing.assert_array_equal(mask.affine, few.affine)
+    assert set(np.unique(np.asanyarray(mask.dataobj))) == {0, 1, 2}
+    summary = json.loads((out / "summary.json").read_text())
+    row = summary["images"][0]
+    voxels = int((np.asanyarray(mask.dataobj) == 1).sum())
+    assert row["classes"]["grey"]["pixels"] == voxels
+    assert row["classes"]["grey"]["volume_mm3"] == pytest.approx(voxels * 4.0)
+    assert 0.5 < row["classes"]["grey"]["confidence"] <= 1
+    assert read_header(out / "few_overlay.png").size == (233, 197)
+
+
+def test_segment_a_folder_of_mixed_files(data, tmp_path):
+    image, _ = disc_scene(20)
+    queries = tmp_path / "queries" / "deeper"
+    queries.mkdir(parents=True)
+    Image.fromarray(image).save(queries / "photo.jpg", quality=95)
+    Image.fromarray(image.astype(np.uint16) * 200).save(queries / "deep.tif")
+    Image.fromarray(np.stack([image] * 3, 2)).save(queries.parent / "colour.png")
+    out = tmp_path / "out"
+    arguments = ["--support", str(data / "images/scene0.png"), str(data / "images/scene1.png")]
+    masks = ["--mask", str(data / "masks/scene0.png"), str(data / "masks/scene1.png")]
+    code = main(
+        ["segment", *arguments, *masks, "--query", str(tmp_path / "queries"), "--out", str(out)]
+    )
+    assert code == 0
+    assert read_header(out / "deeper/photo.png").size == (96, 96)
+    assert read_header(out / "deeper/deep.tif").size == (96, 96)
+    assert read_header(out / "colour.png").size == (96, 96)
+    assert (out / "support.safetensors").exists()
+    assert json.loads((out / "deeper/photo.json").read_text())["mask"] == "deeper/photo.png"
+
+
+def test_train_then_evaluate(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    code = main(
+        [
+            *("train", str(data), "--out", str(run), "--novel", "bar", "--size", "64"),
+            *("--minutes", "0", "--steps", "3", "--batch", "2", "--superpixels", "0.5"),
+        ]
+    )
+    assert code == 0, capsys.readouterr().err
+    split = json.loads((run / "split.json").read_text())
+    assert split["novel_classes"] == ["bar"]
+    assert not set(split["train_subjects"]) & set(split["test_subjects"])
+    result = tmp_path / "results" / "toy.json"
+    code = main(
+        [
+            *("evaluate", str(run), "--episodes", "6", "--result", str(result)),
+            *("--headline", "toy_dice"),
+        ]
+    )
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    assert "copy-mask" in captured.out
+    assert (run / "evaluation" / "episodes.png").exists()
+    assert json.loads(result.read_text())["headline"][0]["name"] == "toy_dice"
+
+
+def test_evaluate_notices_other_data(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    main(
+        [
+            *("train", str(data), "--out", str(run), "--novel", "bar", "--size", "64"),
+            *("--minutes", "0", "--steps", "1", "--batch", "1"),
+        ]
+    )
+    test_subject = json.loads((run / "split.json").read_text())["test_subjects"][0]
+    mask = data / "masks" / f"{test_subject}.png"
+    changed = np.asarray(Image.open(mask)).copy()
+    changed[:5, :5] = 1
+    Image.fromarray(changed).save(mask)
+    assert main(["evaluate", str(run), "--episodes", "2"]) == 2
+    assert "was trained beside" in capsys.readouterr().err
+
+
+def test_inspect_says_what_is_there_and_what_is_wrong(data, tmp_path, capsys):
+    Image.fromarray(np.zeros((96, 96), np.uint8)).save(data / "masks" / "scene0.png")
+    (data / "masks" / "scene1.png").unlink()
+    assert main(["inspect", str(data), "--json", str(tmp_path / "found.json")]) == 0
+    said = capsys.readouterr().out
+    assert "8 images (7 annotated) of 8 subjects" in said
+    assert "1 of 8 images have an empty mask" in said
+    assert "1 images without a mask: scene1" in said
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["classes"]["disc"]["images"] == 6

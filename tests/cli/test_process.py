@@ -1,0 +1,49 @@
+"""What only a process of its own can show: start-up time and Ctrl-C."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from episodes import bundled
+from fewshot.saving import load_segmenter
+
+COMMAND = (sys.executable, "-m", "fewshot.cli")
+
+
+def test_help_imports_nothing_slow():
+    """Time is measured by hand (under 0.7 s); what makes it slow is checked here."""
+    code = "import sys, fewshot.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sorted({'torch', 'timm', 'numpy', 'scipy', 'PIL'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "segment" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_ctrl_c_in_training_keeps_log_and_checkpoint(tmp_path):
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [
+            *(*COMMAND, "train", str(bundled.path("emoji")), "--out", str(run), "--size", "64"),
+            *("--minutes", "5", "--batch", "1", "--superpixels", "0"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = run / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 2):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    segmenter = load_segmenter(run)
+    image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    assert segmenter.segment(image, segmenter.learn(image, image > 128)).mask.shape == (64, 64)
