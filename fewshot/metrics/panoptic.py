@@ -64,7 +64,8 @@ def panoptic_counts(
     Example:
         One object of category 1, of which 3 of 4 pixels were found; one invented segment.
 
-        >>> counts = panoptic_counts([1, 1, 1, 2, 2], [5, 5, 5, 5, 6], {1: 1, 2: 1}, {5: 1, 6: 0}, 2)
+        >>> found, truth = [1, 1, 1, 2, 2], [5, 5, 5, 5, 6]
+        >>> counts = panoptic_counts(found, truth, {1: 1, 2: 1}, {5: 1, 6: 0}, categories=2)
         >>> counts
         array([[0.  , 0.  , 0.  , 1.  ],
                [0.75, 1.  , 1.  , 0.  ]])
