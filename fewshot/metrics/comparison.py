@@ -80,16 +80,17 @@ def compare_methods(
         pairs = list(combinations(scores, 2))
     else:
         pairs = [(name, baseline) for name in scores if name != baseline]
-    settings = {"resamples": resamples, "seed": seed}
     found = []
     for first, second in pairs:
         apart = differences(scores[first], scores[second])
-        interval = bootstrap_mean(apart, subjects, level=level, **settings)
-        p_value = paired_test(scores[first], scores[second], subjects, test=test, **settings)
+        interval = bootstrap_mean(apart, subjects, level=level, resamples=resamples, seed=seed)
+        p_value = paired_test(
+            scores[first], scores[second], subjects, test=test, resamples=resamples, seed=seed
+        )
         found.append((first, second, interval, p_value))
     p_values = np.array([each[3] for each in found])
-    adjust = {"holm": holm, "benjamini-hochberg": benjamini_hochberg, "none": np.asarray}
-    adjusted = adjust[correction](p_values)
+    adjust = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}.get(correction)
+    adjusted = adjust(p_values) if adjust else p_values
     return [Comparison(*each, float(p)) for each, p in zip(found, adjusted, strict=True)]
 
 

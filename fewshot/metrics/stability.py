@@ -1,4 +1,4 @@
-"""How much a ranking or a conclusion depends on who was in the test set, and how many to ask for."""
+"""How much a ranking depends on who was in the test set, and how many subjects to ask for."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import NormalDist
