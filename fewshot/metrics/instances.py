@@ -191,8 +191,8 @@ def panoptic_quality(counts: Scores) -> Scores:
         counts: ``[... 4]`` from ``match_counts``, as published at IoU > 0.5.
 
     Returns:
-        ``[...]`` in 0..1; NaN if there are no objects at all. Background is void here; for
-        several classes, stuff and void see ``panoptic``.
+        ``[...]`` in 0..1; NaN if there are no objects at all. Background is not scored and
+        excuses nothing; for several classes, stuff and void see ``panoptic``.
 
     Example:
         >>> round(panoptic_quality(np.array([3.0, 1.0, 2.0, 2.4])).item(), 4)
