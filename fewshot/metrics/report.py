@@ -259,6 +259,15 @@ def load_report(path: str | PathLike[str]) -> Report:
 
     Returns:
         A report with the same rows and settings, so with the same summary.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> report = Report()
+        >>> report.add("scan 1", "anna", {"dice": 0.75})
+        >>> with TemporaryDirectory() as folder:
+        ...     report.save_json(Path(folder) / "report.json")
+        ...     load_report(Path(folder) / "report.json").rows == report.rows
+        True
     """
     data = json.loads(Path(path).read_text(encoding="utf-8"))
     settings = {key: data["settings"][key] for key in ("missing", "level", "resamples", "seed")}

@@ -276,9 +276,9 @@ def instance_pairs(quick: bool) -> list[Pair]:
     def agree(first: tuple[instances.OverlapTable, float, float], second: tuple[float, float]):
         table, quality, _ = first
         np.testing.assert_allclose(quality, second[0], rtol=1e-6)
-        # the Bowl score asks for IoU > t; StarDist for IoU >= t, with the IoU in float32. Some
-        # pairs lie just on a threshold, so its answer is rebuilt from our table.
-        hits = np.array([(np.float32(table.iou) >= t).sum() for t in instances.DSB_THRESHOLDS])
+        # the Bowl score asks for IoU > t, StarDist for IoU >= t, and some pairs lie just on a
+        # threshold; so its answer is rebuilt from our table
+        hits = np.array([(table.iou >= each).sum() for each in instances.DSB_THRESHOLDS])
         objects = len(table.reference_ids) + len(table.label_ids)
         np.testing.assert_allclose(np.mean(hits / (objects - hits)), second[1], rtol=1e-12)
 
