@@ -84,6 +84,12 @@ def test_defined_for_few_constant_and_undefined_values():
     np.testing.assert_array_equal(bootstrap_mean([1.0, 2.0], range(2), resamples=1)[3:], (2, 0))
 
 
+def test_the_unit_cancels_even_where_cubes_underflow():
+    values = np.random.default_rng(0).lognormal(size=9)
+    plain, tiny = (bootstrap_mean(values * unit, range(9)) for unit in (1.0, 2.0**-600))
+    np.testing.assert_allclose(np.array(tiny[:3]) * 2.0**600, plain[:3], rtol=1e-12)
+
+
 def test_seed_settings_and_tensors():
     values = np.random.default_rng(0).normal(size=20)
     assert bootstrap_mean(values, range(20)) == bootstrap_mean(torch.from_numpy(values), range(20))
@@ -108,7 +114,7 @@ def test_bad_input_is_named():
 numbers = st.floats(-100, 100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(numbers, min_size=2, max_size=12), st.sampled_from(list(METHODS)))
 def test_bounds_lie_within_the_data(values, method):
     interval = bootstrap_mean(values, range(len(values)), method=method, resamples=200)

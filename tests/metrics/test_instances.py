@@ -220,7 +220,7 @@ def best_by_brute_force(pairs, threshold, most_matches):
     return best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays(np.uint8, 14, elements=st.integers(0, 3)),
     arrays(np.uint8, 14, elements=st.integers(0, 3)),
