@@ -171,8 +171,9 @@ def matthews_correlation(confusion: Counts) -> Scores:
         Comput. Biol. Chem. 2004.
     """
     correct, total, chance, predicted_square, reference_square = _margins(confusion)
-    spread = np.sqrt(np.maximum(total * total - predicted_square, 0)) * np.sqrt(
-        np.maximum(total * total - reference_square, 0)
+    spread = np.sqrt(
+        np.maximum(total * total - predicted_square, 0)
+        * np.maximum(total * total - reference_square, 0)
     )
     score = ratio(np.where(spread > 0, correct * total - chance, 0.0), spread)
     several = total * total > chance  # equal only if both are one and the same class throughout

@@ -41,7 +41,8 @@ def coco_map(
         thresholds: IoU thresholds; a pair matches at IoU >= threshold, best score first.
         max_detections: how many predictions an image keeps, best first; None keeps all. COCO keeps
             100, which cuts off images full of cells.
-        ignored: bool mask of each image; predictions mostly inside it are excused (a COCO crowd).
+        ignored: bool mask of each image; its pixels are dropped from both maps first. (COCO keeps
+            them and excuses what lies mostly in a crowd.)
 
     Returns:
         The scores in 0..1; NaN if there are no objects at all, 0 if all were missed or invented.
@@ -72,13 +73,13 @@ def coco_map(
         counts["ignored"] = len(ignored)
     if len(set(counts.values())) != 1:
         raise ValueError(f"expected one entry an image in each list, got {counts}")
-    truth = [_annotations(each, image, None) for image, each in enumerate(reference)]
-    found = [_annotations(each, image, scores[image]) for image, each in enumerate(labels)]
-    regions = [] if ignored is None else [_crowd(each, image) for image, each in enumerate(ignored)]
+    predicted, true = _kept(labels, ignored, "labels"), _kept(reference, ignored, "reference")
+    truth = [_annotations(each, image, None) for image, each in enumerate(true)]
+    found = [_annotations(each, image, scores[image]) for image, each in enumerate(predicted)]
     if not any(truth) or not any(found):
         value = 0.0 if any(truth) or any(found) else float("nan")
         return CocoAP(value, dict.fromkeys(thresholds, value))
-    data = COCO(_dataset(truth + regions, reference))
+    data = COCO(_dataset(truth, true))
     evaluation = COCOeval_faster(data, data.loadRes(_flat(found)), "segm", print_function=_silent)
     evaluation.params.iouThrs = np.array(thresholds, np.float64)
     most = max_detections or max(len(each) for each in found)
@@ -98,12 +99,27 @@ def _flat(annotations: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return [each for image in annotations for each in image]
 
 
-def _dataset(annotations: list[list[dict[str, Any]]], maps: Sequence[Any]) -> dict[str, Any]:
-    shapes = [np.shape(as_array(each)) for each in maps]
+def _kept(maps: Sequence[Any], ignored: Sequence[Any] | None, name: str) -> list[NDArray[Any]]:
+    """Check the instance maps and set ignored pixels to background."""
+    arrays = [as_labels(each, name) for each in maps]
+    for image, array in enumerate(arrays):
+        if array.ndim != 2:
+            raise ValueError(
+                f"{name} of image {image} have shape {array.shape}, expected [height width]"
+            )
+    if ignored is None:
+        return arrays
+    masks = [np.asarray(as_array(each), bool) for each in ignored]
+    return [np.where(mask, 0, array) for mask, array in zip(masks, arrays, strict=True)]
+
+
+def _dataset(
+    annotations: list[list[dict[str, Any]]], maps: Sequence[NDArray[Any]]
+) -> dict[str, Any]:
     return {
         "images": [
             {"id": image, "height": height, "width": width}
-            for image, (height, width) in enumerate(shapes)
+            for image, (height, width) in enumerate(each.shape for each in maps)
         ],
         "categories": [{"id": 1, "name": "object"}],
         "annotations": [{**each, "id": index + 1} for index, each in enumerate(_flat(annotations))],
@@ -111,10 +127,10 @@ def _dataset(annotations: list[list[dict[str, Any]]], maps: Sequence[Any]) -> di
 
 
 def _annotations(
-    instances: Any, image: int, scores: Mapping[int, float] | None
+    instances: NDArray[Any], image: int, scores: Mapping[int, float] | None
 ) -> list[dict[str, Any]]:
     objects = []
-    for identity, code, area in _run_lengths(as_labels(instances, "instance map")):
+    for identity, code, area in _run_lengths(instances):
         entry = {"image_id": image, "category_id": 1, "segmentation": code}
         if scores is None:
             entry |= {"iscrowd": 0, "area": area}
@@ -126,20 +142,10 @@ def _annotations(
     return objects
 
 
-def _crowd(ignored: Any, image: int) -> list[dict[str, Any]]:
-    mask = np.asarray(as_array(ignored), bool).view(np.uint8)
-    return [
-        {"image_id": image, "category_id": 1, "segmentation": code, "iscrowd": 1, "area": area}
-        for _, code, area in _run_lengths(mask)
-    ]
-
-
 def _run_lengths(instances: NDArray[Any]) -> list[tuple[int, dict[str, Any], int]]:
     """Run-length code every object in one pass over the columns, where a mask each takes many."""
     from faster_coco_eval.core import mask as codec
 
-    if instances.ndim != 2:
-        raise ValueError(f"an instance map has shape {instances.shape}, expected [height width]")
     height, width = instances.shape
     flat = instances.T.reshape(-1)
     starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1])[: flat.size])

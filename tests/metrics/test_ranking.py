@@ -149,7 +149,7 @@ def test_coco_map_of_empty_sides():
     assert some.ap == pytest.approx(1)
 
 
-def test_coco_map_excuses_predictions_on_ignored_pixels():
+def test_coco_map_drops_ignored_pixels():
     reference = np.zeros((6, 12), int)
     reference[1:4, 1:4] = 1
     labels = reference.copy()
@@ -158,8 +158,19 @@ def test_coco_map_excuses_predictions_on_ignored_pixels():
     ignored[:, 6:] = True
     scores = [{1: 0.5, 2: 0.9}]
     assert coco_map([labels], scores, [reference], thresholds=[0.5]).ap == pytest.approx(0.5)
-    excused = coco_map([labels], scores, [reference], thresholds=[0.5], ignored=[ignored])
-    assert excused.ap == pytest.approx(1)
+    dropped = coco_map([labels], scores, [reference], thresholds=[0.5], ignored=[ignored])
+    assert dropped.ap == pytest.approx(1)
+
+
+def test_disagreement_coco_excuses_what_lies_mostly_in_a_crowd():
+    # COCO would excuse object 2 whole; here its last pixel outside the ignored part counts
+    reference, labels = np.zeros((4, 12), int), np.zeros((4, 12), int)
+    reference[1:3, 1:3] = labels[1:3, 1:3] = 1
+    labels[1, 5:12] = 2
+    ignored = np.zeros((4, 12), bool)
+    ignored[:, 6:] = True
+    result = coco_map([labels], [{1: 0.5, 2: 0.9}], [reference], ignored=[ignored])
+    assert result.ap == pytest.approx(0.5)
 
 
 def test_coco_map_names_bad_input():
@@ -168,5 +179,5 @@ def test_coco_map_names_bad_input():
         coco_map([full], [{}], [full])
     with pytest.raises(ValueError, match=r"one entry an image in each list, got .*'scores': 0"):
         coco_map([full], [], [full])
-    with pytest.raises(ValueError, match=r"shape \(4,\), expected \[height width\]"):
+    with pytest.raises(ValueError, match=r"labels of image 0 have shape \(4,\), expected"):
         coco_map([full.ravel()], [{1: 1}], [full.ravel()])
