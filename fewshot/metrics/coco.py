@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.metrics.arrays import as_array, as_labels
+from fewshot.metrics.arrays import as_array, as_label_pair
 
 COCO_THRESHOLDS = tuple(step / 20 for step in range(10, 20))  # 0.50, 0.55 .. 0.95, without drift
 
@@ -49,7 +49,7 @@ def coco_map(
 
     Raises:
         ImportError: faster-coco-eval is not installed.
-        ValueError: the lists do not fit together, or an id has no score.
+        ValueError: lists or shapes do not fit together, or an id is negative or has no score.
 
     Example:
         One object found exactly with the best score, one missed: precision 1 up to recall 1/2, so
@@ -73,7 +73,7 @@ def coco_map(
         counts["ignored"] = len(ignored)
     if len(set(counts.values())) != 1:
         raise ValueError(f"expected one entry an image in each list, got {counts}")
-    predicted, true = _kept(labels, ignored, "labels"), _kept(reference, ignored, "reference")
+    predicted, true = _kept(labels, reference, ignored)
     truth = [_annotations(each, image, None) for image, each in enumerate(true)]
     found = [_annotations(each, image, scores[image]) for image, each in enumerate(predicted)]
     if not any(truth) or not any(found):
@@ -99,18 +99,23 @@ def _flat(annotations: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return [each for image in annotations for each in image]
 
 
-def _kept(maps: Sequence[Any], ignored: Sequence[Any] | None, name: str) -> list[NDArray[Any]]:
+def _kept(
+    labels: Sequence[Any], reference: Sequence[Any], ignored: Sequence[Any] | None
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """Check the instance maps and set ignored pixels to background."""
-    arrays = [as_labels(each, name) for each in maps]
-    for image, array in enumerate(arrays):
-        if array.ndim != 2:
-            raise ValueError(
-                f"{name} of image {image} have shape {array.shape}, expected [height width]"
-            )
-    if ignored is None:
-        return arrays
-    masks = [np.asarray(as_array(each), bool) for each in ignored]
-    return [np.where(mask, 0, array) for mask, array in zip(masks, arrays, strict=True)]
+    predicted, true = [], []
+    for image, pair in enumerate(zip(labels, reference, strict=True)):
+        first, second = as_label_pair(*pair)
+        if first.ndim != 2:
+            raise ValueError(f"image {image} has shape {first.shape}, expected [height width]")
+        if first.size and min(first.min(), second.min()) < 0:
+            raise ValueError(f"image {image} holds a negative id, expected 0 and positive ids")
+        if ignored is not None:
+            dropped = np.asarray(as_array(ignored[image]), bool)
+            first, second = np.where(dropped, 0, first), np.where(dropped, 0, second)
+        predicted.append(first)
+        true.append(second)
+    return predicted, true
 
 
 def _dataset(

@@ -1,6 +1,7 @@
 """Oracles: scikit-learn; for mAP of objects a loop over the ranked predictions."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -179,5 +180,15 @@ def test_coco_map_names_bad_input():
         coco_map([full], [{}], [full])
     with pytest.raises(ValueError, match=r"one entry an image in each list, got .*'scores': 0"):
         coco_map([full], [], [full])
-    with pytest.raises(ValueError, match=r"labels of image 0 have shape \(4,\), expected"):
+    with pytest.raises(ValueError, match=r"image 0 has shape \(4,\), expected"):
         coco_map([full.ravel()], [{1: 1}], [full.ravel()])
+    with pytest.raises(ValueError, match=r"shape \(2, 2\) and reference has shape \(3, 3\)"):
+        coco_map([full], [{1: 1}], [np.ones((3, 3), int)])
+    with pytest.raises(ValueError, match="image 0 holds a negative id"):
+        coco_map([-full], [{-1: 1}], [full])
+
+
+def test_coco_map_names_the_extra_that_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(ImportError, match=r"install fewshot-segmentation\[metrics\]"):
+        coco_map([], [], [])
