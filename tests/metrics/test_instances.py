@@ -236,6 +236,18 @@ def test_optimal_matching_is_the_best_of_all(labels, reference):
             assert not most or len(found) == expected[0]
 
 
+def test_more_matches_come_before_better_ones():
+    # a chain in which two matches of IoU 19/21 stand against three of hardly any overlap
+    reference, labels = np.zeros(41, int), np.zeros(41, int)
+    reference[0:20], reference[20:40], reference[40] = 1, 2, 3
+    labels[0], labels[1:21], labels[21:41] = 7, 8, 9
+    table = overlap_table(labels, reference)
+    assert match_counts(table, [0.0])[0, 0] == 3
+    assert match_counts(table, [0.0])[0, 3] == pytest.approx(1 / 20 + 1 / 39 + 1 / 20)
+    best = match_pairs(table, 0.0, most_matches=False)
+    assert table.iou[best].tolist() == [19 / 21, 19 / 21]
+
+
 def slow_greedy(pairs, threshold):
     rows, columns, taken = set(), set(), set()
     for (truth, label), (_, value) in sorted(
