@@ -30,8 +30,8 @@ def cl_dice(
         labels: predicted labels or mask, ``[height width]`` or ``[depth height width]``.
         reference: reference labels or mask of the same shape.
         class_index: the class; 1 is True in a mask.
-        ignore_index: pixels with this reference label are no part of a centre line; None switches
-            it off.
+        ignore_index: pixels with this reference label are dropped from both masks before the
+            centre lines are taken; None drops nothing.
 
     Returns:
         Three scores in 0..1; all 0 if one mask is empty, all NaN if both are.
@@ -57,12 +57,9 @@ def cl_dice(
         raise ValueError(f"labels have shape {first.shape}, expected 2 or 3 axes")
     mask, truth = first == class_index, second == class_index
     if ignore_index is not None:
-        # what is unknown takes the value of the prediction, so that no centre line is cut there
-        truth = truth | (mask & (second == ignore_index))
-    line, true_line = skeletonize(mask) > 0, skeletonize(truth) > 0
-    if ignore_index is not None:
         counted = second != ignore_index
-        line, true_line = line & counted, true_line & counted
+        mask, truth = mask & counted, truth & counted
+    line, true_line = skeletonize(mask) > 0, skeletonize(truth) > 0
     if not line.any() or not true_line.any():
         value = 0.0 if line.any() or true_line.any() else float("nan")
         return CentrelineDice(value, value, value)

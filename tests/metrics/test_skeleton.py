@@ -53,5 +53,8 @@ def test_empty_disjoint_and_ignored():
     half = line.copy()
     half[:, 5:] = 0
     assert cl_dice(line, reference).dice == cl_dice(half, reference).dice == 1
+    wide = np.ones((3, 9), int)  # its centre line would be another if the ignored part counted
+    wide[:, :5] = line[:, :5]
+    assert cl_dice(wide, reference).dice == 1
     with pytest.raises(ValueError, match="expected 2 or 3 axes"):
         cl_dice([1, 1], [1, 1])

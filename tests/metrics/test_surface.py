@@ -206,6 +206,9 @@ def test_an_object_cut_by_ignored_pixels_has_no_surface_there():
     found = surface_distances(mask, reference)
     # without the ignored right part: rows 1 and 5 and column 1 of the square, 5 + 2 + 2 pixels
     assert len(found.to_prediction) == len(found.to_reference) == 9
+    left_open = np.where(reference == 255, 0, mask)  # nothing is predicted there: no surface either
+    found = surface_distances(left_open, reference)
+    assert len(found.to_prediction) == len(found.to_reference) == 9
     ignored = np.full_like(mask, 255)
     assert surface_distances(mask, ignored).undefined
 
