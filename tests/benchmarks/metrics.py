@@ -66,14 +66,24 @@ class Pair:
     repeats: int
 
 
-def peak_mib(call: Callable[[], Any]) -> tuple[float, float]:
-    """How far resident memory rises above where it was, and the time of this call."""
+@dataclass(frozen=True)
+class Observed:
+    """What one call returned, how long it took and how far resident memory rose during it."""
+
+    result: Any
+    milliseconds: float
+    peak_mib: float
+
+
+def observe(call: Callable[[], Any]) -> Observed:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # else memory that was freed before would hide the rise
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak to what is resident now
     before = status_mib("VmRSS")
-    _, duration = timed(call)
-    return max(0.0, status_mib("VmHWM") - before), duration
+    start = time.perf_counter()
+    result = call()
+    duration = 1e3 * (time.perf_counter() - start)
+    return Observed(result, duration, max(0.0, status_mib("VmHWM") - before))
 
 
 def status_mib(field: str) -> float:
@@ -83,36 +93,37 @@ def status_mib(field: str) -> float:
     return int(found[1]) / 1024
 
 
-def timed(call: Callable[[], Any]) -> tuple[Any, float]:
+def milliseconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
-    result = call()
-    return result, 1e3 * (time.perf_counter() - start)
+    call()
+    return 1e3 * (time.perf_counter() - start)
 
 
 def measure(pair: Pair) -> dict[str, Any]:
-    theirs, first_time = timed(pair.theirs)
-    pair.agree(pair.ours(), theirs)
-    # the first call and that for memory do not count, unless a warm-up cannot matter to the peer
-    slow = first_time > 500
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(max(1, pair.repeats - 2 * slow)):
-        times[0].extend(timed(pair.ours)[1] for _ in range(3))
-        if not slow or pair.repeats > 2:
-            times[1].append(timed(pair.theirs)[1])
-    peak_ours, _ = peak_mib(pair.ours)
-    peak_peer, last_time = peak_mib(pair.theirs)
-    if slow:
-        times[1].extend([first_time, last_time])
-    ours, peer = (statistics.median(each) for each in times)
+    """Compare the values, then time both in turn, ours three times as it is quick.
+
+    The first call of the peer warms it up and does not count, unless it takes so long that a
+    warm-up cannot matter: then its time and its memory are taken from it.
+    """
+    first = observe(pair.theirs)
+    pair.agree(pair.ours(), first.result)
+    slow = first.milliseconds > 500
+    ours: list[float] = []
+    theirs = [first.milliseconds] if slow else []
+    while len(theirs) < pair.repeats or not ours:
+        ours.extend(milliseconds(pair.ours) for _ in range(3))
+        if len(theirs) < pair.repeats:
+            theirs.append(milliseconds(pair.theirs))
+    ours_ms, theirs_ms = statistics.median(ours), statistics.median(theirs)
     return {
         "name": pair.name,
         "unit": "ms",
-        "ours": round(ours, 3),
+        "ours": round(ours_ms, 3),
         "peer": pair.peer,
-        "peer_value": round(peer, 3),
-        "ratio": round(peer / ours, 2),
-        "peak_mib_ours": round(peak_ours, 2),
-        "peak_mib_peer": round(peak_peer, 2),
+        "peer_value": round(theirs_ms, 3),
+        "ratio": round(theirs_ms / ours_ms, 2),
+        "peak_mib_ours": round(observe(pair.ours).peak_mib, 2),
+        "peak_mib_peer": round((first if slow else observe(pair.theirs)).peak_mib, 2),
     }
 
 
@@ -130,7 +141,7 @@ def overlap_pairs(quick: bool) -> list[Pair]:
         reference = smooth_labels(shape, classes, seed=0)
         labels = np.roll(reference, 2, axis=0)
         name = f"confusion + Dice + IoU, {'x'.join(map(str, shape))}, {classes} classes"
-        repeats = (2 if quick else 5) if len(shape) == 3 else (3 if quick else 21)
+        repeats = (1 if quick else 5) if len(shape) == 3 else (3 if quick else 21)
         pairs += one_overlap(name, labels, reference, classes, repeats)
     return pairs
 
@@ -302,6 +313,7 @@ def main() -> None:
     arguments = parser.parse_args()
     quick = arguments.quick
     torch.set_num_threads(arguments.threads)
+    gc.freeze()  # what the imports left would be searched at every collection, a second a row
     for pairs in (overlap_pairs, surface_pairs, instance_pairs):
         for pair in pairs(quick):
             sys.stdout.write(json.dumps(measure(pair)) + "\n")
