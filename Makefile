@@ -8,7 +8,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constra
 CC_FOUND := $(shell command -v cc || command -v gcc || command -v clang)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bundle results clean
+.PHONY: help setup demo test notebooks lint format bundle results clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -38,6 +38,9 @@ demo: $(VENV)/core.stamp  ## train on base classes, segment classes never seen, 
 
 test: $(VENV)/dev.stamp  ## the whole test suite, notebooks included
 	$(BIN)/python -m pytest
+
+notebooks: $(VENV)/dev.stamp  ## run the notebooks and store their outputs
+	$(BIN)/python tools/notebooks.py
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,0 +1,161 @@
+"""What images there are, their classes, subjects and sizes; no pixels are loaded to build one."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from episodes.errors import DataError, shorten
+
+IGNORE = 255
+"""The label of pixels about which nothing is known; they count nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRef:
+    """Where one plane of pixels lies: a file and, in a volume or stack, the plane in it."""
+
+    path: Path
+    plane: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRef:
+    """Where an annotation lies and what its values mean.
+
+    Attributes:
+        pixels: the plane that holds the values.
+        legend: `{value: class name}`, a value with the name None being background; or one class
+            name, which every non-zero value then has (binary and instance masks); or None for
+            "find out from the values" (`episodes.measure` does).
+    """
+
+    pixels: PixelRef
+    legend: Mapping[int, str | None] | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image, or one slice of a volume, with its annotation.
+
+    Attributes:
+        key: unique in its catalog and stable across machines, e.g. `image_1.nii.gz#12`.
+        image: where the pixels are.
+        masks: where the annotations are; none for an image that is not annotated.
+        subject: the patient or specimen; the unit of splitting and of statistics.
+        size: (height, width) in pixels, from the header.
+        areas: pixels a class, or None until measured.
+    """
+
+    key: str
+    image: PixelRef
+    masks: tuple[MaskRef, ...]
+    subject: str
+    size: tuple[int, int]
+    areas: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Samples and the classes that may be drawn from them.
+
+    Pixels of a class that is in the masks but not in `classes` are background: that is what
+    "the novel organ is there, unlabelled" means in the published protocols.
+    """
+
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    name: str = "catalog"
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        repeated = [key for key, n in Counter(s.key for s in self.samples).items() if n > 1]
+        if repeated:
+            raise DataError(
+                f"catalog {self.name!r} has the same key twice: {shorten(repeated)}; "
+                "every sample needs a key of its own"
+            )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects, sorted."""
+        return tuple(sorted({sample.subject for sample in self.samples}))
+
+    @property
+    def measured(self) -> bool:
+        """Whether every sample knows its areas."""
+        return all(sample.areas is not None for sample in self.samples)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over keys, subjects, sizes and areas: equal data, equal fingerprint."""
+        rows = [
+            [s.key, s.subject, list(s.size), sorted((s.areas or {}).items())] for s in self.samples
+        ]
+        text = json.dumps([list(self.classes), rows], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def filter(self, keep: Callable[[Sample], bool]) -> "Catalog":
+        """Keep the samples for which `keep` is true."""
+        return replace(self, samples=tuple(s for s in self.samples if keep(s)))
+
+    def of_subjects(self, subjects: Iterable[str]) -> "Catalog":
+        """Keep the samples of these subjects; an unknown subject is an error."""
+        wanted = set(subjects)
+        self._known("subject", wanted, self.subjects)
+        return self.filter(lambda sample: sample.subject in wanted)
+
+    def of_classes(self, classes: Iterable[str]) -> "Catalog":
+        """Keep these classes; the pixels of all others become background."""
+        wanted = tuple(dict.fromkeys(classes))
+        self._known("class", wanted, self.classes)
+        return replace(self, classes=wanted)
+
+    def without_samples_of(self, classes: Iterable[str]) -> "Catalog":
+        """Drop every sample that shows any of these classes, labelled or not."""
+        banned = set(classes)
+        self.require_measured()
+        return self.filter(lambda sample: not any((sample.areas or {}).get(c) for c in banned))
+
+    def require_measured(self) -> None:
+        """Raise unless every sample knows its areas."""
+        if not self.measured:
+            raise DataError(
+                f"catalog {self.name!r} has not been measured, so which image shows which class "
+                "is unknown; call episodes.measure.measure(catalog) first"
+            )
+
+    def __add__(self, other: "Catalog") -> "Catalog":
+        """Join two catalogs; keys and subjects are told apart by the catalogs' names."""
+        if self.name == other.name:
+            raise DataError(
+                f"both catalogs are called {self.name!r}; give one another name with "
+                "dataclasses.replace(catalog, name=...), so that their subjects stay apart"
+            )
+
+        def renamed(catalog: Catalog) -> list[Sample]:
+            name = catalog.name
+            return [
+                replace(s, key=f"{name}/{s.key}", subject=f"{name}/{s.subject}")
+                for s in catalog.samples
+            ]
+
+        return Catalog(
+            samples=(*renamed(self), *renamed(other)),
+            classes=tuple(dict.fromkeys((*self.classes, *other.classes))),
+            name=f"{self.name}+{other.name}",
+            notes=(*self.notes, *other.notes),
+        )
+
+    def _known(self, kind: str, wanted: Iterable[str], known: tuple[str, ...]) -> None:
+        missing = [name for name in wanted if name not in known]
+        if missing:
+            raise DataError(
+                f"catalog {self.name!r} has no {kind} {shorten(map(repr, missing))}; "
+                f"it has {shorten(known, 20)}"
+            )

@@ -1,0 +1,259 @@
+"""The one place where pixels are read: limits, EXIF rotation, data types, geometry.
+
+Files come from strangers. Sizes are read from the header and checked before anything is
+allocated, and a file that lies about itself becomes a `DataError`, never a crash.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from episodes.errors import DataError, shorten
+from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
+from episodes.volume import Geometry, read_volume, volume_geometry
+
+VOLUME_SUFFIXES = (".nii", ".nii.gz")
+STACK_SUFFIXES = (".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", *STACK_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself, read without its pixels.
+
+    Attributes:
+        kind: "image" or "volume" (a stack is a volume without geometry).
+        size: (height, width) of a plane, in pixels.
+        planes: number of planes; 1 for an image.
+        geometry: where a volume lies in space, None for images and stacks.
+    """
+
+    kind: str
+    size: tuple[int, int]
+    planes: int
+    geometry: Geometry | None = None
+
+
+def suffix(path: Path) -> str:
+    """The lower-case file ending, with `.nii.gz` counted as one."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def stem(path: Path) -> str:
+    """The file name without its ending."""
+    return path.name[: len(path.name) - len(suffix(path))]
+
+
+def is_volume(path: Path) -> bool:
+    """Whether the ending is that of a NIfTI volume."""
+    return suffix(path) in VOLUME_SUFFIXES
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the ending is one that `read_header` knows."""
+    return is_volume(path) or suffix(path) in IMAGE_SUFFIXES
+
+
+def read_header(path: Path) -> Header:
+    """Read size, number of planes and geometry, without pixels.
+
+    Raises:
+        DataError: the file is missing, unreadable, not an image, or larger than the limits.
+    """
+    if is_volume(path):
+        geometry = volume_geometry(path)
+        depth, height, width = geometry.plane_shape
+        return Header("volume", (height, width), depth, geometry)
+    with _open(path) as image:
+        height, width = image.height, image.width
+        if image.getexif().get(0x0112, 1) >= 5:  # the EXIF orientations that swap the two axes
+            height, width = width, height
+        frames = _frames(image, path)
+    return Header("volume" if frames > 1 else "image", (height, width), frames)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a picture as [height, width] or, in colour, [height, width, 3], in its own data type.
+
+    EXIF rotation is applied, transparent pixels are shown on white, palettes become colours.
+
+    Raises:
+        DataError: see `read_header`; or the file holds a volume, to be read with `read_planes`.
+    """
+    with _open(path) as image:
+        return _pixels(path, image)
+
+
+def read_planes(path: Path) -> np.ndarray:
+    """Read all planes of an image, stack or volume as [depth, height, width(, 3)].
+
+    Voxels that are no finite number become the smallest finite one, with a warning.
+    """
+    if is_volume(path):
+        return finite(read_volume(path), str(path))
+    with _open(path) as image:
+        planes = []
+        for frame in range(_frames(image, path)):
+            image.seek(frame)
+            planes.append(_pixels(path, image))
+    if len({plane.shape for plane in planes}) > 1:
+        shapes = shorten({plane.shape for plane in planes})
+        raise DataError(f"{path} holds pages of different shapes ({shapes}); save them apart")
+    return np.stack(planes)
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Read all planes of a mask as integers [depth, height, width].
+
+    A colour picture is taken only when it is grey in truth (equal channels).
+
+    Raises:
+        DataError: see `read_header`; or the values are no whole numbers >= 0, or colours.
+    """
+    if is_volume(path):
+        planes = read_volume(path)
+    else:
+        with _open(path) as image:
+            planes = np.stack(
+                [_mask_frame(path, image, frame) for frame in range(_frames(image, path))]
+            )
+    return whole_numbers(planes, str(path))
+
+
+def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """Return mask values as integers; booleans become 0 and 1.
+
+    Raises:
+        DataError: a value is negative or no whole number.
+    """
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if values.dtype.kind == "f":
+        odd = values[~np.isfinite(values) | (values != np.floor(values))]
+        if odd.size:
+            raise DataError(
+                f"mask {name} holds {odd.flat[0]:g}; expected whole numbers (class or object "
+                "numbers). A probability map has to be thresholded first"
+            )
+        values = values.astype(np.int64)
+    if values.size and values.min() < 0:
+        raise DataError(f"mask {name} holds {values.min()}; expected numbers from 0 upwards")
+    return values
+
+
+def finite(values: np.ndarray, name: str) -> np.ndarray:
+    """Replace NaN and infinite values by the smallest finite one, with a warning.
+
+    Raises:
+        DataError: there is no finite value.
+    """
+    if values.dtype.kind != "f":
+        return values
+    bad = ~np.isfinite(values)
+    count = int(bad.sum())
+    if not count:
+        return values
+    if count == values.size:
+        raise DataError(f"{name} holds no finite number at all; expected an image")
+    low = values[~bad].min()
+    warnings.warn(
+        f"{name}: {count:,} of {values.size:,} pixels are NaN or infinite; "
+        f"they are read as {low:g}, the smallest finite value",
+        stacklevel=2,
+    )
+    return np.where(bad, low, values)
+
+
+def _open(path: Path) -> Image.Image:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected an image file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; check the name and the folder") from None
+    except PermissionError:
+        raise DataError(f"{path} may not be read; check its permissions") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path} is too large: {error}; at most {MAX_PIXELS:,} pixels are read at once. "
+            "Crop or downscale it first"
+        ) from None
+    except UnidentifiedImageError:
+        with path.open("rb") as file:
+            start = file.read(12)
+        raise DataError(
+            f"{path} is not an image: its first bytes are {start!r}; expected one of "
+            f"{', '.join((*IMAGE_SUFFIXES, *VOLUME_SUFFIXES))}"
+        ) from None
+    except BROKEN as error:
+        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(
+            f"{path} is too large: {image.width} x {image.height} pixels; at most "
+            f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
+        )
+    return image
+
+
+def _frames(image: Image.Image, path: Path) -> int:
+    if suffix(path) not in STACK_SUFFIXES:
+        return 1
+    try:
+        frames = int(getattr(image, "n_frames", 1))
+    except BROKEN as error:
+        raise DataError(f"{path} has a broken page list: {error}") from error
+    if frames * image.width * image.height > MAX_VOXELS:
+        raise DataError(
+            f"{path} declares {frames} pages of {image.width} x {image.height}; at most "
+            f"{MAX_VOXELS:,} voxels are read at once. Split the stack first"
+        )
+    return frames
+
+
+def _upright(path: Path, image: Image.Image) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except BROKEN as error:
+        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+
+
+def _pixels(path: Path, image: Image.Image) -> np.ndarray:
+    image = _upright(path, image)
+    if image.mode == "1":
+        image = image.convert("L")
+    elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or (
+        image.mode == "P" and "transparency" in image.info
+    ):
+        image = Image.alpha_composite(
+            Image.new("RGBA", image.size, "white"), image.convert("RGBA")
+        ).convert("L" if image.mode in ("LA", "La") else "RGB")
+    elif image.mode not in ("L", "I", "F", "RGB") and not image.mode.startswith("I;"):
+        image = image.convert("RGB")
+    return finite(np.asarray(image), str(path))
+
+
+def _mask_frame(path: Path, image: Image.Image, frame: int) -> np.ndarray:
+    image.seek(frame)
+    image = _upright(path, image)
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)
+    if image.mode in ("LA", "PA"):
+        return np.asarray(image)[..., 0]
+    values = np.asarray(image)
+    if values.ndim == 3:
+        if image.mode not in ("RGB", "RGBA") or (values[..., :3] != values[..., :1]).any():
+            raise DataError(
+                f"mask {path} is a colour picture (mode {image.mode}); expected one number a "
+                "pixel: a grey PNG or TIFF with 0 for background and 1, 2, … or 255 for classes"
+            )
+        values = values[..., 0]
+    return values

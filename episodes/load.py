@@ -1,0 +1,84 @@
+"""From samples to square tensors, each file decoded once while there is room to remember it."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from episodes import decode
+from episodes.catalog import IGNORE, Sample
+from episodes.frame import Frame, intensity_range, to_tensor
+from episodes.legend import class_map, named
+
+
+class Loader:
+    """Reads samples as tensors of one size.
+
+    Args:
+        size: side of the square that every image is fitted into, in pixels.
+        cache_bytes: how much memory decoded planes may take; the least recently used go first.
+    """
+
+    def __init__(self, size: int = 256, cache_bytes: int = 2**30) -> None:
+        if size < 32:
+            raise ValueError(f"size is {size} pixels; expected at least 32")
+        self.size = size
+        self.cache_bytes = cache_bytes
+        self._cache: OrderedDict[tuple[Path, str], list[Tensor]] = OrderedDict()
+        self._bytes = 0
+
+    def image(self, sample: Sample) -> Tensor:
+        """Read an image, scaled to [0, 1]: float32 [channel size size], channel 1 or 3.
+
+        The slices of a volume share the intensity range of the whole volume.
+        """
+        planes = self._planes(sample.image.path, "image")
+        return planes[sample.image.plane or 0].float()
+
+    def labels(self, sample: Sample, classes: Sequence[str]) -> Tensor:
+        """Read a label map over `classes`: uint8 [size size], 0, 1..len(classes), 255 unknown.
+
+        Where masks of different classes overlap, the pixel is unknown.
+        """
+        frame = Frame(*sample.size, self.size)
+        merged = torch.zeros(frame.size, frame.size, dtype=torch.uint8)
+        for mask in sample.masks:
+            values = self._planes(mask.pixels.path, "labels")[mask.pixels.plane or 0]
+            found = class_map(values.numpy(), named(mask), tuple(classes), str(mask.pixels.path))
+            labels = frame.fit_labels(torch.from_numpy(found))
+            clash = (merged > 0) & (labels > 0) & (merged != labels)
+            merged = torch.where(labels > 0, labels, merged)
+            merged[clash] = IGNORE
+        if not sample.masks:
+            merged = frame.fit_labels(torch.full(sample.size, IGNORE, dtype=torch.uint8))
+        return merged
+
+    def _planes(self, path: Path, kind: str) -> list[Tensor]:
+        key = (path, kind)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        planes = self._decode(path, kind)
+        self._cache[key] = planes
+        self._bytes += _nbytes(planes)
+        while self._bytes > self.cache_bytes and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._bytes -= _nbytes(dropped)
+        return planes
+
+    def _decode(self, path: Path, kind: str) -> list[Tensor]:
+        if kind == "labels":
+            labels = decode.read_labels(path)
+            return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in labels]
+        pixels = decode.read_planes(path)
+        limits = intensity_range(pixels)
+        frame = Frame(pixels.shape[1], pixels.shape[2], self.size)
+        # float16 halves the memory and resolves more steps than the screen.
+        return [frame.fit_image(to_tensor(plane, limits)).half() for plane in pixels]
+
+
+def _nbytes(planes: Sequence[Tensor]) -> int:
+    return sum(plane.numel() * plane.element_size() for plane in planes)

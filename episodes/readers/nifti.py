@@ -1,0 +1,99 @@
+"""NIfTI volumes read as slices, one subject a volume, geometry kept.
+
+Two layouts: `images/` and `labels/` (also imagesTr and labelsTr) with files of the same names, or
+one folder of pairs that differ in a word: `image_1.nii.gz` and `label_1.nii.gz`, `p7.nii` and
+`p7_seg.nii`. `classes.json` or `classes.yaml` beside them names the values.
+"""
+
+import re
+from pathlib import Path
+
+from episodes import decode
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.decode import is_volume, stem
+from episodes.errors import DataError
+from episodes.legend import Legend, legend_classes, read_legend
+from episodes.readers import naming
+
+_WORDS = re.compile(
+    r"(?<![a-z])(" + "|".join(naming.IMAGE_WORDS + naming.MASK_WORDS) + r")(?![a-z])"
+)
+
+
+def recognises(root: Path) -> bool:
+    """Whether volumes lie in the folder itself or in its image folder."""
+    images = naming.subfolder(root, naming.IMAGE_WORDS)
+    return any(is_volume(p) for folder in (root, images) if folder for p in folder.iterdir())
+
+
+def read(
+    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+) -> Catalog:
+    """Read a data set of volumes; each slice is a sample, each volume a subject.
+
+    Raises:
+        DataError: no volume, two files of one name, a damaged header, or a mask of another shape.
+    """
+    images, masks = _pairs(root)
+    if not images:
+        raise DataError(f"{root} holds no NIfTI image; expected e.g. image_1.nii.gz")
+    legend = read_legend(root) if legend is None else legend
+    samples: list[Sample] = []
+    for name, path in images.items():
+        header = decode.read_header(path)
+        mask = masks.get(name)
+        if mask is not None:
+            _same_grid(path, header, mask)
+        subject = naming.subject_of(name, subject_pattern)
+        prefix = path.relative_to(root).as_posix()
+        for plane in range(header.planes):
+            references = () if mask is None else (MaskRef(PixelRef(mask, plane), legend),)
+            samples.append(
+                Sample(f"{prefix}#{plane}", PixelRef(path, plane), references, subject, header.size)
+            )
+    notes = naming.partner_note("volumes", [n for n in images if n not in masks], "a label volume")
+    notes += naming.partner_note("label volumes", [n for n in masks if n not in images], "an image")
+    return Catalog(tuple(samples), legend_classes(legend), name=root.resolve().name, notes=notes)
+
+
+def _pairs(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    image_folder = naming.subfolder(root, naming.IMAGE_WORDS)
+    mask_folder = naming.subfolder(root, naming.MASK_WORDS)
+    images: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    if image_folder and any(map(is_volume, image_folder.iterdir())):
+        for folder, found in ((image_folder, images), (mask_folder, masks)):
+            for path in naming.files(folder) if folder else ():
+                # nnU-Net numbers the channels of an image: case_0000 belongs to the label case.
+                name = re.sub(r"_0000$", "", stem(path)) if found is images else stem(path)
+                _add(found, name, path)
+        return images, masks
+    for path in sorted(p for p in root.iterdir() if is_volume(p) and not p.name.startswith(".")):
+        words = _WORDS.findall(stem(path).lower())
+        name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or stem(path)
+        _add(masks if any(word in naming.MASK_WORDS for word in words) else images, name, path)
+    return images, masks
+
+
+def _add(found: dict[str, Path], name: str, path: Path) -> None:
+    if name in found:
+        raise DataError(
+            f"{found[name].name} and {path.name} in {path.parent} are both called {name!r} once "
+            "the words for image and mask are taken away; expected one of each"
+        )
+    found[name] = path
+
+
+def _same_grid(image: Path, header: decode.Header, mask: Path) -> None:
+    other = decode.read_header(mask)
+    if (other.size, other.planes) != (header.size, header.planes):
+        raise DataError(
+            f"label volume {mask} has {other.planes} planes of {other.size} and its image {image} "
+            f"has {header.planes} planes of {header.size}; expected the same grid"
+        )
+    here, there = header.geometry, other.geometry
+    if here and there and (here.order, here.flips) != (there.order, there.flips):
+        raise DataError(
+            f"label volume {mask} and its image {image} say that their axes point in different "
+            "directions; resample one onto the other, or copy the image's affine to the label"
+        )

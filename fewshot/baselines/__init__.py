@@ -1,0 +1,1 @@
+"""What few-shot methods are compared with."""

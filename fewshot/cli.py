@@ -1,0 +1,201 @@
+"""The command `fewshot`: demo, train, evaluate, segment, inspect.
+
+Only tyro and the standard library are imported before a command is known, so `fewshot --help`
+answers at once; each command imports what it needs.
+"""
+
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from fewshot.training.settings import TrainSettings
+
+HeadName = Literal["local", "prototypical", "prototypical-euclidean"]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train on base classes of bundled data, segment classes never seen (about 3 minutes)."""
+
+    out: Path = Path("demo")
+    """Folder for the pictures, the scores and the model."""
+    minutes: float = 1.75
+    """Time spent on training."""
+    seed: int = 0
+    """Of the episodes."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is kept from training; train and evaluate take the same values."""
+
+    novel: tuple[str, ...] = ()
+    """Classes held out of training, to be segmented without having been seen."""
+    test_subjects: tuple[str, ...] = ()
+    """Subjects held out of training; by default drawn by seed, as many as --test-share says."""
+    test_share: float = 0.25
+    """Share of the subjects held out when none are named."""
+    exclude: Literal["none", "any", "all"] = "none"
+    """Training images that show a held-out class: keep them, the class being unlabelled (none);
+    drop those that show any of them; drop those that show all of them."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    split_seed: int = 0
+    """Of the drawing of test subjects."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a segmenter on a data set, holding out classes and subjects."""
+
+    data: Positional[Path]
+    """Folder with images and masks, or NIfTI pairs."""
+    out: Path = Path("runs/model")
+    """Folder for model, log and split."""
+    held: OmitArgPrefixes[Held] = field(default_factory=Held)
+    train: OmitArgPrefixes[TrainSettings] = field(default_factory=TrainSettings)
+    way: int = 1
+    """Classes an episode."""
+    shot: int = 1
+    """Annotated images a class in an episode."""
+    superpixels: float | None = None
+    """Share of episodes made of superpixels instead of labels; by default 1 with fewer than ten
+    base classes, else 0.5."""
+    head: HeadName = "local"
+    """How pixels are compared with the support."""
+    backbone: str = "tf_efficientnet_lite0"
+    """Any timm model; this one's ImageNet weights are installed, others are downloaded."""
+    strides: tuple[int, ...] = (8, 16)
+    """Resolutions of the backbone to fuse."""
+    size: int = 256
+    """Side of the square in which images are compared, in pixels."""
+    model: Path | None = None
+    """Go on from this model instead of ImageNet weights."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a trained segmenter, and copy-mask, on held-out classes of held-out subjects."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote; its split is used again."""
+    data: Path | None = None
+    """The data set; by default the one it was trained on."""
+    episodes: int = 200
+    """How many episodes."""
+    way: int = 1
+    """Classes an episode."""
+    shot: int = 1
+    """Annotated images a class."""
+    seed: int = 0
+    """Of the episodes."""
+    out: Path | None = None
+    """Folder for scores and pictures; by default evaluation/ in the model's folder."""
+    result: Path | None = None
+    """Also write the whole result, with machine, settings and every case, to this JSON file."""
+    headline: str = "dice"
+    """Name of the mean in the result file."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Segment images like the annotated ones: one picture is enough."""
+
+    support: tuple[Path, ...]
+    """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
+    mask: tuple[Path, ...]
+    """Their masks, in the same order: 0 background, 1..254 classes, 255 unknown; or 0 and 255."""
+    query: tuple[Path, ...]
+    """Images to segment, or folders of them."""
+    out: Path
+    """Folder for masks, overlays and summary.json."""
+    model: Path | None = None
+    """Folder of a trained model; by default ImageNet features."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; or one name for every non-zero value."""
+    size: int | None = None
+    """Side of the square in which images are compared, in pixels; by default chosen by the size of
+    the marked structures."""
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Tell what a data set holds, and what looks wrong."""
+
+    data: Positional[Path]
+    """Folder with images and masks, or NIfTI pairs."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    json: Path | None = None
+    """Also write what was found to this file."""
+
+
+Command = (
+    Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Segment, tyro.conf.subcommand("segment")]
+    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0 fine, 2 bad input, 130 Ctrl-C)."""
+    from episodes.errors import FewshotError
+
+    warnings.showwarning = _show_warning
+    command = tyro.cli(
+        Command,
+        prog="fewshot",
+        description="Few-shot segmentation: annotate one picture, segment the rest.",
+        args=arguments,
+    )
+    try:
+        return _run(command)
+    except FewshotError as error:
+        print(f"fewshot: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fewshot: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+
+
+def _run(command: Command) -> int:
+    """Import what the command needs, and nothing else, and run it."""
+    if isinstance(command, Demo):
+        from fewshot.commands.demo import demo
+
+        return demo(command)
+    if isinstance(command, Train):
+        from fewshot.commands.train import train
+
+        return train(command)
+    if isinstance(command, Evaluate):
+        from fewshot.commands.evaluate import evaluate
+
+        return evaluate(command)
+    if isinstance(command, Segment):
+        from fewshot.commands.segment import segment
+
+        return segment(command)
+    from fewshot.commands.inspect import inspect
+
+    return inspect(command)
+
+
+def _show_warning(message: object, *_: object, **__: object) -> None:
+    """Print a warning as one line: the place in our code says nothing to a user."""
+    print(f"fewshot: warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""`fewshot demo`: train on base classes, segment classes never seen, on data that is installed."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from episodes import bundled, decode
+from episodes.augment import Augment
+from episodes.encode import make_folder, write_json, write_picture
+from episodes.frame import intensity_range
+from episodes.load import Loader
+from episodes.measure import measure
+from episodes.pseudo import Mixture, PseudoSampler
+from episodes.readers import read
+from episodes.sampler import EpisodeSampler
+from fewshot import pictures
+from fewshot.baselines.copy_mask import paste
+from fewshot.cli import Demo
+from fewshot.evaluation import evaluate
+from fewshot.metrics.overlap import confusion_matrix, dice
+from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.sheets import COLUMNS, evaluation_sheet
+from fewshot.training.loop import train
+from fewshot.training.settings import TrainSettings
+
+EMOJI_SIZE = 128  # the scenes' own
+EPISODES = 150
+
+
+@dataclass(frozen=True)
+class Example:
+    """One annotated image and others of the same kind to be segmented.
+
+    Attributes:
+        name: for file names and the table.
+        support, mask: the annotated image.
+        queries, truths: the others; [height width] each.
+        classes: name of each label from 1.
+    """
+
+    name: str
+    support: np.ndarray
+    mask: np.ndarray
+    queries: list[np.ndarray]
+    truths: list[np.ndarray]
+    classes: tuple[str, ...]
+
+
+def demo(command: Demo) -> int:
+    """Train, score on novel classes beside copy-mask, and leave pictures."""
+    out = make_folder(command.out)
+    segmenter = Segmenter(SegmenterSettings(size=EMOJI_SIZE))
+    root = bundled.path("emoji")
+    catalog = measure(read(root))
+    parts = json.loads((root / "split.json").read_text(encoding="utf-8"))
+    base = catalog.of_classes(parts["base"]).without_samples_of(parts["novel"])
+    novel = catalog.of_classes(parts["novel"]).without_samples_of(parts["base"])
+    print(f"training on {len(base.classes)} base classes in {len(base)} scenes")
+    loader = Loader(EMOJI_SIZE)
+    labelled = EpisodeSampler(base, loader=loader, seed=command.seed, transform=Augment(flip=0.5))
+    superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
+    settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
+    source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
+    result = train(segmenter, source, settings, out / "model")
+    if result.interrupted:
+        raise KeyboardInterrupt
+    sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
+    found = evaluate(segmenter, sampler, EPISODES, progress=True)
+    sheet = evaluation_sheet(
+        segmenter, sampler, found, f"{len(novel.classes)} classes never seen, one annotated image"
+    )
+    write_picture(out / "contact_sheet.png", sheet)
+    overall, copied = found.interval("model"), found.interval("copy_mask")
+    kind = f"emoji, {len(novel.classes)} classes never seen"
+    rows = [
+        f"{'one annotated image, Dice (0 to 100)':42}{'model':>20}{'copy-mask':>20}",
+        f"{kind:42}{_cell(overall):>20}{_cell(copied):>20}",
+    ]
+    others = {}
+    for example in (nuclei(), brain()):
+        scores, picture = one_image(segmenter, example)
+        write_picture(out / f"{example.name}.png", picture)
+        others[example.name] = scores
+        rows += [
+            f"{f'{example.name}, {name}':42}{100 * model:>20.1f}{100 * copy:>20.1f}"
+            for name, (model, copy) in scores.items()
+        ]
+    write_json(out / "scores.json", {"emoji": found.content(), "dice_model_copy_mask": others})
+    print("\n".join(rows))
+    print(
+        f"[95 % bootstrap interval over {overall.subjects} scenes; nuclei and brain are one "
+        "specimen each, so they have none]"
+    )
+    print(f"pictures: {', '.join(str(path) for path in sorted(out.glob('*.png')))}")
+    return 0
+
+
+def nuclei() -> Example:
+    """Four tiles of one microscope picture: the first is annotated."""
+    root = bundled.path("nuclei")
+    images = [decode.read_image(path) for path in sorted((root / "images").iterdir())]
+    masks = [
+        (decode.read_labels(path)[0] > 0).astype(np.uint8)
+        for path in sorted((root / "masks").iterdir())
+    ]
+    return Example("nuclei", images[0], masks[0], images[1:], masks[1:], ("nucleus",))
+
+
+def brain() -> Example:
+    """Slices of the ICBM brain: the middle one is annotated, every fourth other is segmented."""
+    root = bundled.path("brain")
+    images = decode.read_planes(root / "image_icbm.nii.gz")
+    masks = decode.read_labels(root / "label_icbm.nii.gz").astype(np.uint8)
+    middle = len(images) // 2
+    others = [plane for plane in range(4, len(images) - 4, 4) if abs(plane - middle) > 1]
+    return Example(
+        "brain",
+        images[middle],
+        masks[middle],
+        [images[plane] for plane in others],
+        [masks[plane] for plane in others],
+        ("grey matter", "white matter"),
+    )
+
+
+def one_image(
+    segmenter: Segmenter, example: Example
+) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
+    """Segment the others like the annotated one: Dice (model, copy-mask) a class, and a sheet."""
+    names = dict(enumerate(example.classes, start=1))
+    support = segmenter.learn(example.support, example.mask, names)
+    labels = [segmenter.segment(query, support).mask for query in example.queries]
+    copied = [paste(example.mask, truth.shape) for truth in example.truths]
+    before, after = (_dice(guesses, example.truths, len(names)) for guesses in (copied, labels))
+    scores = {name: (float(after[label]), float(before[label])) for label, name in names.items()}
+    shown = np.linspace(0, len(labels) - 1, min(4, len(labels))).round().astype(int)
+    rows = [_row(example, labels, int(number)) for number in shown]
+    listed = ", ".join(f"{name} Dice {100 * model:.0f}" for name, (model, _) in scores.items())
+    title = f"{example.name}, never seen, one annotated image: {listed}"
+    return scores, pictures.contact_sheet(title, COLUMNS, rows)
+
+
+def _dice(guesses: list[np.ndarray], truths: list[np.ndarray], way: int) -> np.ndarray:
+    """Dice of each label over all queries together."""
+    table = np.zeros((way + 1, way + 1), np.int64)
+    for guess, truth in zip(guesses, truths, strict=True):
+        table += confusion_matrix(guess, truth, way + 1)
+    return dice(table)
+
+
+def _row(example: Example, labels: list[np.ndarray], number: int) -> pictures.Row:
+    image, truth, guess = example.queries[number], example.truths[number], labels[number]
+    limits = intensity_range(image)
+    return pictures.Row(
+        f"query {number + 1} of {len(labels)}",
+        (
+            pictures.overlay(example.support, example.mask, intensity_range(example.support)),
+            pictures.overlay(image, truth, limits),
+            pictures.overlay(image, guess, limits),
+            pictures.errors(image, guess, truth, limits),
+        ),
+    )
+
+
+def _cell(interval: object) -> str:
+    mean, low, high = (100 * getattr(interval, name) for name in ("mean", "low", "high"))
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

@@ -1,0 +1,60 @@
+"""`fewshot evaluate`: the held-out classes of the held-out subjects, beside copy-mask."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from episodes.encode import make_folder, write_json, write_picture
+from episodes.errors import DataError
+from episodes.load import Loader
+from episodes.sampler import EpisodeSampler, EpisodeSettings
+from fewshot import evaluation, results
+from fewshot.cli import Evaluate, Held
+from fewshot.commands.data import hold_out, open_catalog
+from fewshot.commands.train import read_split
+from fewshot.saving import load_segmenter
+from fewshot.sheets import evaluation_sheet
+
+
+def evaluate(command: Evaluate) -> int:
+    """Score the model, print the table, write scores, cases and a contact sheet."""
+    out = make_folder(command.out or command.model / "evaluation")
+    segmenter = load_segmenter(command.model)
+    remembered = read_split(command.model)
+    try:
+        listed: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in remembered["held"].items()
+        }
+        held = Held(**listed)
+    except TypeError as error:
+        raise DataError(f"the split in {command.model} is of another version: {error}") from error
+    data = command.data or Path(remembered["data"])
+    parts = hold_out(open_catalog(data, held.subject_pattern, held.classes), held)
+    if parts.test.fingerprint != remembered["test_fingerprint"]:
+        raise DataError(
+            f"{data} is not what {command.model} was trained beside: its test images or masks "
+            "differ, so training may have seen them. Evaluate on the same data, or train again"
+        )
+    sampler = EpisodeSampler(
+        parts.test,
+        EpisodeSettings(way=command.way, shot=command.shot),
+        loader=Loader(segmenter.settings.size),
+        seed=command.seed,
+    )
+    found = evaluation.evaluate(segmenter, sampler, command.episodes, progress=True)
+    print(found.text())
+    write_picture(out / "episodes.png", evaluation_sheet(segmenter, sampler, found))
+    about = {
+        "data": data.resolve().name,
+        "split": {k: v for k, v in remembered.items() if k not in ("data", "command")},
+        "settings": {"segmenter": asdict(segmenter.settings), "episode": asdict(sampler.settings)},
+        "seed": command.seed,
+    }
+    write_json(out / "scores.json", {**about, **found.content()})
+    print(f"scores and pictures in {out}")
+    if command.result is not None:
+        commands = [remembered.get("command", ""), results.typed_command()]
+        results.write(command.result, command.headline, found, about, commands)
+        print(f"result in {command.result}")
+    return 0

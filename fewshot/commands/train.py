@@ -1,0 +1,114 @@
+"""`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
+
+import json
+from pathlib import Path
+
+from episodes.augment import Augment
+from episodes.catalog import Catalog
+from episodes.encode import make_folder, write_json
+from episodes.errors import DataError
+from episodes.load import Loader
+from episodes.pseudo import Mixture, PseudoSampler
+from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
+from fewshot.cli import Train
+from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
+from fewshot.encoder import EncoderSettings
+from fewshot.heads import HeadSettings, LocalSettings, PrototypicalSettings
+from fewshot.results import typed_command
+from fewshot.saving import load_segmenter
+from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.training.loop import LOG
+from fewshot.training.loop import train as run_training
+
+FEW_CLASSES = 10
+"""With fewer base classes than this, labels teach the classes rather than how to compare."""
+
+
+def train(command: Train) -> int:
+    """Train, and say where everything is."""
+    make_folder(command.out)
+    segmenter = make_segmenter(command)
+    catalog = open_catalog(command.data, command.held.subject_pattern, command.held.classes)
+    parts = hold_out(catalog, command.held)
+    source = make_source(parts.train, command, Loader(segmenter.settings.size))
+    about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
+    write_json(command.out / SPLIT, about)
+    print(
+        f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, base classes "
+        f"{', '.join(parts.train.classes)}\nheld out: {len(parts.test.subjects)} subjects, classes "
+        f"{', '.join(parts.test.classes)}"
+    )
+    result = run_training(segmenter, source, command.train, command.out)
+    print(
+        f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}\n"
+        f"model and log in {command.out} ({LOG})\n"
+        f"next: fewshot evaluate {command.out}"
+    )
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return 0
+
+
+def make_segmenter(command: Train) -> Segmenter:
+    """Build the segmenter, or load the one to go on from."""
+    if command.model is not None:
+        return load_segmenter(command.model)
+    return Segmenter(
+        SegmenterSettings(
+            encoder=EncoderSettings(name=command.backbone, strides=command.strides),
+            head=make_head_settings(command.head),
+            size=command.size,
+        )
+    )
+
+
+def make_head_settings(name: str) -> HeadSettings:
+    """The settings that a head's name on the command line stands for."""
+    if name == "local":
+        return LocalSettings()
+    return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
+
+
+def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSource:
+    """Episodes from labels, from superpixels, or both."""
+    share = command.superpixels
+    if share is None:
+        share = 1.0 if len(catalog.classes) < FEW_CLASSES else 0.5
+    if not 0 <= share <= 1:
+        raise DataError(f"superpixels is {share}; expected a share from 0 to 1")
+    seed = command.train.seed
+    if share == 1 and (command.way, command.shot) != (1, 1):
+        raise DataError(
+            f"superpixels make 1-way 1-shot episodes; {command.way}-way {command.shot}-shot ones "
+            "come from labels, so ask for --superpixels 0"
+        )
+    if share == 1:
+        return PseudoSampler(catalog, loader=loader, seed=seed)
+    settings = EpisodeSettings(way=command.way, shot=command.shot)
+    labelled = EpisodeSampler(catalog, settings, loader=loader, seed=seed, transform=Augment())
+    if share == 0:
+        return labelled
+    if (command.way, command.shot) != (1, 1):
+        raise DataError(
+            f"superpixel episodes are 1-way 1-shot and cannot be mixed with {command.way}-way "
+            f"{command.shot}-shot ones in a batch; ask for --superpixels 0"
+        )
+    pseudo = PseudoSampler(catalog, loader=loader, seed=seed)
+    return Mixture([labelled, pseudo], [1 - share, share], seed)
+
+
+def read_split(folder: Path) -> dict:
+    """Read what `train` remembered of its split."""
+    path = folder / SPLIT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"held", "data", "test_fingerprint"} - set(content)
+        if missing:
+            raise DataError(f"{path} lacks {sorted(missing)}; train again")
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no {SPLIT} in {folder}; expected a folder that `fewshot train` wrote"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be used: {error!r}; train again") from error
+    return content

@@ -1,0 +1,44 @@
+"""What every head is: `condense` pays for a support set once, `score` labels queries with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Support:
+    """A condensed support set: an immutable value that can be saved.
+
+    Attributes:
+        tensors: what the head needs, by name; the first axis is the batch of episodes.
+        class_names: the class of each way.
+        values: the number that stands for each way in mask files.
+        model: fingerprint of the segmenter that made it; "" for none in particular.
+        size: side of the square in which its images were compared, in pixels; 0 if unknown.
+    """
+
+    tensors: Mapping[str, Tensor] = field(repr=False)
+    class_names: tuple[str, ...] = ()
+    values: tuple[int, ...] = ()
+    model: str = ""
+    size: int = 0
+
+
+class Head(nn.Module):
+    """Labels query features by their likeness to a support set; keeps no state between calls."""
+
+    def condense(
+        self,
+        support_features: Float[Tensor, "batch way shot channel rows columns"],
+        support_masks: UInt8[Tensor, "batch way shot height width"],
+    ) -> Support:
+        """Reduce support features and masks {0, 1, 255 unknown} to what `score` needs."""
+        raise NotImplementedError
+
+    def score(
+        self, support: Support, query_features: Float[Tensor, "batch query channel rows columns"]
+    ) -> Float[Tensor, "batch query label rows columns"]:
+        """Give logits at feature resolution; label 0 is background, 1..way the classes."""
+        raise NotImplementedError

@@ -1,0 +1,163 @@
+"""Save and load segmenters and supports: safetensors for numbers, JSON for the rest, no pickle."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from episodes.encode import make_folder, whole_file, write_json
+from episodes.errors import ModelError
+from fewshot.encoder import EncoderSettings
+from fewshot.heads import KINDS, Support
+from fewshot.segmenter import Segmenter, SegmenterSettings
+
+WEIGHTS, SETTINGS = "model.safetensors", "segmenter.json"
+FORMAT = 1
+_MOST_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB
+
+
+def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
+    """Write `segmenter.json` and `model.safetensors` into a folder.
+
+    Each file appears whole or not at all, so a kill in the middle leaves the checkpoint before.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    folder = make_folder(Path(folder))
+    kind = next(k for k, v in KINDS.items() if isinstance(segmenter.settings.head, v))
+    content = {"format": FORMAT, **asdict(segmenter.settings)}
+    content["head"]["kind"] = kind
+    write_json(folder / SETTINGS, content)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in segmenter.state_dict().items()}
+    with whole_file(folder / WEIGHTS) as partial:
+        save_file(tensors, partial, metadata={"fingerprint": segmenter.fingerprint()})
+    return folder
+
+
+def load_segmenter(folder: Path | str) -> Segmenter:
+    """Load what `save_segmenter` wrote.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another format, or does not fit the settings.
+    """
+    folder = Path(folder)
+    content = _read_json(folder / SETTINGS)
+    try:
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        encoder = content.pop("encoder")
+        encoder["strides"] = tuple(encoder["strides"])
+        head = content.pop("head")
+        settings = SegmenterSettings(
+            # The weights come from the checkpoint: nothing has to be downloaded.
+            encoder=EncoderSettings(**{**encoder, "weights": "none"}),
+            head=KINDS[head.pop("kind")](**head),
+            **content,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{folder / SETTINGS} does not describe a segmenter ({error!r}); "
+            "save the model again with this version"
+        ) from error
+    segmenter = Segmenter(settings)
+    tensors, _ = _read_tensors(folder / WEIGHTS)
+    expected = segmenter.state_dict()
+    wrong = [
+        name
+        for name in {*expected, *tensors}
+        if name not in tensors
+        or name not in expected
+        or tensors[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise ModelError(
+            f"{folder / WEIGHTS} does not fit {SETTINGS} in {len(wrong)} tensors, "
+            f"e.g. {sorted(wrong)[0]}; both files have to be of one model"
+        )
+    segmenter.load_state_dict(tensors)
+    return segmenter.eval()
+
+
+def save_support(support: Support, path: Path | str) -> Path:
+    """Write a condensed support to one safetensors file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    about = {
+        "format": FORMAT,
+        "class_names": list(support.class_names),
+        "values": list(support.values),
+        "model": support.model,
+        "size": support.size,
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in support.tensors.items()}
+    with whole_file(Path(path)) as partial:
+        save_file(tensors, partial, metadata={"support": json.dumps(about)})
+    return Path(path)
+
+
+def load_support(path: Path | str) -> Support:
+    """Load what `save_support` wrote.
+
+    Raises:
+        ModelError: the file is missing, damaged or holds something else.
+    """
+    tensors, metadata = _read_tensors(Path(path))
+    try:
+        about = json.loads(metadata["support"])
+        if about["format"] != FORMAT:
+            raise ValueError(f"its format is {about['format']}, not {FORMAT}")
+        return Support(
+            tensors,
+            tuple(str(name) for name in about["class_names"]),
+            tuple(int(value) for value in about["values"]),
+            str(about["model"]),
+            int(about["size"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        if path.stat().st_size > _MOST_HEADER:
+            raise ModelError(f"{path} has {path.stat().st_size:,} bytes; expected a short file")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"there is no model in {path.parent}: {path.name} is missing; "
+            "name the folder that `fewshot train` wrote"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no settings; expected an object")
+    return content
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read a safetensors file whose header was checked against the file's size first."""
+    try:
+        size = os.path.getsize(path)
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > min(_MOST_HEADER, size - 8):
+            raise ModelError(
+                f"{path} declares a header of {header:,} bytes in {size:,}; it is damaged or "
+                "no safetensors file. Copy it again"
+            )
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except FileNotFoundError:
+        raise ModelError(f"there is no file {path}; name what was saved") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{path} cannot be read: {error}; copy it again") from error

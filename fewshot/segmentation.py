@@ -1,0 +1,115 @@
+"""The result of segmenting an image: labels, probabilities, confidence, and how to keep them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from episodes import decode, encode
+from episodes.frame import intensity_range
+from fewshot import pictures
+from fewshot.inputs import Planes
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels of one image, stack or volume, at its own size.
+
+    Attributes:
+        labels: uint8 [depth height width], 0 background, 1..way; depth is 1 for an image.
+        probabilities: float16 [label depth height width].
+        class_names: the class of each label from 1.
+        values: the number that stands for each class in mask files.
+        source: the image that was segmented.
+    """
+
+    labels: np.ndarray = field(repr=False)
+    probabilities: np.ndarray = field(repr=False)
+    class_names: tuple[str, ...]
+    values: tuple[int, ...]
+    source: Planes = field(repr=False)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Labels in the numbers of the support's mask, [height width] or [depth height width]."""
+        table = np.array([0, *self.values], np.uint8 if max(self.values) < 256 else np.uint16)
+        values = table[self.labels]
+        return values if self.source.volume else values[0]
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of the label given to each pixel, float16, shaped like `mask`."""
+        best = self.probabilities.max(axis=0)
+        return best if self.source.volume else best[0]
+
+    def areas(self) -> dict[str, int]:
+        """Pixels (voxels) of each class."""
+        return {
+            name: int((self.labels == label).sum())
+            for label, name in enumerate(self.class_names, start=1)
+        }
+
+    def summary(self) -> dict:
+        """Areas, in pixels and where the spacing is known in millimetres, and confidence.
+
+        A class's confidence is the mean probability over the pixels that got its label, None
+        where there are none.
+        """
+        depth, height, width = self.labels.shape
+        voxel = self._voxel_volume()
+        classes = {}
+        for label, name in enumerate(self.class_names, start=1):
+            where = self.labels == label
+            area = int(where.sum())
+            row: dict[str, float | int | None] = {
+                "value": self.values[label - 1],
+                "pixels": area,
+                "share": area / where.size,
+                "confidence": (
+                    float(self.probabilities[label][where].mean(dtype=np.float64)) if area else None
+                ),
+            }
+            if voxel is not None:
+                row["volume_mm3"] = area * voxel
+            classes[name] = row
+        return {
+            "image": Path(self.source.name).name,
+            "size": {"height": height, "width": width, **({"depth": depth} if depth > 1 else {})},
+            "classes": classes,
+        }
+
+    def overlay(self, plane: int | None = None, opacity: float = 0.45) -> np.ndarray:
+        """Draw the labels over the image: uint8 [height width 3].
+
+        Args:
+            plane: which plane of a volume; by default the one with the largest area.
+            opacity: of the colours, 0 to 1.
+        """
+        if plane is None:
+            plane = int((self.labels > 0).sum(axis=(1, 2)).argmax())
+        limits = intensity_range(self.source.pixels)
+        return pictures.overlay(self.source.pixels[plane], self.labels[plane], limits, opacity)
+
+    def save(self, path: Path | str) -> Path:
+        """Write the mask; the ending chooses the format (PNG, TIFF, NIfTI).
+
+        A NIfTI mask lies where its image lies. The file appears whole or not at all.
+
+        Raises:
+            DataError: the ending is none of these, or the folder cannot be written.
+        """
+        mask = self.mask if self.source.volume else self.mask[None]
+        return encode.write_mask(Path(path), mask, self.source.geometry)
+
+    def default_name(self) -> str:
+        """Name of the mask file for the source: its own format, PNG for lossy ones."""
+        if self.source.path is None:
+            return "array.png" if not self.source.volume else "array.tif"
+        ending = decode.suffix(self.source.path)
+        keep = (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES, ".png")
+        return decode.stem(self.source.path) + (ending if ending in keep else ".png")
+
+    def _voxel_volume(self) -> float | None:
+        if self.source.geometry is None:
+            return None
+        return float(abs(np.linalg.det(self.source.geometry.affine[:3, :3])))

@@ -1,0 +1,99 @@
+"""Contact sheets of episodes: support, truth, prediction, error."""
+
+import numpy as np
+
+from episodes.catalog import IGNORE
+from episodes.episode import Episode, collate
+from episodes.sampler import EpisodeSampler
+from fewshot import pictures
+from fewshot.evaluation import Case, Evaluation, predict
+from fewshot.segmenter import Segmenter
+
+COLUMNS = ("support: annotated", "query: truth", "query: prediction", "error")
+_UNIT = (0.0, 1.0)  # episodes are scaled to [0, 1]
+
+
+def episode_row(episode: Episode, labels: np.ndarray, query: int, caption: str) -> pictures.Row:
+    """Make one row: the first shot of each way, then the query's truth, prediction and errors.
+
+    Args:
+        episode: the task.
+        labels: predicted [height width].
+        query: which of the episode's queries.
+        caption: the text below.
+    """
+    truth = episode.query_labels[query].numpy()
+    box = _known(truth)
+    image = _pixels(episode.query_images[query].numpy())[box]
+    support = _pixels(episode.support_images[0, 0].numpy())
+    mask = episode.support_masks[0, 0].numpy()
+    inside = _known(mask)
+    truth, labels = truth[box], labels[box]
+    return pictures.Row(
+        caption,
+        (
+            pictures.overlay(support[inside], mask[inside], _UNIT),
+            pictures.overlay(image, truth, _UNIT),
+            pictures.overlay(image, np.where(truth == IGNORE, 0, labels), _UNIT),
+            pictures.errors(image, labels, truth, _UNIT),
+        ),
+    )
+
+
+def evaluation_sheet(
+    segmenter: Segmenter,
+    sampler: EpisodeSampler,
+    found: Evaluation,
+    title: str | None = None,
+    rows: int = 6,
+) -> np.ndarray:
+    """Show episodes from the best to the worst, evenly spaced, so that nothing is hidden.
+
+    Returns:
+        uint8 [height width 3].
+    """
+    cases = sorted(
+        (case for case in found.cases if case.method == "model"), key=case_dice, reverse=True
+    )
+    copied = {
+        (case.episode, case.query, case.class_name): case_dice(case)
+        for case in found.cases
+        if case.method == "copy_mask"
+    }
+    chosen = np.unique(np.linspace(0, len(cases) - 1, min(rows, len(cases))).round().astype(int))
+    plans = {plan.index: plan for plan in found.plans}
+    lines = []
+    for number in chosen:
+        case = cases[number]
+        episode = sampler.load(plans[case.episode])
+        query = episode.plan.query.index(case.query)
+        batch = collate([episode])
+        labels = predict(segmenter, batch.support_images, batch.support_masks, batch.query_images)
+        other = copied[case.episode, case.query, case.class_name]
+        caption = (
+            f"{case.class_name}: Dice {100 * case_dice(case):.0f} (copy-mask {100 * other:.0f}), "
+            f"rank {number + 1} of {len(cases)}, subject {case.subject}"
+        )
+        lines.append(episode_row(episode, labels[0, query].numpy(), query, caption))
+    interval = found.interval("model")
+    title = title or f"Dice {100 * interval.mean:.1f} over {interval.subjects} subjects"
+    return pictures.contact_sheet(f"{title}: from the best to the worst", COLUMNS, lines)
+
+
+def case_dice(case: Case) -> float:
+    """Dice of one case; 0 where the class is neither there nor predicted."""
+    total = 2 * case.found + case.missed + case.wrong
+    return 2 * case.found / total if total else 0.0
+
+
+def _pixels(image: np.ndarray) -> np.ndarray:
+    return image[0] if len(image) == 1 else np.moveaxis(image, 0, 2)
+
+
+def _known(labels: np.ndarray) -> tuple[slice, slice]:
+    """Cut away the padding, which is unknown."""
+    known = labels != IGNORE
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    if not rows.size:
+        return slice(None), slice(None)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

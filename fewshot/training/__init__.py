@@ -1,0 +1,1 @@
+"""The visible episodic loop, its loss, its log and its checkpoints."""

@@ -1,0 +1,28 @@
+"""Cross-entropy between logits on a feature grid and labels on the image."""
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from episodes.catalog import IGNORE
+
+
+def segmentation_loss(
+    logits: Float[Tensor, "batch query label rows columns"],
+    target: UInt8[Tensor, "batch query height width"],
+) -> Float[Tensor, ""]:
+    """Cross-entropy at image resolution, averaged over the pixels that are not 255.
+
+    Args:
+        logits: at feature resolution; brought to the target's size bilinearly.
+        target: 0 background, 1..label-1, 255 unknown.
+
+    Returns:
+        The mean loss; 0, with a gradient of 0, where every pixel is unknown.
+    """
+    full = functional.interpolate(
+        logits.flatten(0, 1).float(), size=target.shape[-2:], mode="bilinear", align_corners=False
+    )
+    flat = target.flatten(0, 1)
+    total = functional.cross_entropy(full, flat.long(), ignore_index=IGNORE, reduction="sum")
+    return total / (flat != IGNORE).sum().clamp(min=1)

@@ -1,0 +1,49 @@
+"""Settings of episodic training; importable without torch, so that the command answers quickly."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a segmenter is trained.
+
+    Attributes:
+        minutes: stop after this time; 0 for no limit.
+        steps: stop after so many optimiser steps; 0 for no limit.
+        batch: episodes a step.
+        learning_rate: of AdamW at its highest.
+        weight_decay: of AdamW.
+        warmup: share of the run in which the learning rate rises.
+        alignment: weight of the prototype alignment loss; 0 leaves it out.
+        clip: largest norm of the gradient.
+        checkpoint_seconds: time between checkpoints.
+        workers: processes that load episodes beside the training; 0 loads in the same process.
+        seed: of the episodes.
+    """
+
+    minutes: float = 3.0
+    steps: int = 0
+    batch: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    alignment: float = 1.0
+    clip: float = 1.0
+    checkpoint_seconds: float = 30.0
+    workers: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        from episodes.errors import FewshotError
+
+        positive = ("batch", "learning_rate", "clip", "checkpoint_seconds")
+        wrong = [name for name in positive if getattr(self, name) <= 0]
+        least_zero = ("minutes", "steps", "weight_decay", "alignment", "workers", "seed")
+        wrong += [name for name in least_zero if getattr(self, name) < 0]
+        if wrong:
+            name = wrong[0]
+            raise FewshotError(f"{name} is {getattr(self, name)}; expected a larger number")
+        if not (self.minutes or self.steps):
+            raise FewshotError("minutes and steps are both 0; set one, or training never ends")
+        if not 0 <= self.warmup < 1:
+            raise FewshotError(f"warmup is {self.warmup}; expected a share from 0 to below 1")

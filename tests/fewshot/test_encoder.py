@@ -1,0 +1,72 @@
+import pytest
+import timm
+import torch
+from skimage import data
+from torch.nn import functional
+
+from episodes.errors import ModelError
+from fewshot.encoder import OFFLINE, Encoder, EncoderSettings, load_offline
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return Encoder().eval()
+
+
+def test_features_have_unit_length_on_the_finest_grid(encoder):
+    features = encoder(torch.rand(2, 1, 64, 96))
+    assert features.shape == (2, 40 + 112, 8, 12)
+    # Interpolating unit vectors shortens them a little; every level contributes the same.
+    torch.testing.assert_close(features[:, :40].norm(dim=1), torch.full((2, 8, 12), 0.5**0.5))
+    assert features.norm(dim=1).max() <= 1.0001
+
+
+def test_grey_equals_colour_with_equal_channels(encoder):
+    grey = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(encoder(grey), encoder(grey.expand(1, 3, 64, 64)))
+
+
+def test_the_installed_weights_recognise_a_photograph(encoder):
+    """Tensors in a wrong place would not find coffee: ImageNet's classes 967 espresso, 968 cup."""
+    classifier = timm.create_model(OFFLINE).eval()
+    load_offline(classifier)
+    photo = torch.from_numpy(data.coffee()).movedim(2, 0)[None, :, :, 100:500] / 255
+    pixels = functional.interpolate(photo, (224, 224), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        top = classifier((pixels - 0.5) / 0.5).topk(3).indices[0].tolist()
+    assert {967, 968} & set(top)
+    loaded = encoder.backbone.state_dict()
+    for name, tensor in classifier.state_dict().items():
+        if f"model.{name}" in loaded:
+            assert torch.equal(loaded[f"model.{name}"], tensor)
+
+
+def test_training_leaves_the_normalisation_statistics_alone():
+    encoder = Encoder(EncoderSettings(weights="none")).train()
+    name = "backbone.model.bn1.running_mean"
+    before = encoder.state_dict()[name].clone()
+    encoder(torch.rand(2, 3, 64, 64)).sum().backward()
+    assert torch.equal(encoder.state_dict()[name], before)
+
+
+def test_other_backbones_and_strides():
+    encoder = Encoder(EncoderSettings("resnet18", (4, 32), weights="none"))
+    assert encoder(torch.rand(1, 3, 64, 64)).shape == (1, 64 + 512, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (EncoderSettings("tf_efficientnet_lite"), "similar names: tf_efficientnet_lite"),
+        (EncoderSettings(strides=(3,)), "no stride 3; it has"),
+        (EncoderSettings(strides=()), "expected e.g."),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, said):
+    with pytest.raises(ModelError, match=said):
+        Encoder(settings)
+
+
+def test_sides_that_do_not_fit_are_refused(encoder):
+    with pytest.raises(ModelError, match="multiples of 16"):
+        encoder(torch.rand(1, 1, 60, 64))

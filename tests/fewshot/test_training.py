@@ -1,0 +1,125 @@
+import itertools
+import json
+import math
+
+import pytest
+import torch
+
+from episodes import bundled
+from episodes.episode import collate
+from episodes.errors import DataError, FewshotError
+from episodes.load import Loader
+from episodes.measure import measure
+from episodes.readers import read
+from episodes.sampler import EpisodeSampler
+from fewshot.saving import load_segmenter
+from fewshot.training.alignment import alignment_loss
+from fewshot.training.loop import schedule, train
+from fewshot.training.objective import episode_loss
+from fewshot.training.pixel_loss import segmentation_loss
+from fewshot.training.settings import TrainSettings
+from tests.fewshot.heads.family import two_colour_task
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    return EpisodeSampler(measure(read(bundled.path("emoji"))), loader=Loader(64))
+
+
+def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sampler, tmp_path):
+    batch = collate([sampler.episode(i) for i in range(4)])
+    before = episode_loss(own_segmenter.eval(), batch, 0.0).total.item()
+    settings = TrainSettings(steps=8, minutes=0.0, batch=4, learning_rate=1e-3)
+    result = train(own_segmenter, sampler, settings, tmp_path, progress=False)
+    assert (result.steps, result.interrupted) == (8, False)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    assert result.loss == pytest.approx(sum(line["loss"] for line in lines) / 8)
+    for line in lines:
+        assert line["loss"] == pytest.approx(line["query_loss"] + line["alignment_loss"], rel=1e-5)
+    assert episode_loss(own_segmenter, batch, 0.0).total.item() < before
+    loaded = load_segmenter(tmp_path)
+    for name, tensor in own_segmenter.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name]), name
+
+
+def test_workers_change_nothing(sampler, tmp_path):
+    from torch.utils.data import DataLoader
+
+    from fewshot.training.loop import _Batches
+
+    alone = DataLoader(_Batches(sampler, 2), None, num_workers=0)
+    shared = DataLoader(_Batches(sampler, 2), None, num_workers=2)
+    for number, (one, other) in enumerate(zip(alone, shared, strict=False)):
+        assert one.plans == other.plans
+        assert torch.equal(one.query_images, other.query_images)
+        if number == 4:
+            break
+
+
+def test_ctrl_c_leaves_a_valid_checkpoint(own_segmenter, sampler, tmp_path):
+    class Stop:
+        def episode(self, index):
+            if index >= 4:
+                raise KeyboardInterrupt
+            return sampler.episode(index)
+
+    settings = TrainSettings(steps=100, minutes=0.0, batch=2)
+    result = train(own_segmenter, Stop(), settings, tmp_path, progress=False)
+    assert (result.steps, result.interrupted) == (2, True)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+    load_segmenter(tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(own_segmenter, sampler, tmp_path):
+    with torch.no_grad():
+        next(own_segmenter.parameters()).fill_(float("nan"))
+    settings = TrainSettings(steps=3, minutes=0.0, batch=1)
+    with pytest.raises(FloatingPointError, match="step 1"):
+        train(own_segmenter, sampler, settings, tmp_path, progress=False)
+
+
+def test_settings_are_checked(own_segmenter, sampler, tmp_path):
+    for wrong in ({"batch": 0}, {"steps": -1}, {"minutes": 0.0}, {"warmup": 1.0}):
+        with pytest.raises(FewshotError):
+            TrainSettings(**wrong)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        train(own_segmenter, sampler, TrainSettings(steps=1), tmp_path / "file", progress=False)
+
+
+def test_alignment_by_hand(monkeypatch):
+    """Right predictions on the support itself align perfectly; empty ones are skipped."""
+    from fewshot.heads import PrototypicalHead
+
+    head = PrototypicalHead()
+    support, masks, _, _ = two_colour_task(way=2)
+    truth = torch.zeros(2, 1, 3, 32, 32)
+    label = (masks[:, 0, 0] == 1).long() + 2 * (masks[:, 1, 0] == 1).long()
+    truth.scatter_(2, label[:, None, None], 1.0)
+    aligned = alignment_loss(head, support, masks, support[:, :1, 0], truth)
+    assert 0 < aligned < 0.2
+    nothing = torch.zeros(2, 1, 3, 32, 32)
+    nothing[:, :, 0] = 1
+    assert alignment_loss(head, support, masks, support[:, :1, 0], nothing) == 0
+    wrong = truth[:, :, [1, 0, 2]]
+    assert alignment_loss(head, support, masks, support[:, :1, 0], wrong) > 1
+
+
+def test_segmentation_loss_by_hand():
+    logits = torch.tensor([0.0, math.log(3)]).reshape(1, 1, 2, 1, 1).expand(1, 1, 2, 2, 2)
+    target = torch.tensor([[1, 0], [255, 255]], dtype=torch.uint8)[None, None]
+    expected = (-math.log(0.75) - math.log(0.25)) / 2
+    assert segmentation_loss(logits, target).item() == pytest.approx(expected, rel=1e-5)
+    logits = logits.clone().requires_grad_()
+    nothing = segmentation_loss(logits, torch.full_like(target, 255))
+    nothing.backward()
+    assert nothing == 0
+    assert (logits.grad == 0).all()
+
+
+def test_schedule_rises_and_falls():
+    rates = [schedule(share / 100, 0.1) for share in range(101)]
+    assert rates.index(max(rates)) == 10
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
+    assert schedule(2.0, 0.1) == pytest.approx(0.01)
