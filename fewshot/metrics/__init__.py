@@ -6,23 +6,24 @@ loads no other.
 
 | module | what it holds |
 |---|---|
-| ``overlap`` | the confusion matrix and every score that follows from it |
-| ``surface`` | Hausdorff, HD95, ASSD, MASD, NSD; ``boundary`` has boundary IoU |
-| ``instances`` | one sparse overlap table: matching, F1, AP, DSB 2018 score, AJI, counts |
-| ``panoptic`` | panoptic quality with void, stuff and things |
-| ``ranking`` | ROC AUC, average precision, score-ranked mAP (COCO) |
+| ``overlap`` | the confusion matrix, and Dice, IoU, precision, recall .. of every class |
+| ``agreement`` | scores of the whole matrix: accuracies, FB-IoU, kappa, MCC, weighted means |
+| ``surface``, ``boundary`` | Hausdorff, HD95, ASSD, MASD, NSD; boundary IoU |
+| ``instances`` | F1, AP, DSB 2018 score, AJI, counts, from ``overlap_table`` and ``matching`` |
+| ``panoptic`` | panoptic quality with void, stuff, things and crowds |
+| ``ranking``, ``coco`` | ROC AUC, average precision of pixels; score-ranked mAP of objects |
 | ``skeleton`` | centre-line Dice |
 | ``calibration`` | expected calibration error, Brier score |
-| ``averages`` | means that count what is undefined and charge for what is missing |
-| ``bootstrap`` | intervals over subjects |
-| ``comparison`` | paired tests, corrections, ranking stability, sample size |
+| ``accumulate``, ``averages`` | sums over batches and processes; means that count what they omit |
+| ``bootstrap``, ``comparison``, ``stability`` | intervals, paired tests, rankings, sample size |
 | ``report``, ``plots`` | one report: print it, save it, plot it |
 
 One policy for what is empty, missing or ignored, the same in every module
 ---------------------------------------------------------------------------
 1. Ignored. Pixels whose *reference* is ``ignore_index`` (255; ``None`` switches it off) are dropped
    before anything is counted, whatever was predicted there. An ``ignore_index`` in the prediction
-   alone is an error: a method has to answer.
+   alone is an error: a method has to answer. Maps of objects, where 255 is an id like any other,
+   take a mask ``ignored=`` instead; in panoptic maps 0 is void.
 2. Undefined. What occurs in neither the reference nor the prediction has no score: the result is
    NaN, never 0 and never 1. Means leave NaN out and say how many they left out (``undefined``).
 3. Missing. What occurs in one of the two only has overlap 0 (Dice, IoU, precision, recall, F1, PQ

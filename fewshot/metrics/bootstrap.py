@@ -148,8 +148,9 @@ def _bca_tails(means: Scores, draws: Scores, tails: Scores) -> Scores:
     below = ((draws < mean).mean() + (draws <= mean).mean()) / 2
     edge = 0.5 / len(draws)  # keeps z0 finite when every draw lies on one side
     bias = _NORMAL.inv_cdf(float(np.clip(below, edge, 1 - edge)))
-    # the jackknife of a mean leaves mean - x_i / (n - 1) up to a constant
-    spread = (means - mean) / (len(means) - 1)
+    # the jackknife values of a mean are its values, up to sign, scale and a constant
+    spread = means - mean
+    spread /= np.abs(spread).max()  # the unit cancels; without it tiny values would underflow
     acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
     shifted = []
     for tail in tails.tolist():
