@@ -206,6 +206,7 @@ def _careful(path: Path) -> Iterator[None]:
 
 def _not_too_large(path: Path, image: Image.Image) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
+        image.close()
         raise DataError(
             f"{path} is too large: {image.width} x {image.height} pixels; at most "
             f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
