@@ -7,8 +7,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from PIL import Image
+
+torch.set_num_threads(1)  # tensors here are tiny
 
 HEIGHT, WIDTH = 40, 56
 CLASSES = {"1": "disc", "2": "bar", "3": "square"}
