@@ -4,7 +4,9 @@ Files come from strangers. Sizes are read from the header and checked before any
 allocated, and a file that lies about itself becomes a `DataError`, never a crash.
 """
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def read_header(path: Path) -> Header:
         return Header("volume", (height, width), depth, geometry)
     with _open(path) as image:
         height, width = image.height, image.width
-        if image.getexif().get(0x0112, 1) >= 5:  # the EXIF orientations that swap the two axes
+        if _swaps_axes(path, image) and image.format != "TIFF":  # Pillow itself turns TIFF
             height, width = width, height
         frames = _frames(image, path)
     return Header("volume" if frames > 1 else "image", (height, width), frames)
@@ -84,7 +86,14 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         DataError: see `read_header`; or the file holds a volume, to be read with `read_planes`.
     """
+    if is_volume(path):
+        raise DataError(f"{path} is a volume; expected a picture. Read it with read_planes")
     with _open(path) as image:
+        frames = _frames(image, path)
+        if frames > 1:
+            raise DataError(
+                f"{path} has {frames} pages; expected a picture of one. Read it with read_planes"
+            )
         return _pixels(path, image)
 
 
@@ -96,14 +105,7 @@ def read_planes(path: Path) -> np.ndarray:
     if is_volume(path):
         return finite(read_volume(path), str(path))
     with _open(path) as image:
-        planes = []
-        for frame in range(_frames(image, path)):
-            image.seek(frame)
-            planes.append(_pixels(path, image))
-    if len({plane.shape for plane in planes}) > 1:
-        shapes = shorten({plane.shape for plane in planes})
-        raise DataError(f"{path} holds pages of different shapes ({shapes}); save them apart")
-    return np.stack(planes)
+        return _stack(path, [_pixels(path, page) for page in _pages(path, image)])
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -118,9 +120,7 @@ def read_labels(path: Path) -> np.ndarray:
         planes = read_volume(path)
     else:
         with _open(path) as image:
-            planes = np.stack(
-                [_mask_frame(path, image, frame) for frame in range(_frames(image, path))]
-            )
+            planes = _stack(path, [_mask_page(path, page) for page in _pages(path, image)])
     return whole_numbers(planes, str(path))
 
 
@@ -142,7 +142,7 @@ def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
         values = values.astype(np.int64)
     if values.size and values.min() < 0:
         raise DataError(f"mask {name} holds {values.min()}; expected numbers from 0 upwards")
-    return values
+    return values.astype(values.dtype.newbyteorder("="), copy=False)  # torch takes no other
 
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:
@@ -172,18 +172,12 @@ def _open(path: Path) -> Image.Image:
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected an image file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with _careful(path):
             image = Image.open(path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; check the name and the folder") from None
     except PermissionError:
         raise DataError(f"{path} may not be read; check its permissions") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} is too large: {error}; at most {MAX_PIXELS:,} pixels are read at once. "
-            "Crop or downscale it first"
-        ) from None
     except UnidentifiedImageError:
         with path.open("rb") as file:
             start = file.read(12)
@@ -193,12 +187,39 @@ def _open(path: Path) -> Image.Image:
         ) from None
     except BROKEN as error:
         raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+    return _not_too_large(path, image)
+
+
+@contextlib.contextmanager
+def _careful(path: Path) -> Iterator[None]:
+    """Turn Pillow's alarm about sizes into a DataError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path} is too large: {error}; at most {MAX_PIXELS:,} pixels are read at once. "
+            "Crop or downscale it first"
+        ) from None
+
+
+def _not_too_large(path: Path, image: Image.Image) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
+        image.close()
         raise DataError(
             f"{path} is too large: {image.width} x {image.height} pixels; at most "
             f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
         )
     return image
+
+
+def _swaps_axes(path: Path, image: Image.Image) -> bool:
+    """Whether the EXIF orientation exchanges height and width."""
+    try:
+        return int(image.getexif().get(0x0112, 1)) >= 5  # reads a PNG to its end
+    except BROKEN as error:
+        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
 
 
 def _frames(image: Image.Image, path: Path) -> int:
@@ -216,12 +237,36 @@ def _frames(image: Image.Image, path: Path) -> int:
     return frames
 
 
+def _pages(path: Path, image: Image.Image) -> Iterator[Image.Image]:
+    """Go through the pages; each has a header, and may have a size, of its own."""
+    for frame in range(_frames(image, path)):
+        try:
+            with _careful(path):
+                image.seek(frame)
+        except DataError:
+            raise
+        except BROKEN as error:
+            raise DataError(f"{path}: page {frame + 1} cannot be read: {error}") from error
+        yield _not_too_large(path, image)
+
+
+def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
+    shapes = dict.fromkeys(plane.shape for plane in planes)
+    if len(shapes) > 1:
+        raise DataError(
+            f"{path} holds pages of different shapes ({shorten(shapes)}); expected one shape. "
+            "Save them apart"
+        )
+    return np.stack(planes)
+
+
 def _upright(path: Path, image: Image.Image) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image.load()
-            return ImageOps.exif_transpose(image)
+        if image.format == "TIFF" and _swaps_axes(path, image):
+            # Pillow 13 maps an uncompressed file into memory with height and width exchanged.
+            image.filename = ""  # type: ignore[attr-defined]
+        image.load()
+        return ImageOps.exif_transpose(image)
     except BROKEN as error:
         raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
 
@@ -231,18 +276,17 @@ def _pixels(path: Path, image: Image.Image) -> np.ndarray:
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or (
-        image.mode == "P" and "transparency" in image.info
+        image.mode in ("L", "P", "RGB") and "transparency" in image.info
     ):
         image = Image.alpha_composite(
             Image.new("RGBA", image.size, "white"), image.convert("RGBA")
-        ).convert("L" if image.mode in ("LA", "La") else "RGB")
+        ).convert("L" if image.mode in ("L", "LA", "La") else "RGB")
     elif image.mode not in ("L", "I", "F", "RGB") and not image.mode.startswith("I;"):
         image = image.convert("RGB")
     return finite(np.asarray(image), str(path))
 
 
-def _mask_frame(path: Path, image: Image.Image, frame: int) -> np.ndarray:
-    image.seek(frame)
+def _mask_page(path: Path, image: Image.Image) -> np.ndarray:
     image = _upright(path, image)
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)

@@ -1,6 +1,7 @@
 """What the values of a mask mean: from numbers in a file to class names."""
 
 import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -55,13 +56,13 @@ def parse_legend(content: object) -> Legend:
     if isinstance(content, list):
         content = {i + 1: name for i, name in enumerate(content)}
     if not isinstance(content, Mapping) or not content:
-        raise DataError(f"got {str(content)[:60]!r}; {expected}")
+        raise DataError(f"got {reprlib.repr(content)[:60]}; {expected}")
     if set(content) == {"instances"} and isinstance(content["instances"], str):
         return str(content["instances"])
     legend: dict[int, str | None] = {}
     for value, name in content.items():
         if not str(value).isdecimal() or not (name is None or (isinstance(name, str) and name)):
-            raise DataError(f"got {value!r}: {name!r}; {expected}")
+            raise DataError(f"got {reprlib.repr(value)}: {reprlib.repr(name)[:60]}; {expected}")
         if int(value) == 0:
             continue  # naming the background changes nothing
         legend[int(value)] = name

@@ -54,7 +54,7 @@ class PseudoSampler:
     Args:
         catalog: images; their masks are never read.
         loader: reads the pixels.
-        seed: any whole number >= 0.
+        seed: a whole number from 0 to 2**64 - 1.
         transform: what makes the query, or for every other episode the support, out of the slice.
 
     Raises:
@@ -118,7 +118,7 @@ class Mixture:
     Args:
         sources: where episodes come from.
         shares: how often each is chosen; positive numbers.
-        seed: any whole number >= 0.
+        seed: a whole number from 0 to 2**64 - 1.
     """
 
     def __init__(

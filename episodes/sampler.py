@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
@@ -65,7 +65,7 @@ class EpisodeSampler:
         catalog: measured.
         settings: ways, shots, queries and rules.
         loader: reads the pixels; its size is the episodes' size.
-        seed: any whole number >= 0.
+        seed: a whole number from 0 to 2**64 - 1.
         transform: changes image and labels together, e.g. `episodes.augment.Augment`.
 
     Raises:
@@ -83,8 +83,7 @@ class EpisodeSampler:
         transform: Transform | None = None,
     ) -> None:
         catalog.require_measured()
-        if seed < 0:
-            raise EpisodeError(f"seed is {seed}; expected a whole number >= 0")
+        episode_generator(seed, 0, _DRAW)  # raises on a seed out of range
         self.catalog = catalog
         self.settings = settings or EpisodeSettings()
         self.loader = loader or Loader()
@@ -97,14 +96,18 @@ class EpisodeSampler:
     def plan(self, index: int) -> Plan:
         """Draw the samples of episode `index`, without reading pixels."""
         generator = episode_generator(self.seed, index, _DRAW)
+        lacking: Counter[str] = Counter()
         for _ in range(_TRIES):
             plan = self._draw(index, generator)
-            if plan is not None:
+            if isinstance(plan, Plan):
                 return plan
+            lacking[plan] += 1
+        wanted, (name, count) = self.settings, lacking.most_common(1)[0]
+        way_out = " or set disjoint_subjects=False" if wanted.disjoint_subjects else ""
         raise EpisodeError(
-            f"episode {index}: in {_TRIES} draws no {self.settings.way} classes were found whose "
-            "support and query subjects are disjoint; ask for fewer ways, shots or queries, or "
-            "set disjoint_subjects=False"
+            f"episode {index}: none of {_TRIES} draws of {wanted.way} ways, {wanted.shot} shots and "
+            f"{wanted.query} queries came out; {count} times class {name!r} had too few images "
+            f"left beside those of the other ways. Add images of it, ask for less{way_out}"
         )
 
     def episode(self, index: int) -> Episode:
@@ -183,16 +186,17 @@ class EpisodeSampler:
                     "them. Add subjects or set disjoint_subjects=False"
                 )
 
-    def _draw(self, index: int, generator: np.random.Generator) -> Plan | None:
-        """Draw once; None when the subjects drawn for the queries leave no support."""
+    def _draw(self, index: int, generator: np.random.Generator) -> Plan | str:
+        """Draw once; or return the class of which the images drawn before leave too few."""
         wanted = self.settings
         order = generator.permutation(len(self.catalog.classes))[: wanted.way]
         classes = tuple(self.catalog.classes[i] for i in order)
         query: list[Sample] = []
         for number in range(wanted.query):
-            pool = _without(self._pools[classes[number % wanted.way]], used=query)
+            name = classes[number % wanted.way]
+            pool = _without(self._pools[name], used=query)
             if not pool:
-                return None
+                return name
             query.append(_pick(pool, generator))
         banned = {sample.subject for sample in query} if wanted.disjoint_subjects else set()
         support: list[tuple[str, ...]] = []
@@ -202,7 +206,7 @@ class EpisodeSampler:
             for _ in range(wanted.shot):
                 pool = _without(self._pools[name], used=used, banned=banned)
                 if not pool:
-                    return None
+                    return name
                 # Shots come from different subjects as long as there are any left.
                 fresh = {s: v for s, v in pool.items() if s not in {r.subject for r in row}}
                 row.append(_pick(fresh or pool, generator))
@@ -228,10 +232,12 @@ class EpisodeSampler:
 
 def episode_generator(seed: int, index: int, stream: int) -> np.random.Generator:
     """Make the generator of one episode; no two (seed, index, stream) share a number."""
-    if index < 0:
-        raise EpisodeError(f"episode number is {index}; expected a whole number >= 0")
+    for name, number in (("seed", seed), ("episode number", index)):
+        if not 0 <= number < 2**64:
+            raise EpisodeError(f"{name} is {number}; expected a whole number from 0 to 2**64 - 1")
     # The number sits in the counter's highest word: streams of two episodes never meet.
-    return np.random.Generator(np.random.Philox(key=[seed, stream], counter=[0, 0, 0, index]))
+    key, counter = np.array([seed, stream], np.uint64), np.array([0, 0, 0, index], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 def binary_mask(labels: Tensor, value: int) -> Tensor:

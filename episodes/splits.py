@@ -48,6 +48,10 @@ def split(
     """
     catalog.require_measured()
     known = catalog.of_classes(novel).classes
+    if not known:
+        raise DataError(f"no novel class is named; choose some of {shorten(catalog.classes)}")
+    if not test_subjects:
+        raise DataError("no test subject is named; choose some, e.g. with draw_subjects")
     base = [name for name in catalog.classes if name not in known]
     if not base:
         raise DataError(f"novel classes {shorten(known)} are all there are; leave some as base")

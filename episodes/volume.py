@@ -64,6 +64,8 @@ def _open(path: Path) -> tuple[Geometry, object]:
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a NIfTI file")
     try:
         image: Any = nib.load(path)
     except FileNotFoundError:
@@ -84,7 +86,8 @@ def _open(path: Path) -> tuple[Geometry, object]:
         )
     if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
         raise DataError(f"{path} holds {image.get_data_dtype()}; expected one real number a voxel")
-    geometry = _geometry(image.affine, shape, tuple(map(float, image.header.get_zooms())))
+    zooms = tuple(float(zoom) for zoom in image.header.get_zooms())
+    geometry = _geometry(image.affine, shape, zooms)
     return geometry, image.dataobj
 
 
@@ -97,7 +100,7 @@ def _geometry(affine: np.ndarray, shape: tuple[int, ...], zooms: tuple[float, ..
     """
     from nibabel.orientations import io_orientation
 
-    if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    if affine is None or not np.isfinite(affine).all() or not _spans_space(affine[:3, :3]):
         affine = np.diag([*(float(z) or 1.0 for z in (*zooms, 1.0, 1.0)[:3]), 1.0])
     world, direction = io_orientation(affine).T  # the world axis (R, A, S) of each file axis
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
@@ -114,6 +117,12 @@ def _geometry(affine: np.ndarray, shape: tuple[int, ...], zooms: tuple[float, ..
         if direction[file_axis] != towards:
             flips.append(file_axis)
     return Geometry(affine, shape, (axis, rest[0], rest[1]), tuple(flips))
+
+
+def _spans_space(axes: np.ndarray) -> bool:
+    """Whether three axes, of any length (micrometres are 0.001 mm), lie in no common plane."""
+    lengths = np.linalg.norm(axes, axis=0)
+    return bool(lengths.all() and abs(np.linalg.det(axes / lengths)) > 1e-6)
 
 
 def _voxels(path: Path, proxy: object) -> np.ndarray:

@@ -32,7 +32,8 @@ def read(
     """Read a data set of pictures; see the module for the layouts.
 
     Raises:
-        DataError: no picture, two files of one name, or an unreadable header.
+        DataError: no picture, two files of one name, an unreadable header, or a mask stack of another
+            length.
     """
     legend = read_legend(root) if legend is None else legend
     if _is_pair(root):
@@ -69,6 +70,8 @@ def _read_pair(
     samples: list[Sample] = []
     for name, path in images.items():
         header = decode.read_header(path)
+        for mask, _ in masks.get(name, ()):
+            _same_pages(path, header, mask)
         prefix = path.relative_to(root).as_posix()
         subject = naming.subject_of(name, subject_pattern)
         samples += [
@@ -86,6 +89,17 @@ def _read_pair(
     notes = naming.partner_note("images", [n for n in images if n not in masks], "a mask")
     notes += naming.partner_note("masks", [n for n in masks if n not in images], "an image")
     return samples, notes
+
+
+def _same_pages(image: Path, header: decode.Header, mask: Path) -> None:
+    if decode.suffix(mask) not in decode.STACK_SUFFIXES:
+        return  # holds one plane, which is checked when it is measured
+    planes = decode.read_header(mask).planes
+    if planes != header.planes:
+        raise DataError(
+            f"mask {mask} has {planes} pages and its image {image} has {header.planes}; expected "
+            "a page a page"
+        )
 
 
 def _masks(

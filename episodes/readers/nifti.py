@@ -70,7 +70,8 @@ def _pairs(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         return images, masks
     for path in sorted(p for p in root.iterdir() if is_volume(p) and not p.name.startswith(".")):
         words = _WORDS.findall(stem(path).lower())
-        name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or stem(path)
+        # image.nii and label.nii, called nothing else, are one pair.
+        name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or "volume"
         _add(masks if any(word in naming.MASK_WORDS for word in words) else images, name, path)
     return images, masks
 
