@@ -5,7 +5,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class EpisodeSettings:
                 raise EpisodeError(f"{name} is {getattr(self, name)}; expected at least 1")
 
 
+@runtime_checkable
 class EpisodeSource(Protocol):
     """Anything that gives an episode for a number, always the same one."""
 
@@ -104,8 +105,8 @@ class EpisodeSampler:
         wanted, (name, count) = self.settings, lacking.most_common(1)[0]
         way_out = " or set disjoint_subjects=False" if wanted.disjoint_subjects else ""
         raise EpisodeError(
-            f"episode {index}: none of {_TRIES} draws of {wanted.way} ways, {wanted.shot} shots and "
-            f"{wanted.query} queries came out; {count} times class {name!r} had too few images "
+            f"episode {index}: none of {_TRIES} draws of {wanted.way} ways, {wanted.shot} shots "
+            f"and {wanted.query} queries came out; {count} times class {name!r} had too few images "
             f"left beside those of the other ways. Add images of it, ask for less{way_out}"
         )
 
