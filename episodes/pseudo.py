@@ -22,7 +22,7 @@ from episodes.load import Loader
 from episodes.sampler import EpisodeSource, episode_generator
 
 _PICK, _CHANGE, _CHOOSE = 2, 3, 4  # streams of the generator, apart from the sampler's
-STRONG = Augment(rotation=20, translation=0.1, scale=1.3, shear=8, gamma=1.8, noise=0.05)
+STRONG = Augment(rotation=20.0, translation=0.1, scale=1.3, shear=8.0, gamma=1.8, noise=0.05)
 
 
 def superpixels(image: Tensor, min_share: float = 0.006, dark: float = 0.05) -> np.ndarray:

@@ -105,8 +105,8 @@ class EpisodeSampler:
         wanted, (name, count) = self.settings, lacking.most_common(1)[0]
         way_out = " or set disjoint_subjects=False" if wanted.disjoint_subjects else ""
         raise EpisodeError(
-            f"episode {index}: none of {_TRIES} draws of {wanted.way} ways, {wanted.shot} shots and "
-            f"{wanted.query} queries came out; {count} times class {name!r} had too few images "
+            f"episode {index}: none of {_TRIES} draws of {wanted.way} ways, {wanted.shot} shots "
+            f"and {wanted.query} queries came out; {count} times class {name!r} had too few images "
             f"left beside those of the other ways. Add images of it, ask for less{way_out}"
         )
 

@@ -32,8 +32,8 @@ def read(
     """Read a data set of pictures; see the module for the layouts.
 
     Raises:
-        DataError: no picture, two files of one name, an unreadable header, or a mask stack of another
-            length.
+        DataError: no picture, two files of one name, an unreadable header, or a mask stack of
+            another length.
     """
     legend = read_legend(root) if legend is None else legend
     if _is_pair(root):
