@@ -8,7 +8,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constra
 CC_FOUND := $(shell command -v cc || command -v gcc || command -v clang)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test notebooks lint format bundle results clean
+.PHONY: help setup demo test notebooks lint format bench results clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -50,6 +50,12 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 format: $(VENV)/dev.stamp  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp  ## quick benchmarks: ours and the named peers, one JSON line each
+	@for script in tests/benchmarks/*.py; do $(BIN)/python $$script --quick || exit 1; done
+
+results:  ## the commands that made docs/results, and what they take
+	@$(PYTHON) tools/results.py
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

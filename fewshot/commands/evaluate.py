@@ -1,5 +1,6 @@
 """`fewshot evaluate`: the held-out classes of the held-out subjects, beside copy-mask."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from episodes.sampler import EpisodeSampler, EpisodeSettings
 from fewshot import evaluation, results
 from fewshot.cli import Evaluate, Held
 from fewshot.commands.data import hold_out, open_catalog
-from fewshot.commands.train import read_split
+from fewshot.commands.train import read_split, training_seconds
 from fewshot.saving import load_segmenter
 from fewshot.sheets import evaluation_sheet
 
 
 def evaluate(command: Evaluate) -> int:
     """Score the model, print the table, write scores, cases and a contact sheet."""
+    started = time.monotonic()
     out = make_folder(command.out or command.model / "evaluation")
     segmenter = load_segmenter(command.model)
     remembered = read_split(command.model)
@@ -50,6 +52,7 @@ def evaluate(command: Evaluate) -> int:
         "split": {k: v for k, v in remembered.items() if k not in ("data", "command")},
         "settings": {"segmenter": asdict(segmenter.settings), "episode": asdict(sampler.settings)},
         "seed": command.seed,
+        "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
     }
     write_json(out / "scores.json", {**about, **found.content()})
     print(f"scores and pictures in {out}")

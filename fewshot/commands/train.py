@@ -112,3 +112,12 @@ def read_split(folder: Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error!r}; train again") from error
     return content
+
+
+def training_seconds(folder: Path) -> float:
+    """How long the run in a folder trained; 0 where it ended before its first step."""
+    try:
+        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+        return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{folder / LOG} cannot be used: {error!r}; train again") from error

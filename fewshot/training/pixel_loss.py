@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from episodes.catalog import IGNORE
+from fewshot.losses import cross_entropy_loss
 
 
 def segmentation_loss(
@@ -23,6 +24,4 @@ def segmentation_loss(
     full = functional.interpolate(
         logits.flatten(0, 1).float(), size=target.shape[-2:], mode="bilinear", align_corners=False
     )
-    flat = target.flatten(0, 1)
-    total = functional.cross_entropy(full, flat.long(), ignore_index=IGNORE, reduction="sum")
-    return total / (flat != IGNORE).sum().clamp(min=1)
+    return cross_entropy_loss(full, target.flatten(0, 1), ignore_index=IGNORE)

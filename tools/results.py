@@ -1,0 +1,34 @@
+"""List the results of docs/results: headline, the commands that make them, and their time.
+
+python tools/results.py
+"""
+
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "docs" / "results"
+
+
+def lines(path: Path) -> list[str]:
+    """Describe one result file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    minutes = content["seconds"] / 60
+    where = content["machine"]["processor"]
+    rows = [f"{path.name}: {minutes:.1f} minutes on {content['machine']['threads']} x {where}"]
+    for head in content["headline"]:
+        low, high = head["ci95"]
+        rows.append(
+            f"  {head['name']} {head['value']} [{low}, {high}], baseline {head['baseline']} "
+            f"({head['unit']})"
+        )
+    return rows + [f"    {command}" for command in content["commands"]]
+
+
+def main() -> None:
+    """Print them all."""
+    for path in sorted(FOLDER.glob("*.json")):
+        print("\n".join(lines(path)))
+
+
+if __name__ == "__main__":
+    main()
