@@ -35,7 +35,7 @@ def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
     write_json(folder / SETTINGS, content)
     tensors = {name: t.detach().cpu().contiguous() for name, t in segmenter.state_dict().items()}
     with whole_file(folder / WEIGHTS) as partial:
-        save_file(tensors, partial, metadata={"fingerprint": segmenter.fingerprint()})
+        _write_tensors(tensors, partial, {"fingerprint": segmenter.fingerprint()})
     return folder
 
 
@@ -98,7 +98,7 @@ def save_support(support: Support, path: Path | str) -> Path:
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in support.tensors.items()}
     with whole_file(Path(path)) as partial:
-        save_file(tensors, partial, metadata={"support": json.dumps(about)})
+        _write_tensors(tensors, partial, {"support": json.dumps(about)})
     return Path(path)
 
 
@@ -161,3 +161,10 @@ def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         if isinstance(error, ModelError):
             raise
         raise ModelError(f"{path} cannot be read: {error}; copy it again") from error
+
+
+def _write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:  # its only cause here is the disk, so it is told as one
+        raise OSError(str(error)) from error

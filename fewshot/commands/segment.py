@@ -33,7 +33,7 @@ def segment(command: Segment) -> int:
         try:
             result = segmenter.segment(query, support)
         except DataError as error:
-            failed.append(f"{query}: {error}")
+            failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
             continue
         target = out / name.parent / result.default_name()
         make_folder(target.parent)

@@ -1,6 +1,7 @@
 """What only a process of its own can show: start-up time and Ctrl-C."""
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import numpy as np
 
-from episodes import bundled
+from episodes import bundled, decode
 from fewshot.saving import load_segmenter
 
 COMMAND = (sys.executable, "-m", "fewshot.cli")
@@ -47,3 +48,37 @@ def test_ctrl_c_in_training_keeps_log_and_checkpoint(tmp_path):
     segmenter = load_segmenter(run)
     image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     assert segmenter.segment(image, segmenter.learn(image, image > 128)).mask.shape == (64, 64)
+
+
+def nuclei_command(out):
+    nuclei = bundled.path("nuclei")
+    pair = (str(nuclei / "images/img2d_00.png"), "--mask", str(nuclei / "masks/img2d_00.png"))
+    query = ("--query", str(nuclei / "images"), "--out", str(out))
+    return (*COMMAND, "segment", "--support", *pair, *query)
+
+
+def test_a_full_disk_is_an_error_and_leaves_no_half_file(tmp_path):
+    def little_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = subprocess.run(
+        nuclei_command(tmp_path / "out"), preexec_fn=little_room, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "is the disk full?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_ctrl_c_in_segmenting_leaves_whole_files(tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen(nuclei_command(out), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (out / "img2d_00.json").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 130), said  # 0: it was faster
+    assert "Traceback" not in said
+    assert not list(out.glob(".partial-*"))
+    assert decode.read_labels(out / "img2d_00.png").shape == (1, 256, 256)
