@@ -131,3 +131,16 @@ def test_inspect_says_what_is_there_and_what_is_wrong(data, tmp_path, capsys):
     assert "1 images without a mask: scene1" in said
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["classes"]["disc"]["images"] == 6
+
+
+def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fewshot.commands.demo.EPISODES", 8)
+    out = tmp_path / "demo"
+    assert main(["demo", "--out", str(out), "--minutes", "0.02"]) == 0
+    said = capsys.readouterr().out
+    assert "copy-mask" in said
+    for name in ("contact_sheet.png", "nuclei.png", "brain.png"):
+        assert read_header(out / name).size > (200, 200)
+    scores = json.loads((out / "scores.json").read_text())["dice_model_copy_mask"]
+    for model, copied in (*scores["nuclei"].values(), *scores["brain"].values()):
+        assert copied + 0.2 < model <= 1
