@@ -77,7 +77,9 @@ class Train:
     size: int = 256
     """Side of the square in which images are compared, in pixels."""
     model: Path | None = None
-    """Go on from this model instead of ImageNet weights."""
+    """Start from this model instead of ImageNet weights."""
+    resume: bool = False
+    """Go on with the run in --out where it was stopped."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from fewshot.segmenter import Segmenter, SegmenterSettings
 from fewshot.sheets import COLUMNS, evaluation_sheet
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
+from fewshot.training.task import episodic
 
 EMOJI_SIZE = 128  # the scenes' own
 EPISODES = 150
@@ -94,7 +95,7 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
     settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
     source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
-    if train(segmenter, source, settings, out / "model").interrupted:
+    if train(episodic(segmenter, source), settings, out / "model").interrupted:
         raise KeyboardInterrupt
     sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
     found = evaluate(segmenter, sampler, EPISODES, progress=True)

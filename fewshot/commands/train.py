@@ -17,8 +17,10 @@ from fewshot.heads import HeadSettings, LocalSettings, PrototypicalSettings
 from fewshot.results import typed_command
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings
-from fewshot.training.loop import LOG
+from fewshot.training.callbacks.log import LOG, read_log
 from fewshot.training.loop import train as run_training
+from fewshot.training.resume import STATE, read_state
+from fewshot.training.task import episodic
 
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
@@ -32,15 +34,20 @@ def train(command: Train) -> int:
     parts = hold_out(catalog, command.held)
     source = make_source(parts.train, command, Loader(segmenter.settings.size))
     about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
-    write_json(command.out / SPLIT, about)
+    if command.resume:
+        _same_data(command.out, about)
+    else:
+        _refuse_unfinished(command.out)
+        write_json(command.out / SPLIT, about)
     print(
         f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, base classes "
         f"{', '.join(parts.train.classes)}\nheld out: {len(parts.test.subjects)} subjects, classes "
         f"{', '.join(parts.test.classes)}"
     )
-    result = run_training(segmenter, source, command.train, command.out)
+    task = episodic(segmenter, source, command.train.alignment)
+    result = run_training(task, command.train, command.out, resume=command.resume)
     print(
-        f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}\n"
+        f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: {result.reason}\n"
         f"model and log in {command.out} ({LOG})\n"
         f"next: fewshot evaluate {command.out}"
     )
@@ -116,8 +123,23 @@ def read_split(folder: Path) -> dict:
 
 def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
-    try:
-        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
-        return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder / LOG} cannot be used: {error!r}; train again") from error
+    rows = read_log(folder / LOG)
+    return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """A run that was stopped is worth something: it is not replaced without a word."""
+    if (folder / STATE).exists() and not read_state(folder)["finished"]:
+        raise DataError(
+            f"{folder} holds a run that was stopped; go on with --resume, or choose another --out"
+        )
+
+
+def _same_data(folder: Path, about: dict) -> None:
+    stored = read_split(folder)
+    for name in ("held", "train_fingerprint"):
+        if json.dumps(stored.get(name)) != json.dumps(about[name]):
+            raise DataError(
+                f"the run in {folder} has another {name} than this command; go on with the "
+                "same data and split, or choose another --out"
+            )

@@ -1,6 +1,8 @@
 """The commands on good input, in one process."""
 
 import json
+import os
+import signal
 
 import nibabel as nib
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from episodes import bundled
 from episodes.decode import read_header
+from episodes.episode import collate
 from fewshot.cli import main
 from tests.fewshot.conftest import disc_scene
 
@@ -102,6 +105,29 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     assert "copy-mask" in captured.out
     assert (run / "evaluation" / "episodes.png").exists()
     assert json.loads(result.read_text())["headline"][0]["name"] == "toy_dice"
+
+
+def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
+    def arguments(*more):
+        base = ("train", str(data), "--out", str(tmp_path / "run"), "--novel", "bar")
+        return [*base, "--size", "64", "--minutes", "0", "--batch", "2", "--steps", "6", *more]
+
+    def ctrl_c(batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return collate(batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fewshot.training.task.collate", ctrl_c)
+        assert main(arguments()) == 130
+    assert main(arguments()) == 2
+    assert "go on with --resume" in capsys.readouterr().err
+    assert main(arguments("--resume", "--seed", "3")) == 2
+    assert "seed 0, and now it is 3" in capsys.readouterr().err
+    assert main(arguments("--resume", "--test-subjects", "scene0")) == 2
+    assert "another held" in capsys.readouterr().err
+    assert main(arguments("--resume")) == 0
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
 def test_evaluate_notices_other_data(data, tmp_path, capsys):
