@@ -141,12 +141,23 @@ class Inspect:
     """Also write what was found to this file."""
 
 
+@dataclass(frozen=True)
+class Runs:
+    """List trained models side by side: settings that differ, steps, time, loss and scores."""
+
+    folders: Positional[tuple[Path, ...]] = (Path("runs"),)
+    """Folders of runs, or folders that hold such folders."""
+    csv: Path | None = None
+    """Also write the table to this file."""
+
+
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Runs, tyro.conf.subcommand("runs")]
 )
 
 
@@ -189,6 +200,10 @@ def _run(command: Command) -> int:
         from fewshot.commands.segment import segment
 
         return segment(command)
+    if isinstance(command, Runs):
+        from fewshot.commands.runs import runs
+
+        return runs(command)
     from fewshot.commands.inspect import inspect
 
     return inspect(command)

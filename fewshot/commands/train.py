@@ -1,12 +1,13 @@
 """`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
 
 import json
+import os
 from pathlib import Path
 
 from episodes.augment import Augment
 from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
@@ -28,6 +29,7 @@ FEW_CLASSES = 10
 
 def train(command: Train) -> int:
     """Train, and say where everything is."""
+    first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     make_folder(command.out)
     segmenter = make_segmenter(command)
     catalog = open_catalog(command.data, command.held.subject_pattern, command.held.classes)
@@ -38,19 +40,23 @@ def train(command: Train) -> int:
         _same_data(command.out, about)
     else:
         _refuse_unfinished(command.out)
-        write_json(command.out / SPLIT, about)
-    print(
-        f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, base classes "
-        f"{', '.join(parts.train.classes)}\nheld out: {len(parts.test.subjects)} subjects, classes "
-        f"{', '.join(parts.test.classes)}"
-    )
+        if first:
+            write_json(command.out / SPLIT, about)
+    if first:
+        print(
+            f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
+            f"{len(parts.train.classes)} base classes: {shorten(parts.train.classes)}\n"
+            f"held out: {len(parts.test.subjects)} subjects, "
+            f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
+        )
     task = episodic(segmenter, source, command.train.alignment)
     result = run_training(task, command.train, command.out, resume=command.resume)
-    print(
-        f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: {result.reason}\n"
-        f"model and log in {command.out} ({LOG})\n"
-        f"next: fewshot evaluate {command.out}"
-    )
+    if first:
+        print(
+            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
+            f"{result.reason}\nmodel, log and curves in {command.out}\n"
+            f"next: fewshot evaluate {command.out}"
+        )
     if result.interrupted:
         raise KeyboardInterrupt
     return 0

@@ -170,3 +170,21 @@ def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):
     scores = json.loads((out / "scores.json").read_text())["dice_model_copy_mask"]
     for model, copied in (*scores["nuclei"].values(), *scores["brain"].values()):
         assert copied + 0.2 < model <= 1
+
+
+def test_runs_shows_what_differs_and_what_came_of_it(data, tmp_path, capsys):
+    for name, rate in (("slow", "0.0001"), ("fast", "0.01")):
+        arguments = ("train", str(data), "--out", str(tmp_path / "runs" / name), "--novel", "bar")
+        more = ("--size", "64", "--minutes", "0", "--steps", "2", "--batch", "2")
+        assert main([*arguments, *more, "--learning-rate", rate]) == 0
+    assert main(["evaluate", str(tmp_path / "runs" / "fast"), "--episodes", "4"]) == 0
+    capsys.readouterr()
+    assert main(["runs", str(tmp_path / "runs"), "--csv", str(tmp_path / "runs.csv")]) == 0
+    head, fast, slow = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["run", "learning_rate", "steps"]
+    assert fast.split()[1:3] == ["0.01", "2"]
+    assert slow.split()[1] == "0.0001"
+    assert "Dice model" in head
+    assert (tmp_path / "runs.csv").read_text().count("\n") == 3
+    assert main(["runs", str(data)]) == 2
+    assert "no run in" in capsys.readouterr().err
