@@ -15,7 +15,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.training.settings import TrainSettings
 
-HeadName = Literal["local", "prototypical", "prototypical-euclidean"]
+# fmt: off
+HeadName = Literal[
+    "local", "prototypical", "prototypical-euclidean",
+    "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
+]
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import KINDS, Support
-from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 
 WEIGHTS, SETTINGS = "model.safetensors", "segmenter.json"
 FORMAT = 1
@@ -64,7 +64,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
             f"{folder / SETTINGS} does not describe a segmenter ({error!r}); "
             "save the model again with this version"
         ) from error
-    segmenter = Segmenter(settings)
+    segmenter = build_segmenter(settings)
     tensors, _ = _read_tensors(folder / WEIGHTS)
     expected = segmenter.state_dict()
     wrong = [

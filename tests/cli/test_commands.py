@@ -172,6 +172,18 @@ def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):
         assert copied + 0.2 < model <= 1
 
 
+@pytest.mark.parametrize(
+    "head", ["prototypical", "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning"]
+)
+def test_every_method_is_trained_and_scored_by_the_same_commands(data, tmp_path, head, capsys):
+    run = str(tmp_path / "run")
+    arguments = ("train", str(data), "--out", run, "--novel", "bar", "--size", "64")
+    more = ("--minutes", "0", "--steps", "1", "--batch", "1", "--head", head)
+    assert main([*arguments, *more]) == 0, capsys.readouterr().err
+    assert main(["evaluate", run, "--episodes", "1"]) == 0, capsys.readouterr().err
+    assert "copy-mask" in capsys.readouterr().out
+
+
 def test_runs_shows_what_differs_and_what_came_of_it(data, tmp_path, capsys):
     for name, rate in (("slow", "0.0001"), ("fast", "0.01")):
         arguments = ("train", str(data), "--out", str(tmp_path / "runs" / name), "--novel", "bar")
