@@ -156,6 +156,26 @@ class Runs:
     """Also write the table to this file."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """Put a trained model into a folder for others, with a model card; also as ONNX."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote."""
+    out: Path
+    """Folder to share."""
+    name: str | None = None
+    """Name of the model in its card; by default that of the folder."""
+    licence: str | None = None
+    """Licence of the weights by its SPDX name, e.g. cc-by-4.0."""
+    support: tuple[Path, ...] = ()
+    """Annotated images: also write them condensed, and the model as an ONNX graph."""
+    mask: tuple[Path, ...] = ()
+    """Their masks, in the same order."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen."""
+
+
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
@@ -163,6 +183,7 @@ Command = (
     | Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Runs, tyro.conf.subcommand("runs")]
+    | Annotated[Share, tyro.conf.subcommand("share")]
 )
 
 
@@ -205,6 +226,10 @@ def _run(command: Command) -> int:
         from fewshot.commands.segment import segment
 
         return segment(command)
+    if isinstance(command, Share):
+        from fewshot.commands.share import share
+
+        return share(command)
     if isinstance(command, Runs):
         from fewshot.commands.runs import runs
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -72,6 +73,23 @@ class Segmenter(nn.Module):
         self.encoder = Encoder(self.settings.encoder)
         self.head: Head = build_head(self.settings.head, self.encoder.features)
         self.to(default_device())
+
+    @staticmethod
+    def from_pretrained(name: str | Path) -> "Segmenter":
+        """Load a segmenter from a folder, or from a model hub by `owner/name`.
+
+        Raises:
+            ModelError: there is no such model, it cannot be downloaded, or it is damaged.
+        """
+        from fewshot.saving import from_pretrained
+
+        return from_pretrained(name)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the segmenter into a folder from which `from_pretrained` loads it."""
+        from fewshot.saving import save_segmenter
+
+        return save_segmenter(self, folder)
 
     @property
     def device(self) -> torch.device:
