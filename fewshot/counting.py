@@ -1,6 +1,6 @@
 """Count pixels of methods under a protocol of `episodes.protocols`, at the files' own pixels."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol as Interface
@@ -140,6 +140,7 @@ def count_protocol(
         One row a case and subject.
     """
     square = partial(paste, shape=(protocol.score_size,) * 2) if protocol.score_size else None
+    fold = int(protocol.settings.get("fold", 0))
     counts: list[Count] = []
     for case in tqdm(protocol.cases, desc=protocol.name, unit="case", disable=not progress):
         sums: dict[str, np.ndarray] = {}
@@ -151,7 +152,7 @@ def count_protocol(
                 mask, true = square(mask.astype(np.uint8)) == 1, square(true)
             sums[subject] = sums.get(subject, 0) + count_pixels(mask, true)
         counts += [
-            Count(case.run, subject, plan.classes[0], *map(int, numbers))
+            _count(case.run, subject, plan.classes[0], fold, numbers)
             for subject, numbers in sums.items()
         ]
     return counts
@@ -176,11 +177,16 @@ def count_pixels(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     )
 
 
-def merged(parts: Sequence[Sequence[Count]]) -> list[Count]:
-    """Join the counts of folds and pool them: one row a run, subject and class."""
-    sums: dict[tuple[str, str, str], np.ndarray] = {}
-    for count in (count for part in parts for count in part):
-        key = (count.run, count.subject, count.class_name)
+def pooled(counts: Iterable[Count]) -> list[Count]:
+    """Pool counts: one row a run, fold, subject and class."""
+    sums: dict[tuple[str, str, str, int], np.ndarray] = {}
+    for count in counts:
+        key = (count.run, count.subject, count.class_name, count.fold)
         numbers = np.array([count.found, count.missed, count.wrong, count.rest])
         sums[key] = sums.get(key, 0) + numbers
-    return [Count(*key, *map(int, numbers)) for key, numbers in sums.items()]
+    return [_count(*key, numbers) for key, numbers in sums.items()]
+
+
+def _count(run: str, subject: str, name: str, fold: int, numbers: np.ndarray) -> Count:
+    found, missed, wrong, rest = map(int, numbers)
+    return Count(run, subject, name, found, missed, wrong, rest, fold)

@@ -9,6 +9,8 @@ that show the class) or the whole volume. Which annotated slice a query slice is
 said by `choose`:
 
 - "middle": the annotated slice in the middle, for every query slice.
+- "thirds": slice k of the three for the k-th third of the query volume, as `alpnet` cuts the organ.
+  Slice z of d belongs to third floor(3 z / d).
 - "proportional": the annotated slice whose relative place in its own volume is nearest. Slice z of
   d slices lies at (z + 1/2) / d, from 0 to 1. Ties go to the lower slice.
 - a function of (query slice, annotated slices) that returns a position; it gets samples and may
@@ -28,6 +30,7 @@ from episodes.catalog import Catalog, Sample
 from episodes.errors import EpisodeError
 from episodes.protocols import contract
 from episodes.protocols.alpnet import (
+    CHUNKS,
     choose_supports,
     fold_scans,
     lacks_class,
@@ -38,7 +41,7 @@ from episodes.protocols.contract import Case, Protocol, shows
 from episodes.splits import Exclude
 
 Matcher = Callable[[Sample, Sequence[Sample]], int]
-Choice = Literal["middle", "proportional"]
+Choice = Literal["middle", "thirds", "proportional"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,7 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
             matcher returns no position.
     """
     settings = settings or FullVolumeSettings()
-    if not callable(settings.choose) and settings.choose not in ("middle", "proportional"):
-        raise EpisodeError(
-            f"choose is {settings.choose!r}; expected middle, proportional or a function"
-        )
-    if settings.annotated not in ("slices", "volume"):
-        raise EpisodeError(f"annotated is {settings.annotated!r}; expected slices or volume")
+    _check(settings)
     scans = contract.volumes(catalog)
     classes = contract.tested_classes(catalog, settings.classes)
     queries, supports = fold_scans(list(scans), settings.fold, settings.folds)
@@ -110,12 +108,29 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
     )
 
 
+def _check(settings: FullVolumeSettings) -> None:
+    choices = ("middle", "thirds", "proportional")
+    if not callable(settings.choose) and settings.choose not in choices:
+        raise EpisodeError(
+            f"choose is {settings.choose!r}; expected {', '.join(choices)} or a function"
+        )
+    if settings.annotated not in ("slices", "volume"):
+        raise EpisodeError(f"annotated is {settings.annotated!r}; expected slices or volume")
+    if settings.annotated == "volume" and settings.choose in ("middle", "thirds"):
+        raise EpisodeError(
+            f"choose is {settings.choose!r}, which takes annotated slices; with a whole annotated "
+            "volume choose proportional or a function"
+        )
+
+
 def annotated_slices(
     scan: Sequence[Sample], name: str, settings: FullVolumeSettings
 ) -> list[Sample]:
     """List the support slices to choose from; none if no slice shows the class."""
     if settings.choose == "middle":
         return support_slices(scan, name, count=1)
+    if settings.choose == "thirds":
+        return support_slices(scan, name)
     if settings.annotated == "slices":
         return list({sample.key: sample for sample in support_slices(scan, name)}.values())
     return list(scan) if any(shows(sample, name) for sample in scan) else []
@@ -144,7 +159,9 @@ def pair_slices(
     parts: dict[int, list[Sample]] = defaultdict(list)
     for place, sample in enumerate(query):
         if choose == "middle":
-            found = len(annotated) // 2
+            found = 0
+        elif choose == "thirds":
+            found = CHUNKS * place // len(query)
         elif choose == "proportional":
             found = nearest_place(place, len(query), places, len(support))
         else:

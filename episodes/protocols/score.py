@@ -24,6 +24,7 @@ class Count:
         missed: false negatives.
         wrong: false positives.
         rest: true negatives.
+        fold: which fold tested it; a scan that two folds test is two scans.
     """
 
     run: str
@@ -33,6 +34,7 @@ class Count:
     missed: int
     wrong: int
     rest: int
+    fold: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def by_scan(counts: Iterable[Count]) -> Score:
     >>> by_scan(halves).value  # Dice 2 / (2 + 1 + 1) and 1
     0.75
     """
-    pooled = _pool(counts, lambda count: (count.run, count.class_name, count.subject))
+    pooled = _pool(counts, lambda c: (c.run, c.class_name, c.subject, str(c.fold)))
     dice = {key: _ratio(2 * f, 2 * f + m + w) for key, (f, m, w, _) in pooled.items()}
     classes = _grouped_means(dice, lambda key: (key[0], key[1]))
     return _score(classes, _grouped_means(dice, lambda key: (key[2],)), dice.values())
@@ -102,8 +104,8 @@ def by_class(counts: Iterable[Count]) -> Score:
         for key, (f, m, w, _) in _pool(counts, lambda count: (count.subject,)).items()
     }
     runs = _pool(counts, lambda count: (count.run,)).values()
-    both = [np.mean([_ratio(f, f + m + w), _ratio(r, r + m + w)]) for f, m, w, r in runs]
-    return _score(iou, subjects, iou.values(), float(np.mean(both)))
+    both = [_mean([_ratio(f, f + m + w), _ratio(r, r + m + w)]) for f, m, w, r in runs]
+    return _score(iou, subjects, iou.values(), _mean(both))
 
 
 def _score(
@@ -124,13 +126,13 @@ def _score(
     )
 
 
-def _pool(counts: Iterable[Count], key: Callable[[Count], Key]) -> dict[Key, np.ndarray]:
+def _pool(counts: Iterable[Count], key: Callable[[Count], Key]) -> dict[Key, tuple[int, ...]]:
     pooled: dict[Key, np.ndarray] = defaultdict(lambda: np.zeros(4, np.int64))
     for count in counts:
         pooled[key(count)] += (count.found, count.missed, count.wrong, count.rest)
     if not pooled:
         raise EpisodeError("there is no case to score; expected at least one")
-    return dict(pooled)
+    return {name: tuple(numbers.tolist()) for name, numbers in pooled.items()}
 
 
 def _grouped_means(values: Mapping[Key, float], key: Callable[[Key], Key]) -> dict[Key, float]:
@@ -147,4 +149,4 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _ratio(part: int, whole: int) -> float:
-    return float(part) / float(whole) if whole else float("nan")
+    return part / whole if whole else float("nan")
