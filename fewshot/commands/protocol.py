@@ -8,10 +8,10 @@ from typing import Any
 
 from episodes.catalog import Catalog
 from episodes.encode import make_folder
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
-from episodes.protocols.contract import Protocol
+from episodes.protocols.contract import Protocol, in_order
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from fewshot import protocol_results, results
 from fewshot.cli import ProtocolRun
@@ -44,7 +44,7 @@ def protocol(command: ProtocolRun) -> int:
     methods: dict[str, Method] = {"copy-mask": CopyMask(truth)}
     if command.model is not None:
         for parts in laid.values():
-            check_unseen(command.model, parts)
+            check_unseen(command.model, parts, catalog, command.exclude)
         methods["model"] = Model(truth, load_segmenter(command.model))
     found = [
         Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
@@ -67,25 +67,30 @@ def protocol(command: ProtocolRun) -> int:
     return 0
 
 
-def check_unseen(model: Path, parts: Sequence[Protocol]) -> None:
-    """Refuse a model that was trained on what the protocol tests.
+def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclude: str) -> None:
+    """Refuse a model that was trained on what the protocol keeps from training.
 
     Raises:
-        DataError: a query scan was a training subject, or a tested class a base class.
+        DataError: a training subject is held by a fold, a tested class was a base class, or the
+            rule for training slices was another.
     """
     remembered = read_split(model)
-    subjects = {s for part in parts for case in part.cases for s in case.plan.query_subjects}
-    seen = sorted(subjects & set(remembered.get("train_subjects", ())))
-    known = sorted(
-        {name for part in parts for name in part.test.classes}
-        & set(remembered.get("base_classes", ()))
-    )
+    held = {s for part in parts for s in set(catalog.subjects) - set(part.train.subjects)}
+    classes = {name for part in parts for name in part.test.classes}
+    seen = sorted(held & set(remembered.get("train_subjects", ())))
+    known = sorted(classes & set(remembered.get("base_classes", ())))
+    rule = dict(remembered["held"]).get("exclude", "none")
     if seen or known:
-        what = f"subjects {', '.join(seen)}" if seen else f"classes {', '.join(known)}"
+        what = f"subjects {shorten(seen)}" if seen else f"classes {', '.join(known)}"
         raise DataError(
-            f"{model} was trained on {what}, which the protocol tests; choose the --fold and "
-            "--novel that it was trained beside, or train it with --test-subjects "
-            f"{' '.join(sorted(subjects))}"
+            f"{model} was trained on {what}, which the protocol tests or keeps from training; "
+            "choose the --fold and --novel that it was trained beside, or train with --novel "
+            f"{' '.join(sorted(classes))} --test-subjects {' '.join(in_order(held))}"
+        )
+    if rule != exclude:
+        raise DataError(
+            f"{model} was trained with --exclude {rule} and is tested with {exclude}; expected the "
+            "same, since it says which setting a score belongs to"
         )
 
 
