@@ -9,25 +9,28 @@ uniformly without repetition ("balanced"), or all of them. Every unordered pair 
 an image is never paired with itself. The score is the area under the ROC curve over the list, by
 `fewshot.metrics.ranking`; intervals come from drawing subjects, not pairs.
 
-Deviations. The paper draws its pairs once and publishes no list, so numbers on chest X-rays compare
-in size, not pair by pair.
+Deviations. The paper publishes its lists of NIH ChestX-ray14, half of them positives, and tests on
+the first 50,000 positives and 50,000 negatives; `read_pairs` reads such a list, for numbers that
+compare pair by pair. A list drawn here has all positives.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from episodes.catalog import Catalog
-from episodes.errors import EpisodeError
+from episodes.errors import DataError, EpisodeError, shorten
 from episodes.sampler import episode_generator
 
 MOST_PAIRS = 50_000_000
 """More pairs than this are refused; they would take 400 MB."""
 
+_MOST_BYTES = 2**26
 _STREAM = 0x52  # of the generator, apart from the samplers'
 
 
@@ -83,6 +86,54 @@ def verification(
     return Verification(train, tuple(sample.key for sample in test.samples), pairs, same)
 
 
+def read_pairs(catalog: Catalog, path: Path) -> Verification:
+    """Take a published list: lines of two file names and 1 or 0, parted by blanks.
+
+    Training keeps the subjects that the list does not name.
+
+    Args:
+        catalog: whose files have different names.
+        path: the list, at most 64 MiB of text.
+
+    Raises:
+        DataError: the list is missing or of another form, names a file that the catalog lacks,
+            repeats a pair, or calls two images of one subject different, or the reverse.
+    """
+    rows = [line.split() for line in _text(path).splitlines() if line.strip()]
+    wrong = [row for row in rows if len(row) != 3 or row[2] not in ("1", "0", "1.0", "0.0")]
+    if wrong or not rows:
+        raise DataError(
+            f"{path} has {len(rows)} lines, {len(wrong)} of another form than `a.png b.png 1`"
+            f"{': ' + ' '.join(wrong[0])[:60] if wrong else ''}"
+        )
+    files = {sample.image.path.name: sample for sample in catalog.samples}
+    named = dict.fromkeys(name for row in rows for name in row[:2])
+    unknown = [name for name in named if name not in files]
+    if unknown or len(files) < len(catalog):
+        raise DataError(
+            f"{path} names {len(unknown)} files that catalog {catalog.name!r} lacks "
+            f"({shorten(unknown, 3)}), or {len(catalog)} images share {len(files)} file names"
+        )
+    places = {name: place for place, name in enumerate(named)}
+    pairs = np.sort([[places[first], places[second]] for first, second, _ in rows], axis=1)
+    subjects = np.array([files[name].subject for name in named])
+    same = subjects[pairs[:, 0]] == subjects[pairs[:, 1]]
+    if (same != [row[2][0] == "1" for row in rows]).any():
+        raise DataError(
+            f"{path} and the subjects of {catalog.name!r} disagree; is the list its own?"
+        )
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    if len(np.unique(pairs, axis=0)) < len(pairs):
+        raise DataError(f"{path} has a pair twice; expected each once")
+    test = set(subjects.tolist())
+    return Verification(
+        catalog.filter(lambda sample: sample.subject not in test),
+        tuple(files[name].key for name in named),
+        pairs[order].astype(np.int32),
+        same[order],
+    )
+
+
 def list_pairs(
     subjects: np.ndarray, negatives: Literal["balanced", "all"], generator: np.random.Generator
 ) -> np.ndarray:
@@ -127,6 +178,17 @@ def list_pairs(
     else:
         found = np.concatenate([_positives(subjects), _draw(subjects, positives, generator)])
     return found[np.lexsort((found[:, 1], found[:, 0]))].astype(np.int32)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f"{path} has {path.stat().st_size:,} bytes; expected a list of pairs")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; expected a list of pairs") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}") from error
 
 
 def _positives(subjects: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from episodes.catalog import Catalog, PixelRef, Sample
 from episodes.errors import DataError, EpisodeError
 from episodes.protocols import verification as module
-from episodes.protocols.verification import list_pairs, verification
+from episodes.protocols.verification import list_pairs, read_pairs, verification
 
 
 def catalog(*subjects):
@@ -65,6 +65,37 @@ def test_the_hash_depends_on_the_pairs():
     assert first.hash == verification(images, subjects, seed=1).hash
     assert first.hash != verification(images, subjects, seed=2).hash
     assert first.hash != verification(images, subjects[:-1], seed=1).hash
+
+
+def test_a_published_list_is_read(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("1.png\t0.png\t1.0\n4.png\t0.png\t0.0\n")
+    found = read_pairs(catalog(*"ppqrq"), path)
+    assert found.keys == ("1.png", "0.png", "4.png")
+    assert found.pairs.tolist() == [[0, 1], [1, 2]]
+    assert found.same.tolist() == [True, False]
+    assert found.train.subjects == ("r",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has 0 lines"),
+        (b"0.png 1.png\n", "1 of another form .* 0.png 1.png"),
+        (b"0.png 1.png yes\n", "1 of another form"),
+        (b"0.png 9.png 1\n", "names 1 files that .* lacks .9.png"),
+        (b"0.png 1.png 0\n", "disagree"),
+        (b"0.png 1.png 1\n1.png 0.png 1\n", "a pair twice"),
+        (b"\xff", "cannot be read as text"),
+    ],
+)
+def test_a_list_of_another_form_is_told(tmp_path, content, message):
+    path = tmp_path / "pairs.txt"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_pairs(catalog(*"ppqrq"), path)
+    with pytest.raises(DataError, match="there is no file"):
+        read_pairs(catalog(*"pp"), tmp_path / "nothing.txt")
 
 
 def test_impossible_lists_are_told(monkeypatch):
