@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from episodes import bundled
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.episode import Plan, to_channels
 from episodes.frame import Frame
@@ -184,3 +186,14 @@ def test_the_published_abdominal_numbers(real_data):
         lambda fold: full_volume(catalog, FullVolumeSettings(fold, support="all", choose="thirds"))
     )
     assert 0.28 < whole.value < 0.31
+
+
+def test_the_guide_runs_on_bundled_images():
+    guide = Path(__file__).parents[2].joinpath("docs/protocols.md").read_text(encoding="utf-8")
+    code = guide.split("```python\n")[1].split("```")[0]
+    named = {"catalog": measure(read(bundled.path("emoji")))}
+    exec(code.replace('"pfenet", fold=0, shot=5', '"hsnet", fold=0, shot=1, episodes=40'), named)
+    found = named["found"]
+    assert 0 < found.value < 1
+    assert found.value < found.foreground_background < 1
+    assert named["protocol"].score_size == 400
