@@ -17,7 +17,18 @@ from fewshot.training.settings import TrainSettings
 
 HeadName = Literal["local", "prototypical", "prototypical-euclidean"]
 ProtocolName = Literal[
-    "alpnet", "adnet", "adnet-2", "full-middle", "full-thirds", "full-slices", "full-volume"
+    "alpnet",
+    "adnet",
+    "adnet-2",
+    "full-middle",
+    "full-thirds",
+    "full-slices",
+    "full-volume",
+    "panet",
+    "hsnet",
+    "pfenet",
+    "coco-hsnet",
+    "coco-pfenet",
 ]
 
 
@@ -112,22 +123,27 @@ class ProtocolRun:
     """Score copy-mask, and a trained model, as published protocols do (docs/protocols.md)."""
 
     data: Positional[Path]
-    """Folder with volumes and masks; each volume is a scan, in the order of their numbers."""
+    """Folder with volumes and masks, each volume being a scan, in the order of their numbers; or
+    with images of many classes."""
     under: tuple[ProtocolName, ...] = ("alpnet",)
-    """Protocols: chunks of the organ's slices (alpnet, adnet), or every slice of a query (the
-    others)."""
+    """Protocols: of volumes, chunks of the organ's slices (alpnet, adnet) or every slice (adnet-2,
+    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco-...)."""
     model: Path | None = None
     """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
     fold: int | None = None
     """Which fold; by default all of them."""
-    folds: int = 5
-    """How many folds the scans are dealt into."""
+    folds: int = 0
+    """How many folds; by default 5 of scans, 4 of classes."""
     support: str = "published"
     """Which scan is the support: published, all (one run each), or a place such as 0."""
     novel: tuple[str, ...] = ()
     """Classes tested; by default all."""
     exclude: Literal["none", "any", "all"] = "none"
     """Which training slices are dropped; changes what is counted as excluded, not the cases."""
+    shot: int = 1
+    """Annotated images; of image protocols only."""
+    episodes: int = 0
+    """Episodes a run; by default as many as published; of image protocols only."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     subject_pattern: str | None = None

@@ -15,6 +15,7 @@ from episodes.protocols.score import Count, Score, score
 from fewshot import results
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 
+_MOST_COLUMNS = 12  # of classes in a Markdown table
 UNITS = {"subject": "Dice, 0 to 100", "class": "mIoU, 0 to 100"}
 
 
@@ -53,6 +54,7 @@ class Scored:
     def row(self) -> dict[str, Any]:
         """What a table shows, in percent."""
         runs = list(self.score.by_run.values())
+        both = self.score.foreground_background
         return {
             "protocol": self.protocol,
             "method": self.method,
@@ -67,6 +69,7 @@ class Scored:
             "by_class": {name: percent(value) for name, value in self.score.by_class.items()},
             "by_subject": {name: percent(value) for name, value in self.score.by_subject.items()},
             "undefined": self.score.undefined,
+            "foreground_background": None if both is None else percent(both),
         }
 
     def content(self) -> dict[str, Any]:
@@ -125,20 +128,21 @@ def write(
 def markdown(content: dict[str, Any], name: str) -> str:
     """Make the tables of a result file."""
     found = content["results"]
-    classes = list(found[0]["by_class"])
+    classes = list(dict.fromkeys(name for row in found for name in row["by_class"]))
+    if len(classes) > _MOST_COLUMNS:
+        classes = []
     lines = [
         f"# {name}",
         "",
         f"{content['data']}; overlap (0 to 100) as each protocol sums it, mean over runs (support "
         "scans) with a 95 % bootstrap interval over subjects, and the lowest and highest run.",
         "",
-        f"| protocol | method | mean | lowest to highest run | {' | '.join(classes)} |",
+        "| " + " | ".join(["protocol", "method", "mean", "lowest to highest run", *classes]) + " |",
         "|---|---|---|---|" + "---|" * len(classes),
     ]
     lines += [
-        f"| {row['protocol']} | {row['method']} | {_interval(row)} | {_range(row)} | "
-        + " | ".join(_number(row["by_class"].get(c)) for c in classes)
-        + " |"
+        f"| {row['protocol']} | {row['method']} | {_interval(row)} | {_range(row)} |"
+        + "".join(f" {_number(row['by_class'].get(name))} |" for name in classes)
         for row in found
     ]
     lines += ["", "| protocol | subjects | case list | left out of training (all folds) |"]

@@ -99,13 +99,7 @@ def read_pairs(catalog: Catalog, path: Path) -> Verification:
         DataError: the list is missing or of another form, names a file that the catalog lacks,
             repeats a pair, or calls two images of one subject different, or the reverse.
     """
-    rows = [line.split() for line in _text(path).splitlines() if line.strip()]
-    wrong = [row for row in rows if len(row) != 3 or row[2] not in ("1", "0", "1.0", "0.0")]
-    if wrong or not rows:
-        raise DataError(
-            f"{path} has {len(rows)} lines, {len(wrong)} of another form than `a.png b.png 1`"
-            f"{': ' + ' '.join(wrong[0])[:60] if wrong else ''}"
-        )
+    rows = _rows(path)
     files = {sample.image.path.name: sample for sample in catalog.samples}
     named = dict.fromkeys(name for row in rows for name in row[:2])
     unknown = [name for name in named if name not in files]
@@ -120,7 +114,8 @@ def read_pairs(catalog: Catalog, path: Path) -> Verification:
     same = subjects[pairs[:, 0]] == subjects[pairs[:, 1]]
     if (same != [row[2][0] == "1" for row in rows]).any():
         raise DataError(
-            f"{path} and the subjects of {catalog.name!r} disagree; is the list its own?"
+            f"{path} and the subjects of {catalog.name!r} disagree on which pairs are of one "
+            "subject; is the list of this data set, and subject_pattern right?"
         )
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     if len(np.unique(pairs, axis=0)) < len(pairs):
@@ -178,6 +173,18 @@ def list_pairs(
     else:
         found = np.concatenate([_positives(subjects), _draw(subjects, positives, generator)])
     return found[np.lexsort((found[:, 1], found[:, 0]))].astype(np.int32)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Split the lines of a pair list: two names and 1 or 0."""
+    rows = [line.split() for line in _text(path).splitlines() if line.strip()]
+    wrong = [row for row in rows if len(row) != 3 or row[2] not in ("1", "0", "1.0", "0.0")]
+    if wrong or not rows:
+        raise DataError(
+            f"{path} has {len(rows)} lines, {len(wrong)} of another form than `a.png b.png 1`"
+            f"{': ' + ' '.join(wrong[0])[:60] if wrong else ''}"
+        )
+    return rows
 
 
 def _text(path: Path) -> str:

@@ -13,6 +13,7 @@ from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.protocols.contract import Protocol, in_order
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
+from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
 from fewshot import protocol_results, results
 from fewshot.cli import ProtocolRun
 from fewshot.commands.data import open_catalog
@@ -75,7 +76,11 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
             rule for training slices was another.
     """
     remembered = read_split(model)
-    held = {s for part in parts for s in set(catalog.subjects) - set(part.train.subjects)}
+    held: set[str] = set()
+    for part in parts:
+        # Protocols of images test what the catalog holds and say nothing of training images.
+        whole = set(catalog.subjects) - set(part.train.subjects)
+        held |= whole if part.unit == "subject" else set(part.test.subjects)
     classes = {name for part in parts for name in part.test.classes}
     seen = sorted(held & set(remembered.get("train_subjects", ())))
     known = sorted(classes & set(remembered.get("base_classes", ())))
@@ -95,10 +100,45 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
 
 
 def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
-    folds = range(command.folds) if command.fold is None else [command.fold]
+    _check_options(name, command)
+    count = command.folds or (5 if name in _LAID else 4)
+    folds = range(count) if command.fold is None else [command.fold]
+    if name not in _LAID:
+        return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
     support = _support(name, command.support)
-    rest = (command.folds, command.novel, command.exclude, support)
+    rest = (count, command.novel, command.exclude, support)
     return [_LAID[name](catalog, _Choices(fold, *rest)) for fold in folds]
+
+
+def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
+    flavour = name.removeprefix("coco-")
+    coco = name != flavour
+    published = 20_000 if name == "coco-pfenet" else 0
+    return Pascal5iSettings(
+        _FLAVOURS[flavour],
+        fold,
+        folds,
+        layout="interleaved" if coco else "rows",
+        shot=command.shot,
+        episodes=command.episodes or published,
+        walk=not coco,
+    )
+
+
+def _check_options(name: str, command: ProtocolRun) -> None:
+    """Refuse an option that the protocol has no use for."""
+    if name in _LAID:
+        unused = {"shot": command.shot != 1, "episodes": command.episodes != 0}
+    else:
+        unused = {
+            "support": command.support != "published",
+            "novel": bool(command.novel),
+            "exclude": command.exclude != "none",
+        }
+    given = [f"--{option}" for option, used in unused.items() if used]
+    if given:
+        kind = "volumes" if name in _LAID else "images"
+        raise DataError(f"{name} is a protocol of {kind} and takes no {' '.join(given)}")
 
 
 def _support(name: str, wanted: str) -> int | str:
@@ -123,6 +163,7 @@ def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
     return asdict(method.segmenter.settings) if isinstance(method, Model) else None
 
 
+_FLAVOURS: dict[str, Flavour] = {"panet": "panet", "hsnet": "hsnet", "pfenet": "pfenet"}
 _LAID: dict[str, Callable[[Catalog, _Choices], Protocol]] = {
     "alpnet": lambda catalog, choices: alpnet(catalog, AlpnetSettings(**vars(choices))),
     "adnet": lambda catalog, choices: adnet(catalog, AdnetSettings(**vars(choices))),

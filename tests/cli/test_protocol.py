@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from episodes import bundled
 from fewshot.cli import main
 
 
@@ -97,5 +98,37 @@ def test_a_model_that_saw_the_test_is_refused(data, trained, capsys, arguments, 
     ],
 )
 def test_bad_input_is_told(data, capsys, arguments, message):
+    assert main(["protocol", str(data), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_copy_mask_under_protocols_of_images(tmp_path, capsys):
+    result = tmp_path / "r.json"
+    code = main(
+        [
+            *("protocol", str(bundled.path("emoji")), "--under", "panet", "coco-hsnet"),
+            *("--episodes", "8", "--shot", "2", "--result", str(result)),
+        ]
+    )
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "panet, copy-mask (mIoU, 0 to 100)" in said.out
+    assert "FB-IoU" in said.out
+    rows = json.loads(result.read_text())["results"]
+    assert [row["runs"] for row in rows] == [5, 1]
+    assert [setting["fold"] for setting in rows[0]["settings"]] == [0, 1, 2, 3]
+    assert rows[1]["settings"][0]["layout"] == "interleaved"
+    assert rows[0]["foreground_background"] > rows[0]["mean"]
+    assert "| panet | copy-mask |" in result.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--under", "hsnet", "--support", "all"], "protocol of images and takes no --support"),
+        (["--under", "alpnet", "--shot", "5"], "protocol of volumes and takes no --shot"),
+    ],
+)
+def test_an_option_without_use_is_refused(data, capsys, arguments, message):
     assert main(["protocol", str(data), *arguments]) == 2
     assert message in capsys.readouterr().err
