@@ -127,7 +127,7 @@ class ProtocolRun:
     with images of many classes."""
     under: tuple[ProtocolName, ...] = ("alpnet",)
     """Protocols: of volumes, chunks of the organ's slices (alpnet, adnet) or every slice (adnet-2,
-    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco-...)."""
+    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco)."""
     model: Path | None = None
     """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
     fold: int | None = None

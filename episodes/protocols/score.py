@@ -45,7 +45,8 @@ class Score:
         value: the headline: mean over runs.
         by_run: one value a run, e.g. a support scan.
         by_class: one value a class, mean over runs.
-        by_subject: one value a subject, for intervals.
+        by_subject: one value a subject, for intervals; where each run tests each subject once (all
+            but `adnet`, whose folds overlap, and `pascal5i`), their mean is the headline.
         undefined: (run, subject, class) or (run, class) without truth and prediction, left out.
         foreground_background: FB-IoU, mean over runs; only where the unit is the class.
     """
