@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
 from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
 from episodes.volume import Geometry, read_volume, volume_geometry
@@ -122,6 +123,47 @@ def read_labels(path: Path) -> np.ndarray:
         with _open(path) as image:
             planes = _stack(path, [_mask_page(path, page) for page in _pages(path, image)])
     return whole_numbers(planes, str(path))
+
+
+def planes_of(pixels: PixelRef) -> np.ndarray:
+    """Read the source of a reference to an image, all planes, as `read_planes` does.
+
+    Raises:
+        DataError: the source cannot be read, or is larger than the limits.
+    """
+    if pixels.reader is None:
+        return read_planes(pixels.path)
+    planes = _through(pixels)
+    return finite(planes, pixels.name)
+
+
+def labels_of(pixels: PixelRef) -> np.ndarray:
+    """Read the source of a reference to a mask, all planes, as `read_labels` does.
+
+    Raises:
+        DataError: the source cannot be read, or holds no whole numbers >= 0.
+    """
+    if pixels.reader is None:
+        return read_labels(pixels.path)
+    planes = _through(pixels)
+    if planes.ndim == 4:
+        raise DataError(f"mask {pixels.name} has colours; expected one number a pixel")
+    return whole_numbers(planes, pixels.name)
+
+
+def _through(pixels: PixelRef) -> np.ndarray:
+    """Call the reference's own reader and check what it returns."""
+    if pixels.reader is None:
+        raise DataError(f"{pixels.name} has no reader of its own")
+    planes = pixels.reader(pixels.path, pixels.member)
+    planes = planes[None] if planes.ndim == 2 else planes
+    colour = planes.ndim == 4 and planes.shape[3] == 3
+    if not (planes.ndim == 3 or colour) or planes.dtype.kind not in "buif" or not planes.size:
+        raise DataError(
+            f"{pixels.name} was read as {planes.dtype} of shape {planes.shape}; expected numbers "
+            "[height width], [depth height width] or [depth height width 3]"
+        )
+    return planes
 
 
 def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
