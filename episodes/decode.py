@@ -4,23 +4,26 @@ Files come from strangers. Sizes are read from the header and checked before any
 allocated, and a file that lies about itself becomes a `DataError`, never a crash.
 """
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
-from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
+from episodes.picture import (
+    IMAGE_SUFFIXES,
+    frames,
+    image_page,
+    mask_page,
+    open_picture,
+    pages,
+    shown_size,
+)
 from episodes.volume import Geometry, read_volume, volume_geometry
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
-STACK_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", *STACK_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,9 @@ def read_header(path: Path) -> Header:
         geometry = volume_geometry(path)
         depth, height, width = geometry.plane_shape
         return Header("volume", (height, width), depth, geometry)
-    with _open(path) as image:
-        height, width = image.height, image.width
-        if _swaps_axes(path, image) and image.format != "TIFF":  # Pillow itself turns TIFF
-            height, width = width, height
-        frames = _frames(image, path)
-    return Header("volume" if frames > 1 else "image", (height, width), frames)
+    with open_picture(path) as image:
+        size, planes = shown_size(path, image), frames(path, image)
+    return Header("volume" if planes > 1 else "image", size, planes)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -89,13 +89,13 @@ def read_image(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         raise DataError(f"{path} is a volume; expected a picture. Read it with read_planes")
-    with _open(path) as image:
-        frames = _frames(image, path)
-        if frames > 1:
+    with open_picture(path) as image:
+        count = frames(path, image)
+        if count > 1:
             raise DataError(
-                f"{path} has {frames} pages; expected a picture of one. Read it with read_planes"
+                f"{path} has {count} pages; expected a picture of one. Read it with read_planes"
             )
-        return _pixels(path, image)
+        return finite(image_page(path, image), str(path))
 
 
 def read_planes(path: Path) -> np.ndarray:
@@ -105,8 +105,9 @@ def read_planes(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         return finite(read_volume(path), str(path))
-    with _open(path) as image:
-        return _stack(path, [_pixels(path, page) for page in _pages(path, image)])
+    with open_picture(path) as image:
+        planes = _stack(path, [image_page(path, page) for page in pages(path, image)])
+    return finite(planes, str(path))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -120,8 +121,8 @@ def read_labels(path: Path) -> np.ndarray:
     if is_volume(path):
         planes = read_volume(path)
     else:
-        with _open(path) as image:
-            planes = _stack(path, [_mask_page(path, page) for page in _pages(path, image)])
+        with open_picture(path) as image:
+            planes = _stack(path, [mask_page(path, page) for page in pages(path, image)])
     return whole_numbers(planes, str(path))
 
 
@@ -210,88 +211,6 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     return np.where(bad, low, values)
 
 
-def _open(path: Path) -> Image.Image:
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected an image file")
-    try:
-        with _careful(path):
-            image = Image.open(path)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; check the name and the folder") from None
-    except PermissionError:
-        raise DataError(f"{path} may not be read; check its permissions") from None
-    except UnidentifiedImageError:
-        with path.open("rb") as file:
-            start = file.read(12)
-        raise DataError(
-            f"{path} is not an image: its first bytes are {start!r}; expected one of "
-            f"{', '.join((*IMAGE_SUFFIXES, *VOLUME_SUFFIXES))}"
-        ) from None
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
-    return _not_too_large(path, image)
-
-
-@contextlib.contextmanager
-def _careful(path: Path) -> Iterator[None]:
-    """Turn Pillow's alarm about sizes into a DataError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} is too large: {error}; at most {MAX_PIXELS:,} pixels are read at once. "
-            "Crop or downscale it first"
-        ) from None
-
-
-def _not_too_large(path: Path, image: Image.Image) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
-        image.close()
-        raise DataError(
-            f"{path} is too large: {image.width} x {image.height} pixels; at most "
-            f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
-        )
-    return image
-
-
-def _swaps_axes(path: Path, image: Image.Image) -> bool:
-    """Whether the EXIF orientation exchanges height and width."""
-    try:
-        return int(image.getexif().get(0x0112, 1)) >= 5  # reads a PNG to its end
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
-
-
-def _frames(image: Image.Image, path: Path) -> int:
-    if suffix(path) not in STACK_SUFFIXES:
-        return 1
-    try:
-        frames = int(getattr(image, "n_frames", 1))
-    except BROKEN as error:
-        raise DataError(f"{path} has a broken page list: {error}") from error
-    if frames * image.width * image.height > MAX_VOXELS:
-        raise DataError(
-            f"{path} declares {frames} pages of {image.width} x {image.height}; at most "
-            f"{MAX_VOXELS:,} voxels are read at once. Split the stack first"
-        )
-    return frames
-
-
-def _pages(path: Path, image: Image.Image) -> Iterator[Image.Image]:
-    """Go through the pages; each has a header, and may have a size, of its own."""
-    for frame in range(_frames(image, path)):
-        try:
-            with _careful(path):
-                image.seek(frame)
-        except DataError:
-            raise
-        except BROKEN as error:
-            raise DataError(f"{path}: page {frame + 1} cannot be read: {error}") from error
-        yield _not_too_large(path, image)
-
-
 def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
     shapes = dict.fromkeys(plane.shape for plane in planes)
     if len(shapes) > 1:
@@ -300,46 +219,3 @@ def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
             "Save them apart"
         )
     return np.stack(planes)
-
-
-def _upright(path: Path, image: Image.Image) -> Image.Image:
-    try:
-        if image.format == "TIFF" and _swaps_axes(path, image):
-            # Pillow 13 maps an uncompressed file into memory with height and width exchanged.
-            image.filename = ""  # type: ignore[attr-defined]
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
-
-
-def _pixels(path: Path, image: Image.Image) -> np.ndarray:
-    image = _upright(path, image)
-    if image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or (
-        image.mode in ("L", "P", "RGB") and "transparency" in image.info
-    ):
-        image = Image.alpha_composite(
-            Image.new("RGBA", image.size, "white"), image.convert("RGBA")
-        ).convert("L" if image.mode in ("L", "LA", "La") else "RGB")
-    elif image.mode not in ("L", "I", "F", "RGB") and not image.mode.startswith("I;"):
-        image = image.convert("RGB")
-    return finite(np.asarray(image), str(path))
-
-
-def _mask_page(path: Path, image: Image.Image) -> np.ndarray:
-    image = _upright(path, image)
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8)
-    if image.mode in ("LA", "PA"):
-        return np.asarray(image)[..., 0]
-    values = np.asarray(image)
-    if values.ndim == 3:
-        if image.mode not in ("RGB", "RGBA") or (values[..., :3] != values[..., :1]).any():
-            raise DataError(
-                f"mask {path} is a colour picture (mode {image.mode}); expected one number a "
-                "pixel: a grey PNG or TIFF with 0 for background and 1, 2, … or 255 for classes"
-            )
-        values = values[..., 0]
-    return values
