@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from episodes import tiff
 from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
 from episodes.picture import (
     IMAGE_SUFFIXES,
+    STACK_SUFFIXES,
     frames,
     image_page,
     mask_page,
@@ -74,6 +76,8 @@ def read_header(path: Path) -> Header:
         geometry = volume_geometry(path)
         depth, height, width = geometry.plane_shape
         return Header("volume", (height, width), depth, geometry)
+    if found := _structure(path):
+        return Header("volume" if found.planes > 1 else "image", found.size, found.planes)
     with open_picture(path) as image:
         size, planes = shown_size(path, image), frames(path, image)
     return Header("volume" if planes > 1 else "image", size, planes)
@@ -89,6 +93,14 @@ def read_image(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         raise DataError(f"{path} is a volume; expected a picture. Read it with read_planes")
+    if found := _structure(path):
+        planes = read_planes(path)
+        if len(planes) > 1:
+            raise DataError(
+                f"{path} has {len(planes)} planes (axes {found.axes}); expected a picture of one. "
+                "Read it with read_planes"
+            )
+        return planes[0]
     with open_picture(path) as image:
         count = frames(path, image)
         if count > 1:
@@ -105,6 +117,8 @@ def read_planes(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         return finite(read_volume(path), str(path))
+    if found := _structure(path):
+        return finite(tiff.read(path, found), str(path))
     with open_picture(path) as image:
         planes = _stack(path, [image_page(path, page) for page in pages(path, image)])
     return finite(planes, str(path))
@@ -120,6 +134,13 @@ def read_labels(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         planes = read_volume(path)
+    elif found := _structure(path):
+        if found.channels > 1:
+            raise DataError(
+                f"mask {path} has {found.channels} channels (axes {found.axes}); expected one "
+                "number a pixel"
+            )
+        planes = tiff.read(path, found)
     else:
         with open_picture(path) as image:
             planes = _stack(path, [mask_page(path, page) for page in pages(path, image)])
@@ -209,6 +230,11 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
         stacklevel=2,
     )
     return np.where(bad, low, values)
+
+
+def _structure(path: Path) -> tiff.Structure | None:
+    is_file = suffix(path) in STACK_SUFFIXES and path.is_file()
+    return tiff.structure(path) if is_file else None
 
 
 def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
