@@ -79,19 +79,29 @@ def arrange(
     first = [a for a in range(values.ndim) if a not in (*last, *middle)]
     planes = values.transpose(*first, *middle, *last)
     planes = planes.reshape(found.planes, *found.size, found.channels)
+    check_channels(found, name, channel)
     if channel is not None:
-        if not 0 <= channel < found.channels:
-            raise DataError(f"{name} has {found.channels} channels; channel {channel} is not there")
         return planes[..., channel]
-    if found.rgb and "S" in found.axes and found.channels == 4:
+    if found.rgb and found.channels == 4:
         planes = planes[..., :3]
     if planes.shape[3] == 1:
         return planes[..., 0]
     if planes.shape[3] == 2:
         return np.concatenate([planes, np.zeros_like(planes[..., :1])], axis=3)
-    if planes.shape[3] > 3:
+    return planes
+
+
+def check_channels(found: Structure, name: str, channel: int | None = None) -> None:
+    """Raise unless the channels can be shown at once, or the one asked for is there.
+
+    Raises:
+        DataError: they cannot, or it is not.
+    """
+    if channel is not None:
+        if not 0 <= channel < found.channels:
+            raise DataError(f"{name} has {found.channels} channels; channel {channel} is not there")
+    elif found.channels > 3 and not (found.rgb and "S" in found.axes and found.channels == 4):
         raise DataError(
             f"{name} has {found.channels} channels (axes {found.axes}); expected 1, 2 or 3. Read "
             "one of them: episodes.readers.tiff.read(folder, channel=0), or the same of omezarr"
         )
-    return planes

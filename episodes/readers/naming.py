@@ -24,6 +24,11 @@ def subfolder(root: Path, words: tuple[str, ...]) -> Path | None:
     return next((folders[word] for word in words if word in folders), None)
 
 
+def folders(root: Path) -> list[Path]:
+    """List the visible sub-folders, sorted by name."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def files(folder: Path) -> Iterator[Path]:
     """List the readable, visible files of a folder and its sub-folders, sorted by name."""
     for path in sorted(folder.rglob("*")):

@@ -1,0 +1,81 @@
+"""Zarr groups and arrays of strangers: metadata are checked before a chunk is touched.
+
+A codec is code that a file chooses, and one of them (pickle) runs whatever the file says: only
+codecs that unpack numbers are let in.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from episodes.errors import DataError
+from episodes.extras import need
+from episodes.limits import check_voxels, guarded, read_text
+
+CODECS = frozenset(
+    {
+        *("blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2", "bytes", "transpose", "shuffle"),
+        *("delta", "fixedscaleoffset", "packbits", "crc32c", "crc32", "adler32", "fletcher32"),
+        *("sharding_indexed", "astype", "quantize", "bitround"),
+    }
+)
+"""Codecs that turn bytes into numbers and do nothing else."""
+
+
+def group_attributes(group: Path) -> Mapping[str, Any]:
+    """Read what a group says of itself; from version 0.5 on, OME's part stands under `ome`.
+
+    Raises:
+        DataError: there is no metadata, or it is no JSON object.
+    """
+    new, old = group / "zarr.json", group / ".zattrs"
+    with guarded(group, "Zarr group"):
+        content = json.loads(read_text(new if new.is_file() else old))
+        attributes = content.get("attributes", {}) if new.is_file() else content
+        found = attributes.get("ome", attributes)
+    if not isinstance(found, Mapping):
+        raise DataError(f"{group} has attributes that are no JSON object; is it damaged?")
+    return found
+
+
+def open_array(root: Path, name: str) -> Any:
+    """Open an array to read, sure that its codecs are harmless and its chunks of bounded size.
+
+    Raises:
+        DataError: zarr is not installed, metadata are damaged, or a codec is not allowed.
+    """
+    zarr = need("zarr", "cluster")
+    path = root / name
+    with guarded(path, "Zarr array"):
+        for codec in _codecs(path):
+            if codec not in CODECS:
+                raise DataError(
+                    f"{path} uses the codec {codec!r}; only {', '.join(sorted(CODECS))} are read. "
+                    "Save it again with another"
+                )
+        array = zarr.open_array(path, mode="r")
+        if array.dtype.kind not in "buif":
+            raise DataError(f"{path} holds {array.dtype}; expected numbers")
+        check_voxels(f"a chunk of {path}", tuple(array.chunks))
+        check_voxels(path, tuple(array.shape))
+    return array
+
+
+def _codecs(path: Path) -> Iterator[str]:
+    """Go through the names of all codecs in the metadata, those inside shards included."""
+    new, old = path / "zarr.json", path / ".zarray"
+    content = json.loads(read_text(new if new.is_file() else old))
+    if new.is_file():
+        waiting = list(content["codecs"])
+    else:
+        waiting = [content.get("compressor"), *(content.get("filters") or ())]
+    while waiting:
+        codec = waiting.pop()
+        if codec is None:
+            continue
+        name = codec if isinstance(codec, str) else str(codec.get("name", codec.get("id")))
+        yield name.removeprefix("numcodecs.")
+        if isinstance(codec, Mapping):
+            inner = codec.get("configuration", {})
+            waiting += [*inner.get("codecs", ()), *inner.get("index_codecs", ())]
