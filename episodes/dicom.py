@@ -19,14 +19,10 @@ from episodes.limits import check_voxels, guarded, inside
 DEFLATED = "1.2.840.10008.1.2.1.99"
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 PHOTOMETRIC = (
-    "MONOCHROME1",
-    "MONOCHROME2",
-    "RGB",
-    "YBR_FULL",
-    "YBR_FULL_422",
-    "YBR_ICT",
-    "YBR_RCT",
+    *("MONOCHROME1", "MONOCHROME2", "RGB"),
+    *("YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
 )
+ENDINGS = (".dcm", ".ima", ".dicom")
 
 
 @dataclass(frozen=True)
@@ -61,9 +57,14 @@ class Plane:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file says that it is DICOM, or ends so."""
+    """Whether a file ends like DICOM, or has no ending (or a number) and says that it is."""
+    ending = path.suffix.lower()
+    if ending in ENDINGS:
+        return path.is_file()
+    if (ending and not ending[1:].isdecimal()) or not path.is_file():
+        return False  # not opened: there may be very many pictures
     with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM" or path.suffix.lower() in (".dcm", ".ima")
+        return file.read(132)[128:] == b"DICM"
 
 
 def read_header(path: Path) -> Any:

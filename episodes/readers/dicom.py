@@ -47,7 +47,7 @@ class Series:
 
 def recognises(root: Path) -> bool:
     """Whether a DICOM file lies somewhere below the folder."""
-    return any(True for _ in _files(root))
+    return any(is_dicom(path) for path in root.rglob("*") if path.name != "DICOMDIR")
 
 
 def read(
@@ -90,7 +90,7 @@ def read(
 def _files(root: Path) -> Iterator[Path]:
     for path in sorted(root.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if not hidden and path.name != "DICOMDIR" and path.is_file() and is_dicom(path):
+        if not hidden and path.name != "DICOMDIR" and is_dicom(path):
             yield path
 
 

@@ -111,9 +111,9 @@ def read_runs(path: Path, member: str) -> np.ndarray:
 
 
 def _numbered(root: Path) -> bool:
-    return bool(
-        naming.subfolder(root, naming.IMAGE_WORDS) and naming.subfolder(root, ("instances",))
-    )
+    masks = naming.subfolder(root, naming.MASK_WORDS)
+    named = masks is not None and masks.name.lower() == "instances"
+    return named and naming.subfolder(root, naming.IMAGE_WORDS) is not None
 
 
 def _picture(sub: Path) -> Path | None:
