@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ FURTHEST = 1_000_000
 """Largest coordinate of a polygon, in pixels."""
 
 
-def fill(outlines: Sequence[Sequence[float]], size: tuple[int, int]) -> np.ndarray:
+def fill(outlines: Sequence[Any], size: tuple[int, int]) -> np.ndarray:
     """Fill polygons: a pixel belongs to one when its centre does.
 
     Args:

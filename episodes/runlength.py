@@ -1,12 +1,15 @@
 """Run-length encoded masks: the two forms of COCO and the pairs of the 2018 Data Science Bowl."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from episodes.errors import DataError
 from episodes.limits import MAX_PIXELS
 
 
-def from_counts(counts: list[int], size: tuple[int, int]) -> np.ndarray:
+def from_counts(counts: Sequence[Any], size: tuple[int, int]) -> np.ndarray:
     """Unpack counts of zeros and ones in turn, zeros first, column after column.
 
     Args:

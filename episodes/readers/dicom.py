@@ -110,6 +110,7 @@ def _match(path: Path, header: Any, series: list[Series], legend: str | None) ->
     found: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     owner: Series | None = None
     numbers = {int(s.SegmentNumber): str(s.SegmentLabel) for s in header.SegmentSequence}
+    numbers.pop(0, None)  # the background of a label map
     kind = str(header.SegmentationType)
     for frame, plane in enumerate(frames):
         group = header.PerFrameFunctionalGroupsSequence[frame]
