@@ -25,17 +25,17 @@ def members(path: Path) -> list[str]:
         return sorted(name for name in archive(path).namelist() if not name.endswith("/"))
 
 
-def read_bytes(path: Path, member: str, limit: int = MAX_MEMBER) -> bytes:
-    """Read one member, of at most `limit` bytes once unpacked.
+def read_bytes(path: Path, member: str) -> bytes:
+    """Read one member, of at most `MAX_MEMBER` bytes once unpacked.
 
     Raises:
         DataError: it is missing, damaged, encrypted or too large.
     """
     with guarded(f"{path}:{member}", "zip archive"):
         size = archive(path).getinfo(member).file_size
-        if size > limit:
+        if size > MAX_MEMBER:
             raise DataError(
-                f"{path}:{member} unpacks to {size:,} bytes; at most {limit:,} are read"
+                f"{path}:{member} unpacks to {size:,} bytes; at most {MAX_MEMBER:,} are read"
             )
         return archive(path).read(member)
 

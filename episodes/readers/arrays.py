@@ -14,7 +14,7 @@ import math
 import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
@@ -151,7 +151,7 @@ def _bytes(path: Path, name: str) -> int:
     return min(member.file_size, member.compress_size * 1032)
 
 
-def _open(path: Path, name: str) -> IO[bytes]:
+def _open(path: Path, name: str) -> Any:
     if not name:
         return path.open("rb")
     with zipfile.ZipFile(path) as archive:

@@ -69,10 +69,11 @@ def read(
     segmentations: list[tuple[Path, Any]] = []
     for path in _files(root):
         header = read_header(path)
-        if str(header.get("SOPClassUID")) in SEGMENTATIONS:
-            segmentations.append((path, header))
-        else:
-            _add(series, path, path.relative_to(root).as_posix(), header)
+        with guarded(path, "DICOM"):
+            if str(header.get("SOPClassUID")) in SEGMENTATIONS:
+                segmentations.append((path, header))
+            else:
+                _add(series, path, path.relative_to(root).as_posix(), header)
     for one in series.values():
         one.planes.sort(key=lambda plane: (plane.height, plane.order, plane.file))
         check_voxels(f"series {one.uid}", (len(one.planes), *one.planes[0].size))
@@ -96,12 +97,11 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _add(series: dict[tuple[object, ...], Series], path: Path, name: str, header: Any) -> None:
     """Put the planes of a file to those of its series, size and direction."""
-    with guarded(path, "DICOM"):
-        uid, patient = str(header.SeriesInstanceUID), str(header.get("PatientID") or "")
-        for plane in planes_of_file(path, name, header):
-            turn = plane.orientation and tuple(round(value, 3) for value in plane.orientation)
-            key = (uid, plane.size, turn)
-            series.setdefault(key, Series(uid, patient or uid)).planes.append(plane)
+    uid, patient = str(header.SeriesInstanceUID), str(header.get("PatientID") or "")
+    for plane in planes_of_file(path, name, header):
+        turn = plane.orientation and tuple(round(value, 3) for value in plane.orientation)
+        key = (uid, plane.size, turn)
+        series.setdefault(key, Series(uid, patient or uid)).planes.append(plane)
 
 
 def _match(path: Path, header: Any, series: list[Series], legend: str | None) -> None:

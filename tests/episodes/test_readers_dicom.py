@@ -129,9 +129,7 @@ def test_a_frame_without_a_reference_is_matched_by_its_position(tmp_path):
     assert [s.areas["liver"] for s in measure(read(tmp_path)).samples] == [0, 6, 15]
     for file in ("8.dcm", "9.dcm"):
         (tmp_path / "ct" / file).unlink()
-    with pytest.raises(
-        DataError, match=r"a frame of .*seg.dcm at .* lies on no slice"
-    ):
+    with pytest.raises(DataError, match=r"a frame of .*seg.dcm at .* lies on no slice"):
         read(tmp_path)
 
 
