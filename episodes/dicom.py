@@ -1,4 +1,4 @@
-"""DICOM: headers of slices, and the pixels of series and segmentations.
+"""DICOM: headers of slices, and the pixels of series.
 
 Sizes are checked before pixels are read. A file of the deflated transfer syntax is refused, because
 its header unpacks to any size.
@@ -17,7 +17,6 @@ from episodes.extras import need
 from episodes.limits import check_voxels, guarded, inside
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
-SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 PHOTOMETRIC = (
     *("MONOCHROME1", "MONOCHROME2", "RGB"),
     *("YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
@@ -158,7 +157,7 @@ def read_series(path: Path, member: str) -> np.ndarray:
             photometric = str(header.get("PhotometricInterpretation"))
             if photometric not in PHOTOMETRIC:
                 raise DataError(f"{file} is {photometric}; expected {', '.join(PHOTOMETRIC)}")
-            values = _unpack(file, 0 if frame is None else frame)
+            values = unpack(file, 0 if frame is None else frame)
             inverted = photometric == "MONOCHROME1"
             planes.append(pydicom.pixels.apply_modality_lut(values, _rescaling(header, frame)))
     with guarded(path, "DICOM"):
@@ -167,8 +166,12 @@ def read_series(path: Path, member: str) -> np.ndarray:
     return stack.max() - stack + stack.min() if inverted else stack
 
 
-def _unpack(path: Path, frame: int) -> np.ndarray:
-    """Read the pixels of one frame."""
+def unpack(path: Path, frame: int) -> np.ndarray:
+    """Read the pixels of one frame.
+
+    Raises:
+        DataError: it is compressed and nothing here unpacks it.
+    """
     pydicom = need("pydicom", "medical")
     try:
         return pydicom.pixels.pixel_array(path, index=frame)
@@ -190,25 +193,3 @@ def _rescaling(header: Any, frame: int | None) -> Any:
         if inner:
             return inner[0]
     return header
-
-
-def read_segment(path: Path, member: str) -> np.ndarray:
-    """Read one segment of a segmentation: bool [depth height width].
-
-    Args:
-        path: the segmentation.
-        member: JSON with `planes`, a frame number for every plane of the image or null, and
-            `value`, what a pixel must hold or, for fractions, reach.
-    """
-    content = json.loads(member)
-    header = read_header(path)
-    first = next(planes_of_file(path, path.name, header))
-    frames, (least, most) = content["planes"], content["value"]
-    check_voxels(path, (len(frames), *first.size))
-    planes = np.zeros((len(frames), *first.size), bool)
-    with guarded(path, "DICOM"):
-        for plane, numbers in enumerate(frames):
-            for number in numbers:
-                values = _unpack(path, number)
-                planes[plane] |= (values >= least) & (values <= most)
-    return planes

@@ -1,12 +1,16 @@
 """Masks from the segmentations of COCO: polygons and run-lengths."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from episodes.catalog import IGNORE
 from episodes.errors import DataError
+from episodes.limits import guarded
 from episodes.runlength import check_size, counts_of_text, from_counts
 
 FURTHEST = 1_000_000
@@ -75,6 +79,25 @@ def unpack(segmentation: object, size: tuple[int, int]) -> np.ndarray:
     if not isinstance(counts, list):
         raise DataError("the counts of run-lengths are neither a list nor text")
     return from_counts(counts, size)
+
+
+def read_segments(path: Path, member: str) -> np.ndarray:
+    """Draw the segmentations in `member`: uint8 [height width], 1 inside, 255 in a crowd.
+
+    Raises:
+        DataError: a segmentation has none of COCO's forms.
+    """
+    content = json.loads(member)
+    size = (content["size"][0], content["size"][1])
+    mask = np.zeros(size, np.uint8)
+    with guarded(path, "segmentation"):
+        for value, segments in ((IGNORE, content["crowds"]), (1, content["objects"])):
+            for segment in segments:
+                try:
+                    mask[unpack(segment, size)] = value
+                except DataError as error:
+                    raise DataError(f"an annotation of {path}: {error}") from error
+    return mask
 
 
 def whole(number: object, what: str) -> int:

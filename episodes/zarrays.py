@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from episodes.axes import Structure, arrange
 from episodes.errors import DataError
 from episodes.extras import need
-from episodes.limits import check_voxels, guarded, read_text
+from episodes.limits import check_voxels, guarded, inside, read_text
 
 CODECS = frozenset(
     {
@@ -79,3 +82,38 @@ def _codecs(path: Path) -> Iterator[str]:
         if isinstance(codec, Mapping):
             inner = codec.get("configuration", {})
             waiting += [*inner.get("codecs", ()), *inner.get("index_codecs", ())]
+
+
+def _multiscale(group: Path) -> Mapping[str, Any]:
+    with guarded(group, "OME-Zarr"):
+        return group_attributes(group)["multiscales"][0]
+
+
+def finest_array(group: Path) -> str:
+    """Return the path of the finest level of a group."""
+    multiscale = _multiscale(group)
+    with guarded(group, "OME-Zarr"):
+        name = str(multiscale["datasets"][0]["path"])
+        return inside(group, name).relative_to(group).as_posix()
+
+
+def structure_of(group: Path, array: str) -> Structure:
+    """Read the axes and shape of an array, checked against the limits."""
+    path = group / array
+    multiscale = _multiscale(group)
+    with guarded(path, "OME-Zarr"):
+        shape = tuple(int(n) for n in open_array(group, array).shape)
+        axes = multiscale.get("axes", "tczyx")
+        letters = "".join(str(a["name"] if isinstance(a, Mapping) else a)[0] for a in axes).upper()
+        check_voxels(path, shape)
+        return Structure(letters, shape)
+
+
+def read_array(path: Path, member: str) -> np.ndarray:
+    """Read an array of a group as [depth height width] or [depth height width 3]."""
+    content = json.loads(member)
+    group = inside(path, content["group"]) if content["group"] else path
+    structure = structure_of(group, content["array"])
+    with guarded(group, "Zarr"):
+        values = np.asarray(open_array(group, content["array"])[...])
+    return arrange(values, structure, str(path), content["channel"])

@@ -12,7 +12,6 @@ import argparse
 import io
 import json
 import logging
-import resource
 import struct
 import sys
 import tempfile
@@ -226,6 +225,8 @@ def fuzz(name: str, rounds: int, seed: int) -> dict[str, int]:
 
 def limit_memory() -> None:
     """Let this process have `MEMORY` more address space than it has."""
+    import resource  # not there on every system
+
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -245,6 +246,8 @@ def main() -> None:
     for name in settings.formats:  # whatever libraries allocate once is there before the limit
         fuzz(name, 1, settings.seed)
     limit_memory()
+    import resource
+
     for name in settings.formats:
         start = time.perf_counter()
         counts = fuzz(name, settings.rounds, settings.seed)

@@ -10,18 +10,15 @@ Images are [item height width] or [item height width channel] (1 or 3 channels),
 Only numbers are read: arrays of Python objects are refused.
 """
 
-import math
-import zipfile
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend, read_legend
-from episodes.limits import check_voxels, guarded
+from episodes.limits import guarded
+from episodes.npy import names_of, read_shape, read_whole
 from episodes.readers import naming
 
 
@@ -46,7 +43,7 @@ def read(
     legend = read_legend(root) if legend is None else legend
     samples: list[Sample] = []
     for path in sorted(root.glob("*.npz")):
-        names = _names(path)
+        names = names_of(path)
         for image in (name for name in names if _word(name) in naming.IMAGE_WORDS):
             part = image.removesuffix(_word(image))
             masks = [part + word for word in naming.MASK_WORDS if part + word in names]
@@ -67,8 +64,8 @@ def read_item(path: Path, member: str) -> np.ndarray:
     """
     name, _, number = member.rpartition("/")
     with guarded(path, "NumPy array"):
-        array = _whole(path, name, path.stat().st_mtime_ns)
-        item = array if array.ndim == 2 else array[int(number)]
+        array = read_whole(path, name, path.stat().st_mtime_ns)
+        item = np.array(array if array.ndim == 2 else array[int(number)])  # not the file's own
         return item[..., 0] if item.ndim == 3 and item.shape[2] == 1 else item[None]
 
 
@@ -105,7 +102,7 @@ def _items(
 def _shape(path: Path, name: str) -> tuple[int, ...]:
     """Read an array's shape as [item height width ...] from its header."""
     with guarded(path, "NumPy array"):
-        shape = _header(path, name)
+        shape = read_shape(path, name)
     shape = (1, *shape) if len(shape) == 2 else shape
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
         raise DataError(
@@ -113,54 +110,6 @@ def _shape(path: Path, name: str) -> tuple[int, ...]:
             "[item height width channel] with 1 or 3 channels"
         )
     return shape
-
-
-@lru_cache(maxsize=2)
-def _whole(path: Path, name: str, changed: int) -> np.ndarray:
-    """Read an array once for all items: a compressed archive cannot be entered in the middle."""
-    _header(path, name)
-    if not name:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    with _open(path, name) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _header(path: Path, name: str) -> tuple[int, ...]:
-    """Read an array's shape, sure that its values fit into memory and are there."""
-    with _open(path, name) as file:
-        if np.lib.format.read_magic(file) == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    if dtype.kind not in "buif":
-        raise DataError(f"{path} {name} holds {dtype}; expected numbers")
-    # A file that is mapped into memory may be of any length, its items may not.
-    check_voxels(path, shape if name or len(shape) < 3 else shape[1:])
-    needed, there = math.prod(shape) * dtype.itemsize, _bytes(path, name)
-    if needed > there:
-        raise DataError(f"{path} {name} declares {needed:,} bytes; it has at most {there:,}")
-    return shape
-
-
-def _bytes(path: Path, name: str) -> int:
-    if not name:
-        return path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo(f"{name}.npy")
-    # Deflate packs at most 1032 bytes into one: what the directory says may be a lie.
-    return min(member.file_size, member.compress_size * 1032)
-
-
-def _open(path: Path, name: str) -> Any:
-    if not name:
-        return path.open("rb")
-    with zipfile.ZipFile(path) as archive:
-        return archive.open(f"{name}.npy")
-
-
-def _names(path: Path) -> list[str]:
-    with guarded(path, "NumPy archive"), zipfile.ZipFile(path) as archive:
-        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
 def _word(name: str) -> str:

@@ -19,14 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from episodes import decode
-from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend
 from episodes.limits import guarded, inside, read_text
-from episodes.polygons import unpack, whole
+from episodes.polygons import read_segments, whole
 from episodes.readers import naming
 
 _KEYS = re.compile(r'"(images|annotations|categories)"\s*:')
@@ -61,25 +59,6 @@ def read(
             samples += _samples(root, path, content, categories, subject_pattern)
     catalog = naming.catalog_of(root, samples)
     return Catalog(catalog.samples, tuple(names), name=catalog.name)
-
-
-def read_segments(path: Path, member: str) -> np.ndarray:
-    """Draw the segmentations in `member`: uint8 [height width], 1 inside, 255 in a crowd.
-
-    Raises:
-        DataError: a segmentation has none of COCO's forms.
-    """
-    content = json.loads(member)
-    size = (content["size"][0], content["size"][1])
-    mask = np.zeros(size, np.uint8)
-    with guarded(path, "segmentation"):
-        for value, segments in ((IGNORE, content["crowds"]), (1, content["objects"])):
-            for segment in segments:
-                try:
-                    mask[unpack(segment, size)] = value
-                except DataError as error:
-                    raise DataError(f"an annotation of {path}: {error}") from error
-    return mask
 
 
 def _annotations(root: Path) -> list[Path]:

@@ -10,39 +10,17 @@ else by their position; the labels of its segments are the classes.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.dicom import (
-    SEGMENTATIONS,
-    Plane,
-    is_dicom,
-    planes_of_file,
-    read_header,
-    read_segment,
-    read_series,
-)
+from episodes.dicom import is_dicom, planes_of_file, read_header, read_series
+from episodes.dicom_seg import SEGMENTATIONS, Series, place_segments, read_segment
 from episodes.errors import DataError
 from episodes.legend import Legend
 from episodes.limits import check_voxels, guarded
 from episodes.readers import naming
-
-TOLERANCE = 0.01
-"""How far apart positions of the same plane may be, in mm."""
-
-
-@dataclass
-class Series:
-    """The planes of one volume while it is put together."""
-
-    uid: str
-    patient: str
-    planes: list[Plane] = field(default_factory=list)
-    masks: list[tuple[Path, str, str]] = field(default_factory=list)
 
 
 def recognises(root: Path) -> bool:
@@ -79,7 +57,7 @@ def read(
         check_voxels(f"series {one.uid}", (len(one.planes), *one.planes[0].size))
     for path, header in segmentations:
         with guarded(path, "DICOM-SEG"):
-            _match(path, header, list(series.values()), legend)
+            place_segments(path, header, list(series.values()), legend)
     samples = [
         sample
         for number, one in enumerate(series.values())
@@ -102,72 +80,6 @@ def _add(series: dict[tuple[object, ...], Series], path: Path, name: str, header
         turn = plane.orientation and tuple(round(value, 3) for value in plane.orientation)
         key = (uid, plane.size, turn)
         series.setdefault(key, Series(uid, patient or uid)).planes.append(plane)
-
-
-def _match(path: Path, header: Any, series: list[Series], legend: str | None) -> None:
-    """Give a segmentation's segments to the series that its frames lie in."""
-    frames = list(planes_of_file(path, path.name, header))
-    found: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    owner: Series | None = None
-    numbers = {int(s.SegmentNumber): str(s.SegmentLabel) for s in header.SegmentSequence}
-    numbers.pop(0, None)  # the background of a label map
-    kind = str(header.SegmentationType)
-    for frame, plane in enumerate(frames):
-        group = header.PerFrameFunctionalGroupsSequence[frame]
-        here, at = _find(path, group, plane, [owner] if owner else series)
-        owner = here
-        for number in numbers if kind == "LABELMAP" else [_segment(header, group)]:
-            found[number][at].append(frame)
-    for number, planes in found.items():
-        if number not in numbers or owner is None:
-            raise DataError(f"{path} has frames of segment {number}, which it does not describe")
-        half = int(header.get("MaximumFractionalValue") or 1) / 2
-        value = (number, number) if kind == "LABELMAP" else (half, 255)
-        order = [planes.get(at, []) for at in range(len(owner.planes))]
-        member = json.dumps({"planes": order, "value": value})
-        owner.masks.append((path, member, legend or numbers[number]))
-
-
-def _segment(header: Any, group: Any) -> int:
-    shared = header.get("SharedFunctionalGroupsSequence") or [group]
-    holder = group if "SegmentIdentificationSequence" in group else shared[0]
-    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-
-
-def _find(path: Path, group: Any, frame: Plane, series: list[Series]) -> tuple[Series, int]:
-    """Find the plane that a frame was drawn on, by reference, else by position."""
-    uid, number = _reference(group)
-    for one in series:
-        for at, plane in enumerate(one.planes):
-            same_frame = number is None or plane.frame in (None, number - 1)
-            if plane.uid == uid and same_frame and plane.size == frame.size:
-                return one, at
-    for one in series:
-        for at, plane in enumerate(one.planes):
-            if plane.size == frame.size and _same_place(plane, frame):
-                return one, at
-    raise DataError(
-        f"a frame of {path} at {frame.position} lies on no slice of {frame.size} pixels that is "
-        "here; are the images of this segmentation in the same folder?"
-    )
-
-
-def _reference(group: Any) -> tuple[str | None, int | None]:
-    for image in group.get("DerivationImageSequence") or []:
-        for source in image.get("SourceImageSequence") or []:
-            number = source.get("ReferencedFrameNumber")
-            return str(source.ReferencedSOPInstanceUID), int(number) if number else None
-    return None, None
-
-
-def _same_place(plane: Plane, frame: Plane) -> bool:
-    if None in (plane.position, frame.position, plane.orientation, frame.orientation):
-        return False
-    pairs = [
-        *zip(plane.position or (), frame.position or (), strict=True),
-        *zip(plane.orientation or (), frame.orientation or (), strict=True),
-    ]
-    return all(abs(a - b) <= TOLERANCE for a, b in pairs)
 
 
 def _samples(

@@ -15,7 +15,7 @@ MASK_WORDS = (
     *("instances", "segmentations", "segmentation", "seg", "gt", "groundtruth"),
 )
 
-_WORDS = re.compile(r"(?<![a-z])(" + "|".join(IMAGE_WORDS + MASK_WORDS) + r")(?![a-z])")
+_WORDS = re.compile(r"(?:(?<![a-z])|[_\-. ])(" + "|".join(IMAGE_WORDS + MASK_WORDS) + r")(?![a-z])")
 
 
 def subfolder(root: Path, words: tuple[str, ...]) -> Path | None:

@@ -1,8 +1,11 @@
 """NIfTI volumes read as slices, one subject a volume, geometry kept.
 
-Two layouts: `images/` and `labels/` (also imagesTr and labelsTr) with files of the same names, or
-one folder of pairs that differ in a word: `image_1.nii.gz` and `label_1.nii.gz`, `p7.nii` and
-`p7_seg.nii`. `classes.json` or `classes.yaml` beside them names the values.
+    image_1.nii.gz  label_1.nii.gz                     pairs that differ in a word
+    p7.nii  p7_seg.nii                                 the image without one
+    images/case_1.nii.gz  labels/case_1.nii.gz         files of the same names
+    imagesTr/case_1_0000.nii.gz  labelsTr/case_1.nii.gz
+
+`classes.json` or `classes.yaml` beside them names the values.
 """
 
 from pathlib import Path

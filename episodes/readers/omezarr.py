@@ -13,19 +13,15 @@ Moore et al.: OME-Zarr, Histochemistry and Cell Biology 160 (2023).
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from episodes.axes import Structure, arrange, check_channels
+from episodes.axes import Structure, check_channels
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend
-from episodes.limits import check_voxels, guarded, inside
+from episodes.limits import guarded, inside
 from episodes.readers import naming
-from episodes.zarrays import group_attributes, open_array
+from episodes.zarrays import finest_array, group_attributes, read_array, structure_of
 
 
 def recognises(root: Path) -> bool:
@@ -53,8 +49,8 @@ def read(
     """
     samples: list[Sample] = []
     for group in _groups(root):
-        image = _array(group)
-        structure = _structure(group, image)
+        image = finest_array(group)
+        structure = structure_of(group, image)
         check_channels(structure, str(group), channel)
         member = json.dumps({"group": "", "array": image, "channel": channel})
         masks = _masks(group, structure, legend)
@@ -75,16 +71,6 @@ def read(
     return naming.catalog_of(root, samples)
 
 
-def read_array(path: Path, member: str) -> np.ndarray:
-    """Read an array of a group as [depth height width] or [depth height width 3]."""
-    content = json.loads(member)
-    group = inside(path, content["group"]) if content["group"] else path
-    structure = _structure(group, content["array"])
-    with guarded(group, "Zarr"):
-        values = np.asarray(open_array(group, content["array"])[...])
-    return arrange(values, structure, str(path), content["channel"])
-
-
 def _groups(root: Path) -> list[Path]:
     if _metadata(root):
         return [root]
@@ -93,31 +79,6 @@ def _groups(root: Path) -> list[Path]:
 
 def _metadata(folder: Path) -> bool:
     return (folder / ".zattrs").is_file() or (folder / "zarr.json").is_file()
-
-
-def _multiscale(group: Path) -> Mapping[str, Any]:
-    with guarded(group, "OME-Zarr"):
-        return group_attributes(group)["multiscales"][0]
-
-
-def _array(group: Path) -> str:
-    """Return the path of the finest level of a group."""
-    multiscale = _multiscale(group)
-    with guarded(group, "OME-Zarr"):
-        name = str(multiscale["datasets"][0]["path"])
-        return inside(group, name).relative_to(group).as_posix()
-
-
-def _structure(group: Path, array: str) -> Structure:
-    """Read the axes and shape of an array, checked against the limits."""
-    path = group / array
-    multiscale = _multiscale(group)
-    with guarded(path, "OME-Zarr"):
-        shape = tuple(int(n) for n in open_array(group, array).shape)
-        axes = multiscale.get("axes", "tczyx")
-        letters = "".join(str(a["name"] if isinstance(a, Mapping) else a)[0] for a in axes).upper()
-        check_voxels(path, shape)
-        return Structure(letters, shape)
 
 
 def _masks(group: Path, image: Structure, legend: Legend | None) -> list[tuple[str, Legend | None]]:
@@ -129,8 +90,8 @@ def _masks(group: Path, image: Structure, legend: Legend | None) -> list[tuple[s
     with guarded(folder, "OME-Zarr"):
         for name in group_attributes(folder)["labels"]:
             labels = inside(folder, str(name))
-            array = _array(labels)
-            structure = _structure(labels, array)
+            array = finest_array(labels)
+            structure = structure_of(labels, array)
             if (structure.planes, structure.size) != (image.planes, image.size):
                 raise DataError(
                     f"label image {labels} has {structure.planes} planes of {structure.size}; its "
