@@ -13,6 +13,7 @@ import numpy as np
 from episodes import tiff
 from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
+from episodes.limits import check_planes
 from episodes.picture import (
     IMAGE_SUFFIXES,
     STACK_SUFFIXES,
@@ -75,11 +76,14 @@ def read_header(path: Path) -> Header:
     if is_volume(path):
         geometry = volume_geometry(path)
         depth, height, width = geometry.plane_shape
+        check_planes(path, depth)
         return Header("volume", (height, width), depth, geometry)
     if found := _structure(path):
+        check_planes(path, found.planes)
         return Header("volume" if found.planes > 1 else "image", found.size, found.planes)
     with open_picture(path) as image:
         size, planes = shown_size(path, image), frames(path, image)
+        check_planes(path, planes)
     return Header("volume" if planes > 1 else "image", size, planes)
 
 

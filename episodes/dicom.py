@@ -14,7 +14,7 @@ import numpy as np
 
 from episodes.errors import DataError
 from episodes.extras import need
-from episodes.limits import check_voxels, guarded, inside
+from episodes.limits import check_planes, check_voxels, guarded, inside
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 PHOTOMETRIC = (
@@ -95,6 +95,7 @@ def planes_of_file(path: Path, name: str, header: Any) -> Iterator[Plane]:
         frames = int(header.get("NumberOfFrames") or 1)
         size = (int(header.Rows), int(header.Columns))
         check_voxels(path, (frames, *size))
+        check_planes(path, frames)
         shared = _groups(header, "SharedFunctionalGroupsSequence", 0)
         for frame in range(frames):
             own = _groups(header, "PerFrameFunctionalGroupsSequence", frame)
@@ -159,10 +160,10 @@ def read_series(path: Path, member: str) -> np.ndarray:
                 raise DataError(f"{file} is {photometric}; expected {', '.join(PHOTOMETRIC)}")
             values = unpack(file, 0 if frame is None else frame)
             inverted = photometric == "MONOCHROME1"
-            planes.append(pydicom.pixels.apply_modality_lut(values, _rescaling(header, frame)))
+            values = pydicom.pixels.apply_modality_lut(values, _rescaling(header, frame))
+            planes.append(values.astype(np.float32) if values.dtype.kind == "f" else values)
     with guarded(path, "DICOM"):
         stack = np.stack(planes)
-    stack = stack.astype(np.float32) if stack.dtype.kind == "f" else stack
     return stack.max() - stack + stack.min() if inverted else stack
 
 

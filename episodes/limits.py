@@ -15,6 +15,9 @@ MAX_PIXELS = 80_000_000
 MAX_VOXELS = 2**29
 """Largest volume or stack, in voxels (2 GiB as float32)."""
 
+MAX_PLANES = 100_000
+"""Most planes of one volume or stack; each becomes a sample before a pixel is read."""
+
 MAX_TEXT = 2**29
 """Largest JSON or CSV file, in bytes; the annotations of COCO 2017 take 0.45 GB."""
 
@@ -60,6 +63,19 @@ def check_voxels(name: object, shape: tuple[int, ...]) -> None:
         raise DataError(
             f"{name} declares {' x '.join(map(str, shape))} = {count:,} values; between 1 and "
             f"{MAX_VOXELS:,} are read at once. Is the header damaged? Otherwise crop it"
+        )
+
+
+def check_planes(name: object, count: int) -> None:
+    """Raise unless a volume has a number of planes that can be listed.
+
+    Raises:
+        DataError: it has none, or more than `MAX_PLANES`.
+    """
+    if not 0 < count <= MAX_PLANES:
+        raise DataError(
+            f"{name} declares {count:,} planes; between 1 and {MAX_PLANES:,} are read. Is the "
+            "header damaged? Otherwise split the volume"
         )
 
 

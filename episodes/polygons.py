@@ -16,6 +16,9 @@ from episodes.runlength import check_size, counts_of_text, from_counts
 FURTHEST = 1_000_000
 """Largest coordinate of a polygon, in pixels."""
 
+STRIP = 2**22
+"""How many pixels are filled at once."""
+
 
 def fill(outlines: Sequence[Any], size: tuple[int, int]) -> np.ndarray:
     """Fill polygons: a pixel belongs to one when its centre does.
@@ -40,13 +43,17 @@ def fill(outlines: Sequence[Any], size: tuple[int, int]) -> np.ndarray:
 
     check_size(size)
     mask = np.zeros(size, bool)
+    step = max(1, STRIP // size[1])
     for outline in outlines:
         if not isinstance(outline, list) or len(outline) < 6 or len(outline) % 2:
             raise DataError("a polygon is no list of at least three corners x, y, x, y, …")
         if not all(type(c) in (int, float) and abs(c) <= FURTHEST for c in outline):
             raise DataError(f"a polygon holds no number within {FURTHEST:,} pixels")
         corners = np.array(outline, float).reshape(-1, 2)
-        mask[polygon(corners[:, 1] - 0.5, corners[:, 0] - 0.5, size)] = True
+        # In strips: the library lists the coordinates of all pixels inside, 16 bytes each.
+        for top in range(0, size[0], step):
+            strip = mask[top : top + step]
+            strip[polygon(corners[:, 1] - 0.5 - top, corners[:, 0] - 0.5, strip.shape)] = True
     return mask
 
 

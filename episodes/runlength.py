@@ -98,7 +98,7 @@ def from_pairs(text: str, size: tuple[int, int]) -> np.ndarray:
     steps = np.zeros(size[0] * size[1] + 1, np.int32)
     np.add.at(steps, starts, 1)
     np.add.at(steps, starts + lengths, -1)
-    return (np.cumsum(steps[:-1]) > 0).reshape(size, order="F")
+    return (np.cumsum(steps[:-1], out=steps[:-1]) > 0).reshape(size, order="F")
 
 
 def check_size(size: tuple[int, int]) -> None:

@@ -5,13 +5,14 @@ returns None for it. For the others the file's own metadata name the axes (see `
 """
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 
 from episodes.axes import Structure, arrange
 from episodes.errors import DataError
-from episodes.limits import check_voxels, guarded
+from episodes.limits import check_planes, check_voxels, guarded
 from episodes.picture import image_page, open_picture, pages
 
 FAITHFUL = ("bool", "uint8", "uint16", "int16", "int32", "float32")
@@ -36,6 +37,7 @@ def structure(path: Path) -> Structure | None:
             page = file.pages[0]
             if not (file.is_ome or file.is_imagej or file.is_shaped) and _plain(page):
                 return None
+            _check_planes(path, file.ome_metadata or "")
             series = file.series[0]
             found = Structure(
                 str(series.axes), tuple(map(int, series.shape)), _is_rgb(page), page.compression > 1
@@ -45,6 +47,13 @@ def structure(path: Path) -> Structure | None:
             check_voxels(path, found.shape)
             _check(path, found, np.dtype(series.dtype), getattr(page, "bitspersample", 8))
     return found
+
+
+def _check_planes(path: Path, xml: str) -> None:
+    """Check what OME-XML declares, because tifffile lists all planes before any is there."""
+    for pixels in re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", xml):
+        counts = re.findall(r"\bSize[ZCT]\s*=\s*[\"'](\d{1,18})", pixels)
+        check_planes(path, math.prod(map(int, counts)))
 
 
 def _is_rgb(page: object) -> bool:

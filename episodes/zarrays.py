@@ -14,7 +14,7 @@ import numpy as np
 from episodes.axes import Structure, arrange
 from episodes.errors import DataError
 from episodes.extras import need
-from episodes.limits import check_voxels, guarded, inside, read_text
+from episodes.limits import check_planes, check_voxels, guarded, inside, read_text
 
 CODECS = frozenset(
     {
@@ -106,7 +106,9 @@ def structure_of(group: Path, array: str) -> Structure:
         axes = multiscale.get("axes", "tczyx")
         letters = "".join(str(a["name"] if isinstance(a, Mapping) else a)[0] for a in axes).upper()
         check_voxels(path, shape)
-        return Structure(letters, shape)
+        found = Structure(letters, shape)
+        check_planes(path, found.planes)
+        return found
 
 
 def read_array(path: Path, member: str) -> np.ndarray:

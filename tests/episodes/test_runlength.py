@@ -109,6 +109,14 @@ def test_a_triangle_by_hand():
     np.testing.assert_array_equal(found, np.tril(np.ones((4, 4)), -1) > 0)
 
 
+def test_filling_in_strips_changes_nothing(monkeypatch):
+    outline = [3.2, 1.1, 30.7, 4.9, 22.3, 38.4, 9.9, 25.0]
+    whole = fill([outline], (40, 36))
+    for strip in (1, 36, 36 * 7):
+        monkeypatch.setattr("episodes.polygons.STRIP", strip)
+        np.testing.assert_array_equal(fill([outline], (40, 36)), whole)
+
+
 @pytest.mark.parametrize(
     "outline",
     [
