@@ -5,6 +5,7 @@ codecs that unpack numbers are let in.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from episodes.axes import Structure, arrange
+from episodes.chunks import PIECE, check_chunks, inner_chunks, name_of
 from episodes.errors import DataError
 from episodes.extras import need
 from episodes.limits import check_planes, check_voxels, guarded, inside, read_text
@@ -19,7 +21,7 @@ from episodes.limits import check_planes, check_voxels, guarded, inside, read_te
 CODECS = frozenset(
     {
         *("blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2", "bytes", "transpose", "shuffle"),
-        *("delta", "fixedscaleoffset", "packbits", "crc32c", "crc32", "adler32", "fletcher32"),
+        *("delta", "fixedscaleoffset", "packbits", "crc32c"),
         *("sharding_indexed", "astype", "quantize", "bitround"),
     }
 )
@@ -51,7 +53,7 @@ def open_array(root: Path, name: str) -> Any:
     zarr = need("zarr", "cluster")
     path = root / name
     with guarded(path, "Zarr array"):
-        for codec in _codecs(path):
+        for codec in _names(_codecs(path)):
             if codec not in CODECS:
                 raise DataError(
                     f"{path} uses the codec {codec!r}; only {', '.join(sorted(CODECS))} are read. "
@@ -65,23 +67,22 @@ def open_array(root: Path, name: str) -> Any:
     return array
 
 
-def _codecs(path: Path) -> Iterator[str]:
-    """Go through the names of all codecs in the metadata, those inside shards included."""
+def _codecs(path: Path) -> list[Any]:
+    """Return the codecs of an array in the order of packing, as its metadata give them."""
     new, old = path / "zarr.json", path / ".zarray"
     content = json.loads(read_text(new if new.is_file() else old))
     if new.is_file():
-        waiting = list(content["codecs"])
-    else:
-        waiting = [content.get("compressor"), *(content.get("filters") or ())]
-    while waiting:
-        codec = waiting.pop()
-        if codec is None:
-            continue
-        name = codec if isinstance(codec, str) else str(codec.get("name", codec.get("id")))
-        yield name.removeprefix("numcodecs.")
+        return list(content["codecs"])
+    return [c for c in (*(content.get("filters") or ()), content.get("compressor")) if c]
+
+
+def _names(codecs: list[Any]) -> Iterator[str]:
+    """Go through the names of codecs, those inside shards included."""
+    for codec in codecs:
+        yield name_of(codec)
         if isinstance(codec, Mapping):
             inner = codec.get("configuration", {})
-            waiting += [*inner.get("codecs", ()), *inner.get("index_codecs", ())]
+            yield from _names([*inner.get("codecs", ()), *inner.get("index_codecs", ())])
 
 
 def _multiscale(group: Path) -> Mapping[str, Any]:
@@ -117,5 +118,10 @@ def read_array(path: Path, member: str) -> np.ndarray:
     group = inside(path, content["group"]) if content["group"] else path
     structure = structure_of(group, content["array"])
     with guarded(group, "Zarr"):
-        values = np.asarray(open_array(group, content["array"])[...])
+        array = open_array(group, content["array"])
+        # No number takes more than 8 bytes, whatever filters make of it.
+        most = 8 * math.prod(array.chunks) + PIECE
+        folder = group / content["array"]
+        check_chunks(folder, _codecs(folder), most, inner_chunks(array.chunks, array.shards))
+        values = np.asarray(array[...])
     return arrange(values, structure, str(path), content["channel"])

@@ -1,11 +1,15 @@
 import json
+import struct
 import sys
+import zlib
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
 
 from episodes import decode
+from episodes.chunks import unpacked_size
 from episodes.errors import DataError
 from episodes.load import Loader
 from episodes.measure import measure
@@ -15,10 +19,11 @@ VOXELS = np.random.default_rng(0).integers(0, 4000, (2, 12, 16)).astype(np.uint1
 CELLS = (VOXELS > 2000).astype(np.uint16) * 300
 
 
-def group(path, version, values, axes, **attributes):
+def group(path, version, values, axes, compressors="auto", shards=None, **attributes):
     """Write a group with one level."""
     store = zarr.open_group(path, mode="a", zarr_format=version)
-    store.create_array("0", data=values, chunks=(*(1,) * (values.ndim - 2), 8, 8))
+    chunks = (*(1,) * (values.ndim - 2), 8, 8)
+    store.create_array("0", data=values, chunks=chunks, shards=shards, compressors=compressors)
     said = {"axes": axes, "datasets": [{"path": "0"}]}
     content = {"multiscales": [said], **attributes}
     store.attrs.update({"ome": content} if version == 3 else content)
@@ -150,3 +155,58 @@ def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(DataError, match=r"needs zarr.*pip install 'fewshot-segmentation\[cluster"):
         read(tmp_path)
+
+
+def bomb(codec):
+    """Pack 40 MB of zeros."""
+    return codec.encode(bytes(40 * 2**20))
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        *(numcodecs.GZip(), numcodecs.Zlib(), numcodecs.BZ2(), numcodecs.LZMA()),
+        *(numcodecs.Zstd(), numcodecs.LZ4(), numcodecs.Blosc()),
+    ],
+)
+def test_every_codec_is_read_and_chunks_that_grow_are_refused(tmp_path, codec):
+    group(tmp_path / "a.zarr", 2, VOXELS, ZYX, compressors=codec)
+    catalog = read(tmp_path)
+    np.testing.assert_array_equal(decode.planes_of(catalog.samples[0].image), VOXELS)
+    (tmp_path / "a.zarr" / "0" / "0.0.0").write_bytes(bomb(codec))
+    with pytest.raises(DataError, match=r"0.0.0 unpacks to more than the .* bytes of its place"):
+        decode.planes_of(catalog.samples[0].image)
+
+
+def test_shards_are_read_and_their_chunks_looked_at(tmp_path):
+    group(tmp_path / "a.zarr", 3, VOXELS, ZYX, shards=(2, 16, 16))
+    catalog = read(tmp_path)
+    np.testing.assert_array_equal(decode.planes_of(catalog.samples[0].image), VOXELS)
+    (shard,) = (path for path in (tmp_path / "a.zarr" / "0" / "c").rglob("*") if path.is_file())
+    content = bytearray(shard.read_bytes())
+    packed = bomb(numcodecs.Zstd())
+    index = content[-(16 * 8 + 4) :]
+    struct.pack_into("<QQ", index, 0, len(content), len(packed))
+    shard.write_bytes(content + packed + index)
+    with pytest.raises(DataError, match=r"unpacks to more than the .* bytes of its place"):
+        decode.planes_of(catalog.samples[0].image)
+
+
+@pytest.mark.parametrize("size", [0, 1, 200, 300, 70_000])
+def test_sizes_in_headers(size):
+    content = np.random.default_rng(size).bytes(size)
+    for codec, packer in (
+        *(("zstd", numcodecs.Zstd()), ("lz4", numcodecs.LZ4()), ("blosc", numcodecs.Blosc())),
+        *(("gzip", numcodecs.GZip()), ("bz2", numcodecs.BZ2()), ("lzma", numcodecs.LZMA())),
+    ):
+        if size or codec not in ("lz4", "blosc"):
+            assert unpacked_size(codec, packer.encode(content), 10**6) == size
+    twice = zlib.compress(content) + zlib.compress(content)
+    assert unpacked_size("zlib", twice, 10**6) == 2 * size
+
+
+def test_arrays_packed_twice_are_refused(tmp_path):
+    group(tmp_path / "a.zarr", 2, VOXELS, ZYX, compressors=numcodecs.Zstd())
+    change(tmp_path / "a.zarr" / "0" / ".zarray", filters=[{"id": "gzip", "level": 1}])
+    with pytest.raises(DataError, match=r"is packed twice \(gzip, zstd\)"):
+        decode.planes_of(read(tmp_path).samples[0].image)
