@@ -150,11 +150,29 @@ FORMATS: dict[str, Callable[[Path], None]] = {
 }
 
 
+ODD = (None, "", "../../x", [], {}, [[]], -1, 0, 2**31, 2**63, 10**40, 1e308, 0.5, True, "\0", "é")
+
+
+def damage_json(content: object, generator: np.random.Generator) -> object:
+    """Replace one value somewhere in a JSON document by an odd one, or leave it out."""
+    if not isinstance(content, (dict, list)) or not content or generator.random() < 0.15:
+        return ODD[int(generator.integers(len(ODD)))]
+    keys = list(content) if isinstance(content, dict) else list(range(len(content)))
+    key = keys[int(generator.integers(len(keys)))]
+    if generator.random() < 0.1:
+        del content[key]
+    else:
+        content[key] = damage_json(content[key], generator)
+    return content
+
+
 def damage(content: bytes, generator: np.random.Generator) -> bytes:
-    """Change a file's bytes in one of six ways."""
+    """Change a file's bytes in one of six ways, or a JSON document in one of its values."""
     changed = bytearray(content)
     if not changed:
         return b"\0"
+    if content.lstrip().startswith(b"{") and generator.random() < 0.8:
+        return json.dumps(damage_json(json.loads(content), generator)).encode()
     # Headers are where harm is done: half of the changes hit the first 512 bytes.
     end = min(len(changed), 512) if generator.random() < 0.5 else len(changed)
     place = int(generator.integers(end))
