@@ -15,7 +15,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.training.settings import TrainSettings
 
-HeadName = Literal["local", "prototypical", "prototypical-euclidean"]
+# fmt: off
+HeadName = Literal[
+    "local", "prototypical", "prototypical-euclidean",
+    "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
+]
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ class Train:
     size: int = 256
     """Side of the square in which images are compared, in pixels."""
     model: Path | None = None
-    """Go on from this model instead of ImageNet weights."""
+    """Start from this model instead of ImageNet weights."""
+    resume: bool = False
+    """Go on with the run in --out where it was stopped."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +146,44 @@ class Inspect:
     """Also write what was found to this file."""
 
 
+@dataclass(frozen=True)
+class Runs:
+    """List trained models side by side: settings that differ, steps, time, loss and scores."""
+
+    folders: Positional[tuple[Path, ...]] = (Path("runs"),)
+    """Folders of runs, or folders that hold such folders."""
+    csv: Path | None = None
+    """Also write the table to this file."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Put a trained model into a folder for others, with a model card; also as ONNX."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote."""
+    out: Path
+    """Folder to share."""
+    name: str | None = None
+    """Name of the model in its card; by default that of the folder."""
+    licence: str | None = None
+    """Licence of the weights by its SPDX name, e.g. cc-by-4.0."""
+    support: tuple[Path, ...] = ()
+    """Annotated images: also write them condensed, and the model as an ONNX graph."""
+    mask: tuple[Path, ...] = ()
+    """Their masks, in the same order."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen."""
+
+
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Runs, tyro.conf.subcommand("runs")]
+    | Annotated[Share, tyro.conf.subcommand("share")]
 )
 
 
@@ -187,6 +226,14 @@ def _run(command: Command) -> int:
         from fewshot.commands.segment import segment
 
         return segment(command)
+    if isinstance(command, Share):
+        from fewshot.commands.share import share
+
+        return share(command)
+    if isinstance(command, Runs):
+        from fewshot.commands.runs import runs
+
+        return runs(command)
     from fewshot.commands.inspect import inspect
 
     return inspect(command)

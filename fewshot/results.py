@@ -96,10 +96,10 @@ def markdown(content: dict[str, Any]) -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {row['class']} | {_cell(row['model'])} | {_cell(row['copy_mask'])} |"
+        f"| {row['class']} | {cell(row['model'])} | {cell(row['copy_mask'])} |"
         for row in content["table"]
     ]
-    lines += ["", f"Model minus copy-mask, paired: {_cell(content['difference'])}.", ""]
+    lines += ["", f"Model minus copy-mask, paired: {cell(content['difference'])}.", ""]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, "
@@ -117,7 +117,8 @@ def _percent(value: float | None) -> float | None:
     return None if value is None else round(100 * value, 2)
 
 
-def _cell(interval: dict[str, Any]) -> str:
+def cell(interval: dict[str, Any]) -> str:
+    """Write an interval for a table, 0 to 100."""
     mean, low, high = (_percent(interval[key]) for key in ("mean", "low", "high"))
     return (
         "undefined"

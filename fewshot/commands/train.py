@@ -1,51 +1,87 @@
 """`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from episodes.augment import Augment
 from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
+from fewshot.adapt.settings import Method, default_settings
 from fewshot.cli import Train
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.encoder import EncoderSettings
-from fewshot.heads import HeadSettings, LocalSettings, PrototypicalSettings
+from fewshot.heads import (
+    ClassifierSettings,
+    HeadSettings,
+    LocalSettings,
+    PrototypicalSettings,
+)
 from fewshot.results import typed_command
-from fewshot.saving import load_segmenter
-from fewshot.segmenter import Segmenter, SegmenterSettings
-from fewshot.training.loop import LOG
+from fewshot.saving import load_segmenter, save_segmenter
+from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
+from fewshot.training.callbacks.log import LOG, read_log
 from fewshot.training.loop import train as run_training
+from fewshot.training.resume import STATE, read_state
+from fewshot.training.task import episodic
 
+GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
 
 
 def train(command: Train) -> int:
     """Train, and say where everything is."""
+    first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     make_folder(command.out)
     segmenter = make_segmenter(command)
     catalog = open_catalog(command.data, command.held.subject_pattern, command.held.classes)
     parts = hold_out(catalog, command.held)
     source = make_source(parts.train, command, Loader(segmenter.settings.size))
     about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
-    write_json(command.out / SPLIT, about)
-    print(
-        f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, base classes "
-        f"{', '.join(parts.train.classes)}\nheld out: {len(parts.test.subjects)} subjects, classes "
-        f"{', '.join(parts.test.classes)}"
-    )
-    result = run_training(segmenter, source, command.train, command.out)
-    print(
-        f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}\n"
-        f"model and log in {command.out} ({LOG})\n"
-        f"next: fewshot evaluate {command.out}"
-    )
+    if command.resume:
+        _same_data(command.out, about)
+    else:
+        _refuse_unfinished(command.out)
+        if first:
+            write_json(command.out / SPLIT, about)
+    if first:
+        print(
+            f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
+            f"{len(parts.train.classes)} base classes: {shorten(parts.train.classes)}\n"
+            f"held out: {len(parts.test.subjects)} subjects, "
+            f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
+        )
+    if command.head == "fine-tuning":
+        return _only_save(segmenter, command, first)
+    task = episodic(segmenter, source, command.train.alignment)
+    result = run_training(task, command.train, command.out, resume=command.resume)
+    if first:
+        print(
+            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
+            f"{result.reason}\nmodel, log and curves in {command.out}\n"
+            f"next: fewshot evaluate {command.out}"
+        )
     if result.interrupted:
         raise KeyboardInterrupt
+    return 0
+
+
+def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
+    if first:
+        write_json(command.out / "settings.json", {"train": asdict(command.train)})
+        (command.out / LOG).write_text("", encoding="utf-8")
+        save_segmenter(segmenter, command.out)
+        print(
+            "fine-tuning learns nothing before it is given a support set: the model is saved as "
+            f"it is\nnext: fewshot evaluate {command.out}"
+        )
     return 0
 
 
@@ -53,7 +89,7 @@ def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
         return load_segmenter(command.model)
-    return Segmenter(
+    return build_segmenter(
         SegmenterSettings(
             encoder=EncoderSettings(name=command.backbone, strides=command.strides),
             head=make_head_settings(command.head),
@@ -66,6 +102,11 @@ def make_head_settings(name: str) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
     if name == "local":
         return LocalSettings()
+    if name == "anil":
+        return ClassifierSettings()
+    for method in GRADIENT_METHODS:
+        if name == method:
+            return default_settings(method)
     return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
 
 
@@ -116,8 +157,23 @@ def read_split(folder: Path) -> dict:
 
 def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
-    try:
-        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
-        return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder / LOG} cannot be used: {error!r}; train again") from error
+    rows = read_log(folder / LOG)
+    return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """A run that was stopped is worth something: it is not replaced without a word."""
+    if (folder / STATE).exists() and not read_state(folder)["finished"]:
+        raise DataError(
+            f"{folder} holds a run that was stopped; go on with --resume, or choose another --out"
+        )
+
+
+def _same_data(folder: Path, about: dict) -> None:
+    stored = read_split(folder)
+    for name in ("held", "train_fingerprint"):
+        if json.dumps(stored.get(name)) != json.dumps(about[name]):
+            raise DataError(
+                f"the run in {folder} has another {name} than this command; go on with the "
+                "same data and split, or choose another --out"
+            )

@@ -1,7 +1,5 @@
 """Readers of other people: given, installed, and how the right one is found."""
 
-import doctest
-import importlib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -79,15 +77,6 @@ def test_every_reader_of_the_package_has_both_functions_and_shows_its_layout():
 
 def test_no_reader_takes_an_empty_folder(tmp_path):
     assert not any(reader.recognises(tmp_path) for reader in readers.READERS)
-
-
-@pytest.mark.parametrize(
-    "name", ["axes", "runlength", "polygons", "extras", "legend", "errors", "readers.naming"]
-)
-def test_examples_run(name):
-    failed, attempted = doctest.testmod(importlib.import_module(f"episodes.{name}"))
-    assert failed == 0
-    assert attempted > 0
 
 
 def test_guards(tmp_path, monkeypatch):
