@@ -7,18 +7,47 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from episodes.errors import DataError, shorten
 
 IGNORE = 255
 """The label of pixels about which nothing is known; they count nowhere."""
 
 
+PixelReader = Callable[[Path, str], np.ndarray]
+"""Reads all planes of one source, given its path and member, as [height width] (one plane),
+[depth height width] or, in colour, [depth height width channel]. It is a function of a module, so
+that worker processes find it again by its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class PixelRef:
-    """Where one plane of pixels lies: a file and, in a volume or stack, the plane in it."""
+    """Where one plane of pixels lies: a file and, in a volume or stack, the plane in it.
+
+    Attributes:
+        path: the file, or the folder of a source made of many files.
+        plane: the plane in the source; None is the first.
+        reader: reads sources that are no plain picture or volume; None for those that are.
+        member: what `reader` needs to find the source in `path`: the name inside an archive,
+            file names, run-lengths.
+    """
 
     path: Path
     plane: int | None = None
+    reader: PixelReader | None = None
+    member: str = ""
+
+    @property
+    def source(self) -> "PixelRef":
+        """All planes that are read together: what a cache of pixels is keyed by."""
+        return self if self.plane is None else replace(self, plane=None)
+
+    @property
+    def name(self) -> str:
+        """The path, with the member where it is short enough to read, for messages."""
+        short = self.member if len(self.member) <= 80 else f"{self.member[:77]}..."
+        return f"{self.path}:{short}" if self.member else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +91,15 @@ class Catalog:
     """Samples and the classes that may be drawn from them.
 
     Pixels of a class that is in the masks but not in `classes` are background: that is what
-    "the novel organ is there, unlabelled" means in the published protocols.
+    "the novel organ is there, unlabelled" means in the published protocols. `notes` says what
+    looked odd while reading, `layout` which reader recognised the data set.
     """
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
     name: str = "catalog"
     notes: tuple[str, ...] = field(default=(), compare=False)
+    layout: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         repeated = [key for key, n in Counter(s.key for s in self.samples).items() if n > 1]

@@ -4,22 +4,29 @@ Files come from strangers. Sizes are read from the header and checked before any
 allocated, and a file that lies about itself becomes a `DataError`, never a crash.
 """
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from episodes import tiff
+from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
-from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
+from episodes.limits import check_planes
+from episodes.picture import (
+    IMAGE_SUFFIXES,
+    STACK_SUFFIXES,
+    frames,
+    image_page,
+    mask_page,
+    open_picture,
+    pages,
+    shown_size,
+)
 from episodes.volume import Geometry, read_volume, volume_geometry
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
-STACK_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", *STACK_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -69,13 +76,15 @@ def read_header(path: Path) -> Header:
     if is_volume(path):
         geometry = volume_geometry(path)
         depth, height, width = geometry.plane_shape
+        check_planes(path, depth)
         return Header("volume", (height, width), depth, geometry)
-    with _open(path) as image:
-        height, width = image.height, image.width
-        if _swaps_axes(path, image) and image.format != "TIFF":  # Pillow itself turns TIFF
-            height, width = width, height
-        frames = _frames(image, path)
-    return Header("volume" if frames > 1 else "image", (height, width), frames)
+    if found := _structure(path):
+        check_planes(path, found.planes)
+        return Header("volume" if found.planes > 1 else "image", found.size, found.planes)
+    with open_picture(path) as image:
+        size, planes = shown_size(path, image), frames(path, image)
+        check_planes(path, planes)
+    return Header("volume" if planes > 1 else "image", size, planes)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -88,13 +97,21 @@ def read_image(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         raise DataError(f"{path} is a volume; expected a picture. Read it with read_planes")
-    with _open(path) as image:
-        frames = _frames(image, path)
-        if frames > 1:
+    if found := _structure(path):
+        planes = read_planes(path)
+        if len(planes) > 1:
             raise DataError(
-                f"{path} has {frames} pages; expected a picture of one. Read it with read_planes"
+                f"{path} has {len(planes)} planes (axes {found.axes}); expected a picture of one. "
+                "Read it with read_planes"
             )
-        return _pixels(path, image)
+        return planes[0]
+    with open_picture(path) as image:
+        count = frames(path, image)
+        if count > 1:
+            raise DataError(
+                f"{path} has {count} pages; expected a picture of one. Read it with read_planes"
+            )
+        return finite(image_page(path, image), str(path))
 
 
 def read_planes(path: Path) -> np.ndarray:
@@ -104,8 +121,11 @@ def read_planes(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         return finite(read_volume(path), str(path))
-    with _open(path) as image:
-        return _stack(path, [_pixels(path, page) for page in _pages(path, image)])
+    if found := _structure(path):
+        return finite(tiff.read(path, found), str(path))
+    with open_picture(path) as image:
+        planes = _stack(path, [image_page(path, page) for page in pages(path, image)])
+    return finite(planes, str(path))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -118,10 +138,58 @@ def read_labels(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         planes = read_volume(path)
+    elif found := _structure(path):
+        if found.channels > 1:
+            raise DataError(
+                f"mask {path} has {found.channels} channels (axes {found.axes}); expected one "
+                "number a pixel"
+            )
+        planes = tiff.read(path, found)
     else:
-        with _open(path) as image:
-            planes = _stack(path, [_mask_page(path, page) for page in _pages(path, image)])
+        with open_picture(path) as image:
+            planes = _stack(path, [mask_page(path, page) for page in pages(path, image)])
     return whole_numbers(planes, str(path))
+
+
+def planes_of(pixels: PixelRef) -> np.ndarray:
+    """Read the source of a reference to an image, all planes, as `read_planes` does.
+
+    Raises:
+        DataError: the source cannot be read, or is larger than the limits.
+    """
+    if pixels.reader is None:
+        return read_planes(pixels.path)
+    planes = _through(pixels)
+    return finite(planes, pixels.name)
+
+
+def labels_of(pixels: PixelRef) -> np.ndarray:
+    """Read the source of a reference to a mask, all planes, as `read_labels` does.
+
+    Raises:
+        DataError: the source cannot be read, or holds no whole numbers >= 0.
+    """
+    if pixels.reader is None:
+        return read_labels(pixels.path)
+    planes = _through(pixels)
+    if planes.ndim == 4:
+        raise DataError(f"mask {pixels.name} has colours; expected one number a pixel")
+    return whole_numbers(planes, pixels.name)
+
+
+def _through(pixels: PixelRef) -> np.ndarray:
+    """Call the reference's own reader and check what it returns."""
+    if pixels.reader is None:
+        raise DataError(f"{pixels.name} has no reader of its own")
+    planes = pixels.reader(pixels.path, pixels.member)
+    planes = planes[None] if planes.ndim == 2 else planes
+    colour = planes.ndim == 4 and planes.shape[3] == 3
+    if not (planes.ndim == 3 or colour) or planes.dtype.kind not in "buif" or not planes.size:
+        raise DataError(
+            f"{pixels.name} was read as {planes.dtype} of shape {planes.shape}; expected numbers "
+            "[height width], [depth height width] or [depth height width 3]"
+        )
+    return planes
 
 
 def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
@@ -168,86 +236,9 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     return np.where(bad, low, values)
 
 
-def _open(path: Path) -> Image.Image:
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected an image file")
-    try:
-        with _careful(path):
-            image = Image.open(path)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; check the name and the folder") from None
-    except PermissionError:
-        raise DataError(f"{path} may not be read; check its permissions") from None
-    except UnidentifiedImageError:
-        with path.open("rb") as file:
-            start = file.read(12)
-        raise DataError(
-            f"{path} is not an image: its first bytes are {start!r}; expected one of "
-            f"{', '.join((*IMAGE_SUFFIXES, *VOLUME_SUFFIXES))}"
-        ) from None
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
-    return _not_too_large(path, image)
-
-
-@contextlib.contextmanager
-def _careful(path: Path) -> Iterator[None]:
-    """Turn Pillow's alarm about sizes into a DataError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} is too large: {error}; at most {MAX_PIXELS:,} pixels are read at once. "
-            "Crop or downscale it first"
-        ) from None
-
-
-def _not_too_large(path: Path, image: Image.Image) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
-        image.close()
-        raise DataError(
-            f"{path} is too large: {image.width} x {image.height} pixels; at most "
-            f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
-        )
-    return image
-
-
-def _swaps_axes(path: Path, image: Image.Image) -> bool:
-    """Whether the EXIF orientation exchanges height and width."""
-    try:
-        return int(image.getexif().get(0x0112, 1)) >= 5  # reads a PNG to its end
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
-
-
-def _frames(image: Image.Image, path: Path) -> int:
-    if suffix(path) not in STACK_SUFFIXES:
-        return 1
-    try:
-        frames = int(getattr(image, "n_frames", 1))
-    except BROKEN as error:
-        raise DataError(f"{path} has a broken page list: {error}") from error
-    if frames * image.width * image.height > MAX_VOXELS:
-        raise DataError(
-            f"{path} declares {frames} pages of {image.width} x {image.height}; at most "
-            f"{MAX_VOXELS:,} voxels are read at once. Split the stack first"
-        )
-    return frames
-
-
-def _pages(path: Path, image: Image.Image) -> Iterator[Image.Image]:
-    """Go through the pages; each has a header, and may have a size, of its own."""
-    for frame in range(_frames(image, path)):
-        try:
-            with _careful(path):
-                image.seek(frame)
-        except DataError:
-            raise
-        except BROKEN as error:
-            raise DataError(f"{path}: page {frame + 1} cannot be read: {error}") from error
-        yield _not_too_large(path, image)
+def _structure(path: Path) -> tiff.Structure | None:
+    is_file = suffix(path) in STACK_SUFFIXES and path.is_file()
+    return tiff.structure(path) if is_file else None
 
 
 def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
@@ -258,46 +249,3 @@ def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
             "Save them apart"
         )
     return np.stack(planes)
-
-
-def _upright(path: Path, image: Image.Image) -> Image.Image:
-    try:
-        if image.format == "TIFF" and _swaps_axes(path, image):
-            # Pillow 13 maps an uncompressed file into memory with height and width exchanged.
-            image.filename = ""  # type: ignore[attr-defined]
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
-
-
-def _pixels(path: Path, image: Image.Image) -> np.ndarray:
-    image = _upright(path, image)
-    if image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or (
-        image.mode in ("L", "P", "RGB") and "transparency" in image.info
-    ):
-        image = Image.alpha_composite(
-            Image.new("RGBA", image.size, "white"), image.convert("RGBA")
-        ).convert("L" if image.mode in ("L", "LA", "La") else "RGB")
-    elif image.mode not in ("L", "I", "F", "RGB") and not image.mode.startswith("I;"):
-        image = image.convert("RGB")
-    return finite(np.asarray(image), str(path))
-
-
-def _mask_page(path: Path, image: Image.Image) -> np.ndarray:
-    image = _upright(path, image)
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8)
-    if image.mode in ("LA", "PA"):
-        return np.asarray(image)[..., 0]
-    values = np.asarray(image)
-    if values.ndim == 3:
-        if image.mode not in ("RGB", "RGBA") or (values[..., :3] != values[..., :1]).any():
-            raise DataError(
-                f"mask {path} is a colour picture (mode {image.mode}); expected one number a "
-                "pixel: a grey PNG or TIFF with 0 for background and 1, 2, … or 255 for classes"
-            )
-        values = values[..., 0]
-    return values

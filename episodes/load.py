@@ -2,14 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from episodes import decode
-from episodes.catalog import IGNORE, Sample
+from episodes.catalog import IGNORE, PixelRef, Sample
+from episodes.errors import DataError
 from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.legend import class_map, named
 
@@ -27,7 +27,7 @@ class Loader:
             raise ValueError(f"size is {size} pixels; expected at least 32")
         self.size = size
         self.cache_bytes = cache_bytes
-        self._cache: OrderedDict[tuple[Path, str], list[Tensor]] = OrderedDict()
+        self._cache: OrderedDict[tuple[PixelRef, str], list[Tensor]] = OrderedDict()
         self._bytes = 0
 
     def image(self, sample: Sample) -> Tensor:
@@ -35,8 +35,7 @@ class Loader:
 
         The slices of a volume share the intensity range of the whole volume.
         """
-        planes = self._planes(sample.image.path, "image")
-        return planes[sample.image.plane or 0].float()
+        return self._plane(sample.image, "image").float()
 
     def labels(self, sample: Sample, classes: Sequence[str]) -> Tensor:
         """Read a label map over `classes`: uint8 [size size], 0, 1..len(classes), 255 unknown.
@@ -46,8 +45,8 @@ class Loader:
         frame = Frame(*sample.size, self.size)
         merged = torch.zeros(frame.size, frame.size, dtype=torch.uint8)
         for mask in sample.masks:
-            values = self._planes(mask.pixels.path, "labels")[mask.pixels.plane or 0]
-            found = class_map(values.numpy(), named(mask), tuple(classes), str(mask.pixels.path))
+            values = self._plane(mask.pixels, "labels")
+            found = class_map(values.numpy(), named(mask), tuple(classes), mask.pixels.name)
             labels = frame.fit_labels(torch.from_numpy(found))
             clash = (merged > 0) & (labels > 0) & (merged != labels)
             merged = torch.where(labels > 0, labels, merged)
@@ -56,12 +55,21 @@ class Loader:
             merged = frame.fit_labels(torch.full(sample.size, IGNORE, dtype=torch.uint8))
         return merged
 
-    def _planes(self, path: Path, kind: str) -> list[Tensor]:
-        key = (path, kind)
+    def _plane(self, pixels: PixelRef, kind: str) -> Tensor:
+        planes = self._planes(pixels.source, kind)
+        if (pixels.plane or 0) >= len(planes):
+            raise DataError(
+                f"{pixels.name} has {len(planes)} planes; plane {pixels.plane} was expected. "
+                "Did the file change after the data set was read?"
+            )
+        return planes[pixels.plane or 0]
+
+    def _planes(self, source: PixelRef, kind: str) -> list[Tensor]:
+        key = (source, kind)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        planes = self._decode(path, kind)
+        planes = self._decode(source, kind)
         self._cache[key] = planes
         self._bytes += _nbytes(planes)
         while self._bytes > self.cache_bytes and len(self._cache) > 1:
@@ -69,11 +77,11 @@ class Loader:
             self._bytes -= _nbytes(dropped)
         return planes
 
-    def _decode(self, path: Path, kind: str) -> list[Tensor]:
+    def _decode(self, source: PixelRef, kind: str) -> list[Tensor]:
         if kind == "labels":
-            labels = decode.read_labels(path)
+            labels = decode.labels_of(source)
             return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in labels]
-        pixels = decode.read_planes(path)
+        pixels = decode.planes_of(source)
         limits = intensity_range(pixels)
         frame = Frame(pixels.shape[1], pixels.shape[2], self.size)
         # float16 halves the memory and resolves more steps than the screen.

@@ -3,13 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from episodes import decode
-from episodes.catalog import Catalog, MaskRef, Sample
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend, class_map, guess_legend, legend_classes
 
@@ -33,11 +32,10 @@ def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
     """
     if catalog.measured:
         return catalog
-    planes: dict[Path, dict[int, Counts]] = {}
-    files = dict.fromkeys(mask.pixels.path for s in catalog.samples for mask in s.masks)
-    sizes = {m.pixels.path: s.size for s in catalog.samples for m in s.masks}
-    for path in tqdm(files, desc="measuring masks", unit="file", disable=not progress):
-        planes[path] = _count(path, sizes[path])
+    planes: dict[PixelRef, dict[int, Counts]] = {}
+    sizes = {m.pixels.source: s.size for s in catalog.samples for m in s.masks}
+    for source in tqdm(sizes, desc="measuring masks", unit="file", disable=not progress):
+        planes[source] = _count(source, sizes[source])
     legends = _settle(catalog.samples, planes)
     samples = tuple(_measured(sample, planes, legends) for sample in catalog.samples)
     found = dict.fromkeys(name for legend in legends.values() for name in legend_classes(legend))
@@ -49,13 +47,13 @@ def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
     return replace(catalog, samples=samples, classes=classes, notes=notes)
 
 
-def _count(path: Path, size: tuple[int, int]) -> dict[int, Counts]:
+def _count(source: PixelRef, size: tuple[int, int]) -> dict[int, Counts]:
     """Count the values on every plane of a mask file."""
-    labels = decode.read_labels(path)
+    labels = decode.labels_of(source)
     if labels.shape[1:] != size:
         raise DataError(
-            f"mask {path} has {labels.shape[1]} x {labels.shape[2]} pixels (height x width) but "
-            f"its image has {size[0]} x {size[1]}; expected the same size"
+            f"mask {source.name} has {labels.shape[1]} x {labels.shape[2]} pixels (height x width) "
+            f"but its image has {size[0]} x {size[1]}; expected the same size"
         )
     counts: dict[int, Counts] = {}
     for plane, values in enumerate(labels):
@@ -65,20 +63,20 @@ def _count(path: Path, size: tuple[int, int]) -> dict[int, Counts]:
 
 
 def _settle(
-    samples: Iterable[Sample], planes: Mapping[Path, Mapping[int, Counts]]
-) -> dict[Path, Legend]:
+    samples: Iterable[Sample], planes: Mapping[PixelRef, Mapping[int, Counts]]
+) -> dict[PixelRef, Legend]:
     """Give every mask file a legend; those that nobody named are guessed together."""
-    values: dict[Path, set[int]] = defaultdict(set)
-    legends: dict[Path, Legend] = {}
+    values: dict[PixelRef, set[int]] = defaultdict(set)
+    legends: dict[PixelRef, Legend] = {}
     for sample in samples:
         for mask in sample.masks:
-            path = mask.pixels.path
+            source = mask.pixels.source
             if mask.legend is not None:
-                legends[path] = mask.legend
+                legends[source] = mask.legend
             else:
-                values[path].update(*planes[path].values())
+                values[source].update(*planes[source].values())
     if values:
-        where = str(next(iter(values)).parent)
+        where = str(next(iter(values)).path.parent)
         guess = guess_legend(set().union(*values.values()), f"the masks in {where}")
         legends.update(dict.fromkeys(values, guess))
     return legends
@@ -86,32 +84,33 @@ def _settle(
 
 def _measured(
     sample: Sample,
-    planes: Mapping[Path, Mapping[int, Counts]],
-    legends: Mapping[Path, Legend],
+    planes: Mapping[PixelRef, Mapping[int, Counts]],
+    legends: Mapping[PixelRef, Legend],
 ) -> Sample:
     areas: dict[str, int] = defaultdict(int)
     masks: list[MaskRef] = []
     for mask in sample.masks:
-        path, legend = mask.pixels.path, legends[mask.pixels.path]
-        counts = planes[path].get(mask.pixels.plane or 0)
+        source = mask.pixels.source
+        legend = legends[source]
+        counts = planes[source].get(mask.pixels.plane or 0)
         if counts is None:
             raise DataError(
-                f"mask {path} has {len(planes[path])} planes; plane {mask.pixels.plane} was "
-                f"expected, because image {sample.image.path} has it"
+                f"mask {source.name} has {len(planes[source])} planes; plane {mask.pixels.plane} "
+                f"was expected, because image {sample.image.name} has it"
             )
-        for name, area in _areas(counts, legend, path).items():
+        for name, area in _areas(counts, legend, source.name).items():
             areas[name] += area
         masks.append(replace(mask, legend=legend))
     return replace(sample, masks=tuple(masks), areas=dict(areas))
 
 
-def _areas(counts: Counts, legend: Legend, path: Path) -> dict[str, int]:
+def _areas(counts: Counts, legend: Legend, name: str) -> dict[str, int]:
     if isinstance(legend, str):
         return {legend: sum(n for value, n in counts.items() if value)}
-    class_map(np.array(list(counts)), legend, (), f"{path}")  # raises on a value nobody named
+    class_map(np.array(list(counts)), legend, (), name)  # raises on a value nobody named
     areas: dict[str, int] = defaultdict(int)
     for value, number in counts.items():
-        name = legend.get(value)
-        if name:
-            areas[name] += number
+        label = legend.get(value)
+        if label:
+            areas[label] += number
     return dict(areas)

@@ -1,17 +1,78 @@
-"""One format a file; each reader turns a path into a Catalog without loading pixels."""
+"""One format a file; each reader turns a path into a Catalog without loading pixels.
 
+A reader is a module, or any object, with two functions:
+
+    recognises(root: Path) -> bool
+        Whether the folder has the reader's layout; looks at names, opens next to nothing.
+    read(root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None) -> Catalog
+        Makes the catalog. It raises DataError for what is damaged, and reads no pixels.
+
+Where pixels lie in no plain picture or volume, the reader gives its references a function to read
+them (`episodes.catalog.PixelRef.reader`), as `fss1000` does in a few lines.
+
+A reader of your own needs no change here: pass it as `read(path, readers=[mine])`, or install it
+with an entry point of the group `fewshot.readers`, after which the commands use it too:
+
+    [project.entry-points."fewshot.readers"]
+    mine = "my_package.my_reader"
+
+Readers are asked in this order: those given, those installed (by name), those that come with the
+package. `Catalog.layout` says which one recognised the data set.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from episodes.catalog import Catalog
 from episodes.errors import DataError
 from episodes.legend import Legend
-from episodes.readers import folder, nifti
+from episodes.readers import (
+    arrays,
+    coco,
+    dicom,
+    folder,
+    fss1000,
+    instances,
+    kitti_road,
+    nifti,
+    omezarr,
+    omniglot,
+    tiff,
+    voc,
+)
 
-READERS = (nifti, folder)
+
+@runtime_checkable
+class Reader(Protocol):
+    """What reads one layout; a module with these two functions is one."""
+
+    def recognises(self, root: Path) -> bool:
+        """Whether the folder has this layout."""
+
+    def read(
+        self, root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    ) -> Catalog:
+        """Make a catalog of the folder."""
+
+
+READERS: tuple[Reader, ...] = (
+    *(omniglot, voc, kitti_road, fss1000, coco, omezarr),
+    *(arrays, instances, nifti, dicom, tiff, folder),
+)
+"""From the layouts that nothing else looks like to the most general."""
+
+GROUP = "fewshot.readers"
 
 
 def read(
-    path: Path | str, *, subject_pattern: str | None = None, legend: Legend | None = None
+    path: Path | str,
+    *,
+    subject_pattern: str | None = None,
+    legend: Legend | None = None,
+    readers: Iterable[Reader] = (),
 ) -> Catalog:
     """Read a data set with the first reader that recognises its layout.
 
@@ -20,6 +81,7 @@ def read(
         subject_pattern: regular expression whose first group (or whole match) in an item's name
             is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
         legend: what mask values mean; by default from classes.json, or found out from them.
+        readers: readers of your own, asked before all others.
 
     Raises:
         DataError: the folder is missing, or no reader recognises it.
@@ -28,11 +90,46 @@ def read(
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
         raise DataError(f"data set {root} {what}; expected a folder with images and masks")
-    for reader in READERS:
+    known = (*readers, *installed(), *READERS)
+    for reader in known:
         if reader.recognises(root):
-            return reader.read(root, subject_pattern=subject_pattern, legend=legend)
+            catalog = reader.read(root, subject_pattern=subject_pattern, legend=legend)
+            return replace(catalog, layout=catalog.layout or name_of(reader))
+    layouts = "\n".join(f"  {name_of(reader)}: {_first_line(reader)}" for reader in known)
     raise DataError(
-        f"no reader recognises the layout of {root}; expected images/ and masks/ with files of "
-        "the same names, a folder a class with images/ and masks/, or NIfTI pairs such as "
-        "image_1.nii.gz and label_1.nii.gz"
+        f"no reader recognises the layout of {root}; expected one of\n{layouts}\n"
+        "The simplest is images/ and masks/ with files of the same names"
     )
+
+
+def installed() -> tuple[Reader, ...]:
+    """Return the readers that other packages installed, sorted by name.
+
+    Raises:
+        DataError: one of them cannot be imported, or is no reader.
+    """
+    found: list[Reader] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            reader = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise DataError(
+                f"the reader {entry.name!r} ({entry.value}) that a package installed cannot be "
+                f"loaded: {error}; repair or remove that package"
+            ) from error
+        if not (callable(getattr(reader, "recognises", None)) and hasattr(reader, "read")):
+            raise DataError(
+                f"the installed reader {entry.name!r} ({entry.value}) lacks recognises or read; "
+                "see the documentation of episodes.readers"
+            )
+        found.append(reader)
+    return tuple(found)
+
+
+def name_of(reader: Reader) -> str:
+    """Return the last part of a module's name, or the name of an object's class."""
+    return getattr(reader, "__name__", type(reader).__name__).rpartition(".")[2]
+
+
+def _first_line(reader: Reader) -> str:
+    return (getattr(reader, "__doc__", None) or "").strip().partition("\n")[0]

@@ -5,6 +5,7 @@ Three layouts, told apart by the folders' names:
     images/a.png  masks/a.png                 one mask a picture: binary, class numbers or objects
     images/a.png  masks/liver/a.png           one sub-folder of binary masks a class
     liver/images/a.png  liver/masks/a.png     one sub-folder of pictures and binary masks a class
+                                              (train/, val/, test/ are parts and no classes)
 
 Sub-folders that pictures and masks share are part of the names. `classes.json` or `classes.yaml`
 beside them names the values (see `episodes.legend`). Stacks (TIFF with several pages) are volumes
@@ -17,8 +18,11 @@ from pathlib import Path
 from episodes import decode
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend, legend_classes, read_legend
+from episodes.legend import Legend, read_legend
 from episodes.readers import naming
+
+PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
+"""Folders called so are parts of a data set, not classes."""
 
 
 def recognises(root: Path) -> bool:
@@ -41,15 +45,11 @@ def read(
     else:
         samples, notes = [], ()
         for sub in sorted(p for p in root.iterdir() if p.is_dir() and _is_pair(p)):
-            more, said = _read_pair(root, sub, sub.name, subject_pattern)
+            meaning = legend if sub.name.lower() in PARTS else sub.name
+            more, said = _read_pair(root, sub, meaning, subject_pattern)
             samples += more
             notes += said
-    if not samples:
-        raise DataError(f"{root} holds no readable picture; expected files in its image folder")
-    classes = dict.fromkeys(
-        name for sample in samples for m in sample.masks for name in legend_classes(m.legend)
-    )
-    return Catalog(tuple(samples), tuple(classes), name=root.resolve().name, notes=notes)
+    return naming.catalog_of(root, samples, notes)
 
 
 def _is_pair(folder: Path) -> bool:

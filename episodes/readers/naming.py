@@ -1,11 +1,13 @@
-"""What readers share: words for images and masks, subjects from names, safe listings."""
+"""What readers share: words for images and masks, pairs, subjects from names, safe listings."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from episodes.catalog import Catalog, Sample
 from episodes.decode import is_readable, stem
 from episodes.errors import DataError, shorten
+from episodes.legend import legend_classes
 
 IMAGE_WORDS = ("images", "image", "imgs", "img", "imagestr")
 MASK_WORDS = (
@@ -13,11 +15,18 @@ MASK_WORDS = (
     *("instances", "segmentations", "segmentation", "seg", "gt", "groundtruth"),
 )
 
+_WORDS = re.compile(r"(?:(?<![a-z])|[_\-. ])(" + "|".join(IMAGE_WORDS + MASK_WORDS) + r")(?![a-z])")
+
 
 def subfolder(root: Path, words: tuple[str, ...]) -> Path | None:
     """Find the sub-folder with one of these names, in the order of the words, in any case."""
     folders = {p.name.lower(): p for p in root.iterdir() if p.is_dir()}
     return next((folders[word] for word in words if word in folders), None)
+
+
+def folders(root: Path) -> list[Path]:
+    """List the visible sub-folders, sorted by name."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -67,3 +76,57 @@ def subject_of(name: str, pattern: str | None) -> str:
 def partner_note(kind: str, names: list[str], lack: str) -> tuple[str, ...]:
     """Say which items lack their partner; nothing when none does."""
     return (f"{len(names)} {kind} without {lack}: {shorten(names, 4)}",) if names else ()
+
+
+def pairs(root: Path, accepts: Callable[[Path], bool]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Map names to images and to masks: two folders, or one where a word tells them apart.
+
+    Args:
+        root: holds an image folder and a mask folder, or the files themselves.
+        accepts: which files are meant.
+
+    Returns:
+        The images and the masks; partners have the same name.
+
+    Raises:
+        DataError: two files have one name.
+    """
+    image_folder, mask_folder = subfolder(root, IMAGE_WORDS), subfolder(root, MASK_WORDS)
+    images: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    if image_folder and any(map(accepts, image_folder.iterdir())):
+        for folder, found in ((image_folder, images), (mask_folder, masks)):
+            for path in files(folder) if folder else ():
+                # nnU-Net numbers the channels of an image: case_0000 belongs to the label case.
+                name = re.sub(r"_0000$", "", stem(path)) if found is images else stem(path)
+                _add(found, name, path)
+        return images, masks
+    for path in sorted(p for p in root.iterdir() if accepts(p) and not p.name.startswith(".")):
+        words = _WORDS.findall(stem(path).lower())
+        # image.nii and label.nii, called nothing else, are one pair.
+        name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or "volume"
+        _add(masks if any(word in MASK_WORDS for word in words) else images, name, path)
+    return images, masks
+
+
+def _add(found: dict[str, Path], name: str, path: Path) -> None:
+    if name in found:
+        raise DataError(
+            f"{found[name].name} and {path.name} in {path.parent} are both called {name!r} once "
+            "the words for image and mask are taken away; expected one of each"
+        )
+    found[name] = path
+
+
+def catalog_of(root: Path, samples: Iterable[Sample], notes: tuple[str, ...] = ()) -> Catalog:
+    """Make a catalog named after its folder, with the classes that the legends name.
+
+    Raises:
+        DataError: there is no sample.
+    """
+    samples = tuple(samples)
+    if not samples:
+        raise DataError(f"{root} holds no readable picture; expected files in its image folder")
+    legends = (mask.legend for sample in samples for mask in sample.masks)
+    classes = dict.fromkeys(name for legend in legends for name in legend_classes(legend))
+    return Catalog(samples, tuple(classes), name=root.resolve().name, notes=notes)

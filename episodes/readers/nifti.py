@@ -1,23 +1,21 @@
 """NIfTI volumes read as slices, one subject a volume, geometry kept.
 
-Two layouts: `images/` and `labels/` (also imagesTr and labelsTr) with files of the same names, or
-one folder of pairs that differ in a word: `image_1.nii.gz` and `label_1.nii.gz`, `p7.nii` and
-`p7_seg.nii`. `classes.json` or `classes.yaml` beside them names the values.
+    image_1.nii.gz  label_1.nii.gz                     pairs that differ in a word
+    p7.nii  p7_seg.nii                                 the image without one
+    images/case_1.nii.gz  labels/case_1.nii.gz         files of the same names
+    imagesTr/case_1_0000.nii.gz  labelsTr/case_1.nii.gz
+
+`classes.json` or `classes.yaml` beside them names the values.
 """
 
-import re
 from pathlib import Path
 
 from episodes import decode
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.decode import is_volume, stem
+from episodes.decode import is_volume
 from episodes.errors import DataError
 from episodes.legend import Legend, legend_classes, read_legend
 from episodes.readers import naming
-
-_WORDS = re.compile(
-    r"(?<![a-z])(" + "|".join(naming.IMAGE_WORDS + naming.MASK_WORDS) + r")(?![a-z])"
-)
 
 
 def recognises(root: Path) -> bool:
@@ -34,7 +32,7 @@ def read(
     Raises:
         DataError: no volume, two files of one name, a damaged header, or a mask of another shape.
     """
-    images, masks = _pairs(root)
+    images, masks = naming.pairs(root, is_volume)
     if not images:
         raise DataError(f"{root} holds no NIfTI image; expected e.g. image_1.nii.gz")
     legend = read_legend(root) if legend is None else legend
@@ -54,35 +52,6 @@ def read(
     notes = naming.partner_note("volumes", [n for n in images if n not in masks], "a label volume")
     notes += naming.partner_note("label volumes", [n for n in masks if n not in images], "an image")
     return Catalog(tuple(samples), legend_classes(legend), name=root.resolve().name, notes=notes)
-
-
-def _pairs(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    image_folder = naming.subfolder(root, naming.IMAGE_WORDS)
-    mask_folder = naming.subfolder(root, naming.MASK_WORDS)
-    images: dict[str, Path] = {}
-    masks: dict[str, Path] = {}
-    if image_folder and any(map(is_volume, image_folder.iterdir())):
-        for folder, found in ((image_folder, images), (mask_folder, masks)):
-            for path in naming.files(folder) if folder else ():
-                # nnU-Net numbers the channels of an image: case_0000 belongs to the label case.
-                name = re.sub(r"_0000$", "", stem(path)) if found is images else stem(path)
-                _add(found, name, path)
-        return images, masks
-    for path in sorted(p for p in root.iterdir() if is_volume(p) and not p.name.startswith(".")):
-        words = _WORDS.findall(stem(path).lower())
-        # image.nii and label.nii, called nothing else, are one pair.
-        name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or "volume"
-        _add(masks if any(word in naming.MASK_WORDS for word in words) else images, name, path)
-    return images, masks
-
-
-def _add(found: dict[str, Path], name: str, path: Path) -> None:
-    if name in found:
-        raise DataError(
-            f"{found[name].name} and {path.name} in {path.parent} are both called {name!r} once "
-            "the words for image and mask are taken away; expected one of each"
-        )
-    found[name] = path
 
 
 def _same_grid(image: Path, header: decode.Header, mask: Path) -> None:

@@ -7,6 +7,7 @@ import zlib
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from episodes.decode import read_header, read_image, read_labels, read_planes
@@ -147,7 +148,7 @@ def test_a_second_page_may_not_be_too_large_either(tmp_path, side, read):
 
 def test_a_stack_of_too_many_pages_is_refused(tmp_path, monkeypatch):
     two_pages(tmp_path / "s.tif")
-    monkeypatch.setattr("episodes.decode.MAX_VOXELS", 9_000)
+    monkeypatch.setattr("episodes.picture.MAX_VOXELS", 9_000)
     with pytest.raises(DataError, match=r"s.tif declares 2 pages of 80 x 60; .*Split the stack"):
         read_planes(tmp_path / "s.tif")
 
@@ -190,3 +191,25 @@ def test_volume_with_time_or_colour(tmp_path):
     nib.save(nib.Nifti1Image(colour, np.eye(4)), path)
     with pytest.raises(DataError, match=r"film.nii holds .*; expected one real number a voxel"):
         read_header(path)
+
+
+def test_volume_of_very_many_tiny_planes(tmp_path, monkeypatch):
+    path = tmp_path / "long.nii"
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.diag([1, 1, 4, 1])), path)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<4h", content, 40, 3, 100, 1, 30_000)
+    path.write_bytes(content)
+    assert read_header(path).planes == 30_000
+    monkeypatch.setattr("episodes.limits.MAX_PLANES", 20_000)
+    with pytest.raises(DataError, match=r"long.nii declares 30,000 planes; between 1 and 20,000"):
+        read_header(path)
+
+
+def test_planes_that_only_the_metadata_declare(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.zeros((3, 8, 8), np.uint8), metadata={"axes": "ZYX"})
+    text = tifffile.tiffcomment(path)
+    tifffile.tiffcomment(path, text.replace('SizeZ="3"', 'SizeZ="999999999"').encode())
+    for read in READERS:
+        with pytest.raises(DataError, match=r"a.ome.tif declares 999,999,999 planes"):
+            read(path)

@@ -1,11 +1,13 @@
 import json
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from episodes import decode
-from episodes.catalog import PixelRef, Sample
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.load import Loader
 from episodes.measure import measure
@@ -111,7 +113,7 @@ def test_the_least_recently_used_goes_first(index_set):
     loader = Loader(32, cache_bytes=3 * 32 * 32 * 2)  # three float16 images
     for number in (0, 1, 2, 0, 3):
         loader.image(samples[number])
-    kept = [path.name for path, _ in loader._cache]
+    kept = [source.path.name for source, _ in loader._cache]
     assert kept == ["p1_a.png", "p0_a.png", "p1_b.png"]
     assert loader._bytes == 3 * 32 * 32 * 2
 
@@ -129,3 +131,44 @@ def test_images_may_be_changed_without_harm_to_the_cache(index_set):
 def test_sizes_below_32():
     with pytest.raises(ValueError, match="size is 31 pixels; expected at least 32"):
         Loader(31)
+
+
+def stripes(path, member):
+    """A source made of many files, or of none: three planes that differ."""
+    planes = np.zeros((3, 32, 32), np.uint8)
+    planes[1, :8], planes[2, :16] = 1, 1
+    return planes * np.uint8(200) if member == "grey" else planes
+
+
+def odd(path, member):
+    return {"flat": np.zeros(4), "four": np.zeros((1, 4, 4, 4)), "text": np.full((4, 4), "a")}[
+        member
+    ]
+
+
+def test_a_reference_may_bring_its_own_reader(tmp_path):
+    samples = tuple(
+        Sample(
+            key=f"s#{plane}",
+            image=PixelRef(tmp_path, plane, stripes, "grey"),
+            masks=(MaskRef(PixelRef(tmp_path, plane, stripes, "mask"), "stripe"),),
+            subject="s",
+            size=(32, 32),
+        )
+        for plane in range(3)
+    )
+    catalog = pickle.loads(pickle.dumps(measure(Catalog(samples, ()))))
+    assert [s.areas["stripe"] for s in catalog.samples] == [0, 256, 512]
+    loader = Loader(32)
+    assert loader.labels(catalog.samples[2], ("stripe",)).sum() == 512
+    assert loader.image(catalog.samples[1])[0, :, 0].tolist() == [1.0] * 8 + [0.0] * 24
+    assert len(loader._cache) == 2  # one entry a source, whatever the plane
+    beyond = replace(samples[0], image=PixelRef(tmp_path, 3, stripes, "grey"))
+    with pytest.raises(DataError, match=r":grey has 3 planes; plane 3 was expected"):
+        loader.image(beyond)
+
+
+@pytest.mark.parametrize("member", ["flat", "four", "text"])
+def test_a_reader_that_returns_nonsense_is_named(tmp_path, member):
+    with pytest.raises(DataError, match=rf":{member} was read as .* of shape .*; expected numbers"):
+        decode.planes_of(PixelRef(tmp_path, None, odd, member))

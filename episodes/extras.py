@@ -1,0 +1,28 @@
+"""Optional packages, imported where they are needed."""
+
+import importlib
+from typing import Any
+
+from episodes.errors import DataError
+
+
+def need(module: str, extra: str) -> Any:
+    """Import a module of an optional package.
+
+    Args:
+        module: the module's full name.
+        extra: the extra of this package that installs it.
+
+    Raises:
+        DataError: it is not installed; the message says how to.
+
+    >>> need("math", "medical").sqrt(4)
+    2.0
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DataError(
+            f"this needs {module.partition('.')[0]}, which is not installed; "
+            f"try pip install 'fewshot-segmentation[{extra}]'"
+        ) from error

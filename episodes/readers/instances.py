@@ -1,0 +1,139 @@
+"""Pictures with numbered objects, in the layouts of the 2018 Data Science Bowl.
+
+    images/a.png  instances/a.png             16-bit PNG: 0 background, 1, 2, … objects
+    a/images/a.png  a/masks/*.png             one binary mask an object (stage1_train)
+    a/images/a.png  stage1_train_labels.csv   ImageId,EncodedPixels: one object a line, as pairs of
+                                              start and length, from 1, column after column
+
+Objects are of one class: "nucleus" in the two layouts of the competition, "object" in the first,
+or the name in classes.json (`{"instances": "cell"}`).
+
+Caicedo et al.: Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl, Nature
+Methods 16 (2019).
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from episodes import decode
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.errors import DataError
+from episodes.legend import Legend, read_legend
+from episodes.limits import guarded, read_text
+from episodes.readers import folder, naming
+from episodes.runlength import from_pairs
+
+COLUMNS = ["ImageId", "EncodedPixels"]
+
+
+def recognises(root: Path) -> bool:
+    """Whether it has one of the three layouts."""
+    return _numbered(root) or any(_picture(sub) for sub in naming.folders(root))
+
+
+def read(
+    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+) -> Catalog:
+    """Read pictures of objects; see the module for the layouts.
+
+    Args:
+        root: the data set's folder.
+        subject_pattern: searched in a picture's name; by default each picture is a subject.
+        legend: the name of the objects' class.
+
+    Raises:
+        DataError: a header is damaged, or the CSV file names a picture that is not there.
+    """
+    legend = read_legend(root) if legend is None else legend
+    if _numbered(root):
+        return folder.read(root, subject_pattern=subject_pattern, legend=legend or "object")
+    runs = _runs(root)
+    samples: list[Sample] = []
+    lacking: list[str] = []
+    for sub in naming.folders(root):
+        picture = _picture(sub)
+        if picture is None:
+            continue
+        size = decode.read_header(picture).size
+        if (sub / "masks").is_dir():
+            objects = [PixelRef(sub / "masks", None, read_objects)]
+        elif sub.name in runs:
+            member = json.dumps({"size": size, "objects": runs[sub.name]})
+            objects = [PixelRef(picture, None, read_runs, member)]
+        else:
+            objects = []
+            lacking.append(sub.name)
+        masks = tuple(MaskRef(pixels, legend or "nucleus") for pixels in objects)
+        subject = naming.subject_of(sub.name, subject_pattern)
+        key = picture.relative_to(root).as_posix()
+        samples.append(Sample(key, PixelRef(picture), masks, subject, size))
+    stray = sorted(set(runs) - {sample.key.partition("/")[0] for sample in samples})
+    if stray:
+        raise DataError(f"{root}: the CSV file names {stray[0]}, which has no picture")
+    return naming.catalog_of(root, samples, naming.partner_note("images", lacking, "a mask"))
+
+
+def read_objects(path: Path, member: str) -> np.ndarray:
+    """Number the objects of a folder of binary masks: uint16 [height width], in order of names.
+
+    Raises:
+        DataError: there is no mask, or sizes differ, or there are more than 65,535.
+    """
+    masks = sorted(file for file in naming.files(path) if file.parent == path)
+    if not 0 < len(masks) < 2**16:
+        raise DataError(f"{path} holds {len(masks)} masks; expected between 1 and 65,535")
+    size = decode.read_header(masks[0]).size
+    numbers = np.zeros(size, np.uint16)
+    for number, file in enumerate(masks, 1):
+        mask = decode.read_labels(file)[0]
+        if mask.shape != size:
+            raise DataError(f"mask {file} has {mask.shape} pixels; the first one has {size}")
+        numbers[mask > 0] = number
+    return numbers
+
+
+def read_runs(path: Path, member: str) -> np.ndarray:
+    """Number the objects of the lines of a CSV file: uint16 [height width]."""
+    content = json.loads(member)
+    height, width = content["size"]
+    numbers = np.zeros((height, width), np.uint16)
+    for number, text in enumerate(content["objects"], 1):
+        try:
+            numbers[from_pairs(text, (height, width))] = number
+        except DataError as error:
+            raise DataError(f"object {number} of {path}: {error}") from error
+    return numbers
+
+
+def _numbered(root: Path) -> bool:
+    masks = naming.subfolder(root, naming.MASK_WORDS)
+    named = masks is not None and masks.name.lower() == "instances"
+    return named and naming.subfolder(root, naming.IMAGE_WORDS) is not None
+
+
+def _picture(sub: Path) -> Path | None:
+    """Return a/images/a.png of the folder a."""
+    picture = sub / "images" / f"{sub.name}.png"
+    return picture if picture.is_file() else None
+
+
+def _runs(root: Path) -> dict[str, list[str]]:
+    """Read the lines of all CSV files in the folder that have the two columns."""
+    runs: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(root.glob("*.csv")):
+        with guarded(path, "CSV"):
+            rows = csv.reader(io.StringIO(read_text(path)), strict=True)
+            if next(rows, None) != COLUMNS:
+                continue
+            for row in rows:
+                if len(row) != 2:
+                    raise DataError(f"{path}, line {rows.line_num}: {row}; expected two columns")
+                runs[row[0]].append(row[1])
+    if any(len(objects) >= 2**16 for objects in runs.values()):
+        raise DataError(f"{root}: more than 65,535 objects in one picture")
+    return runs

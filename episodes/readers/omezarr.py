@@ -1,0 +1,114 @@
+"""OME-Zarr (NGFF), Zarr version 2 and 3: one group an image, labels inside it.
+
+    cells.zarr/                    the folder itself, or several of them in it
+        .zattrs or zarr.json       multiscales: axes, and the array of each level; the first is read
+        0/                         pixels
+        labels/nuclei/             the same for label images; `image-label` may name the values
+
+Axes that are no space and no channel become planes (see `episodes.axes`). Values of a label image
+are named by the `class`, `name` or `label` of its `image-label` properties; without them every
+non-zero value is an object of the class that the label image is called after.
+
+Moore et al.: OME-Zarr, Histochemistry and Cell Biology 160 (2023).
+"""
+
+import json
+from pathlib import Path
+
+from episodes.axes import Structure, check_channels
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.errors import DataError
+from episodes.legend import Legend
+from episodes.limits import guarded, inside
+from episodes.readers import naming
+from episodes.zarrays import finest_array, group_attributes, read_array, structure_of
+
+
+def recognises(root: Path) -> bool:
+    """Whether the folder is a Zarr group with multiscales, or holds folders named *.zarr."""
+    return bool(_groups(root))
+
+
+def read(
+    root: Path,
+    *,
+    subject_pattern: str | None = None,
+    legend: Legend | None = None,
+    channel: int | None = None,
+) -> Catalog:
+    """Read the headers of all images; each plane is a sample, each image a subject.
+
+    Args:
+        root: see the module.
+        subject_pattern: searched in the group's name, e.g. `cells.zarr`.
+        legend: what mask values mean; by default as the label images say.
+        channel: the only channel to read, from 0; None for all, which must be at most three.
+
+    Raises:
+        DataError: metadata are damaged or an array is larger than the limits.
+    """
+    samples: list[Sample] = []
+    for group in _groups(root):
+        image = finest_array(group)
+        structure = structure_of(group, image)
+        check_channels(structure, str(group), channel)
+        member = json.dumps({"group": "", "array": image, "channel": channel})
+        masks = _masks(group, structure, legend)
+        subject = naming.subject_of(group.name, subject_pattern)
+        samples += [
+            Sample(
+                key=f"{group.name}#{plane}",
+                image=PixelRef(group, plane, read_array, member),
+                masks=tuple(
+                    MaskRef(PixelRef(group, plane, read_array, text), meaning)
+                    for text, meaning in masks
+                ),
+                subject=subject,
+                size=structure.size,
+            )
+            for plane in range(structure.planes)
+        ]
+    return naming.catalog_of(root, samples)
+
+
+def _groups(root: Path) -> list[Path]:
+    if _metadata(root):
+        return [root]
+    return [sub for sub in naming.folders(root) if sub.suffix == ".zarr" and _metadata(sub)]
+
+
+def _metadata(folder: Path) -> bool:
+    return (folder / ".zattrs").is_file() or (folder / "zarr.json").is_file()
+
+
+def _masks(group: Path, image: Structure, legend: Legend | None) -> list[tuple[str, Legend | None]]:
+    """List the label images of a group: how to read each, and what its values mean."""
+    folder = group / "labels"
+    if not _metadata(folder):
+        return []
+    masks: list[tuple[str, Legend | None]] = []
+    with guarded(folder, "OME-Zarr"):
+        for name in group_attributes(folder)["labels"]:
+            labels = inside(folder, str(name))
+            array = finest_array(labels)
+            structure = structure_of(labels, array)
+            if (structure.planes, structure.size) != (image.planes, image.size):
+                raise DataError(
+                    f"label image {labels} has {structure.planes} planes of {structure.size}; its "
+                    f"image has {image.planes} of {image.size}"
+                )
+            place = labels.relative_to(group).as_posix()
+            member = json.dumps({"group": place, "array": array, "channel": None})
+            masks.append((member, legend or _legend(labels, str(name))))
+    return masks
+
+
+def _legend(labels: Path, name: str) -> Legend:
+    """Find the names of values in the `image-label` properties."""
+    properties = group_attributes(labels).get("image-label", {}).get("properties", [])
+    found: dict[int, str | None] = {}
+    for entry in properties:
+        words = [entry[key] for key in ("class", "name", "label") if entry.get(key)]
+        if words and int(entry["label-value"]):
+            found[int(entry["label-value"])] = str(words[0])
+    return found or name

@@ -1,0 +1,94 @@
+"""TIFF stacks beside their masks in one folder, or of which one channel is wanted.
+
+    a.tif  a_mask.tif                    pairs that differ in a word (a_masks.tif, a_seg.ome.tif)
+    images/a.tif  masks/a.tif            with `read(root, channel=0)`; else the folder reader has it
+
+Axes come from the OME-XML or ImageJ metadata (see `episodes.axes`): Z and T become planes, C and S
+colour. A file is a subject.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from episodes import decode, tiff
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.errors import DataError
+from episodes.legend import Legend, read_legend
+from episodes.readers import naming
+
+
+def recognises(root: Path) -> bool:
+    """Whether TIFF files lie in the folder itself, masks and images told apart by a word."""
+    if naming.subfolder(root, naming.IMAGE_WORDS) or not any(map(_is_tiff, root.iterdir())):
+        return False
+    images, masks = naming.pairs(root, _is_tiff)
+    return bool(set(images) & set(masks))
+
+
+def read(
+    root: Path,
+    *,
+    subject_pattern: str | None = None,
+    legend: Legend | None = None,
+    channel: int | None = None,
+) -> Catalog:
+    """Read a data set of TIFF files; each plane is a sample.
+
+    Args:
+        root: the folder.
+        subject_pattern: searched in an image's name; by default each file is a subject.
+        legend: what mask values mean; by default from classes.json, or found out from them.
+        channel: the only channel of the images to read, from 0; None for all.
+
+    Raises:
+        DataError: a header is damaged, or an image and its mask have other planes or sizes.
+    """
+    legend = read_legend(root) if legend is None else legend
+    images, masks = naming.pairs(root, _is_tiff)
+    samples: list[Sample] = []
+    for name, path in images.items():
+        header = decode.read_header(path)
+        mask = masks.get(name)
+        if mask is not None:
+            there = decode.read_header(mask)
+            if (there.planes, there.size) != (header.planes, header.size):
+                raise DataError(
+                    f"mask {mask} has {there.planes} planes of {there.size} and its image {path} "
+                    f"has {header.planes} planes of {header.size}; expected the same"
+                )
+        reader, member = (None, "") if channel is None else (read_channel, str(channel))
+        subject = naming.subject_of(name, subject_pattern)
+        samples += [
+            Sample(
+                key=f"{path.relative_to(root).as_posix()}#{plane}",
+                image=PixelRef(path, plane, reader, member),
+                masks=() if mask is None else (MaskRef(PixelRef(mask, plane), legend),),
+                subject=subject,
+                size=header.size,
+            )
+            for plane in range(header.planes)
+        ]
+    notes = naming.partner_note("images", [n for n in images if n not in masks], "a mask")
+    notes += naming.partner_note("masks", [n for n in masks if n not in images], "an image")
+    return naming.catalog_of(root, samples, notes)
+
+
+def read_channel(path: Path, member: str) -> np.ndarray:
+    """Read one channel of a TIFF: [depth height width]; `member` is its number, from 0.
+
+    Raises:
+        DataError: the file has no such channel.
+    """
+    found = tiff.structure(path)
+    if found is not None:
+        return tiff.read(path, found, int(member))
+    planes = decode.read_planes(path)
+    channels = 1 if planes.ndim == 3 else planes.shape[3]
+    if int(member) >= channels:
+        raise DataError(f"{path} has {channels} channels; channel {member} is not there")
+    return planes if planes.ndim == 3 else planes[..., int(member)]
+
+
+def _is_tiff(path: Path) -> bool:
+    return decode.suffix(path) in decode.STACK_SUFFIXES

@@ -1,0 +1,127 @@
+"""Zarr groups and arrays of strangers: metadata are checked before a chunk is touched.
+
+A codec is code that a file chooses, and one of them (pickle) runs whatever the file says: only
+codecs that unpack numbers are let in.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from episodes.axes import Structure, arrange
+from episodes.chunks import PIECE, check_chunks, inner_chunks, name_of
+from episodes.errors import DataError
+from episodes.extras import need
+from episodes.limits import check_planes, check_voxels, guarded, inside, read_text
+
+CODECS = frozenset(
+    {
+        *("blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2", "bytes", "transpose", "shuffle"),
+        *("delta", "fixedscaleoffset", "packbits", "crc32c"),
+        *("sharding_indexed", "astype", "quantize", "bitround"),
+    }
+)
+"""Codecs that turn bytes into numbers and do nothing else."""
+
+
+def group_attributes(group: Path) -> Mapping[str, Any]:
+    """Read what a group says of itself; from version 0.5 on, OME's part stands under `ome`.
+
+    Raises:
+        DataError: there is no metadata, or it is no JSON object.
+    """
+    new, old = group / "zarr.json", group / ".zattrs"
+    with guarded(group, "Zarr group"):
+        content = json.loads(read_text(new if new.is_file() else old))
+        attributes = content.get("attributes", {}) if new.is_file() else content
+        found = attributes.get("ome", attributes)
+    if not isinstance(found, Mapping):
+        raise DataError(f"{group} has attributes that are no JSON object; is it damaged?")
+    return found
+
+
+def open_array(root: Path, name: str) -> Any:
+    """Open an array to read, sure that its codecs are harmless and its chunks of bounded size.
+
+    Raises:
+        DataError: zarr is not installed, metadata are damaged, or a codec is not allowed.
+    """
+    zarr = need("zarr", "cluster")
+    path = root / name
+    with guarded(path, "Zarr array"):
+        for codec in _names(_codecs(path)):
+            if codec not in CODECS:
+                raise DataError(
+                    f"{path} uses the codec {codec!r}; only {', '.join(sorted(CODECS))} are read. "
+                    "Save it again with another"
+                )
+        array = zarr.open_array(path, mode="r")
+        if array.dtype.kind not in "buif":
+            raise DataError(f"{path} holds {array.dtype}; expected numbers")
+        check_voxels(f"a chunk of {path}", tuple(array.chunks))
+        check_voxels(path, tuple(array.shape))
+    return array
+
+
+def _codecs(path: Path) -> list[Any]:
+    """Return the codecs of an array in the order of packing, as its metadata give them."""
+    new, old = path / "zarr.json", path / ".zarray"
+    content = json.loads(read_text(new if new.is_file() else old))
+    if new.is_file():
+        return list(content["codecs"])
+    return [c for c in (*(content.get("filters") or ()), content.get("compressor")) if c]
+
+
+def _names(codecs: list[Any]) -> Iterator[str]:
+    """Go through the names of codecs, those inside shards included."""
+    for codec in codecs:
+        yield name_of(codec)
+        if isinstance(codec, Mapping):
+            inner = codec.get("configuration", {})
+            yield from _names([*inner.get("codecs", ()), *inner.get("index_codecs", ())])
+
+
+def _multiscale(group: Path) -> Mapping[str, Any]:
+    with guarded(group, "OME-Zarr"):
+        return group_attributes(group)["multiscales"][0]
+
+
+def finest_array(group: Path) -> str:
+    """Return the path of the finest level of a group."""
+    multiscale = _multiscale(group)
+    with guarded(group, "OME-Zarr"):
+        name = str(multiscale["datasets"][0]["path"])
+        return inside(group, name).relative_to(group).as_posix()
+
+
+def structure_of(group: Path, array: str) -> Structure:
+    """Read the axes and shape of an array, checked against the limits."""
+    path = group / array
+    multiscale = _multiscale(group)
+    with guarded(path, "OME-Zarr"):
+        shape = tuple(int(n) for n in open_array(group, array).shape)
+        axes = multiscale.get("axes", "tczyx")
+        letters = "".join(str(a["name"] if isinstance(a, Mapping) else a)[0] for a in axes).upper()
+        check_voxels(path, shape)
+        found = Structure(letters, shape)
+        check_planes(path, found.planes)
+        return found
+
+
+def read_array(path: Path, member: str) -> np.ndarray:
+    """Read an array of a group as [depth height width] or [depth height width 3]."""
+    content = json.loads(member)
+    group = inside(path, content["group"]) if content["group"] else path
+    structure = structure_of(group, content["array"])
+    with guarded(group, "Zarr"):
+        array = open_array(group, content["array"])
+        # No number takes more than 8 bytes, whatever filters make of it.
+        most = 8 * math.prod(array.chunks) + PIECE
+        folder = group / content["array"]
+        check_chunks(folder, _codecs(folder), most, inner_chunks(array.chunks, array.shards))
+        values = np.asarray(array[...])
+    return arrange(values, structure, str(path), content["channel"])
