@@ -103,6 +103,7 @@ def _levels() -> np.ndarray:
     return ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
 
 
+@lru_cache(64)
 def _basis(length: int, sigma: float) -> Tensor:
     """Values of Gaussians along an axis [length, centres], each pixel's of unit length."""
     step = max(1.0, sigma)
