@@ -157,7 +157,7 @@ def _place(
     family: Family, body: Shape, others: list[Shape], generator: np.random.Generator
 ) -> Shape:
     """Draw a shape inside the body, apart from the others where there is room."""
-    found: list[tuple[float, Shape]] = []
+    found: list[tuple[float, float, tuple[float, float]]] = []
     while len(found) < 12 and not (found and found[-1][0] > 0):
         radius = body.radius * generator.uniform(0.14, 0.34) * (1.6 if family == "tube" else 1)
         angle, reach = generator.uniform(0, 2 * np.pi), math.sqrt(generator.random())
@@ -165,8 +165,9 @@ def _place(
         stretch = math.sqrt(body.aspect)
         centre = (reach * math.cos(angle) * stretch, reach * math.sin(angle) / stretch)
         gaps = (math.dist(centre, other.centre) - radius - other.radius for other in others)
-        found.append((min(gaps, default=1.0), draw_shape(family, centre, radius, generator)))
-    return max(found, key=lambda pair: pair[0])[1]
+        found.append((min(gaps, default=1.0), radius, centre))
+    _, radius, centre = max(found)
+    return draw_shape(family, centre, radius, generator)
 
 
 def _box(shape: Shape, margin: float, side: int) -> tuple[slice, slice]:

@@ -5,6 +5,7 @@ lit anew, so that the few hundred stored pictures give episodes without end.
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def _compose(
     for _ in range(_TRIES):
         layers = [_lay(each, size, generator) for each in objects]
         solid = np.stack([alpha > 0.5 for _, alpha in layers])
-        above = np.cumsum(solid[::-1], axis=0)[::-1] - solid
+        above: np.ndarray = np.cumsum(solid[::-1], axis=0)[::-1] - solid
         visible, whole = (solid & (above == 0)).sum(axis=(1, 2)), solid.sum(axis=(1, 2))
         if (visible >= (1 - _HIDDEN) * whole).all():
             break
@@ -192,12 +193,11 @@ def _compose(
     image, labels = _texture(size, generator), np.zeros((size, size), np.uint8)
     for (colour, alpha), number in zip(layers, numbers, strict=True):
         # Pixels half outside show the scene they were cut from: they are left out.
-        weight = np.clip(2 * alpha - 1, 0, 1)
-        image = image * (1 - weight) + colour * weight
+        weight = torch.from_numpy(np.clip(2 * alpha - 1, 0, 1))
+        image.lerp_(torch.from_numpy(colour), weight)
         labels[alpha > 0.5] = number
     noise = generator.uniform(0.005, 0.03) * white_noise(generator, (3, size, size))
-    noisy = torch.from_numpy(image.astype(np.float32)) + noise
-    return noisy.clamp_(0, 1), torch.from_numpy(labels)
+    return (image + noise).clamp_(0, 1), torch.from_numpy(labels)
 
 
 def _lay(
@@ -216,21 +216,27 @@ def _lay(
     layer.paste(small, (left, top))
     pixels = np.asarray(layer, np.float32).transpose(2, 0, 1) / 255
     light, gamma = generator.uniform(0.8, 1.15), generator.uniform(0.8, 1.25)
-    return np.clip(pixels[:3] ** gamma * light, 0, 1), pixels[3]
+    colour = np.zeros_like(pixels[:3])
+    box = (slice(None), slice(top, top + shape[1]), slice(left, left + shape[0]))
+    colour[box] = np.clip(pixels[:3][box] ** gamma * light, 0, 1)
+    return colour, pixels[3]
 
 
-def _texture(size: int, generator: np.random.Generator) -> np.ndarray:
+def _texture(size: int, generator: np.random.Generator) -> Tensor:
     """Blend two colours by clouds of several scales, or by bent stripes: [3 size size]."""
-    scales = size / 128 * np.array([1, 2, 4, 8, 16])
+    scales = size / 128 * np.array([1.0, 2, 4, 8, 16])
     weights = scales ** generator.uniform(0.3, 1.0)
-    layers = [smooth_noise(generator, (size, size), scale)[0].numpy() for scale in scales]
-    height = np.tensordot(weights / np.sqrt((weights**2).sum()), layers, 1)
+    weights /= np.sqrt((weights**2).sum())
+    height = torch.zeros(size, size)
+    for scale, weight in zip(scales.tolist(), weights.tolist(), strict=True):
+        height += weight * smooth_noise(generator, (size, size), scale)[0]
     if generator.random() < 0.4:
-        angle, places = generator.uniform(0, np.pi), np.arange(size)
-        along = places[:, None] * np.cos(angle) + places * np.sin(angle)
+        angle, places = generator.uniform(0, math.pi), torch.arange(size)
+        along = places[:, None] * math.cos(angle) + places * math.sin(angle)
         period = generator.uniform(8, 24) * size / 128
-        height = 1.5 * np.sin(2 * np.pi * along / period + height)
-    blend = np.clip(0.5 + 0.25 * height, 0, 1)
+        height = 1.5 * torch.sin(2 * math.pi / period * along + height)
+    blend = (0.5 + 0.25 * height).clamp_(0, 1)
     grey = generator.uniform(0.25, 0.75, (2, 1))
-    first, second = (grey + generator.uniform(-0.3, 0.3, (2, 3))).clip(0.05, 0.95)
-    return first[:, None, None] * blend + second[:, None, None] * (1 - blend)
+    colours = (grey + generator.uniform(-0.3, 0.3, (2, 3))).clip(0.05, 0.95)
+    first, second = torch.from_numpy(colours.astype(np.float32))[..., None, None]
+    return second + blend * (first - second)

@@ -53,4 +53,4 @@ def levels(difficulty: float) -> Levels:
     if not 0 <= difficulty <= 1:
         raise EpisodeError(f"difficulty is {difficulty}; expected a number from 0 to 1")
     pairs = zip(vars(EASIEST).values(), vars(HARDEST).values(), strict=True)
-    return Levels(*(easy + difficulty * (hard - easy) for easy, hard in pairs))
+    return Levels(*((1 - difficulty) * easy + difficulty * hard for easy, hard in pairs))
