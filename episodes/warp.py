@@ -10,64 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional
 
 from episodes.catalog import IGNORE
 from episodes.errors import EpisodeError
 from episodes.fields import smooth_noise
+from episodes.resample import affine_matrix, displacement, resample
 
 Pair = tuple[Tensor, Tensor]
-
-
-def resample(
-    images: Float[Tensor, "*batch channel height width"],
-    labels: UInt8[Tensor, "*batch height width"],
-    displacement: Float[Tensor, "height width 2"],
-) -> Pair:
-    """Take every output pixel from its place plus a displacement.
-
-    Args:
-        images: interpolated linearly; what comes from outside is black.
-        labels: the nearest is taken; what comes from outside is 255.
-        displacement: (column, row) in pixels, from an output pixel to its source in the input.
-
-    Returns:
-        Images and labels of the same shapes.
-    """
-    if not displacement.any():
-        return images, labels
-    height, width = labels.shape[-2:]
-    shares = (displacement * torch.tensor([2 / width, 2 / height]))[None]
-    moved = functional.elastic(images, shares, InterpolationMode.BILINEAR)
-    # The library takes 8 bit by way of float32, which holds every label exactly.
-    found = functional.elastic(
-        labels[..., None, :, :], shares, InterpolationMode.NEAREST, fill=[float(IGNORE)]
-    )
-    return moved, found[..., 0, :, :]
-
-
-def affine_matrix(
-    rotation: float, shear: tuple[float, float], scale: float
-) -> Float[np.ndarray, "2 2"]:
-    """Make the matrix that carries (column, row) from the centre of the image: R * shear * scale.
-
-    Args:
-        rotation: clockwise as seen, in degrees.
-        shear: along the columns and along the rows, in degrees.
-        scale: factor of lengths.
-
-    Example:
-        >>> affine_matrix(90, (0, 0), 2).round(6) + 0.0  # what was on the right is below
-        array([[ 0., -2.],
-               [ 2.,  0.]])
-    """
-    angle, across, down = (math.radians(value) for value in (rotation, *shear))
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    tilt = np.array([[1, 0], [-math.tan(down), 1]]) @ np.array([[1, -math.tan(across)], [0, 1]])
-    return scale * turn @ tilt
 
 
 @dataclass(frozen=True)
@@ -162,7 +113,7 @@ class Warp:
         height, width = labels.shape[-2:]
         matrix = self.affine.draw((height, width), generator)
         bend = self.elastic.draw((height, width), generator) if self.elastic else None
-        return resample(images, labels, _displacement(matrix, bend, (height, width)))
+        return resample(images, labels, displacement(matrix, bend, (height, width)))
 
 
 @dataclass(frozen=True)
@@ -253,26 +204,6 @@ class CutOut:
             images[..., rows, columns] = mean
             labels[..., rows, columns] = IGNORE
         return images, labels
-
-
-def _displacement(
-    matrix: np.ndarray, bend: Tensor | None, size: tuple[int, int]
-) -> Float[Tensor, "height width 2"]:
-    """From each output pixel to its source: x + bend(x), taken back through the matrix."""
-    height, width = size
-    back = np.linalg.inv(matrix[:, :2])
-    still = np.allclose(matrix, np.eye(2, 3), rtol=0, atol=0)
-    if still:
-        return torch.zeros(*size, 2) if bend is None else bend
-    columns = torch.arange(width) - (width - 1) / 2
-    rows = torch.arange(height) - (height - 1) / 2
-    offset = -back @ matrix[:, 2]
-    # Displacement of x: back (x + bend - shift) - x.
-    across, down = (torch.from_numpy((back - np.eye(2))[:, axis]).float() for axis in (0, 1))
-    moved = (
-        columns[:, None] * across + rows[:, None, None] * down + torch.from_numpy(offset).float()
-    )
-    return moved if bend is None else moved + bend @ torch.from_numpy(back.T).float()
 
 
 def _interval(length: int, side: tuple[float, float], generator: np.random.Generator) -> slice:

@@ -115,7 +115,7 @@ def generation(seconds: float, folder: Path) -> None:
     step = encoder_step()
     for name, source in sources(folder).items():
         numbers = iter(range(10**9))
-        for _ in range(24):  # every slice has been visited
+        for _ in range(60):  # every slice has been visited
             source.episode(next(numbers))
 
         def make(source: EpisodeSource = source, numbers: Iterator[int] = numbers) -> None:

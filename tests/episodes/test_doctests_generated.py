@@ -13,7 +13,7 @@ MODULES = (
     "supervoxels",
     "synthetic.levels",
     "synthetic.sampler",
-    "warp",
+    "resample",
 )
 
 

@@ -11,7 +11,8 @@ from torchvision.transforms.v2 import functional
 from episodes.augment import MEDICAL, SSL_ALPNET, Compose, Each, Sometimes
 from episodes.errors import EpisodeError
 from episodes.intensity import Gamma
-from episodes.warp import Affine, CropResize, CutOut, Elastic, Flip, Warp, affine_matrix, resample
+from episodes.resample import affine_matrix, resample
+from episodes.warp import Affine, CropResize, CutOut, Elastic, Flip, Warp
 
 GEOMETRIC = [
     Affine(rotation=40, translation=0.1, shear=15, scale=(0.7, 1.4)),
