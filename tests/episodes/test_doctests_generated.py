@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -20,5 +21,12 @@ MODULES = (
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     failed, attempted = doctest.testmod(importlib.import_module(f"episodes.{name}"))
+    assert failed == 0
+    assert attempted > 0
+
+
+def test_the_guide_runs():
+    guide = Path(__file__).resolve().parents[2] / "docs" / "episodes-without-labels.md"
+    failed, attempted = doctest.testfile(str(guide), module_relative=False)
     assert failed == 0
     assert attempted > 0
