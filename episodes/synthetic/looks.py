@@ -46,6 +46,8 @@ def draw_looks(
     """
     middle = generator.uniform(0.3, 0.65)
     signs = generator.choice([-1.0, 1.0], numbers)
+    # A core on the other side of the middle than its wall: their border can always be seen.
+    signs[plain + 1 :: 2] = -signs[plain:-1:2]
     means = middle + signs * level.contrast * generator.uniform(0.8, 1.4, numbers)
     if plain > 1:
         means[3:plain] = middle + generator.uniform(-0.3, 0.3, plain - 3) * level.contrast

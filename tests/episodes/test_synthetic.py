@@ -241,6 +241,16 @@ def test_distractors_look_like_classes_as_often_as_stated():
     assert looks.means[8] == looks.means[7]
 
 
+@pytest.mark.parametrize("plain_numbers", [1, 7])
+def test_a_core_never_looks_like_its_wall(plain_numbers):
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        for level in (EASIEST, HARDEST):
+            looks = draw_looks(plain_numbers + 6, 1, plain_numbers, {}, level, generator)
+            walls, cores = (looks.means[plain_numbers + core :: 2, 0] for core in (0, 1))
+            assert abs(walls - cores).min() > 0.5 * level.contrast
+
+
 def test_rendering_shows_the_means_it_was_given():
     generator = np.random.default_rng(0)
     labels = np.zeros((128, 128), np.uint8)
