@@ -1,11 +1,14 @@
 """Joint image and mask transforms whose randomness comes in as a generator.
 
 The functional forms of torchvision.transforms.v2 are used with parameters that we draw: its
-transform classes draw from torch's global state, which no two workers share.
+transform classes draw from torch's global state, which no two workers share. `episodes.warp`
+and `episodes.intensity` hold the single ones; here they are composed.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +17,19 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from episodes.catalog import IGNORE
+from episodes.errors import EpisodeError
+from episodes.intensity import (
+    BiasField,
+    Blur,
+    Gamma,
+    GaussianNoise,
+    HistogramShift,
+    Invert,
+    LowResolution,
+    RicianNoise,
+)
+from episodes.sampler import Transform
+from episodes.warp import Affine, CropResize, CutOut, Elastic, Warp
 
 
 @dataclass(frozen=True)
@@ -54,12 +70,8 @@ class Augment:
             "scale": _factor(self.scale, generator),
             "shear": [float(value) for value in shear],
         }
-        image = functional.affine(
-            image, **geometry, interpolation=InterpolationMode.BILINEAR, fill=[0.0]
-        )
-        labels = functional.affine(
-            labels[None], **geometry, interpolation=InterpolationMode.NEAREST, fill=[float(IGNORE)]
-        )[0]
+        if any(shift) or geometry["scale"] != 1 or angle or any(shear):
+            image, labels = _affine(image, labels, geometry)
         if generator.random() < self.flip:
             image, labels = image.flip(-1), labels.flip(-1)
         image = image.clamp(0, 1) ** _factor(self.gamma, generator)
@@ -68,6 +80,119 @@ class Augment:
         return (image + strength * noise).clamp(0, 1), labels
 
 
+def _affine(image: Tensor, labels: Tensor, geometry: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    moved = functional.affine(
+        image, **geometry, interpolation=InterpolationMode.BILINEAR, fill=[0.0]
+    )
+    found = functional.affine(
+        labels[None], **geometry, interpolation=InterpolationMode.NEAREST, fill=[float(IGNORE)]
+    )
+    return moved, found[0]
+
+
 def _factor(largest: float, generator: np.random.Generator) -> float:
     """Draw a factor between 1 / largest and largest, evenly in its logarithm."""
     return math.exp(generator.uniform(-1, 1) * math.log(largest))
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Apply transforms one after the other.
+
+    Attributes:
+        transforms: each takes (images, labels, generator) and returns (images, labels).
+
+    Example:
+        >>> change = Compose((Affine(rotation=5), Gamma((0.5, 1.5))))
+        >>> image, labels = torch.rand(1, 64, 64), torch.zeros(64, 64, dtype=torch.uint8)
+        >>> changed, moved = change(image, labels, np.random.default_rng(0))
+    """
+
+    transforms: Sequence[Transform]
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, generator: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Change images [... channel height width] and labels [... height width]."""
+        for transform in self.transforms:
+            images, labels = transform(images, labels, generator)
+        return images, labels
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """Apply a transform with a probability.
+
+    Attributes:
+        transform: what is applied.
+        probability: how often, 0 to 1.
+    """
+
+    transform: Transform
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise EpisodeError(f"probability is {self.probability}; expected 0 to 1")
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, generator: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Change images [... channel height width] and labels [... height width], or neither."""
+        if generator.random() < self.probability:
+            return self.transform(images, labels, generator)
+        return images, labels
+
+
+@dataclass(frozen=True)
+class Each:
+    """Change every image of a batch by a draw of its own; without it they are changed alike.
+
+    Attributes:
+        transform: applied to each [channel height width] and its labels.
+    """
+
+    transform: Transform
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, generator: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Change images [... channel height width] and labels [... height width]."""
+        flat, masks = images.flatten(0, -4), labels.flatten(0, -3)
+        pairs = [
+            self.transform(image, mask, generator) for image, mask in zip(flat, masks, strict=True)
+        ]
+        changed, moved = (torch.stack(part) for part in zip(*pairs, strict=True))
+        return changed.reshape(images.shape), moved.reshape(labels.shape)
+
+
+SSL_ALPNET = Compose(
+    (
+        Warp(
+            Affine(rotation=5.0, translation=5 / 256, shear=5.0, scale=(0.9, 1.2)),
+            Elastic(alpha=10.0, sigma=5.0),
+        ),
+        Gamma((0.5, 1.5)),
+    )
+)
+"""As published with SSL-ALPNet (Ouyang et al. 2020): 5 degrees, 5 of 256 pixels, no flips."""
+
+MEDICAL = Compose(
+    (
+        Warp(
+            Affine(rotation=25.0, translation=0.1, shear=10.0, scale=(0.75, 1.3)),
+            Elastic(alpha=250.0, sigma=14.0),
+        ),
+        Sometimes(CropResize((0.6, 1.0), 1.2), 0.2),
+        Sometimes(HistogramShift(6, 0.5), 0.3),
+        Gamma((0.5, 1.8), inverted=0.3),
+        Sometimes(Invert(1.0), 0.1),
+        Sometimes(BiasField(0.4), 0.4),
+        Sometimes(LowResolution(3.0), 0.15),
+        Sometimes(Blur(1.5), 0.2),
+        Sometimes(RicianNoise(0.08), 0.2),
+        Sometimes(GaussianNoise(0.08), 0.4),
+        Sometimes(CutOut(3), 0.15),
+    )
+)
+"""Strong changes of shape and of looks, for scans; left and right are kept apart."""

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -9,8 +10,16 @@ from episodes.catalog import Catalog
 from episodes.episode import Episode, Plan
 from episodes.errors import EpisodeError
 from episodes.load import Loader
-from episodes.pseudo import Mixture, PseudoSampler, superpixels
+from episodes.pseudo import (
+    STRONG,
+    Mixture,
+    PseudoSampler,
+    PseudoSettings,
+    draw_distinct,
+    superpixels,
+)
 from episodes.readers import read
+from episodes.sampler import episode_generator
 
 STILL = Augment(rotation=0.0, translation=0.0, scale=1.0, shear=0.0, gamma=1.0, noise=0.0)
 LEVELS = (0.3, 0.5, 0.7, 0.9)
@@ -38,7 +47,7 @@ def toy(tmp_path, make_png):
 
 def test_the_squares_are_regions_and_the_dark_is_none():
     regions = superpixels(quarters())
-    assert regions.dtype == np.uint8
+    assert regions.dtype == np.uint16
     assert regions.shape == (64, 64)
     assert (regions[:2] == 0).all()  # dark surroundings
     centres = regions[16::32, 16::32].ravel().tolist()
@@ -55,12 +64,13 @@ def test_dark_and_small_regions():
     assert areas.min() >= 0.05 * 64 * 64
 
 
-def test_more_regions_than_bytes_are_surroundings():
+def test_more_regions_than_a_byte_holds():
     generator = np.random.default_rng(0)
     tiles = generator.permutation(400).reshape(20, 20) / 500 + 0.2
     image = torch.from_numpy(np.kron(tiles, np.ones((12, 12))).astype(np.float32))[None]
     regions = superpixels(image, min_share=1e-4)
-    assert np.unique(regions).tolist() == list(range(255))
+    assert regions.max() > 400
+    assert np.unique(regions).tolist() == list(range(1, regions.max() + 1))
 
 
 def test_every_superpixel_can_be_drawn(toy):
@@ -92,6 +102,84 @@ def test_episodes_are_one_slice_twice(toy):
             plain, changed = changed, plain
         assert torch.equal(plain, image)
         assert not torch.equal(changed, image)
+
+
+def tiles(rows=20):
+    """A cutter of 400 squares: more than a byte can number."""
+    squares = np.arange(1, rows**2 + 1, dtype=np.uint16).reshape(rows, rows)
+    return lambda image: np.kron(squares, np.ones((5, 5), np.uint16))
+
+
+def test_regions_above_254_are_drawn_first_and_last_included(toy):
+    full = toy.filter(lambda sample: sample.key == "images/0.png")
+    sampler = PseudoSampler(full, loader=Loader(100), transform=STILL, cut=tiles())
+    drawn = set()
+    for index in range(6000):  # a region is missed with probability 400 exp(-15)
+        generator = episode_generator(0, index, 2)
+        generator.integers(len(full))
+        drawn.add(draw_distinct(400, 1, generator)[0])
+    assert drawn == set(range(1, 401))
+    for index in range(40):
+        mask = sampler.episode(index).support_masks[0, 0].numpy()
+        assert (mask == 1).sum() == 25
+        assert len(np.unique(tiles()(None)[mask == 1])) == 1
+
+
+def test_several_ways_shots_and_queries(toy):
+    wanted = PseudoSettings(way=3, shot=2, query=2, change="both")
+    sampler = PseudoSampler(toy, wanted, loader=Loader(64), seed=3)
+    image = sampler.loader.image(toy.samples[0])
+    regions = superpixels(image)
+    for index in range(10):
+        episode = sampler.episode(index).check()
+        assert episode.support_images.shape == (3, 2, 1, 64, 64)
+        assert episode.support_masks.shape == (3, 2, 64, 64)
+        assert episode.query_labels.shape == (2, 64, 64)
+        views = [*episode.support_images.flatten(0, 1), *episode.query_images, image]
+        for one, other in itertools.combinations(views, 2):
+            assert not torch.equal(one, other)
+    still = PseudoSampler(toy, wanted, loader=Loader(64), seed=3, transform=STILL)
+    for index in range(10):
+        episode = still.episode(index)
+        labels = episode.query_labels[0].numpy()
+        numbers = [np.unique(regions[labels == way]).tolist() for way in (1, 2, 3)]
+        assert all(len(each) == 1 for each in numbers)
+        assert len({each[0] for each in numbers}) == 3
+        for way in (1, 2, 3):
+            mask = episode.support_masks[way - 1, 1].numpy()
+            assert ((mask == 1) == (labels == way)).all()
+            assert ((mask == 255) == ((labels != way) & (labels > 0))).all()
+
+
+def test_one_side_stays_as_it_is_and_further_shots_never_do(toy):
+    sampler = PseudoSampler(toy, PseudoSettings(shot=2, query=2), loader=Loader(64), seed=3)
+    image = sampler.loader.image(toy.samples[0])
+    for index in range(6):
+        episode = sampler.episode(index)
+        shots, queries = episode.support_images[0], episode.query_images
+        plain = [torch.equal(each, image) for each in (*shots, *queries)]
+        assert plain == ([False, False, True, False] if index % 2 == 0 else [True] + [False] * 3)
+
+
+def test_the_numbers_of_published_results_stay(toy):
+    # Training results depend on every draw; this is what they were made with.
+    episode = PseudoSampler(toy, loader=Loader(64), seed=7).episode(4)
+    generator = episode_generator(7, 4, 2)
+    regions = superpixels(quarters())
+    while toy.samples[int(generator.integers(2))].key != "images/0.png":
+        pass
+    chosen = generator.integers(1, regions.max() + 1)
+    image, labels = Loader(64).image(toy.samples[0]), torch.from_numpy(regions == chosen).byte()
+    expected = STRONG(image, labels, episode_generator(7, 4, 3))
+    assert torch.equal(episode.support_images[0, 0], expected[0])
+    assert torch.equal(episode.support_masks[0, 0], expected[1])
+    assert torch.equal(episode.query_labels[0], labels)
+
+
+@pytest.mark.parametrize("settings", [{"way": 0}, {"shot": 0}, {"query": -1}])
+def test_settings_that_make_no_sense(settings):
+    with pytest.raises(EpisodeError, match="expected"):
+        PseudoSettings(**settings)
 
 
 def test_a_pure_function_of_seed_and_number(toy):
