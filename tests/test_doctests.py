@@ -48,6 +48,7 @@ def test_python_in_guides_runs(tmp_path, monkeypatch):
         block
         for guide in GUIDES
         for block in re.findall(r"^```python\n(.*?)^```", guide.read_text("utf-8"), re.S | re.M)
+        if ">>>" not in block
     ]
     assert len(blocks) >= 2
     for number, block in enumerate(blocks):
@@ -55,6 +56,12 @@ def test_python_in_guides_runs(tmp_path, monkeypatch):
         script.write_text(block, "utf-8")
         runpy.run_path(str(script))
     assert (tmp_path / "cell_02_mask.png").exists()
+
+
+def test_sessions_in_guides_run():
+    results = [doctest.testfile(str(guide), module_relative=False) for guide in GUIDES]
+    assert sum(result.failed for result in results) == 0
+    assert sum(result.attempted for result in results) > 0
 
 
 def test_all_modules_are_found():

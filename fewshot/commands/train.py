@@ -11,7 +11,7 @@ from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
 from episodes.errors import DataError, shorten
 from episodes.load import Loader
-from episodes.pseudo import Mixture, PseudoSampler
+from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.cli import Train
@@ -118,23 +118,15 @@ def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSour
     if not 0 <= share <= 1:
         raise DataError(f"superpixels is {share}; expected a share from 0 to 1")
     seed = command.train.seed
-    if share == 1 and (command.way, command.shot) != (1, 1):
-        raise DataError(
-            f"superpixels make 1-way 1-shot episodes; {command.way}-way {command.shot}-shot ones "
-            "come from labels, so ask for --superpixels 0"
-        )
+    way, shot = command.way, command.shot
+    pseudo = PseudoSampler(catalog, PseudoSettings(way, shot), loader=loader, seed=seed)
     if share == 1:
-        return PseudoSampler(catalog, loader=loader, seed=seed)
-    settings = EpisodeSettings(way=command.way, shot=command.shot)
-    labelled = EpisodeSampler(catalog, settings, loader=loader, seed=seed, transform=Augment())
+        return pseudo
+    labelled = EpisodeSampler(
+        catalog, EpisodeSettings(way, shot), loader=loader, seed=seed, transform=Augment()
+    )
     if share == 0:
         return labelled
-    if (command.way, command.shot) != (1, 1):
-        raise DataError(
-            f"superpixel episodes are 1-way 1-shot and cannot be mixed with {command.way}-way "
-            f"{command.shot}-shot ones in a batch; ask for --superpixels 0"
-        )
-    pseudo = PseudoSampler(catalog, loader=loader, seed=seed)
     return Mixture([labelled, pseudo], [1 - share, share], seed)
 
 

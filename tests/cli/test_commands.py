@@ -130,6 +130,12 @@ def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, 
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
+def test_superpixels_and_labels_mix_in_any_way_and_shot(data, tmp_path, capsys):
+    arguments = ("train", str(data), "--out", str(tmp_path / "run"), "--size", "64")
+    more = ("--minutes", "0", "--steps", "2", "--batch", "2", "--way", "2", "--shot", "2")
+    assert main([*arguments, *more, "--superpixels", "0.5"]) == 0, capsys.readouterr().err
+
+
 def test_evaluate_notices_other_data(data, tmp_path, capsys):
     run = tmp_path / "run"
     main(
