@@ -3,18 +3,17 @@
 import json
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from episodes.encode import make_folder, write_json
-from episodes.episode import EpisodeBatch, collate
+from episodes.episode import EpisodeBatch
 from episodes.sampler import EpisodeSource
+from episodes.stream import EpisodeStream
 from fewshot.saving import save_segmenter
 from fewshot.segmenter import Segmenter
 from fewshot.training.objective import episode_loss
@@ -38,21 +37,6 @@ class TrainResult:
     seconds: float
     loss: float
     interrupted: bool
-
-
-class _Batches(IterableDataset):
-    """The sampler's episodes in order, batch by batch; worker w takes every n-th batch."""
-
-    def __init__(self, sampler: EpisodeSource, size: int) -> None:
-        self.sampler, self.size = sampler, size
-
-    def __iter__(self) -> Iterator[EpisodeBatch]:
-        info = torch.utils.data.get_worker_info()
-        number, step = (info.id, info.num_workers) if info else (0, 1)
-        while True:
-            first = number * self.size
-            yield collate([self.sampler.episode(i) for i in range(first, first + self.size)])
-            number += step
 
 
 def train(
@@ -80,9 +64,7 @@ def train(
     """
     make_folder(folder)
     write_json(folder / "settings.json", {"train": asdict(settings)})
-    batches = iter(
-        DataLoader(_Batches(sampler, settings.batch), None, num_workers=settings.workers)
-    )
+    batches = iter(EpisodeStream(sampler, settings.batch).loader(settings.workers))
     run = _Run(segmenter, settings, folder)
     with (folder / LOG).open("w", encoding="utf-8") as log, _bar(settings, progress) as bar:
         try:

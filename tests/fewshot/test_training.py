@@ -43,20 +43,6 @@ def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sample
         assert torch.equal(tensor, loaded.state_dict()[name]), name
 
 
-def test_workers_change_nothing(sampler, tmp_path):
-    from torch.utils.data import DataLoader
-
-    from fewshot.training.loop import _Batches
-
-    alone = DataLoader(_Batches(sampler, 2), None, num_workers=0)
-    shared = DataLoader(_Batches(sampler, 2), None, num_workers=2)
-    for number, (one, other) in enumerate(zip(alone, shared, strict=False)):
-        assert one.plans == other.plans
-        assert torch.equal(one.query_images, other.query_images)
-        if number == 4:
-            break
-
-
 def test_ctrl_c_leaves_a_valid_checkpoint(own_segmenter, sampler, tmp_path):
     class Stop:
         def episode(self, index):
