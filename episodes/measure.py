@@ -1,27 +1,35 @@
-"""One pass over the masks of a catalog: which image shows how much of which class."""
+"""From the values of masks to areas of classes: which image shows how much of which class."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from episodes import decode
-from episodes.catalog import Catalog, MaskRef, Sample
+from episodes.cache import MaskCounts
+from episodes.catalog import IGNORE, Catalog, MaskRef, Sample
+from episodes.count import Counted, all_values, count_masks
 from episodes.errors import DataError
 from episodes.legend import Legend, class_map, guess_legend, legend_classes
 
-Counts = Mapping[int, int]
 
-
-def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
+def measure(
+    catalog: Catalog,
+    *,
+    progress: bool = False,
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> Catalog:
     """Read every mask once, settle what its values mean, and note the areas.
 
     Args:
         catalog: as a reader made it.
         progress: show a progress bar.
+        workers: threads that read; by default one a processor, at most 8. They change nothing
+            but the time.
+        cache: folder that remembers what was measured, e.g. `episodes.cache.cache_folder()`;
+            None for no cache. See `episodes.cache` for when a file counts as unchanged.
 
     Returns:
         The same samples with `areas` and settled legends; `classes` completed; `notes` with what
@@ -33,13 +41,18 @@ def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
     """
     if catalog.measured:
         return catalog
-    planes: dict[Path, dict[int, Counts]] = {}
-    files = dict.fromkeys(mask.pixels.path for s in catalog.samples for mask in s.masks)
-    sizes = {m.pixels.path: s.size for s in catalog.samples for m in s.masks}
-    for path in tqdm(files, desc="measuring masks", unit="file", disable=not progress):
-        planes[path] = _count(path, sizes[path])
-    legends = _settle(catalog.samples, planes)
-    samples = tuple(_measured(sample, planes, legends) for sample in catalog.samples)
+    return settle(catalog, count_masks(catalog, workers=workers, cache=cache, progress=progress))
+
+
+def settle(catalog: Catalog, counts: Counted) -> Catalog:
+    """Give every mask a legend and every sample its areas; see `measure`.
+
+    Args:
+        catalog: as a reader made it.
+        counts: of all its mask files, from `episodes.count.count_masks`.
+    """
+    legends = _legends(catalog.samples, counts)
+    samples = tuple(_measured(sample, counts, legends) for sample in catalog.samples)
     found = dict.fromkeys(name for legend in legends.values() for name in legend_classes(legend))
     classes = tuple(dict.fromkeys((*catalog.classes, *found)))
     empty = sum(1 for s in samples if s.masks and not any((s.areas or {}).values()))
@@ -49,26 +62,55 @@ def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
     return replace(catalog, samples=samples, classes=classes, notes=notes)
 
 
-def _count(path: Path, size: tuple[int, int]) -> dict[int, Counts]:
-    """Count the values on every plane of a mask file."""
-    labels = decode.read_labels(path)
-    if labels.shape[1:] != size:
-        raise DataError(
-            f"mask {path} has {labels.shape[1]} x {labels.shape[2]} pixels (height x width) but "
-            f"its image has {size[0]} x {size[1]}; expected the same size"
+@dataclass(frozen=True)
+class Unnamed:
+    """A mask value that nobody named.
+
+    Attributes:
+        value: the number in the masks.
+        pixels: how many pixels hold it.
+        files: the mask files, in the order of the catalog.
+    """
+
+    value: int
+    pixels: int
+    files: tuple[Path, ...]
+
+
+def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
+    """List every value that is neither 0, nor 255, nor in the legend of its mask."""
+    pixels: dict[int, int] = defaultdict(int)
+    files: dict[int, dict[Path, None]] = defaultdict(dict)
+    for path, legend in _given(catalog).items():
+        if isinstance(legend, str) or legend is None:
+            continue
+        for plane in counts[path].planes:
+            for value, number in plane.items():
+                if value not in legend and value not in (0, IGNORE):
+                    pixels[value] += number
+                    files[value][path] = None
+    return tuple(Unnamed(value, pixels[value], tuple(files[value])) for value in sorted(pixels))
+
+
+def with_legend(catalog: Catalog, change: Mapping[Path, Legend]) -> Catalog:
+    """Give some mask files another legend."""
+
+    def changed(sample: Sample) -> Sample:
+        masks = (
+            replace(mask, legend=change.get(mask.pixels.path, mask.legend)) for mask in sample.masks
         )
-    counts: dict[int, Counts] = {}
-    for plane, values in enumerate(labels):
-        found, number = np.unique(values, return_counts=True)
-        counts[plane] = dict(zip(found.tolist(), number.tolist(), strict=True))
-    return counts
+        return replace(sample, masks=tuple(masks))
+
+    return replace(catalog, samples=tuple(changed(sample) for sample in catalog.samples))
 
 
-def _settle(
-    samples: Iterable[Sample], planes: Mapping[Path, Mapping[int, Counts]]
-) -> dict[Path, Legend]:
+def _given(catalog: Catalog) -> dict[Path, Legend | None]:
+    return {mask.pixels.path: mask.legend for s in catalog.samples for mask in s.masks}
+
+
+def _legends(samples: Iterable[Sample], counts: Counted) -> dict[Path, Legend]:
     """Give every mask file a legend; those that nobody named are guessed together."""
-    values: dict[Path, set[int]] = defaultdict(set)
+    unnamed: dict[Path, None] = {}
     legends: dict[Path, Legend] = {}
     for sample in samples:
         for mask in sample.masks:
@@ -76,36 +118,36 @@ def _settle(
             if mask.legend is not None:
                 legends[path] = mask.legend
             else:
-                values[path].update(*planes[path].values())
-    if values:
-        where = str(next(iter(values)).parent)
-        guess = guess_legend(set().union(*values.values()), f"the masks in {where}")
-        legends.update(dict.fromkeys(values, guess))
+                unnamed[path] = None
+    if unnamed:
+        where = str(next(iter(unnamed)).parent)
+        values = all_values(counts[path] for path in unnamed)
+        legends.update(dict.fromkeys(unnamed, guess_legend(values, f"the masks in {where}")))
     return legends
 
 
-def _measured(
-    sample: Sample,
-    planes: Mapping[Path, Mapping[int, Counts]],
-    legends: Mapping[Path, Legend],
-) -> Sample:
+def _measured(sample: Sample, counts: Counted, legends: Mapping[Path, Legend]) -> Sample:
     areas: dict[str, int] = defaultdict(int)
     masks: list[MaskRef] = []
     for mask in sample.masks:
         path, legend = mask.pixels.path, legends[mask.pixels.path]
-        counts = planes[path].get(mask.pixels.plane or 0)
-        if counts is None:
-            raise DataError(
-                f"mask {path} has {len(planes[path])} planes; plane {mask.pixels.plane} was "
-                f"expected, because image {sample.image.path} has it"
-            )
-        for name, area in _areas(counts, legend, path).items():
+        for name, area in _areas(_plane(sample, mask, counts[path]), legend, path).items():
             areas[name] += area
-        masks.append(replace(mask, legend=legend))
+        masks.append(mask if mask.legend is legend else replace(mask, legend=legend))
     return replace(sample, masks=tuple(masks), areas=dict(areas))
 
 
-def _areas(counts: Counts, legend: Legend, path: Path) -> dict[str, int]:
+def _plane(sample: Sample, mask: MaskRef, counts: MaskCounts) -> Mapping[int, int]:
+    plane = mask.pixels.plane or 0
+    if plane >= len(counts.planes):
+        raise DataError(
+            f"mask {mask.pixels.path} has {len(counts.planes)} planes; plane {plane} was "
+            f"expected, because image {sample.image.path} has it"
+        )
+    return counts.planes[plane]
+
+
+def _areas(counts: Mapping[int, int], legend: Legend, path: Path) -> dict[str, int]:
     if isinstance(legend, str):
         return {legend: sum(n for value, n in counts.items() if value)}
     class_map(np.array(list(counts)), legend, (), f"{path}")  # raises on a value nobody named

@@ -78,6 +78,8 @@ class Train:
     """Side of the square in which images are compared, in pixels."""
     model: Path | None = None
     """Go on from this model instead of ImageNet weights."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Evaluate:
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "dice"
     """Name of the mean in the result file."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,10 @@ class Inspect:
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     json: Path | None = None
     """Also write what was found to this file."""
+    pictures: Path | None = None
+    """Also draw some images of each class with their masks, into this folder."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 Command = (
