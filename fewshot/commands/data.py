@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from episodes.audit import audit
 from episodes.cache import cache_folder
 from episodes.catalog import Catalog
 from episodes.errors import DataError
@@ -69,4 +70,5 @@ def describe_split(data: Path, held: Held, parts: Split) -> dict:
         "test_images": len(parts.test),
         "train_fingerprint": parts.train.fingerprint,
         "test_fingerprint": parts.test.fingerprint,
+        "audit": audit(parts.train, parts.test).content(),
     }
