@@ -32,8 +32,7 @@ def measure(
             None for no cache. See `episodes.cache` for when a file counts as unchanged.
 
     Returns:
-        The same samples with `areas` and settled legends; `classes` completed; `notes` with what
-        looks wrong (annotated images without any class).
+        The same samples with `areas` and settled legends; `classes` completed.
 
     Raises:
         DataError: a mask cannot be read, differs in size from its image, or holds a value that
@@ -55,11 +54,7 @@ def settle(catalog: Catalog, counts: Counted) -> Catalog:
     samples = tuple(_measured(sample, counts, legends) for sample in catalog.samples)
     found = dict.fromkeys(name for legend in legends.values() for name in legend_classes(legend))
     classes = tuple(dict.fromkeys((*catalog.classes, *found)))
-    empty = sum(1 for s in samples if s.masks and not any((s.areas or {}).values()))
-    notes = catalog.notes
-    if empty:
-        notes = (*notes, f"{empty} of {len(samples)} images have an empty mask")
-    return replace(catalog, samples=samples, classes=classes, notes=notes)
+    return replace(catalog, samples=samples, classes=classes)
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,8 @@ class Inspect:
     """Also write what was found to this file."""
     pictures: Path | None = None
     """Also draw some images of each class with their masks, into this folder."""
+    duplicates: bool = True
+    """Read all images to look for some that are there twice."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
