@@ -2,11 +2,10 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from episodes.catalog import Catalog, Sample
+from episodes.catalog import Catalog, PixelRef, Sample
 from episodes.errors import DataError, shorten
 
 
@@ -114,18 +113,22 @@ def audit(train: Catalog, test: Catalog, *, max_gap: int = 3) -> Audit:
     return Audit(max_gap, tuple(both), tuple(same), tuple(near), seen)
 
 
-def _planes(catalog: Catalog) -> dict[Path, list[tuple[int, str]]]:
+def _planes(catalog: Catalog) -> dict[PixelRef, list[tuple[int, str]]]:
     """The planes of each file, sorted, with their keys."""
-    planes: dict[Path, list[tuple[int, str]]] = defaultdict(list)
+    planes: dict[PixelRef, list[tuple[int, str]]] = defaultdict(list)
     for sample in catalog.samples:
-        planes[sample.image.path.absolute()].append((sample.image.plane or 0, sample.key))
+        planes[_place(sample)].append((sample.image.plane or 0, sample.key))
     for each in planes.values():
         each.sort()
     return dict(planes)
 
 
-def _nearest(sample: Sample, planes: dict[Path, list[tuple[int, str]]]) -> Neighbours | None:
-    others = planes.get(sample.image.path.absolute(), [])
+def _place(sample: Sample) -> PixelRef:
+    return replace(sample.image, path=sample.image.path.absolute(), plane=None)
+
+
+def _nearest(sample: Sample, planes: dict[PixelRef, list[tuple[int, str]]]) -> Neighbours | None:
+    others = planes.get(_place(sample), [])
     plane = sample.image.plane or 0
     place = bisect_left(others, (plane, ""))
     found = [

@@ -5,7 +5,8 @@ whose size and time of change are as remembered counts as unchanged. Where they 
 is hashed (SHA-256): equal content is not measured again, other content is. An edit that keeps both
 size and time of change to the nanosecond goes unnoticed; `--no-cache` measures in any case. A file
 changed within two seconds of being measured is hashed the next time, as clocks of file systems are
-that coarse. A damaged cache is told of and measured again.
+that coarse. Masks that are no file of their own (members of archives, series of files) are not
+remembered. A damaged cache is told of and measured again.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from episodes.catalog import PixelRef
 from episodes.encode import whole_file
 from episodes.errors import DataError
 
@@ -86,9 +88,10 @@ class AreaCache:
         path = folder / f"{name}.jsonl"
         return cls(path, root, read_entries(path))
 
-    def find(self, path: Path, objects: bool) -> MaskCounts | None:
-        """Return the counts of a file that has not changed, else None."""
-        if self.path is None:
+    def find(self, source: PixelRef, objects: bool) -> MaskCounts | None:
+        """Return the counts of a mask whose file has not changed, else None."""
+        path = source.path
+        if self.path is None or source != PixelRef(path):
             return None
         name = self._name(path)
         entry = self.entries.get(name)
@@ -108,9 +111,10 @@ class AreaCache:
             return None  # decoding it will tell what is wrong
         return entry.counts.as_objects() if objects else entry.counts
 
-    def remember(self, path: Path, counts: MaskCounts) -> None:
-        """Note the counts of a file."""
-        if self.path is None:
+    def remember(self, source: PixelRef, counts: MaskCounts) -> None:
+        """Note the counts of a mask that is a file."""
+        path = source.path
+        if self.path is None or source != PixelRef(path):
             return
         now = path.stat()
         entry = Entry(now.st_size, _settled(now.st_mtime_ns), hash_file(path), counts)

@@ -1,9 +1,9 @@
 """Which values every mask file holds and how often: the one pass over the pixels of masks."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +11,21 @@ from tqdm import tqdm
 
 from episodes import decode
 from episodes.cache import AreaCache, MaskCounts
-from episodes.catalog import Catalog
+from episodes.catalog import Catalog, PixelRef
 from episodes.errors import DataError
 
 MOST_WORKERS = 8
-Counted = Mapping[Path, MaskCounts]
+Counted = Mapping[PixelRef, MaskCounts]
+"""Counts by source: see `source_of`."""
+
 _SMALL = 2**16  # values below are counted in one pass, without sorting
 
 
 @dataclass(frozen=True)
 class _Mask:
-    """A mask file; where `objects`, its values number objects and only their area matters."""
+    """A mask; where `objects`, its values number objects and only their area matters."""
 
-    path: Path
+    source: PixelRef
     objects: bool
 
 
@@ -33,8 +35,8 @@ def count_masks(
     workers: int | None = None,
     cache: Path | None = None,
     progress: bool = False,
-) -> dict[Path, MaskCounts]:
-    """Count the values of every mask file of a catalog.
+) -> dict[PixelRef, MaskCounts]:
+    """Count the values of every mask file of a catalog, by its source.
 
     Threads read the files, as decompression runs beside Python; the result does not depend on
     their number. Ctrl-C ends after the files that are being read, and what was counted so far is
@@ -53,13 +55,13 @@ def count_masks(
     if workers is not None and workers < 1:
         raise DataError(f"workers is {workers}; expected at least 1, or None")
     masks = _masks(catalog)
-    sizes = {m.pixels.path: s.size for s in catalog.samples for m in s.masks}
-    counts: dict[Path, MaskCounts] = {}
-    remembered = AreaCache.open(cache, [mask.path for mask in masks])
+    sizes = {source_of(m.pixels): s.size for s in catalog.samples for m in s.masks}
+    counts: dict[PixelRef, MaskCounts] = {}
+    remembered = AreaCache.open(cache, [mask.source.path for mask in masks])
     try:
         for mask, found in _count_all(masks, remembered, workers, progress):
-            _same_size(mask.path, found, sizes[mask.path])
-            counts[mask.path] = found
+            _same_size(mask.source, found, sizes[mask.source])
+            counts[mask.source] = found
     finally:
         remembered.save()
     return counts
@@ -90,12 +92,12 @@ def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
 
 
 def _masks(catalog: Catalog) -> list[_Mask]:
-    objects: dict[Path, bool] = {}
+    objects: dict[PixelRef, bool] = {}
     for sample in catalog.samples:
         for mask in sample.masks:
-            path = mask.pixels.path
-            objects[path] = isinstance(mask.legend, str) and objects.get(path, True)
-    return [_Mask(path, each) for path, each in objects.items()]
+            source = source_of(mask.pixels)
+            objects[source] = isinstance(mask.legend, str) and objects.get(source, True)
+    return [_Mask(source, each) for source, each in objects.items()]
 
 
 def _count_all(
@@ -123,26 +125,31 @@ def _count_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _parts(masks: list[_Mask], threads: int) -> Iterable[list[_Mask]]:
+def _parts(masks: Sequence[_Mask], threads: int) -> Iterable[list[_Mask]]:
     size = max(1, min(64, len(masks) // (8 * threads)))
-    return [masks[start : start + size] for start in range(0, len(masks), size)]
+    return [list(masks[start : start + size]) for start in range(0, len(masks), size)]
 
 
 def _count(mask: _Mask, cache: AreaCache) -> MaskCounts:
-    found = cache.find(mask.path, mask.objects)
+    found = cache.find(mask.source, mask.objects)
     if found is None:
-        found = count_values(decode.read_labels(mask.path), mask.objects)
-        cache.remember(mask.path, found)
+        found = count_values(decode.read_labels(mask.source.path), mask.objects)
+        cache.remember(mask.source, found)
     return found
 
 
-def _same_size(path: Path, counts: MaskCounts, size: tuple[int, int]) -> None:
+def _same_size(source: PixelRef, counts: MaskCounts, size: tuple[int, int]) -> None:
     _, height, width = counts.shape
     if (height, width) != size:
         raise DataError(
-            f"mask {path} has {height} x {width} pixels (height x width) but "
+            f"mask {source.path} has {height} x {width} pixels (height x width) but "
             f"its image has {size[0]} x {size[1]}; expected the same size"
         )
+
+
+def source_of(pixels: PixelRef) -> PixelRef:
+    """The planes that are read together with this one."""
+    return pixels if pixels.plane is None else replace(pixels, plane=None)
 
 
 def all_values(counts: Iterable[MaskCounts]) -> set[int]:

@@ -3,14 +3,14 @@
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from episodes import decode
-from episodes.catalog import Catalog, Sample
+from episodes.catalog import Catalog, PixelRef
+from episodes.count import source_of
 from episodes.frame import intensity_range
 
 SIDE = 16
@@ -66,25 +66,25 @@ def find_duplicates(catalog: Catalog, *, progress: bool = False) -> tuple[Pair, 
         Pairs, equal ones first, in the order of the catalog.
     """
     looks = look(catalog, progress=progress)
-    path = [str(sample.image.path) for sample in catalog.samples]
-    same = {pair: True for pair in _equal(looks) if path[pair[0]] != path[pair[1]]}
-    near = {pair: False for pair in _alike(looks) if path[pair[0]] != path[pair[1]]}
+    source = [source_of(sample.image) for sample in catalog.samples]
+    same = {pair: True for pair in _equal(looks) if source[pair[0]] != source[pair[1]]}
+    near = {pair: False for pair in _alike(looks) if source[pair[0]] != source[pair[1]]}
     pairs = [Pair(*pair, same=equal) for pair, equal in {**near, **same}.items()]
     return tuple(sorted(pairs, key=lambda pair: (not pair.same, pair.first, pair.second)))
 
 
 def look(catalog: Catalog, *, progress: bool = False) -> Looks:
     """Read every image once and keep a fingerprint of it."""
-    places: dict[Path, list[int]] = defaultdict(list)
+    places: dict[PixelRef, list[int]] = defaultdict(list)
     for place, sample in enumerate(catalog.samples):
-        places[sample.image.path].append(place)
+        places[source_of(sample.image)].append(place)
     digests = [b""] * len(catalog)
     thumbnails = np.zeros((len(catalog), SIDE, SIDE + 1), np.uint8)
     flat = np.zeros(len(catalog), bool)
-    for path, held in tqdm(places.items(), "comparing images", unit="file", disable=not progress):
-        planes = decode.read_planes(path)
+    for source, held in tqdm(places.items(), "comparing images", unit="file", disable=not progress):
+        planes = decode.read_planes(source.path)
         for place in held:
-            plane = planes[_plane(catalog.samples[place])]
+            plane = planes[catalog.samples[place].image.plane or 0]
             head = f"{plane.dtype.str} {plane.shape}".encode()
             digests[place] = hashlib.sha256(head + np.ascontiguousarray(plane).tobytes()).digest()
             thumbnails[place] = thumbnail(plane)
@@ -99,10 +99,6 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     scaled = np.clip((grey.astype(np.float32) - low) / max(high - low, 1e-12), 0, 1) * 255
     small = Image.fromarray(scaled).resize((SIDE + 1, SIDE), Image.Resampling.BOX)
     return np.round(np.asarray(small)).astype(np.uint8)
-
-
-def _plane(sample: Sample) -> int:
-    return sample.image.plane or 0
 
 
 def _equal(looks: Looks) -> set[tuple[int, int]]:

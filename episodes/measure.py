@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from episodes.cache import MaskCounts
-from episodes.catalog import IGNORE, Catalog, MaskRef, Sample
-from episodes.count import Counted, all_values, count_masks
+from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.count import Counted, all_values, count_masks, source_of
 from episodes.errors import DataError
 from episodes.legend import Legend, class_map, guess_legend, legend_classes
 
@@ -76,57 +76,60 @@ def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
     """List every value that is neither 0, nor 255, nor in the legend of its mask."""
     pixels: dict[int, int] = defaultdict(int)
     files: dict[int, dict[Path, None]] = defaultdict(dict)
-    for path, legend in _given(catalog).items():
+    for source, legend in given_legends(catalog).items():
         if isinstance(legend, str) or legend is None:
             continue
-        for plane in counts[path].planes:
+        for plane in counts[source].planes:
             for value, number in plane.items():
                 if value not in legend and value not in (0, IGNORE):
                     pixels[value] += number
-                    files[value][path] = None
+                    files[value][source.path] = None
     return tuple(Unnamed(value, pixels[value], tuple(files[value])) for value in sorted(pixels))
 
 
-def with_legend(catalog: Catalog, change: Mapping[Path, Legend]) -> Catalog:
+def with_legend(catalog: Catalog, change: Mapping[PixelRef, Legend]) -> Catalog:
     """Give some mask files another legend."""
 
     def changed(sample: Sample) -> Sample:
         masks = (
-            replace(mask, legend=change.get(mask.pixels.path, mask.legend)) for mask in sample.masks
+            replace(mask, legend=change.get(source_of(mask.pixels), mask.legend))
+            for mask in sample.masks
         )
         return replace(sample, masks=tuple(masks))
 
     return replace(catalog, samples=tuple(changed(sample) for sample in catalog.samples))
 
 
-def _given(catalog: Catalog) -> dict[Path, Legend | None]:
-    return {mask.pixels.path: mask.legend for s in catalog.samples for mask in s.masks}
+def given_legends(catalog: Catalog) -> dict[PixelRef, Legend | None]:
+    """The legend of every mask, by its source; None where nobody named its values."""
+    return {source_of(mask.pixels): mask.legend for s in catalog.samples for mask in s.masks}
 
 
-def _legends(samples: Iterable[Sample], counts: Counted) -> dict[Path, Legend]:
+def _legends(samples: Iterable[Sample], counts: Counted) -> dict[PixelRef, Legend]:
     """Give every mask file a legend; those that nobody named are guessed together."""
-    unnamed: dict[Path, None] = {}
-    legends: dict[Path, Legend] = {}
+    unnamed: dict[PixelRef, None] = {}
+    legends: dict[PixelRef, Legend] = {}
     for sample in samples:
         for mask in sample.masks:
-            path = mask.pixels.path
+            source = source_of(mask.pixels)
             if mask.legend is not None:
-                legends[path] = mask.legend
+                legends[source] = mask.legend
             else:
-                unnamed[path] = None
+                unnamed[source] = None
     if unnamed:
-        where = str(next(iter(unnamed)).parent)
-        values = all_values(counts[path] for path in unnamed)
+        where = str(next(iter(unnamed)).path.parent)
+        values = all_values(counts[source] for source in unnamed)
         legends.update(dict.fromkeys(unnamed, guess_legend(values, f"the masks in {where}")))
     return legends
 
 
-def _measured(sample: Sample, counts: Counted, legends: Mapping[Path, Legend]) -> Sample:
+def _measured(sample: Sample, counts: Counted, legends: Mapping[PixelRef, Legend]) -> Sample:
     areas: dict[str, int] = defaultdict(int)
     masks: list[MaskRef] = []
     for mask in sample.masks:
-        path, legend = mask.pixels.path, legends[mask.pixels.path]
-        for name, area in _areas(_plane(sample, mask, counts[path]), legend, path).items():
+        source = source_of(mask.pixels)
+        legend, plane = legends[source], _plane(sample, mask, counts[source])
+        for name, area in _areas(plane, legend, str(source.path)).items():
             areas[name] += area
         masks.append(mask if mask.legend is legend else replace(mask, legend=legend))
     return replace(sample, masks=tuple(masks), areas=dict(areas))
@@ -142,10 +145,10 @@ def _plane(sample: Sample, mask: MaskRef, counts: MaskCounts) -> Mapping[int, in
     return counts.planes[plane]
 
 
-def _areas(counts: Mapping[int, int], legend: Legend, path: Path) -> dict[str, int]:
+def _areas(counts: Mapping[int, int], legend: Legend, where: str) -> dict[str, int]:
     if isinstance(legend, str):
         return {legend: sum(n for value, n in counts.items() if value)}
-    class_map(np.array(list(counts)), legend, (), f"{path}")  # raises on a value nobody named
+    class_map(np.array(list(counts)), legend, (), where)  # raises on a value nobody named
     areas: dict[str, int] = defaultdict(int)
     for value, number in counts.items():
         name = legend.get(value)

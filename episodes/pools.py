@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from episodes.catalog import Catalog, Sample
+from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.count import source_of
 from episodes.settings import EpisodeSettings
 
 
@@ -131,11 +131,11 @@ def make_table(catalog: Catalog, by_volume: bool) -> Table:
 
 def _volumes(samples: Sequence[Sample]) -> list[str]:
     """Name each sample's file by the first key in it: paths differ between machines."""
-    first: dict[Path, str] = {}
-    for sample in samples:
-        path = sample.image.path
-        first[path] = min(first.get(path, sample.key), sample.key)
-    return [first[sample.image.path] for sample in samples]
+    first: dict[PixelRef, str] = {}
+    sources = [source_of(sample.image) for sample in samples]
+    for sample, source in zip(samples, sources, strict=True):
+        first[source] = min(first.get(source, sample.key), sample.key)
+    return [first[source] for source in sources]
 
 
 def make_pools(

@@ -10,7 +10,7 @@ from episodes.count import Counted, all_values
 from episodes.duplicates import Pair
 from episodes.errors import DataError, shorten
 from episodes.legend import guess_legend
-from episodes.measure import Unnamed, settle, unnamed_values, with_legend
+from episodes.measure import Unnamed, given_legends, settle, unnamed_values, with_legend
 
 SPECK = 16
 """Fewer pixels of a class than this in an image are a speck."""
@@ -34,17 +34,18 @@ def settle_anyway(catalog: Catalog, counts: Counted) -> tuple[Catalog, list[str]
     said = [_unnamed(each) for each in unnamed_values(catalog, counts)]
     if said:
         extra = {each.value: f"value {each.value}" for each in unnamed_values(catalog, counts)}
-        given = {mask.pixels.path: mask.legend for s in catalog.samples for mask in s.masks}
         change = {
-            path: {**extra, **legend}
-            for path, legend in given.items()
+            source: {**extra, **legend}
+            for source, legend in given_legends(catalog).items()
             if legend is not None and not isinstance(legend, str)
         }
         catalog = with_legend(catalog, change)
-    without = [m.pixels.path for s in catalog.samples for m in s.masks if m.legend is None]
+    without = [source for source, legend in given_legends(catalog).items() if legend is None]
     if without:
         try:
-            guess_legend(all_values(counts[path] for path in without), f"{without[0].parent}")
+            guess_legend(
+                all_values(counts[source] for source in without), f"{without[0].path.parent}"
+            )
         except DataError as error:
             said.append(str(error))
             catalog = with_legend(catalog, dict.fromkeys(without, "objects"))
