@@ -4,6 +4,7 @@ Process r of `world` takes the episodes i with i mod world = r, in order; its wo
 every n-th batch, which DataLoader hands out in turn, so workers change nothing.
 """
 
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -66,7 +67,17 @@ class EpisodeStream(IterableDataset[EpisodeBatch]):
         """Make a DataLoader; each worker has a cache of decoded images of its own."""
         if workers < 0:
             raise EpisodeError(f"workers is {workers}; expected 0 or more")
-        return DataLoader(self, batch_size=None, num_workers=workers)
+        return DataLoader(
+            self,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_leave_ctrl_c,
+            generator=torch.Generator(),  # else it would draw from the global one
+        )
+
+
+def _leave_ctrl_c(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that asks for batches
 
 
 def _count(first: int, step: int, stop: int | None) -> Iterator[int]:

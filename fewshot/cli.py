@@ -77,7 +77,9 @@ class Train:
     size: int = 256
     """Side of the square in which images are compared, in pixels."""
     model: Path | None = None
-    """Go on from this model instead of ImageNet weights."""
+    """Start from this model instead of ImageNet weights."""
+    resume: bool = False
+    """Go on with the run in --out where it was stopped."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
@@ -149,12 +151,23 @@ class Inspect:
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
+@dataclass(frozen=True)
+class Runs:
+    """List trained models side by side: settings that differ, steps, time, loss and scores."""
+
+    folders: Positional[tuple[Path, ...]] = (Path("runs"),)
+    """Folders of runs, or folders that hold such folders."""
+    csv: Path | None = None
+    """Also write the table to this file."""
+
+
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Runs, tyro.conf.subcommand("runs")]
 )
 
 
@@ -197,6 +210,10 @@ def _run(command: Command) -> int:
         from fewshot.commands.segment import segment
 
         return segment(command)
+    if isinstance(command, Runs):
+        from fewshot.commands.runs import runs
+
+        return runs(command)
     from fewshot.commands.inspect import inspect
 
     return inspect(command)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,12 +18,13 @@ from episodes.sampler import EpisodeSampler
 from fewshot import pictures
 from fewshot.baselines.copy_mask import paste
 from fewshot.cli import Demo
-from fewshot.evaluation import evaluate
+from fewshot.evaluation import Evaluation, evaluate
 from fewshot.metrics.overlap import confusion_matrix, dice
 from fewshot.segmenter import Segmenter, SegmenterSettings
 from fewshot.sheets import COLUMNS, evaluation_sheet
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
+from fewshot.training.task import episodic
 
 EMOJI_SIZE = 128  # the scenes' own
 EPISODES = 150
@@ -50,29 +52,9 @@ class Example:
 def demo(command: Demo) -> int:
     """Train, score on novel classes beside copy-mask, and leave pictures."""
     out = make_folder(command.out)
-    segmenter = Segmenter(SegmenterSettings(size=EMOJI_SIZE))
-    root = bundled.path("emoji")
-    catalog = measure(read(root))
-    parts = json.loads((root / "split.json").read_text(encoding="utf-8"))
-    base = catalog.of_classes(parts["base"]).without_samples_of(parts["novel"])
-    novel = catalog.of_classes(parts["novel"]).without_samples_of(parts["base"])
-    print(f"training on {len(base.classes)} base classes in {len(base)} scenes")
-    loader = Loader(EMOJI_SIZE)
-    labelled = EpisodeSampler(base, loader=loader, seed=command.seed, transform=Augment(flip=0.5))
-    superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
-    settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
-    source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
-    result = train(segmenter, source, settings, out / "model")
-    if result.interrupted:
-        raise KeyboardInterrupt
-    sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
-    found = evaluate(segmenter, sampler, EPISODES, progress=True)
-    sheet = evaluation_sheet(
-        segmenter, sampler, found, f"{len(novel.classes)} classes never seen, one annotated image"
-    )
-    write_picture(out / "contact_sheet.png", sheet)
+    found = emoji(command, out)
     overall = found.interval("model")
-    kind = f"emoji, {len(novel.classes)} classes never trained on"
+    kind = f"emoji, {len({case.class_name for case in found.cases})} classes never trained on"
     rows = [
         f"{'one annotated image, Dice (0 to 100)':42}{'model':>20}{'copy-mask':>20}",
         f"{kind:42}{_cell(overall):>20}{_cell(found.interval('copy_mask')):>20}",
@@ -97,6 +79,29 @@ def demo(command: Demo) -> int:
     )
     print(f"pictures: {', '.join(str(path) for path in sorted(out.glob('*.png')))}")
     return 0
+
+
+def emoji(command: Demo, out: Path) -> Evaluation:
+    """Train on base classes of emoji; score, and show, novel classes in scenes never seen."""
+    segmenter = Segmenter(SegmenterSettings(size=EMOJI_SIZE))
+    root = bundled.path("emoji")
+    catalog = measure(read(root))
+    parts = json.loads((root / "split.json").read_text(encoding="utf-8"))
+    base = catalog.of_classes(parts["base"]).without_samples_of(parts["novel"])
+    novel = catalog.of_classes(parts["novel"]).without_samples_of(parts["base"])
+    print(f"training on {len(base.classes)} base classes in {len(base)} scenes")
+    loader = Loader(EMOJI_SIZE)
+    labelled = EpisodeSampler(base, loader=loader, seed=command.seed, transform=Augment(flip=0.5))
+    superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
+    settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
+    source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
+    if train(episodic(segmenter, source), settings, out / "model").interrupted:
+        raise KeyboardInterrupt
+    sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
+    found = evaluate(segmenter, sampler, EPISODES, progress=True)
+    title = f"{len(novel.classes)} classes never seen, one annotated image"
+    write_picture(out / "contact_sheet.png", evaluation_sheet(segmenter, sampler, found, title))
+    return found
 
 
 def nuclei() -> Example:

@@ -1,12 +1,13 @@
 """`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
 
 import json
+import os
 from pathlib import Path
 
 from episodes.augment import Augment
 from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
@@ -17,8 +18,10 @@ from fewshot.heads import HeadSettings, LocalSettings, PrototypicalSettings
 from fewshot.results import typed_command
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings
-from fewshot.training.loop import LOG
+from fewshot.training.callbacks.log import LOG, read_log
 from fewshot.training.loop import train as run_training
+from fewshot.training.resume import STATE, read_state
+from fewshot.training.task import episodic
 
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
@@ -26,6 +29,7 @@ FEW_CLASSES = 10
 
 def train(command: Train) -> int:
     """Train, and say where everything is."""
+    first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     make_folder(command.out)
     segmenter = make_segmenter(command)
     held = command.held
@@ -33,18 +37,27 @@ def train(command: Train) -> int:
     parts = hold_out(catalog, command.held)
     source = make_source(parts.train, command, Loader(segmenter.settings.size))
     about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
-    write_json(command.out / SPLIT, about)
-    print(
-        f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, base classes "
-        f"{', '.join(parts.train.classes)}\nheld out: {len(parts.test.subjects)} subjects, classes "
-        f"{', '.join(parts.test.classes)}"
-    )
-    result = run_training(segmenter, source, command.train, command.out)
-    print(
-        f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}\n"
-        f"model and log in {command.out} ({LOG})\n"
-        f"next: fewshot evaluate {command.out}"
-    )
+    if command.resume:
+        _same_data(command.out, about)
+    else:
+        _refuse_unfinished(command.out)
+        if first:
+            write_json(command.out / SPLIT, about)
+    if first:
+        print(
+            f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
+            f"{len(parts.train.classes)} base classes: {shorten(parts.train.classes)}\n"
+            f"held out: {len(parts.test.subjects)} subjects, "
+            f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
+        )
+    task = episodic(segmenter, source, command.train.alignment)
+    result = run_training(task, command.train, command.out, resume=command.resume)
+    if first:
+        print(
+            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
+            f"{result.reason}\nmodel, log and curves in {command.out}\n"
+            f"next: fewshot evaluate {command.out}"
+        )
     if result.interrupted:
         raise KeyboardInterrupt
     return 0
@@ -117,8 +130,23 @@ def read_split(folder: Path) -> dict:
 
 def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
-    try:
-        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
-        return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder / LOG} cannot be used: {error!r}; train again") from error
+    rows = read_log(folder / LOG)
+    return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """A run that was stopped is worth something: it is not replaced without a word."""
+    if (folder / STATE).exists() and not read_state(folder)["finished"]:
+        raise DataError(
+            f"{folder} holds a run that was stopped; go on with --resume, or choose another --out"
+        )
+
+
+def _same_data(folder: Path, about: dict) -> None:
+    stored = read_split(folder)
+    for name in ("held", "train_fingerprint"):
+        if json.dumps(stored.get(name)) != json.dumps(about[name]):
+            raise DataError(
+                f"the run in {folder} has another {name} than this command; go on with the "
+                "same data and split, or choose another --out"
+            )

@@ -9,13 +9,38 @@ from numpy.typing import NDArray
 from fewshot.metrics.arrays import as_array
 
 
+def gather(value: Any) -> list[Any]:
+    """Bring together what the processes of a torch.distributed group hold.
+
+    Shards may be uneven: a process without data gives None or an empty list. Every process gets
+    the same list, in the order of the ranks.
+
+    Args:
+        value: this process's counts, rows, or anything else that can be pickled.
+
+    Returns:
+        One value a process; this process's own where there is no group.
+
+    Example:
+        >>> gather(3)
+        [3]
+    """
+    from torch import distributed  # here, so that metrics alone never wait for torch
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    return values
+
+
 class CountSum:
     """A running sum of what a counting function returns.
 
     Every family has one such function: ``overlap.confusion_matrix``, ``instances.match_counts``,
     ``panoptic.panoptic_counts``, ``calibration.calibration_counts``, ``ranking.score_counts``. The
-    sum is one plain array, so it crosses processes with whatever is at hand (``all_reduce``,
-    ``gather``, a file).
+    sum is one plain array, so it crosses processes with whatever is at hand: `over_processes` for
+    a torch.distributed group, a file for anything else.
 
     Args:
         count: a function whose result is an array of the same shape at every call.
@@ -67,3 +92,13 @@ class CountSum:
                     "count with the same settings in every process"
                 )
             self.counts = counts if self.counts is None else self.counts + counts
+
+    def over_processes(self) -> "CountSum":
+        """Sum over all processes of the torch.distributed group; each of them has to call this.
+
+        Returns:
+            A new sum; this one goes on counting for itself.
+        """
+        total = CountSum(self._count)
+        total.merge(gather(self.counts))
+        return total

@@ -4,7 +4,7 @@ Every function draws on the axes that it is given, or on a new figure, and retur
 ``plot_by_target(report, "dice").figure.savefig("dice.png")``.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fewshot.metrics.arrays import as_array
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.metrics.comparison import differences
-from fewshot.metrics.report import Report
+from fewshot.metrics.report import PlotKind, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def plot_by_target(
     report: Report,
     score: str,
     *,
-    kind: Literal["box", "violin"] = "box",
+    kind: PlotKind = "box",
     axes: "Axes | None" = None,
 ) -> "Axes":
     """Draw the distribution of one score for each target, methods side by side.

@@ -6,13 +6,16 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.encode import whole_file, write_json
 from fewshot.metrics.averages import penalise
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean, subject_means
+
+PlotKind = Literal["box", "violin"]
 
 
 class Row(NamedTuple):
@@ -231,24 +234,35 @@ class Report:
         }
 
     def save_json(self, path: str | PathLike[str]) -> None:
-        """Write settings, summary and cases.
-
-        Args:
-            path: a file; what was there is replaced.
-        """
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        """Write settings, summary and cases to a file; what was there is replaced."""
+        write_json(Path(path), self.to_dict())
 
     def save_csv(self, path: str | PathLike[str]) -> None:
-        """Write one line a score and case; NaN is "nan", inf is "inf".
-
-        Args:
-            path: a file; what was there is replaced.
-        """
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        """Write one line a score and case, replacing the file; NaN is "nan", inf is "inf"."""
+        with whole_file(Path(path)) as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(Row._fields)
             writer.writerows((*row[:-1], repr(row.value)) for row in self.rows)
+
+    def save_plot(self, path: str | PathLike[str], score: str, *, kind: PlotKind = "box") -> None:
+        """Draw the distribution of one score by target and method; more is in `metrics.plots`.
+
+        Args:
+            path: a .png, .svg or .pdf file; what was there is replaced.
+            score: its name.
+            kind: "box" or "violin".
+
+        Raises:
+            ValueError: the report has no such score.
+        """
+        from matplotlib.figure import Figure
+
+        from fewshot.metrics.plots import plot_by_target
+
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        plot_by_target(self, score, kind=kind, axes=figure.subplots())
+        with whole_file(Path(path)) as partial:
+            figure.savefig(partial, dpi=150)
 
 
 def load_report(path: str | PathLike[str]) -> Report:

@@ -20,8 +20,8 @@ def alignment_loss(
     """Swap the roles: condense the query under its own prediction, segment the support.
 
     Each way is a task of its own: its predicted pixels are the foreground, the predicted
-    background the background, and the other ways' pixels count nowhere. Ways of which nothing
-    was predicted are skipped; with none left the loss is 0.
+    background the background, and the other ways' pixels count nowhere. A way of which nothing was
+    predicted costs 0.
 
     Args:
         head: any head.
@@ -42,7 +42,7 @@ def alignment_loss(
         support, rearrange(support_features, "b way s c r w -> (b way) s c r w")[there]
     )
     target = rearrange(support_masks, "b way s h w -> (b way) s h w")[there]
-    return segmentation_loss(scores, target)
+    return segmentation_loss(scores, target) * there.float().mean()
 
 
 def _swapped_mask(predicted: Tensor, label: int) -> Tensor:

@@ -1,25 +1,29 @@
-"""The visible loop: draw episodes, segment, compare, step; log and keep checkpoints."""
+"""The visible loop: take a batch, lower its loss; log, save, and stop when it is time."""
 
-import json
+import contextlib
+import itertools
 import math
-import time
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from episodes.encode import make_folder, write_json
-from episodes.episode import EpisodeBatch
-from episodes.sampler import EpisodeSource
-from episodes.stream import EpisodeStream
-from fewshot.saving import save_segmenter
-from fewshot.segmenter import Segmenter
-from fewshot.training.objective import episode_loss
+from episodes.errors import FewshotError
+from fewshot.training.callbacks import Callback
+from fewshot.training.callbacks.log import Curves, JsonLog
+from fewshot.training.processes import Processes
+from fewshot.training.resume import load_state, save_state
+from fewshot.training.run import Run
 from fewshot.training.settings import TrainSettings
-
-LOG = "log.jsonl"
+from fewshot.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -30,121 +34,160 @@ class TrainResult:
         steps: optimiser steps made.
         seconds: time taken.
         loss: mean loss of the last 20 steps, NaN when there was none.
-        interrupted: whether Ctrl-C ended it.
+        reason: why it ended.
+        interrupted: whether Ctrl-C, or a signal to end, was the reason.
     """
 
     steps: int
     seconds: float
     loss: float
+    reason: str
     interrupted: bool
 
 
 def train(
-    segmenter: Segmenter,
-    sampler: EpisodeSource,
+    task: Task,
     settings: TrainSettings,
     folder: Path,
+    callbacks: Sequence[Callback] = (),
     *,
+    resume: bool = False,
     progress: bool = True,
 ) -> TrainResult:
-    """Train a segmenter in place; `folder` gets a log line a step and the last checkpoint.
+    """Train in place; `folder` gets a log line a step, the model and the state of the run.
 
-    Ctrl-C ends the run in good order: the checkpoint of the last whole step is written.
+    Step s works on the items s · batch to (s + 1) · batch - 1, whatever the number of processes,
+    workers and restarts. Ctrl-C and SIGTERM end the run after the step in progress.
 
     Args:
-        segmenter: trained in place.
-        sampler: of the training catalog, drawing at the segmenter's size.
+        task: what is trained on what.
         settings: budget and optimiser.
         folder: the run's folder; made if it does not exist.
+        callbacks: told of every moment, after the log.
+        resume: go on from the state in the folder.
         progress: show a progress bar with the time left and the loss.
 
     Raises:
         DataError: the folder cannot be written.
-        FloatingPointError: the loss is no number; the checkpoint of the step before stays.
+        ModelError: there is nothing to resume, or it does not fit.
+        FewshotError: the batch cannot be shared between the processes.
+        FloatingPointError: the loss is no number; the checkpoint before stays.
     """
     make_folder(folder)
-    write_json(folder / "settings.json", {"train": asdict(settings)})
-    batches = iter(EpisodeStream(sampler, settings.batch).loader(settings.workers))
-    run = _Run(segmenter, settings, folder)
-    with (folder / LOG).open("w", encoding="utf-8") as log, _bar(settings, progress) as bar:
-        try:
-            while run.share() < 1:
-                run.step(next(batches), log)
-                bar.n = min(1.0, run.share()) * bar.total
-                bar.set_postfix(loss=f"{run.recent():.3f}", step=run.steps)
-        except KeyboardInterrupt:
-            run.interrupted = True
-        finally:
-            run.checkpoint()
-    segmenter.eval()
-    return TrainResult(run.steps, run.seconds(), run.recent(), run.interrupted)
+    processes = Processes(_device(task.objective))
+    _check_shares(settings, processes.world)
+    first = processes.rank == 0
+    run = Run(task, settings, folder, [JsonLog(), Curves(), *callbacks] if first else [])
+    objective = processes.wrap(task.objective)
+    if resume:
+        load_state(run, processes)
+    elif first:
+        write_json(folder / "settings.json", {"train": asdict(settings)})
+    for callback in run.callbacks:
+        callback.start(run)
+    batches = _batches(run, processes)
+    with _bar(settings, progress and first) as bar, _signals(run):
+        while True:
+            share, save, stop = processes.agree(run.share(), run.save_is_due(), bool(run.reason))
+            if share >= 1 or stop:
+                break
+            if save:
+                save_state(run, processes, finished=False)
+            _step(run, objective, processes, batches, share)
+            bar.n = min(1.0, run.share()) * bar.total
+            bar.set_postfix(loss=f"{run.recent():.3f}", step=run.step)
+    interrupted = run.reason in _SIGNALS.values()
+    for callback in reversed(run.callbacks):  # the log, which comes first, sees all the rest
+        callback.end(run)
+    save_state(run, processes, finished=not interrupted)
+    task.objective.eval()
+    reason = run.reason or ("another process stopped" if stop else "the budget is spent")
+    return TrainResult(run.step, run.seconds(), run.recent(), reason, interrupted)
 
 
-class _Run:
-    """The state of one training run."""
-
-    def __init__(self, segmenter: Segmenter, settings: TrainSettings, folder: Path) -> None:
-        self.segmenter, self.settings, self.folder = segmenter, settings, folder
-        self.optimiser = torch.optim.AdamW(
-            segmenter.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+def _step(
+    run: Run,
+    objective: nn.Module,
+    processes: Processes,
+    batches: Iterator[Any],
+    share: float,
+) -> None:
+    """One optimiser step."""
+    settings = run.settings
+    rate = settings.learning_rate * schedule(share, settings.warmup)
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    objective.train()
+    run.optimiser.zero_grad(set_to_none=True)
+    sums: dict[str, torch.Tensor] = {}
+    for part in range(settings.accumulate):
+        batch = processes.move(next(batches))
+        with processes.part(objective, last=part == settings.accumulate - 1):
+            losses = objective(batch)
+            (losses["loss"] / settings.accumulate).backward()
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0) + value.detach() / settings.accumulate
+    values = processes.mean(sums)
+    if not math.isfinite(values["loss"]):
+        first = run.step * settings.batch
+        raise FloatingPointError(
+            f"the loss is {values['loss']} at step {run.step + 1}; lower the learning rate "
+            f"({settings.learning_rate}) or look at the images of the items {first} to "
+            f"{first + settings.batch - 1}"
         )
-        self.started = self.saved = time.monotonic()
-        self.steps, self.losses, self.interrupted = 0, [float("nan")], False
+    norm = nn.utils.clip_grad_norm_(run.task.objective.parameters(), settings.clip)
+    run.optimiser.step()
+    run.stepped({**values, "gradient_norm": norm.item(), "learning_rate": rate})
 
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
 
-    def share(self) -> float:
-        """How much of the budget is spent, whichever of time and steps is further."""
-        limits = self.settings
-        by_time = self.seconds() / (60 * limits.minutes) if limits.minutes else 0.0
-        return max(by_time, self.steps / limits.steps if limits.steps else 0.0)
+class _Parts(IterableDataset):
+    """What one process works on, part by part, from a step on; worker w takes every n-th part."""
 
-    def recent(self) -> float:
-        """Mean loss of the last 20 steps."""
-        last = self.losses[1:][-20:] or self.losses
-        return sum(last) / len(last)
+    def __init__(self, task: Task, settings: TrainSettings, rank: int, world: int, step: int):
+        self.load = task.load
+        self.settings, self.rank, self.world, self.step = settings, rank, world, step
 
-    def step(self, batch: EpisodeBatch, log: IO[str]) -> None:
-        """One optimiser step on one batch of episodes, and its line in the log."""
-        rate = self.settings.learning_rate * schedule(self.share(), self.settings.warmup)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.segmenter.train()
-        loss = episode_loss(
-            self.segmenter, batch.to(self.segmenter.device), self.settings.alignment
+    def __iter__(self) -> Iterator[Any]:
+        info = torch.utils.data.get_worker_info()
+        number, workers = (info.id, info.num_workers) if info else (0, 1)
+        for items in itertools.islice(self._items(), number, None, workers):
+            yield self.load(items)
+
+    def _items(self) -> Iterator[list[int]]:
+        size, parts = self.settings.batch, self.settings.accumulate
+        for step in itertools.count(self.step):
+            items = range(step * size, (step + 1) * size)
+            mine = [item for item in items if item % self.world == self.rank]
+            share = len(mine) // parts
+            for part in range(parts):
+                yield mine[part * share : (part + 1) * share]
+
+
+def _batches(run: Run, processes: Processes) -> Iterator[Any]:
+    parts = _Parts(run.task, run.settings, processes.rank, processes.world, run.step)
+    # A generator of its own, or the loader would draw from the one that a resume has just set.
+    return iter(
+        DataLoader(
+            parts,
+            None,
+            num_workers=run.settings.workers,
+            worker_init_fn=_leave_signals,
+            generator=torch.Generator(),
         )
-        value = loss.total.item()
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {self.steps + 1}; lower the learning rate "
-                f"({self.settings.learning_rate}) or look at the images of these episodes: "
-                f"{[plan.index for plan in batch.plans]}"
-            )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.segmenter.parameters(), self.settings.clip)
-        self.optimiser.step()
-        self.steps += 1
-        self.losses.append(value)
-        line = {
-            "step": self.steps,
-            "seconds": round(self.seconds(), 3),
-            "loss": value,
-            "query_loss": loss.query.item(),
-            "alignment_loss": loss.alignment.item(),
-            "gradient_norm": norm.item(),
-            "learning_rate": rate,
-        }
-        log.write(json.dumps(line) + "\n")
-        log.flush()  # one whole line a step, whatever ends the run
-        if time.monotonic() - self.saved > self.settings.checkpoint_seconds:
-            self.checkpoint()
+    )
 
-    def checkpoint(self) -> None:
-        """Replace the checkpoint by the present weights, whole or not at all."""
-        save_segmenter(self.segmenter, self.folder)
-        self.saved = time.monotonic()
+
+def _leave_signals(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains
+
+
+def _check_shares(settings: TrainSettings, world: int) -> None:
+    shares = world * settings.accumulate
+    if settings.batch % shares:
+        raise FewshotError(
+            f"a batch of {settings.batch} cannot be shared by {world} processes in "
+            f"{settings.accumulate} parts each; expected a multiple of {shares}"
+        )
 
 
 def schedule(share: float, warmup: float) -> float:
@@ -157,6 +200,35 @@ def schedule(share: float, warmup: float) -> float:
         return max(share / warmup, 0.01)
     rest = (min(share, 1.0) - warmup) / (1 - warmup)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * rest))
+
+
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "a signal to end"}
+
+
+@contextlib.contextmanager
+def _signals(run: Run) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run after the step in progress; a second one ends it now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def ask(number: int, _: object) -> None:
+        run.stop(_SIGNALS[signal.Signals(number)])
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in _SIGNALS:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _device(objective: nn.Module) -> torch.device:
+    return next(objective.parameters()).device
 
 
 def _bar(settings: TrainSettings, progress: bool) -> tqdm:

@@ -1,8 +1,6 @@
-"""What episodic training minimises."""
+"""What episodic training minimises, as a module whose forward pass is the loss."""
 
-from dataclasses import dataclass
-
-from torch import Tensor
+from torch import Tensor, nn
 
 from episodes.episode import EpisodeBatch
 from fewshot.segmenter import Segmenter
@@ -10,25 +8,32 @@ from fewshot.training.alignment import alignment_loss
 from fewshot.training.pixel_loss import segmentation_loss
 
 
-@dataclass(frozen=True)
-class EpisodeLoss:
-    """The parts of an episode's loss, and their sum to be minimised."""
-
-    total: Tensor
-    query: Tensor
-    alignment: Tensor
-
-
-def episode_loss(segmenter: Segmenter, batch: EpisodeBatch, alignment_weight: float) -> EpisodeLoss:
+class EpisodeObjective(nn.Module):
     """Segment the queries with their supports, and the supports with the predicted queries.
+
+    Args:
+        segmenter: what is trained.
+        alignment: weight of the prototype alignment loss; 0 leaves it out.
 
     Paper: Wang et al., PANet, ICCV 2019.
     """
-    support = segmenter.encode(batch.support_images)
-    query = segmenter.encode(batch.query_images)
-    logits = segmenter.head.score(segmenter.head.condense(support, batch.support_masks), query)
-    loss = segmentation_loss(logits, batch.query_labels)
-    if not alignment_weight:
-        return EpisodeLoss(loss, loss, loss * 0)
-    aligned = alignment_loss(segmenter.head, support, batch.support_masks, query, logits)
-    return EpisodeLoss(loss + alignment_weight * aligned, loss, aligned)
+
+    def __init__(self, segmenter: Segmenter, alignment: float) -> None:
+        super().__init__()
+        self.segmenter, self.alignment = segmenter, alignment
+
+    def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
+        """Return the "loss" to be minimised, and its parts."""
+        head = self.segmenter.head
+        support = self.segmenter.encode(batch.support_images)
+        query = self.segmenter.encode(batch.query_images)
+        logits = head.score(head.condense(support, batch.support_masks), query)
+        loss = segmentation_loss(logits, batch.query_labels)
+        if not self.alignment:
+            return {"loss": loss, "query_loss": loss}
+        aligned = alignment_loss(head, support, batch.support_masks, query, logits)
+        return {
+            "loss": loss + self.alignment * aligned,
+            "query_loss": loss,
+            "alignment_loss": aligned,
+        }

@@ -12,7 +12,10 @@ def segmentation_loss(
     logits: Float[Tensor, "batch query label rows columns"],
     target: UInt8[Tensor, "batch query height width"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy at image resolution, averaged over the pixels that are not 255.
+    """Cross-entropy at image resolution: the mean over episodes of the mean over known pixels.
+
+    Each episode counts alike, however many of its pixels are unknown, so that the loss of a batch
+    is the mean of the losses of its parts: that is what several processes rely on.
 
     Args:
         logits: at feature resolution; brought to the target's size bilinearly.
@@ -24,4 +27,8 @@ def segmentation_loss(
     full = functional.interpolate(
         logits.flatten(0, 1).float(), size=target.shape[-2:], mode="bilinear", align_corners=False
     )
-    return cross_entropy_loss(full, target.flatten(0, 1), ignore_index=IGNORE)
+    values = cross_entropy_loss(
+        full, target.flatten(0, 1), ignore_index=IGNORE, reduction="none"
+    ).unflatten(0, target.shape[:2])
+    known = (target != IGNORE).flatten(1).sum(dim=1).clamp(min=1)
+    return (values.flatten(1).sum(dim=1) / known).mean()

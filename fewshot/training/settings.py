@@ -10,13 +10,15 @@ class TrainSettings:
     Attributes:
         minutes: stop after this time; 0 for no limit.
         steps: stop after so many optimiser steps; 0 for no limit.
-        batch: episodes a step.
+        batch: episodes, or other items, a step; all processes together.
+        accumulate: parts that each process computes a step in, one after another, to save memory.
         learning_rate: of AdamW at its highest.
         weight_decay: of AdamW.
         warmup: share of the run in which the learning rate rises.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
+        checkpoint_steps: also save every so many steps; 0 for by time alone.
         workers: processes that load episodes beside the training; 0 loads in the same process.
         seed: of the episodes.
     """
@@ -24,21 +26,31 @@ class TrainSettings:
     minutes: float = 3.0
     steps: int = 0
     batch: int = 4
+    accumulate: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
     alignment: float = 1.0
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
+    checkpoint_steps: int = 0
     workers: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         from episodes.errors import FewshotError
 
-        positive = ("batch", "learning_rate", "clip", "checkpoint_seconds")
+        positive = ("batch", "accumulate", "learning_rate", "clip", "checkpoint_seconds")
         wrong = [name for name in positive if getattr(self, name) <= 0]
-        least_zero = ("minutes", "steps", "weight_decay", "alignment", "workers", "seed")
+        least_zero = (
+            "minutes",
+            "steps",
+            "checkpoint_steps",
+            "weight_decay",
+            "alignment",
+            "workers",
+            "seed",
+        )
         wrong += [name for name in least_zero if getattr(self, name) < 0]
         if wrong:
             name = wrong[0]

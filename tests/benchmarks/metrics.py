@@ -13,17 +13,14 @@ Needs the extra ``bench`` and Linux (/proc).
 """
 
 import argparse
-import ctypes
 import gc
 import json
-import re
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +35,7 @@ from monai.metrics import (
     get_confusion_matrix,
 )
 from scipy import ndimage
+from shared import observe
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 from stardist.matching import matching
 from torchmetrics.functional.classification import (
@@ -69,33 +67,6 @@ class Pair:
     agree: Callable[[Any, Any], None]
     repeats: int
     slow: bool = False
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What one call returned, how long it took and how far resident memory rose during it."""
-
-    result: Any
-    milliseconds: float
-    peak_mib: float
-
-
-def observe(call: Callable[[], Any]) -> Observed:
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # else memory that was freed before would hide the rise
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak to what is resident now
-    before = status_mib("VmRSS")
-    start = time.perf_counter()
-    result = call()
-    duration = 1e3 * (time.perf_counter() - start)
-    return Observed(result, duration, max(0.0, status_mib("VmHWM") - before))
-
-
-def status_mib(field: str) -> float:
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if found is None:
-        raise RuntimeError(f"/proc/self/status has no {field}; this benchmark needs Linux")
-    return int(found[1]) / 1024
 
 
 def milliseconds(call: Callable[[], Any]) -> float:

@@ -1,7 +1,9 @@
 """The commands on good input, in one process."""
 
 import json
+import os
 import shutil
+import signal
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 
 from episodes import bundled
 from episodes.decode import read_header
+from episodes.episode import collate
 from fewshot.cli import main
 from tests.fewshot.conftest import disc_scene
 
@@ -106,6 +109,29 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     assert json.loads(result.read_text())["headline"][0]["name"] == "toy_dice"
 
 
+def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
+    def arguments(*more):
+        base = ("train", str(data), "--out", str(tmp_path / "run"), "--novel", "bar")
+        return [*base, "--size", "64", "--minutes", "0", "--batch", "2", "--steps", "6", *more]
+
+    def ctrl_c(batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return collate(batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fewshot.training.task.collate", ctrl_c)
+        assert main(arguments()) == 130
+    assert main(arguments()) == 2
+    assert "go on with --resume" in capsys.readouterr().err
+    assert main(arguments("--resume", "--seed", "3")) == 2
+    assert "seed 0, and now it is 3" in capsys.readouterr().err
+    assert main(arguments("--resume", "--test-subjects", "scene0")) == 2
+    assert "another held" in capsys.readouterr().err
+    assert main(arguments("--resume")) == 0
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+
+
 def test_evaluate_notices_other_data(data, tmp_path, capsys):
     run = tmp_path / "run"
     main(
@@ -149,3 +175,34 @@ def test_inspect_draws_classes_and_finds_copies(data, tmp_path, capsys):
     assert (np.ptp(sheet, axis=2) > 60).sum() > 500  # coloured masks
     assert main(["inspect", str(data), "--no-duplicates", "--no-cache"]) == 0
     assert "scene9" not in capsys.readouterr().out
+
+
+def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fewshot.commands.demo.EPISODES", 8)
+    out = tmp_path / "demo"
+    assert main(["demo", "--out", str(out), "--minutes", "0.02"]) == 0
+    said = capsys.readouterr().out
+    assert "copy-mask" in said
+    for name in ("contact_sheet.png", "nuclei.png", "brain.png"):
+        assert read_header(out / name).size > (200, 200)
+    scores = json.loads((out / "scores.json").read_text())["dice_model_copy_mask"]
+    for model, copied in (*scores["nuclei"].values(), *scores["brain"].values()):
+        assert copied + 0.2 < model <= 1
+
+
+def test_runs_shows_what_differs_and_what_came_of_it(data, tmp_path, capsys):
+    for name, rate in (("slow", "0.0001"), ("fast", "0.01")):
+        arguments = ("train", str(data), "--out", str(tmp_path / "runs" / name), "--novel", "bar")
+        more = ("--size", "64", "--minutes", "0", "--steps", "2", "--batch", "2")
+        assert main([*arguments, *more, "--learning-rate", rate]) == 0
+    assert main(["evaluate", str(tmp_path / "runs" / "fast"), "--episodes", "4"]) == 0
+    capsys.readouterr()
+    assert main(["runs", str(tmp_path / "runs"), "--csv", str(tmp_path / "runs.csv")]) == 0
+    head, fast, slow = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["run", "learning_rate", "steps"]
+    assert fast.split()[1:3] == ["0.01", "2"]
+    assert slow.split()[1] == "0.0001"
+    assert "Dice model" in head
+    assert (tmp_path / "runs.csv").read_text().count("\n") == 3
+    assert main(["runs", str(data)]) == 2
+    assert "no run in" in capsys.readouterr().err

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.metrics.accumulate import CountSum
+from fewshot.metrics.accumulate import CountSum, gather
 from fewshot.metrics.calibration import calibration_counts
 from fewshot.metrics.instances import count_matches
 from fewshot.metrics.overlap import confusion_matrix
 from fewshot.metrics.ranking import score_counts
+from fewshot.metrics.report import Report
 
 
 def probabilities(generator):
@@ -50,3 +51,32 @@ def test_first_state_is_copied_and_shapes_are_checked():
     assert state.sum() == 4
     with pytest.raises(ValueError, match=r"shape \(3, 3\), expected \(2, 2\)"):
         total.merge([np.ones((3, 3), int)])
+
+
+def shard(rank, folder):
+    """What one of two processes does: three images are a shard, the other one is empty."""
+    store = torch.distributed.FileStore(str(folder / "store"), 2)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    count, report = CountSum(partial(confusion_matrix, classes=2)), Report()
+    for image in range(3 * rank):
+        count.add([0, 1, 1, image % 2], [0, 1, 0, 1])
+        report.add(image, image, {"dice": image / 4})
+    for rows in gather(report.rows):
+        report.merge(rows)
+    np.save(folder / f"{rank}.npy", count.over_processes().counts)
+    report.save_csv(folder / f"{rank}.csv")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_with_uneven_shards_get_the_sum_of_both(tmp_path):
+    torch.multiprocessing.spawn(shard, (tmp_path,), nprocs=2)
+    for rank in range(2):
+        np.testing.assert_array_equal(np.load(tmp_path / f"{rank}.npy"), [[3, 3], [2, 4]])
+        assert (tmp_path / f"{rank}.csv").read_text().count("\n") == 4
+
+
+def test_without_a_group_a_sum_is_its_own():
+    count = CountSum(partial(confusion_matrix, classes=2))
+    assert count.over_processes().counts is None
+    count.add([0], [1])
+    np.testing.assert_array_equal(count.over_processes().counts, count.counts)

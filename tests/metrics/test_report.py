@@ -169,3 +169,13 @@ def test_bland_altman_by_hand_and_edges():
     points = axes.collections[0].get_offsets()
     np.testing.assert_array_equal(points, [[11, -2], [21, 2]])
     plot_bland_altman([1], [2]).figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_report_saves_its_picture(tmp_path, ending):
+    path = tmp_path / f"dice.{ending}"
+    filled().save_plot(path, "dice", kind="violin")
+    assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    with pytest.raises(ValueError, match="no score 'volume'"):
+        filled().save_plot(tmp_path / "other.png", "volume")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

@@ -1,6 +1,8 @@
 import itertools
 import json
 import math
+import os
+import signal
 
 import pytest
 import torch
@@ -15,9 +17,10 @@ from episodes.sampler import EpisodeSampler
 from fewshot.saving import load_segmenter
 from fewshot.training.alignment import alignment_loss
 from fewshot.training.loop import schedule, train
-from fewshot.training.objective import episode_loss
+from fewshot.training.objective import EpisodeObjective
 from fewshot.training.pixel_loss import segmentation_loss
 from fewshot.training.settings import TrainSettings
+from fewshot.training.task import episodic
 from tests.fewshot.heads.family import two_colour_task
 
 
@@ -28,32 +31,32 @@ def sampler():
 
 def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sampler, tmp_path):
     batch = collate([sampler.episode(i) for i in range(4)])
-    before = episode_loss(own_segmenter.eval(), batch, 0.0).total.item()
+    before = EpisodeObjective(own_segmenter.eval(), 0.0)(batch)["loss"].item()
     settings = TrainSettings(steps=8, minutes=0.0, batch=4, learning_rate=1e-3)
-    result = train(own_segmenter, sampler, settings, tmp_path, progress=False)
+    result = train(episodic(own_segmenter, sampler), settings, tmp_path, progress=False)
     assert (result.steps, result.interrupted) == (8, False)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 9))
     assert result.loss == pytest.approx(sum(line["loss"] for line in lines) / 8)
     for line in lines:
         assert line["loss"] == pytest.approx(line["query_loss"] + line["alignment_loss"], rel=1e-5)
-    assert episode_loss(own_segmenter, batch, 0.0).total.item() < before
+    assert EpisodeObjective(own_segmenter, 0.0)(batch)["loss"].item() < before
     loaded = load_segmenter(tmp_path)
     for name, tensor in own_segmenter.state_dict().items():
         assert torch.equal(tensor, loaded.state_dict()[name]), name
 
 
-def test_ctrl_c_leaves_a_valid_checkpoint(own_segmenter, sampler, tmp_path):
+def test_ctrl_c_ends_after_the_step_and_leaves_a_valid_checkpoint(own_segmenter, sampler, tmp_path):
     class Stop:
         def episode(self, index):
-            if index >= 4:
-                raise KeyboardInterrupt
+            if index == 4:
+                os.kill(os.getpid(), signal.SIGINT)
             return sampler.episode(index)
 
     settings = TrainSettings(steps=100, minutes=0.0, batch=2)
-    result = train(own_segmenter, Stop(), settings, tmp_path, progress=False)
-    assert (result.steps, result.interrupted) == (2, True)
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+    result = train(episodic(own_segmenter, Stop()), settings, tmp_path, progress=False)
+    assert (result.steps, result.interrupted) == (3, True)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
     load_segmenter(tmp_path)
 
 
@@ -62,7 +65,7 @@ def test_a_loss_that_is_no_number_stops_the_run(own_segmenter, sampler, tmp_path
         next(own_segmenter.parameters()).fill_(float("nan"))
     settings = TrainSettings(steps=3, minutes=0.0, batch=1)
     with pytest.raises(FloatingPointError, match="step 1"):
-        train(own_segmenter, sampler, settings, tmp_path, progress=False)
+        train(episodic(own_segmenter, sampler), settings, tmp_path, progress=False)
 
 
 def test_settings_are_checked(own_segmenter, sampler, tmp_path):
@@ -71,7 +74,12 @@ def test_settings_are_checked(own_segmenter, sampler, tmp_path):
             TrainSettings(**wrong)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        train(own_segmenter, sampler, TrainSettings(steps=1), tmp_path / "file", progress=False)
+        train(
+            episodic(own_segmenter, sampler),
+            TrainSettings(steps=1),
+            tmp_path / "file",
+            progress=False,
+        )
 
 
 def test_alignment_by_hand(monkeypatch):
@@ -97,6 +105,11 @@ def test_segmentation_loss_by_hand():
     target = torch.tensor([[1, 0], [255, 255]], dtype=torch.uint8)[None, None]
     expected = (-math.log(0.75) - math.log(0.25)) / 2
     assert segmentation_loss(logits, target).item() == pytest.approx(expected, rel=1e-5)
+    both = torch.cat([target, torch.zeros_like(target)])  # each episode counts alike
+    second = -math.log(0.25)
+    assert segmentation_loss(torch.cat([logits, logits]), both).item() == pytest.approx(
+        (expected + second) / 2, rel=1e-5
+    )
     logits = logits.clone().requires_grad_()
     nothing = segmentation_loss(logits, torch.full_like(target, 255))
     nothing.backward()
