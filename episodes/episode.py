@@ -116,12 +116,16 @@ def collate(episodes: Sequence[Episode]) -> EpisodeBatch:
         raise EpisodeError(f"episodes differ in (way, shot, size, query, size): {sorted(shapes)}")
     channel = max(e.support_images.shape[-3] for e in episodes)
     return EpisodeBatch(
-        torch.stack([to_channels(e.support_images, channel) for e in episodes]),
-        torch.stack([e.support_masks for e in episodes]),
-        torch.stack([to_channels(e.query_images, channel) for e in episodes]),
-        torch.stack([e.query_labels for e in episodes]),
+        _stack([to_channels(e.support_images, channel) for e in episodes]),
+        _stack([e.support_masks for e in episodes]),
+        _stack([to_channels(e.query_images, channel) for e in episodes]),
+        _stack([e.query_labels for e in episodes]),
         tuple(e.plan for e in episodes),
     )
+
+
+def _stack(tensors: list[Tensor]) -> Tensor:
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)  # one needs no copy
 
 
 def to_channels(images: Tensor, channel: int) -> Tensor:

@@ -55,17 +55,16 @@ class PlanLoader:
         query = [self._item(key, plan.classes, generator) for key in plan.query]
         channel = max(image.shape[0] for row in (*support, query) for image, _ in row)
 
-        def images(row: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-            return torch.stack([to_channels(image, channel) for image, _ in row])
+        def images(items: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+            return torch.stack([to_channels(image, channel) for image, _ in items])
 
+        shape = (len(support), len(support[0]))
+        masks = [
+            binary_mask(labels, way) for way, row in enumerate(support, 1) for _, labels in row
+        ]
         return Episode(
-            support_images=torch.stack([images(row) for row in support]),
-            support_masks=torch.stack(
-                [
-                    torch.stack([binary_mask(labels, way + 1) for _, labels in row])
-                    for way, row in enumerate(support)
-                ]
-            ),
+            support_images=images(item for row in support for item in row).unflatten(0, shape),
+            support_masks=torch.stack(masks).unflatten(0, shape),
             query_images=images(query),
             query_labels=torch.stack([labels for _, labels in query]),
             plan=plan,
@@ -102,10 +101,8 @@ def episode_generator(seed: int, index: int, stream: int) -> np.random.Generator
 
 def binary_mask(labels: Tensor, value: int) -> Tensor:
     """Make the mask of one class: 1 there, 0 on background, 255 on the other classes."""
-    mask = torch.full_like(labels, IGNORE)
-    mask[labels == 0] = 0
-    mask[labels == value] = 1
-    return mask
+    others = torch.where(labels == 0, 0, labels.new_tensor(IGNORE))
+    return torch.where(labels == value, 1, others)
 
 
 def hash_plans(plans: Sequence[Plan]) -> str:
