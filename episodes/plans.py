@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -16,6 +17,9 @@ from episodes.errors import EpisodeError
 from episodes.load import Loader
 
 Transform = Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
+
+MAP_BYTES = 2**28
+"""Memory that label maps may take; those not used for the longest time go first."""
 
 AUGMENT = 1
 """Stream of the generator that a transform uses."""
@@ -41,6 +45,7 @@ class PlanLoader:
         episode_generator(seed, 0, AUGMENT)  # raises on a seed out of range
         self.catalog, self.seed, self.transform = catalog, seed, transform
         self.loader = loader or Loader()
+        self._maps: OrderedDict[tuple[str, tuple[str, ...]], Tensor] = OrderedDict()
 
     def load(self, plan: Plan) -> Episode:
         """Load the pixels of a plan.
@@ -83,10 +88,20 @@ class PlanLoader:
                 f"the plan asks for {key!r}, which catalog {self.catalog.name!r} lacks; "
                 "use the catalog that the plan was drawn from"
             )
-        image, labels = self.loader.image(sample), self.loader.labels(sample, classes)
-        return (
-            (image, labels) if self.transform is None else self.transform(image, labels, generator)
-        )
+        image, labels = self.loader.image(sample), self._label_map(sample, tuple(classes))
+        if self.transform is None:
+            return image, labels
+        return self.transform(image, labels.clone(), generator)
+
+    def _label_map(self, sample: Sample, classes: tuple[str, ...]) -> Tensor:
+        """Read a label map, or take the one that was made for the same classes before."""
+        found = self._maps.pop((sample.key, classes), None)
+        if found is None:
+            found = self.loader.labels(sample, classes)
+        self._maps[sample.key, classes] = found
+        if len(self._maps) * found.numel() > MAP_BYTES:
+            self._maps.popitem(last=False)  # all maps have one size
+        return found
 
 
 def episode_generator(seed: int, index: int, stream: int) -> np.random.Generator:
