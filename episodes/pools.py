@@ -66,7 +66,7 @@ class Pool:
         return np.diff(self.starts)
 
     def draw(
-        self, generator: np.random.Generator, used: Iterable[int], banned: Iterable[int] = ()
+        self, generator: np.random.Generator, used: Sequence[int], banned: Iterable[int] = ()
     ) -> int | None:
         """Draw a group uniformly, then an image of it, among those that are left.
 
@@ -91,7 +91,7 @@ class Pool:
         return self._pick(generator, first, end, taken.get(group, ()))
 
     def draw_between(
-        self, generator: np.random.Generator, ranks: tuple[int, int], used: Iterable[int]
+        self, generator: np.random.Generator, ranks: tuple[int, int], used: Sequence[int]
     ) -> int | None:
         """Draw an image with a rank in [first, end) that is not used, or None."""
         low, high = (int(np.searchsorted(self.ranks, rank)) for rank in ranks)
@@ -109,9 +109,12 @@ class Pool:
         place = first + skip(int(generator.integers(free)), [each - first for each in taken])
         return int(self.ranks[place])
 
-    def _places(self, ranks: Iterable[int]) -> list[int]:
-        found = (find(self.ranks, rank) for rank in ranks)
-        return [place for place in found if place is not None]
+    def _places(self, ranks: Sequence[int]) -> list[int]:
+        if not ranks or not len(self.ranks):
+            return []
+        wanted = np.array(ranks)
+        places = np.searchsorted(self.ranks, wanted).clip(max=len(self.ranks) - 1)
+        return places[self.ranks[places] == wanted].tolist()
 
     def _size(self, group: int) -> int:
         return int(self.starts[group + 1]) - int(self.starts[group])

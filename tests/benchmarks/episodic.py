@@ -87,7 +87,9 @@ def store(folder: Path, name: str, pixels: np.ndarray, labels: np.ndarray) -> No
     """Write 8 bits whose 0 to 255 is the range that ours would find, as peers divide by 255."""
     low, high = intensity_range(pixels)
     scaled = np.clip((pixels.astype(float) - low) / max(high - low, 1e-12), 0, 1) * 255
-    Image.fromarray(np.round(scaled).astype(np.uint8)).save(folder / "images" / f"{name}.png")
+    Image.fromarray(np.round(scaled).astype(np.uint8)).save(
+        folder / "images" / f"{name}.png", compress_level=1
+    )
     Image.fromarray(labels.astype(np.uint8)).save(folder / "masks" / f"{name}.png")
 
 
@@ -143,8 +145,11 @@ def stack(items: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor,
     return images[:1], masks[:1], images[1:], masks[1:]
 
 
+def _plain_start(self: Sampler, data_source: None) -> None: ...
+
+
 def easyfsl(items: Files | Memory, workers: int) -> Iterator[Any]:
-    with mock.patch.object(Sampler, "__init__", lambda self, data_source: None, create=True):
+    with mock.patch.object(Sampler, "__init__", _plain_start, create=True):
         sampler = TaskSampler(items, n_way=1, n_shot=1, n_query=1, n_tasks=10**6)
     loader = DataLoader(items, batch_sampler=sampler, collate_fn=stack, num_workers=workers)
     return iter(loader)
@@ -199,7 +204,7 @@ def rates(what: str, sampler: EpisodeSampler, files: Files, workers: int, quick:
         "learn2learn, memory": lambda: learn2learn(memory, workers),
         "easyfsl, memory": lambda: easyfsl(memory, workers),
     }
-    repeats, count = (5, 150) if quick else (15, 400)
+    repeats, count = (3, 60) if quick else (15, 400)
     for peer, make in makers.items():
         both = {"ours": ours(sampler, workers), "peer": make()}
         found: dict[str, list[float]] = {"ours": [], "peer": []}
@@ -241,12 +246,12 @@ def planning(quick: bool) -> None:
     gc.collect()
     gc.freeze()  # else a collection goes through a million samples now and then
     times: dict[str, list[float]] = {"few": [], "many": []}
-    for number in range(7 if quick else 25):
+    for number in range(5 if quick else 25):
         for side, sampler in (("few", few), ("many", many)):
             start = time.perf_counter()
-            for index in range(number * 200, number * 200 + 200):
+            for index in range(number * 100, number * 100 + 100):
                 sampler.plan(index)
-            times[side].append((time.perf_counter() - start) / 200 * 1e6)
+            times[side].append((time.perf_counter() - start) / 100 * 1e6)
     values = {side: statistics.median(each) for side, each in times.items()}
     peaks = [
         observe(lambda s=s: [s.plan(i) for i in range(9000, 9100)]).peak_mib for s in (many, few)
@@ -263,7 +268,7 @@ def planning(quick: bool) -> None:
 
 def scanning(folder: Path, quick: bool) -> None:
     """Time and memory of measuring many small masks, against a list of the masks."""
-    count = 10_000 if quick else 100_000
+    count = 2_000 if quick else 100_000
     pixels = np.zeros((64, 64), np.uint8)
     pixels[10:40, 20:50] = 1
     (folder / "scan").mkdir()
@@ -328,7 +333,7 @@ def main() -> None:
         for sample in catalog.samples:  # the first pass; workers inherit what is decoded
             sampler.loader.image(sample)
             sampler.loader.labels(sample, catalog.classes)
-        for index in range(2000):
+        for index in range(1000):
             sampler.episode(index)
         for workers in (0, 2):
             rates(what, sampler, files, workers, quick)
