@@ -87,10 +87,9 @@ def store(folder: Path, name: str, pixels: np.ndarray, labels: np.ndarray) -> No
     """Write 8 bits whose 0 to 255 is the range that ours would find, as peers divide by 255."""
     low, high = intensity_range(pixels)
     scaled = np.clip((pixels.astype(float) - low) / max(high - low, 1e-12), 0, 1) * 255
-    Image.fromarray(np.round(scaled).astype(np.uint8)).save(
-        folder / "images" / f"{name}.png", compress_level=1
-    )
-    Image.fromarray(labels.astype(np.uint8)).save(folder / "masks" / f"{name}.png")
+    for kind, values in (("images", np.round(scaled)), ("masks", labels)):
+        path = folder / kind / f"{name}.png"
+        Image.fromarray(values.astype(np.uint8)).save(path, compress_level=1)
 
 
 class Files(Dataset):
