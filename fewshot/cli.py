@@ -1,4 +1,4 @@
-"""The command `fewshot`: demo, train, evaluate, segment, inspect.
+"""The command `fewshot`: demo, train, evaluate, protocol, segment, inspect.
 
 Only tyro and the standard library are imported before a command is known, so `fewshot --help`
 answers at once; each command imports what it needs.
@@ -15,7 +15,26 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.training.settings import TrainSettings
 
-HeadName = Literal["local", "prototypical", "prototypical-euclidean"]
+# fmt: off
+HeadName = Literal[
+    "local", "prototypical", "prototypical-euclidean",
+    "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
+]
+# fmt: on
+ProtocolName = Literal[
+    "alpnet",
+    "adnet",
+    "adnet-2",
+    "full-middle",
+    "full-thirds",
+    "full-slices",
+    "full-volume",
+    "panet",
+    "hsnet",
+    "pfenet",
+    "coco-hsnet",
+    "coco-pfenet",
+]
 
 
 @dataclass(frozen=True)
@@ -111,6 +130,42 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class ProtocolRun:
+    """Score copy-mask, and a trained model, as published protocols do (docs/protocols.md)."""
+
+    data: Positional[Path]
+    """Folder with volumes and masks, each volume being a scan, in the order of their numbers; or
+    with images of many classes."""
+    under: tuple[ProtocolName, ...] = ("alpnet",)
+    """Protocols: of volumes, chunks of the organ's slices (alpnet, adnet) or every slice (adnet-2,
+    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco)."""
+    model: Path | None = None
+    """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
+    fold: int | None = None
+    """Which fold; by default all of them."""
+    folds: int = 0
+    """How many folds; by default 5 of scans, 4 of classes."""
+    support: str = "published"
+    """Which scan is the support: published, all (one run each), or a place such as 0."""
+    novel: tuple[str, ...] = ()
+    """Classes tested; by default all."""
+    exclude: Literal["none", "any", "all"] = "none"
+    """Which training slices are dropped; changes what is counted as excluded, not the cases."""
+    shot: int = 1
+    """Annotated images; of image protocols only."""
+    episodes: int = 0
+    """Episodes a run; by default as many as published; of image protocols only."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    subject_pattern: str | None = None
+    """Regular expression for the scan in a file name; by default each file is a scan."""
+    result: Path | None = None
+    """Also write the whole result, with machine, settings and every case, to this JSON file."""
+    headline: str = "protocol"
+    """Name of the scores in the result file."""
+
+
+@dataclass(frozen=True)
 class Segment:
     """Segment images like the annotated ones: one picture is enough."""
 
@@ -161,13 +216,35 @@ class Runs:
     """Also write the table to this file."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """Put a trained model into a folder for others, with a model card; also as ONNX."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote."""
+    out: Path
+    """Folder to share."""
+    name: str | None = None
+    """Name of the model in its card; by default that of the folder."""
+    licence: str | None = None
+    """Licence of the weights by its SPDX name, e.g. cc-by-4.0."""
+    support: tuple[Path, ...] = ()
+    """Annotated images: also write them condensed, and the model as an ONNX graph."""
+    mask: tuple[Path, ...] = ()
+    """Their masks, in the same order."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen."""
+
+
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[ProtocolRun, tyro.conf.subcommand("protocol")]
     | Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Runs, tyro.conf.subcommand("runs")]
+    | Annotated[Share, tyro.conf.subcommand("share")]
 )
 
 
@@ -206,10 +283,18 @@ def _run(command: Command) -> int:
         from fewshot.commands.evaluate import evaluate
 
         return evaluate(command)
+    if isinstance(command, ProtocolRun):
+        from fewshot.commands.protocol import protocol
+
+        return protocol(command)
     if isinstance(command, Segment):
         from fewshot.commands.segment import segment
 
         return segment(command)
+    if isinstance(command, Share):
+        from fewshot.commands.share import share
+
+        return share(command)
     if isinstance(command, Runs):
         from fewshot.commands.runs import runs
 

@@ -54,6 +54,7 @@ class Encoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.stride = min(self.settings.strides)
+        self.features: int = sum(self.backbone.feature_info.channels())  # type: ignore[operator,union-attr]
 
     def forward(
         self, images: Float[Tensor, "batch channel height width"]

@@ -1,7 +1,6 @@
 """Result files: a score with everything that is needed to question it."""
 
 import datetime
-import json
 import os
 import platform
 import shlex
@@ -72,14 +71,26 @@ def write(
         ],
         "baseline": "copy-mask on the same episodes",
         "commands": commands,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": machine(),
+        **dated(),
         **about,
         **found.content(),
     }
+    write_pair(path, content, markdown(content))
+
+
+def dated() -> dict[str, Any]:
+    """When and where a result was computed."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine(),
+    }
+
+
+def write_pair(path: Path, content: dict[str, Any], text: str) -> None:
+    """Write a result as JSON and its table as Markdown beside it."""
     write_json(path, content)
     with whole_file(path.with_suffix(".md")) as partial:
-        partial.write_text(markdown(json.loads(path.read_text(encoding="utf-8"))), "utf-8")
+        partial.write_text(text, "utf-8")
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -96,10 +107,10 @@ def markdown(content: dict[str, Any]) -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {row['class']} | {_cell(row['model'])} | {_cell(row['copy_mask'])} |"
+        f"| {row['class']} | {cell(row['model'])} | {cell(row['copy_mask'])} |"
         for row in content["table"]
     ]
-    lines += ["", f"Model minus copy-mask, paired: {_cell(content['difference'])}.", ""]
+    lines += ["", f"Model minus copy-mask, paired: {cell(content['difference'])}.", ""]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, "
@@ -117,7 +128,8 @@ def _percent(value: float | None) -> float | None:
     return None if value is None else round(100 * value, 2)
 
 
-def _cell(interval: dict[str, Any]) -> str:
+def cell(interval: dict[str, Any]) -> str:
+    """Write an interval for a table, 0 to 100."""
     mean, low, high = (_percent(interval[key]) for key in ("mean", "low", "high"))
     return (
         "undefined"

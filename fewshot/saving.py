@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import KINDS, Support
-from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 
 WEIGHTS, SETTINGS = "model.safetensors", "segmenter.json"
 FORMAT = 1
@@ -64,7 +65,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
             f"{folder / SETTINGS} does not describe a segmenter ({error!r}); "
             "save the model again with this version"
         ) from error
-    segmenter = Segmenter(settings)
+    segmenter = build_segmenter(settings)
     tensors, _ = _read_tensors(folder / WEIGHTS)
     expected = segmenter.state_dict()
     wrong = [
@@ -81,6 +82,30 @@ def load_segmenter(folder: Path | str) -> Segmenter:
         )
     segmenter.load_state_dict(tensors)
     return segmenter.eval()
+
+
+def from_pretrained(name: Path | str) -> Segmenter:
+    """Load a segmenter from a folder, or from a model hub by `owner/name`.
+
+    Only the two files of a segmenter are downloaded; neither can hold code.
+
+    Raises:
+        ModelError: there is no such model, it cannot be downloaded, or it is damaged.
+    """
+    if Path(name).is_dir():
+        return load_segmenter(name)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+        raise ModelError(f"{name} is not a folder; expected one, or a hub's owner/name")
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(str(name), allow_patterns=[SETTINGS, WEIGHTS])
+    except (OSError, ValueError) as error:  # the hub's and the network's errors derive from it
+        raise ModelError(
+            f"{name} cannot be downloaded ({str(error).splitlines()[0]}); give a folder that "
+            "holds the model"
+        ) from error
+    return load_segmenter(folder)
 
 
 def save_support(support: Support, path: Path | str) -> Path:

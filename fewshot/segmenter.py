@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,14 @@ from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.legend import Legend, parse_legend
 from episodes.sampler import binary_mask
 from fewshot.encoder import Encoder, EncoderSettings
-from fewshot.heads import Head, HeadSettings, LocalSettings, Support, build_head
+from fewshot.heads import (
+    GradientSettings,
+    Head,
+    HeadSettings,
+    LocalSettings,
+    Support,
+    build_head,
+)
 from fewshot.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
 from fewshot.precision import autocast, default_device
 from fewshot.segmentation import Segmentation
@@ -63,8 +71,25 @@ class Segmenter(nn.Module):
         self.settings = settings or SegmenterSettings()
         self._checked_size(self.settings.size)
         self.encoder = Encoder(self.settings.encoder)
-        self.head: Head = build_head(self.settings.head)
+        self.head: Head = build_head(self.settings.head, self.encoder.features)
         self.to(default_device())
+
+    @staticmethod
+    def from_pretrained(name: str | Path) -> "Segmenter":
+        """Load a segmenter from a folder, or from a model hub by `owner/name`.
+
+        Raises:
+            ModelError: there is no such model, it cannot be downloaded, or it is damaged.
+        """
+        from fewshot.saving import from_pretrained
+
+        return from_pretrained(name)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the segmenter into a folder from which `from_pretrained` loads it."""
+        from fewshot.saving import save_segmenter
+
+        return save_segmenter(self, folder)
 
     @property
     def device(self) -> torch.device:
@@ -109,13 +134,13 @@ class Segmenter(nn.Module):
         if size is None:
             size = self.settings.size * enlargement(maps, self.settings.size, self.encoder.stride)
         size = self._checked_size(size)
-        features, labels = self._shots(pictures, maps, size)
-        shot_masks = torch.stack([binary_mask(labels, way) for way in range(1, len(names) + 1)])[
-            None
-        ]
+        labels = self._marked_labels(pictures, maps, size)
+        shot_masks = torch.stack([binary_mask(labels, way) for way in range(1, len(names) + 1)])
+        self.eval()
         with torch.inference_mode():
-            shared = features[None, None].expand(1, len(names), *features.shape)
-            support = self.head.condense(shared, shot_masks.to(self.device))
+            support = self.condense(
+                self._marked_planes(pictures, maps, size), shot_masks.to(self.device)
+            )
         return replace(
             support, class_names=names, values=values, model=self.fingerprint(), size=size
         )
@@ -135,10 +160,10 @@ class Segmenter(nn.Module):
         picture = image_planes(image)
         frame = _frame(picture, support.size or self.settings.size)
         labels, probabilities = [], []
-        for chunk in self._encoded(picture, frame):
+        self.eval()
+        for chunk in _framed(picture, frame, range(len(picture.pixels))):
             with torch.inference_mode():
-                scores = self.head.score(support, chunk[None])[0]
-                for logits in scores:
+                for logits in self.score(support, chunk):
                     shares = frame.undo(logits).softmax(dim=0)
                     labels.append(shares.argmax(dim=0).to(torch.uint8).cpu().numpy())
                     probabilities.append(shares.half().cpu().numpy())
@@ -153,6 +178,24 @@ class Segmenter(nn.Module):
     def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""
         return (self.segment(image, support) for image in images)
+
+    # -- what another kind of segmenter replaces -------------------------------------------------
+
+    def condense(
+        self,
+        chunks: Iterable[Float[Tensor, "chunk channel height width"]],
+        masks: UInt8[Tensor, "way shot height width"],
+    ) -> Support:
+        """Condense one support set, whose images come in chunks that together are the shots."""
+        features = torch.cat([self.encode(chunk) for chunk in chunks])
+        shared = features[None, None].expand(1, len(masks), *features.shape)
+        return self.head.condense(shared, masks[None])
+
+    def score(
+        self, support: Support, images: Float[Tensor, "query channel height width"]
+    ) -> Float[Tensor, "query label rows columns"]:
+        """Score images with a condensed support set; logits at feature resolution."""
+        return self.head.score(support, self.encode(images)[None])[0]
 
     # -- what training and evaluation call -------------------------------------------------------
 
@@ -205,44 +248,53 @@ class Segmenter(nn.Module):
             )
         return size
 
-    def _shots(
+    def _marked_labels(
         self, pictures: Sequence[Planes], maps: Sequence[np.ndarray], size: int
-    ) -> tuple[Tensor, Tensor]:
-        """Encode the annotated planes: features [shot ...] and labels [shot size size]."""
-        features, labels = [], []
-        for picture, found in zip(pictures, maps, strict=True):
-            marked = np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2)))
-            if not marked.size:
-                continue
-            limits = intensity_range(picture.pixels)
-            frame = _frame(picture, size)
-            features += list(self._encoded(picture, frame, marked.tolist(), limits))
-            labels += [frame.fit_labels(torch.from_numpy(found[plane])) for plane in marked]
+    ) -> Tensor:
+        """Fit the label maps of the annotated planes into the square: [shot size size]."""
+        labels = [
+            _frame(picture, size).fit_labels(torch.from_numpy(found[plane]))
+            for picture, found in zip(pictures, maps, strict=True)
+            for plane in _marked(found)
+        ]
         if len(labels) > MOST_SHOTS:
             raise DataError(
                 f"{len(labels)} annotated planes; expected at most {MOST_SHOTS}. "
                 "Leave some out, e.g. every second one"
             )
-        return torch.cat(features), torch.stack(labels)
+        return torch.stack(labels)
 
-    def _encoded(
-        self,
-        picture: Planes,
-        frame: Frame,
-        planes: Sequence[int] | None = None,
-        limits: tuple[float, float] | None = None,
+    def _marked_planes(
+        self, pictures: Sequence[Planes], maps: Sequence[np.ndarray], size: int
     ) -> Iterator[Tensor]:
-        """Encode planes in chunks; all of them share the picture's intensity range."""
-        limits = limits or intensity_range(picture.pixels)
-        wanted = range(len(picture.pixels)) if planes is None else planes
-        self.eval()
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = [
-                frame.fit_image(to_tensor(picture.pixels[plane], limits))
-                for plane in wanted[start : start + _CHUNK]
-            ]
-            with torch.inference_mode():
-                yield self.encode(torch.stack([to_channels(image, 3) for image in chunk]))
+        """Fit the annotated planes themselves into the square, in chunks."""
+        for picture, found in zip(pictures, maps, strict=True):
+            yield from _framed(picture, _frame(picture, size), _marked(found))
+
+
+def build_segmenter(settings: SegmenterSettings) -> Segmenter:
+    """Make the kind of segmenter that the head's settings ask for."""
+    if isinstance(settings.head, GradientSettings):
+        from fewshot.adapt.segmenter import GradientSegmenter
+
+        return GradientSegmenter(settings)
+    return Segmenter(settings)
+
+
+def _framed(picture: Planes, frame: Frame, planes: Sequence[int]) -> Iterator[Tensor]:
+    """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
+    limits = intensity_range(picture.pixels)
+    for start in range(0, len(planes), _CHUNK):
+        chunk = [
+            frame.fit_image(to_tensor(picture.pixels[plane], limits))
+            for plane in planes[start : start + _CHUNK]
+        ]
+        yield torch.stack([to_channels(image, 3) for image in chunk])
+
+
+def _marked(found: np.ndarray) -> list[int]:
+    """List the planes of label maps [depth height width] in which anything is marked."""
+    return np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2))).tolist()
 
 
 def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:

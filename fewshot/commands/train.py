@@ -2,7 +2,9 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from episodes.augment import Augment
 from episodes.catalog import Catalog
@@ -11,18 +13,25 @@ from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
+from fewshot.adapt.settings import Method, default_settings
 from fewshot.cli import Train
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.encoder import EncoderSettings
-from fewshot.heads import HeadSettings, LocalSettings, PrototypicalSettings
+from fewshot.heads import (
+    ClassifierSettings,
+    HeadSettings,
+    LocalSettings,
+    PrototypicalSettings,
+)
 from fewshot.results import typed_command
-from fewshot.saving import load_segmenter
-from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.saving import load_segmenter, save_segmenter
+from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 from fewshot.training.callbacks.log import LOG, read_log
 from fewshot.training.loop import train as run_training
 from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
+GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
 
@@ -50,6 +59,8 @@ def train(command: Train) -> int:
             f"held out: {len(parts.test.subjects)} subjects, "
             f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
         )
+    if command.head == "fine-tuning":
+        return _only_save(segmenter, command, first)
     task = episodic(segmenter, source, command.train.alignment)
     result = run_training(task, command.train, command.out, resume=command.resume)
     if first:
@@ -63,11 +74,23 @@ def train(command: Train) -> int:
     return 0
 
 
+def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
+    if first:
+        write_json(command.out / "settings.json", {"train": asdict(command.train)})
+        (command.out / LOG).write_text("", encoding="utf-8")
+        save_segmenter(segmenter, command.out)
+        print(
+            "fine-tuning learns nothing before it is given a support set: the model is saved as "
+            f"it is\nnext: fewshot evaluate {command.out}"
+        )
+    return 0
+
+
 def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
         return load_segmenter(command.model)
-    return Segmenter(
+    return build_segmenter(
         SegmenterSettings(
             encoder=EncoderSettings(name=command.backbone, strides=command.strides),
             head=make_head_settings(command.head),
@@ -80,6 +103,11 @@ def make_head_settings(name: str) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
     if name == "local":
         return LocalSettings()
+    if name == "anil":
+        return ClassifierSettings()
+    for method in GRADIENT_METHODS:
+        if name == method:
+            return default_settings(method)
     return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
 
 

@@ -10,6 +10,8 @@ from torch import nn
 
 from episodes.episode import EpisodeBatch, collate
 from episodes.sampler import EpisodeSource
+from fewshot.adapt.objective import GradientObjective
+from fewshot.adapt.segmenter import GradientSegmenter
 from fewshot.saving import save_segmenter
 from fewshot.segmenter import Segmenter
 from fewshot.training.objective import EpisodeObjective
@@ -39,10 +41,16 @@ def episodic(segmenter: Segmenter, source: EpisodeSource, alignment: float = 1.0
     Args:
         segmenter: trained in place.
         source: of the training catalog, drawing at the segmenter's size.
-        alignment: weight of the prototype alignment loss; 0 leaves it out.
+        alignment: weight of the prototype alignment loss; 0 leaves it out. Gradient-based
+            segmenters have none.
     """
+    objective: nn.Module = (
+        GradientObjective(segmenter)
+        if isinstance(segmenter, GradientSegmenter)
+        else EpisodeObjective(segmenter, alignment)
+    )
     return Task(
-        EpisodeObjective(segmenter, alignment),
+        objective,
         partial(_episodes, source),
         partial(save_segmenter, segmenter),
     )

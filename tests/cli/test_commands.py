@@ -190,6 +190,18 @@ def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):
         assert copied + 0.2 < model <= 1
 
 
+@pytest.mark.parametrize(
+    "head", ["prototypical", "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning"]
+)
+def test_every_method_is_trained_and_scored_by_the_same_commands(data, tmp_path, head, capsys):
+    run = str(tmp_path / "run")
+    arguments = ("train", str(data), "--out", run, "--novel", "bar", "--size", "64")
+    more = ("--minutes", "0", "--steps", "1", "--batch", "1", "--head", head)
+    assert main([*arguments, *more]) == 0, capsys.readouterr().err
+    assert main(["evaluate", run, "--episodes", "1"]) == 0, capsys.readouterr().err
+    assert "copy-mask" in capsys.readouterr().out
+
+
 def test_runs_shows_what_differs_and_what_came_of_it(data, tmp_path, capsys):
     for name, rate in (("slow", "0.0001"), ("fast", "0.01")):
         arguments = ("train", str(data), "--out", str(tmp_path / "runs" / name), "--novel", "bar")
@@ -206,3 +218,26 @@ def test_runs_shows_what_differs_and_what_came_of_it(data, tmp_path, capsys):
     assert (tmp_path / "runs.csv").read_text().count("\n") == 3
     assert main(["runs", str(data)]) == 2
     assert "no run in" in capsys.readouterr().err
+
+
+def test_share_writes_a_model_with_a_card_and_a_graph(data, tmp_path, monkeypatch):
+    def graph(_segmenter, _support, path):  # tests/fewshot/test_export.py makes real ones
+        return path.write_bytes(b"onnx")
+
+    monkeypatch.setattr("fewshot.commands.share.export_onnx", graph)
+    run, out = tmp_path / "run", tmp_path / "shared"
+    arguments = ("train", str(data), "--out", str(run), "--novel", "bar", "--size", "64")
+    assert main([*arguments, "--minutes", "0", "--steps", "1", "--batch", "1"]) == 0
+    assert main(["evaluate", str(run), "--episodes", "2"]) == 0
+    pair = ["--support", str(data / "images/scene0.png"), "--mask", str(data / "masks/scene0.png")]
+    assert main(["share", str(run), "--out", str(out), "--licence", "cc-by-4.0", *pair]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        *("segmenter.json", "model.safetensors", "README.md"),
+        *("support.safetensors", "segment.onnx"),
+    }
+    card = (out / "README.md").read_text()
+    assert "license: cc-by-4.0" in card
+    assert "| bar |" in card
+    assert "held out: classes bar" in card
+    assert main(["share", str(data), "--out", str(out)]) == 2

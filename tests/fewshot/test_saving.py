@@ -113,3 +113,17 @@ def test_a_failed_save_leaves_the_old_model(own_segmenter, tmp_path, monkeypatch
         save_segmenter(own_segmenter, tmp_path)
     assert (tmp_path / WEIGHTS).read_bytes() == before
     assert not list(tmp_path.glob(".partial*"))
+
+
+def test_pretrained_from_a_folder_and_errors_for_the_rest(segmenter, tmp_path, monkeypatch):
+    folder = segmenter.save_pretrained(tmp_path / "shared")
+    assert Segmenter.from_pretrained(folder).fingerprint() == segmenter.fingerprint()
+    with pytest.raises(ModelError, match="owner/name"):
+        Segmenter.from_pretrained(tmp_path / "nothing")
+
+    def offline(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    with pytest.raises(ModelError, match="no network"):
+        Segmenter.from_pretrained("someone/model")

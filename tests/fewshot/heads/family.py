@@ -25,15 +25,15 @@ def two_colour_task(way: int = 1, shot: int = 1, query: int = 2, batch: int = 2)
     return support, masks, rolled, labels.roll(5, dims=1)
 
 
-def check_head(make: Callable[[], Head]) -> None:
-    """Run every check of the contract."""
+def check_head(make: Callable[[int], Head]) -> None:
+    """Run every check of the contract; `make` gets the number of features."""
     for way, shot in ((1, 1), (3, 1), (2, 3)):
-        _check_labels(make(), way, shot)
-    _check_no_state(make())
-    _check_empty(make())
-    _check_ignored(make())
-    _check_batch(make())
-    _check_gradient(make())
+        _check_labels(make(way + 3), way, shot)
+    _check_no_state(make(4))
+    _check_empty(make(4))
+    _check_ignored(make(4))
+    _check_batch(make(4))
+    _check_gradient(make(4))
 
 
 def _check_labels(head: Head, way: int, shot: int) -> None:

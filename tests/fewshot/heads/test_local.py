@@ -6,7 +6,7 @@ from tests.fewshot.heads.family import check_head, two_colour_task
 
 
 def test_contract():
-    check_head(lambda: LocalHead(LocalSettings(window=1)))
+    check_head(lambda _: LocalHead(LocalSettings(window=1)))
 
 
 def test_equals_the_paper_pixel_by_pixel():

@@ -9,7 +9,7 @@ from tests.fewshot.heads.family import check_head, two_colour_task
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_contract(distance):
-    check_head(lambda: PrototypicalHead(PrototypicalSettings(distance)))
+    check_head(lambda _: PrototypicalHead(PrototypicalSettings(distance)))
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])

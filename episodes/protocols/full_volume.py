@@ -1,0 +1,197 @@
+"""Every slice of the query volume is segmented and scored; its truth chooses nothing.
+
+No paper's own: the published volume protocols look at the query's truth to find the slices that
+show the organ and to cut them into chunks, which no user can. Folds and support scans are those of
+`alpnet`; so are classes, `exclude` and the scoring (Dice of a scan, pixels of all slices pooled).
+
+Rules. What is annotated in the support scan is either three slices (at 1/6, 1/2 and 5/6 of those
+that show the class) or the whole volume. Which annotated slice a query slice is segmented with is
+said by `choose`:
+
+- "middle": the annotated slice in the middle, for every query slice.
+- "thirds": slice k of the three for the k-th third of the query volume, as `alpnet` cuts the organ.
+  Slice z of d belongs to third floor(3 z / d).
+- "proportional": the annotated slice whose relative place in its own volume is nearest. Slice z of
+  d slices lies at (z + 1/2) / d, from 0 to 1. Ties go to the lower slice.
+- a function of (query slice, annotated slices) that returns a position; it gets samples and may
+  read their images, but the samples it gets carry no areas and no masks.
+
+With a whole annotated volume the chosen slice may not show the class: its empty mask is a support
+set too, which says that there is nothing. With three slices every query slice gets a support that
+shows the class, so a method has to find out by itself that the organ is absent.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from episodes.catalog import Catalog, Sample
+from episodes.errors import EpisodeError
+from episodes.protocols import contract
+from episodes.protocols.alpnet import (
+    CHUNKS,
+    choose_supports,
+    fold_scans,
+    lacks_class,
+    slice_plan,
+    support_slices,
+)
+from episodes.protocols.contract import Case, Protocol, shows
+from episodes.splits import Exclude
+
+Matcher = Callable[[Sample, Sequence[Sample]], int]
+Choice = Literal["middle", "thirds", "proportional"]
+
+
+@dataclass(frozen=True)
+class FullVolumeSettings:
+    """Choices within the protocol.
+
+    Attributes:
+        fold, folds, classes, exclude, support: as in `alpnet.AlpnetSettings`.
+        annotated: what is annotated in the support scan.
+        choose: how a query slice gets its support slice.
+    """
+
+    fold: int = 0
+    folds: int = 5
+    classes: tuple[str, ...] = ()
+    exclude: Exclude = "none"
+    support: int | Literal["all"] = 0
+    annotated: Literal["slices", "volume"] = "slices"
+    choose: Choice | Matcher = "proportional"
+
+    def as_json(self) -> dict[str, Any]:
+        """The settings as JSON values; a matcher becomes its name."""
+        content = dict(vars(self))
+        if callable(self.choose):
+            content["choose"] = getattr(self.choose, "__qualname__", type(self.choose).__name__)
+        return content
+
+
+def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) -> Protocol:
+    """Lay the protocol over a measured catalog of volumes.
+
+    Raises:
+        DataError: the catalog is not measured, a class is unknown, a subject has two volumes.
+        EpisodeError: no such fold, support scan or choice; a chosen support scan lacks a class; a
+            matcher returns no position.
+    """
+    settings = settings or FullVolumeSettings()
+    _check(settings)
+    scans = contract.volumes(catalog)
+    classes = contract.tested_classes(catalog, settings.classes)
+    queries, supports = fold_scans(list(scans), settings.fold, settings.folds)
+    chosen = choose_supports(supports, settings.support)
+    cases: list[Case] = []
+    notes: list[str] = []
+    for number, support in chosen:
+        for name in classes:
+            slices = annotated_slices(scans[support], name, settings)
+            if not slices:
+                notes += [lacks_class(support, name, settings.support)]
+            for query in queries if slices else ():
+                for one, part in pair_slices(scans[query], scans[support], slices, settings.choose):
+                    plan = slice_plan(len(cases), name, [one], part)
+                    cases.append(Case(f"support {number}", plan))
+    held = {"query scan": queries}
+    if settings.support != "all":
+        held["support scan"] = [support for _, support in chosen]
+    train, excluded = contract.training_catalog(
+        catalog, classes=classes, held=held, exclude=settings.exclude
+    )
+    test = contract.named_samples(catalog, cases, classes)
+    return Protocol(
+        *("full_volume", settings.as_json(), train, excluded, test, tuple(cases), "subject"),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _check(settings: FullVolumeSettings) -> None:
+    choices = ("middle", "thirds", "proportional")
+    if not callable(settings.choose) and settings.choose not in choices:
+        raise EpisodeError(
+            f"choose is {settings.choose!r}; expected {', '.join(choices)} or a function"
+        )
+    if settings.annotated not in ("slices", "volume"):
+        raise EpisodeError(f"annotated is {settings.annotated!r}; expected slices or volume")
+    if settings.annotated == "volume" and settings.choose in ("middle", "thirds"):
+        raise EpisodeError(
+            f"choose is {settings.choose!r}, which takes annotated slices; with a whole annotated "
+            "volume choose proportional or a function"
+        )
+
+
+def annotated_slices(
+    scan: Sequence[Sample], name: str, settings: FullVolumeSettings
+) -> list[Sample]:
+    """List the support slices to choose from; none if no slice shows the class."""
+    if settings.choose == "middle":
+        return support_slices(scan, name, count=1)
+    if settings.choose == "thirds":
+        return support_slices(scan, name)
+    if settings.annotated == "slices":
+        return list({sample.key: sample for sample in support_slices(scan, name)}.values())
+    return list(scan) if any(shows(sample, name) for sample in scan) else []
+
+
+def pair_slices(
+    query: Sequence[Sample],
+    support: Sequence[Sample],
+    annotated: Sequence[Sample],
+    choose: Choice | Matcher,
+) -> list[tuple[Sample, list[Sample]]]:
+    """Give every slice of a query volume its support slice.
+
+    Args:
+        query: all slices of the query volume.
+        support: all slices of the support volume.
+        annotated: those that may be chosen.
+        choose: see the module.
+
+    Returns:
+        (support slice, query slices segmented with it), every query slice once.
+    """
+    heights = {sample.key: place for place, sample in enumerate(support)}
+    places = [heights[sample.key] for sample in annotated]
+    blind = [replace(sample, masks=(), areas=None) for sample in annotated]
+    parts: dict[int, list[Sample]] = defaultdict(list)
+    for place, sample in enumerate(query):
+        if choose == "middle":
+            found = 0
+        elif choose == "thirds":
+            found = CHUNKS * place // len(query)
+        elif choose == "proportional":
+            found = nearest_place(place, len(query), places, len(support))
+        else:
+            found = _matched(choose, sample, blind)
+        parts[found].append(sample)
+    return [(annotated[found], part) for found, part in sorted(parts.items())]
+
+
+def nearest_place(place: int, depth: int, places: Sequence[int], support_depth: int) -> int:
+    """Find which of some support slices lies nearest in relative place; ties go to the first.
+
+    Args:
+        place: of the query slice, from 0.
+        depth: slices of the query volume.
+        places: of the support slices, from 0.
+        support_depth: slices of the support volume.
+
+    >>> nearest_place(3, 10, [0, 2, 4], 5)  # 3.5 / 10 lies between 0.1, 0.5 and 0.9
+    1
+    """
+    # |(z + 1/2) / d - (s + 1/2) / e| times 2 d e, so that only whole numbers are compared.
+    distances = [abs((2 * place + 1) * support_depth - (2 * s + 1) * depth) for s in places]
+    return distances.index(min(distances))
+
+
+def _matched(match: Matcher, sample: Sample, annotated: Sequence[Sample]) -> int:
+    found = match(replace(sample, masks=(), areas=None), annotated)
+    if not 0 <= found < len(annotated):
+        raise EpisodeError(
+            f"the matcher returned {found} for {sample.key}; expected a position from 0 to "
+            f"{len(annotated) - 1}"
+        )
+    return int(found)

@@ -1,0 +1,185 @@
+"""`fewshot protocol`: score copy-mask and a trained model as the published protocols do."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from episodes.catalog import Catalog
+from episodes.encode import make_folder
+from episodes.errors import DataError, shorten
+from episodes.protocols.adnet import AdnetSettings, adnet
+from episodes.protocols.alpnet import AlpnetSettings, alpnet
+from episodes.protocols.contract import Protocol, in_order
+from episodes.protocols.full_volume import FullVolumeSettings, full_volume
+from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
+from fewshot import protocol_results, results
+from fewshot.cli import ProtocolRun
+from fewshot.commands.data import open_catalog
+from fewshot.commands.train import read_split
+from fewshot.counting import CopyMask, Method, Model, Truth, count_protocol, pooled
+from fewshot.protocol_results import Scored
+from fewshot.saving import load_segmenter
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What the volume protocols share."""
+
+    fold: int
+    folds: int
+    classes: tuple[str, ...]
+    exclude: Any
+    support: Any
+
+
+def protocol(command: ProtocolRun) -> int:
+    """Score every protocol asked for, print the tables, write the result."""
+    started = time.monotonic()
+    if command.result is not None:
+        make_folder(command.result.parent)
+    catalog = open_catalog(command.data, command.subject_pattern, command.classes)
+    laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
+    truth = Truth(catalog)
+    methods: dict[str, Method] = {"copy-mask": CopyMask(truth)}
+    if command.model is not None:
+        for parts in laid.values():
+            check_unseen(command.model, parts, catalog, command.exclude)
+        methods["model"] = Model(truth, load_segmenter(command.model))
+    found = [
+        Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
+        for name, parts in laid.items()
+        for method, run in methods.items()
+    ]
+    print(protocol_results.text(found))
+    if command.result is not None:
+        about = {
+            "data": command.data.resolve().name,
+            "fingerprint": catalog.fingerprint,
+            "settings": {"segmenter": _segmenter_settings(methods.get("model"))},
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        commands = [results.typed_command()]
+        if command.model is not None:
+            commands.insert(0, read_split(command.model).get("command", ""))
+        protocol_results.write(command.result, command.headline, found, about, commands)
+        print(f"result in {command.result}")
+    return 0
+
+
+def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclude: str) -> None:
+    """Refuse a model that was trained on what the protocol keeps from training.
+
+    Raises:
+        DataError: a training subject is held by a fold, a tested class was a base class, or the
+            rule for training slices was another.
+    """
+    remembered = read_split(model)
+    held: set[str] = set()
+    for part in parts:
+        # Protocols of images test what the catalog holds and say nothing of training images.
+        whole = set(catalog.subjects) - set(part.train.subjects)
+        held |= whole if part.unit == "subject" else set(part.test.subjects)
+    classes = {name for part in parts for name in part.test.classes}
+    seen = sorted(held & set(remembered.get("train_subjects", ())))
+    known = sorted(classes & set(remembered.get("base_classes", ())))
+    rule = dict(remembered["held"]).get("exclude", "none")
+    if seen or known:
+        what = f"subjects {shorten(seen)}" if seen else f"classes {', '.join(known)}"
+        raise DataError(
+            f"{model} was trained on {what}, which the protocol tests or keeps from training; "
+            "choose the --fold and --novel that it was trained beside, or train with --novel "
+            f"{' '.join(sorted(classes))} --test-subjects {' '.join(in_order(held))}"
+        )
+    if rule != exclude:
+        raise DataError(
+            f"{model} was trained with --exclude {rule} and is tested with {exclude}; expected the "
+            "same, since it says which setting a score belongs to"
+        )
+
+
+def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
+    _check_options(name, command)
+    count = command.folds or (5 if name in _LAID else 4)
+    folds = range(count) if command.fold is None else [command.fold]
+    if name not in _LAID:
+        return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
+    support = _support(name, command.support)
+    rest = (count, command.novel, command.exclude, support)
+    return [_LAID[name](catalog, _Choices(fold, *rest)) for fold in folds]
+
+
+def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
+    flavour = name.removeprefix("coco-")
+    coco = name != flavour
+    published = 20_000 if name == "coco-pfenet" else 0
+    return Pascal5iSettings(
+        _FLAVOURS[flavour],
+        fold,
+        folds,
+        layout="interleaved" if coco else "rows",
+        shot=command.shot,
+        episodes=command.episodes or published,
+        walk=not coco,
+    )
+
+
+def _check_options(name: str, command: ProtocolRun) -> None:
+    """Refuse an option that the protocol has no use for."""
+    if name in _LAID:
+        unused = {"shot": command.shot != 1, "episodes": command.episodes != 0}
+    else:
+        unused = {
+            "support": command.support != "published",
+            "novel": bool(command.novel),
+            "exclude": command.exclude != "none",
+        }
+    given = [f"--{option}" for option, used in unused.items() if used]
+    if given:
+        kind = "volumes" if name in _LAID else "images"
+        raise DataError(f"{name} is a protocol of {kind} and takes no {' '.join(given)}")
+
+
+def _support(name: str, wanted: str) -> int | str:
+    """Read `--support`: all, a place, or the published one."""
+    if wanted == "published":
+        return -1 if name.startswith("adnet") else 0
+    if wanted == "all":
+        return wanted
+    try:
+        return int(wanted)
+    except ValueError:
+        raise DataError(
+            f"support is {wanted!r}; expected published, all, or a place such as 0"
+        ) from None
+
+
+def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any]:
+    return pooled(c for part in parts for c in count_protocol(part, method, truth, progress=True))
+
+
+def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
+    return asdict(method.segmenter.settings) if isinstance(method, Model) else None
+
+
+_FLAVOURS: dict[str, Flavour] = {"panet": "panet", "hsnet": "hsnet", "pfenet": "pfenet"}
+_LAID: dict[str, Callable[[Catalog, _Choices], Protocol]] = {
+    "alpnet": lambda catalog, choices: alpnet(catalog, AlpnetSettings(**vars(choices))),
+    "adnet": lambda catalog, choices: adnet(catalog, AdnetSettings(**vars(choices))),
+    "adnet-2": lambda catalog, choices: adnet(
+        catalog, AdnetSettings(**vars(choices), evaluation=2)
+    ),
+    "full-middle": lambda catalog, choices: full_volume(
+        catalog, FullVolumeSettings(**vars(choices), choose="middle")
+    ),
+    "full-thirds": lambda catalog, choices: full_volume(
+        catalog, FullVolumeSettings(**vars(choices), choose="thirds")
+    ),
+    "full-slices": lambda catalog, choices: full_volume(
+        catalog, FullVolumeSettings(**vars(choices))
+    ),
+    "full-volume": lambda catalog, choices: full_volume(
+        catalog, FullVolumeSettings(**vars(choices), annotated="volume")
+    ),
+}

@@ -1,0 +1,134 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from episodes import bundled
+from fewshot.cli import main
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six scans of six slices with two organs that move a little."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number in range(1, 7):
+        labels = np.zeros((40, 36, 6), np.uint8)
+        labels[4:16, 5:15, 1:5] = 1
+        labels[20 + number % 3 : 32, 8:20, 2:6] = 2
+        noise = np.random.default_rng(number).integers(0, 50, labels.shape)
+        for name, voxels in (("image", labels * 200 + noise), ("label", labels)):
+            image = nib.Nifti1Image(voxels.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
+            nib.save(image, folder / f"{name}_{number}.nii.gz")
+    (folder / "classes.json").write_text('{"1": "liver", "2": "spleen"}', encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def trained(data, tmp_path):
+    """A model that has not seen fold 0 of three (scans 1, 2) and its support (scan 3)."""
+    run = tmp_path / "run"
+    code = main(
+        [
+            *("train", str(data), "--out", str(run), "--novel", "spleen", "--size", "64"),
+            *("--test-subjects", "1", "2", "3", "--minutes", "0", "--steps", "1", "--batch", "1"),
+        ]
+    )
+    assert code == 0
+    return run
+
+
+def test_copy_mask_under_every_protocol(data, tmp_path, capsys):
+    names = ("alpnet", "adnet", "adnet-2", "full-middle", "full-thirds", "full-slices")
+    result = tmp_path / "results" / "r.json"
+    code = main(
+        [
+            *("protocol", str(data), "--under", *names, "full-volume", "--folds", "3"),
+            *("--result", str(result), "--headline", "toy"),
+        ]
+    )
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "full-volume, copy-mask (Dice, 0 to 100)" in said.out
+    content = json.loads(result.read_text())
+    assert [row["protocol"] for row in content["results"]] == [*names, "full-volume"]
+    assert "| full-thirds | copy-mask |" in result.with_suffix(".md").read_text()
+
+
+def test_all_supports_are_runs(data, capsys):
+    assert main(["protocol", str(data), "--folds", "3", "--support", "all", "--fold", "1"]) == 0
+    assert "2 subjects, 4 runs" in capsys.readouterr().out
+
+
+def test_a_trained_model_beside_copy_mask(data, trained, tmp_path, capsys):
+    base = ["protocol", str(data), "--folds", "3", "--model", str(trained), "--novel", "spleen"]
+    result = tmp_path / "r.json"
+    assert main([*base, "--fold", "0", "--result", str(result)]) == 0
+    content = json.loads(result.read_text())
+    assert [row["method"] for row in content["results"]] == ["copy-mask", "model"]
+    assert len(content["headline"]) == 1
+    assert len(content["commands"]) == 2
+    assert main(base) == 2
+    assert "was trained on subjects" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fold", "1", "--novel", "spleen"], "was trained on subjects 4, 5"),
+        (["--fold", "0"], "was trained on classes liver"),
+        (["--fold", "0", "--novel", "spleen", "--exclude", "any"], "--exclude none and is tested"),
+    ],
+)
+def test_a_model_that_saw_the_test_is_refused(data, trained, capsys, arguments, message):
+    code = main(["protocol", str(data), "--folds", "3", "--model", str(trained), *arguments])
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--folds", "7"], "7 folds of 6 subjects"),
+        (["--folds", "3", "--fold", "3"], "fold 3 of 3"),
+        (["--folds", "3", "--support", "last"], "support is 'last'; expected published, all"),
+        (["--folds", "3", "--support", "4"], "support is 4; expected 0 to 3"),
+        (["--folds", "3", "--novel", "heart"], "no class 'heart'"),
+    ],
+)
+def test_bad_input_is_told(data, capsys, arguments, message):
+    assert main(["protocol", str(data), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_copy_mask_under_protocols_of_images(tmp_path, capsys):
+    result = tmp_path / "r.json"
+    code = main(
+        [
+            *("protocol", str(bundled.path("emoji")), "--under", "panet", "coco-hsnet"),
+            *("--episodes", "8", "--shot", "2", "--result", str(result)),
+        ]
+    )
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "panet, copy-mask (mIoU, 0 to 100)" in said.out
+    assert "FB-IoU" in said.out
+    rows = json.loads(result.read_text())["results"]
+    assert [row["runs"] for row in rows] == [5, 1]
+    assert [setting["fold"] for setting in rows[0]["settings"]] == [0, 1, 2, 3]
+    assert rows[1]["settings"][0]["layout"] == "interleaved"
+    assert rows[0]["foreground_background"] > rows[0]["mean"]
+    assert "| panet | copy-mask |" in result.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--under", "hsnet", "--support", "all"], "protocol of images and takes no --support"),
+        (["--under", "alpnet", "--shot", "5"], "protocol of volumes and takes no --shot"),
+    ],
+)
+def test_an_option_without_use_is_refused(data, capsys, arguments, message):
+    assert main(["protocol", str(data), *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,134 @@
+"""Gradient-based segmenters: every method, really through learn2learn."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from episodes import bundled
+from episodes.episode import collate
+from episodes.errors import ModelError
+from episodes.load import Loader
+from episodes.measure import measure
+from episodes.readers import read
+from episodes.sampler import EpisodeSampler
+from fewshot.adapt.meta import algorithms
+from fewshot.adapt.objective import GradientObjective
+from fewshot.adapt.segmenter import GradientSegmenter
+from fewshot.adapt.settings import GradientSettings
+from fewshot.encoder import EncoderSettings
+from fewshot.evaluation import evaluate
+from fewshot.saving import load_segmenter, save_segmenter
+from fewshot.segmenter import SegmenterSettings
+from fewshot.training.loop import train
+from fewshot.training.settings import TrainSettings
+from fewshot.training.task import episodic
+from tests.fewshot.conftest import disc_scene
+
+METHODS = ("maml", "fomaml", "meta-sgd", "reptile", "fine-tuning")
+
+
+def make(method, **settings):
+    torch.manual_seed(0)
+    head = GradientSettings(method, **{"steps": 2, **settings})
+    return GradientSegmenter(SegmenterSettings(head=head, size=64))
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    return EpisodeSampler(measure(read(bundled.path("emoji"))), loader=Loader(64))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_adapting_fits_the_support_and_keeps_the_start(sampler, method):
+    segmenter = make(method, steps=10, rate=0.003 if method == "fine-tuning" else 0.03)
+    batch = collate([sampler.episode(0)])
+    before = {name: tensor.clone() for name, tensor in segmenter.state_dict().items()}
+    segmenter.eval()
+    with torch.inference_mode():
+        logits = segmenter(batch.support_images, batch.support_masks, batch.support_images[:, 0])
+    foreground = (logits[0, 0, 1] - logits[0, 0, 0]).sign()
+    mask = batch.support_masks[0, 0, 0]
+    right = [
+        (foreground[mask == value] == sign).float().mean() for value, sign in ((1, 1), (0, -1))
+    ]
+    assert min(right) > 0.75
+    for name, tensor in segmenter.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS[:4])
+def test_training_moves_what_it_should(sampler, method, tmp_path):
+    segmenter = make(method)
+    before = {name: tensor.clone() for name, tensor in segmenter.named_parameters()}
+    settings = TrainSettings(steps=2, minutes=0.0, batch=2)
+    train(episodic(segmenter, sampler), settings, tmp_path, progress=False)
+    moved = [n for n, tensor in segmenter.named_parameters() if not torch.equal(tensor, before[n])]
+    assert any(name.startswith("encoder") for name in moved)
+    assert any(name.startswith("head") for name in moved)
+    assert any(name.startswith("rates") for name in moved) == (method == "meta-sgd")
+    loaded = load_segmenter(tmp_path)
+    assert isinstance(loaded, GradientSegmenter)
+    assert loaded.fingerprint() == segmenter.fingerprint()
+
+
+def test_first_order_leaves_out_what_second_order_has(sampler):
+    batch = collate([sampler.episode(1)])
+
+    def gradient(method):
+        segmenter = make(method, rate=0.05)
+        GradientObjective(segmenter)(batch)["loss"].backward()
+        return next(segmenter.encoder.parameters()).grad
+
+    assert not torch.allclose(gradient("maml"), gradient("fomaml"), rtol=0.01)
+
+
+def test_reptile_goes_towards_the_adapted_weights(sampler):
+    segmenter = make("reptile")
+    batch = collate([sampler.episode(2)])
+    GradientObjective(segmenter)(batch)["loss"].backward()
+    query = (batch.query_labels[0] == 1).to(torch.uint8)
+    query[batch.query_labels[0] == 255] = 255
+    adapted = segmenter.adapt(
+        torch.cat([batch.support_images[0, 0], batch.query_images[0]]),
+        torch.cat([batch.support_masks[0, 0], query]),
+        learning=True,
+    )
+    own = dict(segmenter._model().named_parameters())
+    for name, weight in own.items():
+        torch.testing.assert_close(weight.grad, weight.detach() - adapted[name].detach())
+
+
+def test_learn_segment_save_and_several_ways(tmp_path):
+    segmenter = make("fomaml", steps=12, rate=0.02)
+    image, labels = disc_scene(3)
+    support = segmenter.learn(image, labels, {1: "disc", 2: "bar"})
+    assert support.class_names == ("disc", "bar")
+    result = segmenter.segment(image, support)
+    assert result.mask.shape == image.shape
+    for label in (1, 2):
+        found, true = result.mask == label, labels == label
+        assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.5
+    save_segmenter(segmenter, tmp_path)
+    again = load_segmenter(tmp_path).segment(image, support)
+    np.testing.assert_array_equal(again.mask, result.mask)
+
+
+def test_evaluated_as_any_other(sampler):
+    found = evaluate(make("fomaml"), sampler, 2, batch=2)
+    assert {case.method for case in found.cases} == {"model", "copy_mask"}
+
+
+def test_without_learn2learn_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "learn2learn", None)
+    monkeypatch.delitem(sys.modules, "learn2learn.algorithms", raising=False)
+    with pytest.raises(ModelError, match=r"fewshot-segmentation\[meta\]"):
+        algorithms()
+
+
+def test_random_weights_are_possible():
+    settings = SegmenterSettings(
+        encoder=EncoderSettings(weights="none"), head=GradientSettings("maml"), size=64
+    )
+    assert GradientSegmenter(settings).encoder.features > 0
