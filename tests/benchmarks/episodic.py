@@ -23,7 +23,6 @@ Needs the extras ``bench`` and ``meta`` and Linux (/proc). Peaks are of this pro
 import argparse
 import gc
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -39,12 +38,10 @@ import torch
 from easyfsl.samplers import TaskSampler
 from PIL import Image
 from shared import observe
+from shared.slices import SIZE, prepare
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from episodes import bundled
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.decode import read_labels, read_planes
-from episodes.frame import intensity_range
 from episodes.load import Loader
 from episodes.measure import measure
 from episodes.readers import read
@@ -55,41 +52,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # learn2learn imports gym, which warns
     import learn2learn as l2l
 
-SIZE, LEAST = 256, 64
-
-
-def prepare(folder: Path) -> str:
-    """Write images/, masks/ and classes.json; returns what the images are."""
-    (folder / "images").mkdir()
-    (folder / "masks").mkdir()
-    (folder / "classes.json").write_text('["1", "2", "3", "4"]')
-    beside = Path(__file__).resolve().parents[2] / "../shared/data"
-    chaos = Path(os.environ.get("FEWSHOT_DATA", beside)) / "chaos_t2"
-    if chaos.is_dir():
-        for path in sorted(chaos.glob("image_*.nii.gz")):
-            name = path.name.removeprefix("image_").removesuffix(".nii.gz")
-            labels = read_labels(path.with_name(f"label_{name}.nii.gz"))
-            for plane, pixels in enumerate(read_planes(path)):
-                store(folder, f"p{name}_{plane}", pixels, labels[plane])
-        return "CHAOS"
-    root = bundled.path("nuclei")
-    for path in sorted((root / "images").iterdir()):
-        pixels, labels = read_planes(path)[0], read_labels(root / "masks" / path.name)[0]
-        for row in range(0, pixels.shape[0] - SIZE + 1, 64):
-            for column in range(0, pixels.shape[1] - SIZE + 1, 64):
-                window = np.s_[row : row + SIZE, column : column + SIZE]
-                name = f"p{path.stem}_{row}_{column}"
-                store(folder, name, pixels[window], (labels[window] > 0) * (1 + row // 64 % 2))
-    return "bundled nuclei"
-
-
-def store(folder: Path, name: str, pixels: np.ndarray, labels: np.ndarray) -> None:
-    """Write 8 bits whose 0 to 255 is the range that ours would find, as peers divide by 255."""
-    low, high = intensity_range(pixels)
-    scaled = np.clip((pixels.astype(float) - low) / max(high - low, 1e-12), 0, 1) * 255
-    for kind, values in (("images", np.round(scaled)), ("masks", labels)):
-        path = folder / kind / f"{name}.png"
-        Image.fromarray(values.astype(np.uint8)).save(path, compress_level=1)
+LEAST = 64
 
 
 class Files(Dataset):
@@ -274,8 +237,9 @@ def scanning(folder: Path, quick: bool) -> None:
     first = folder / "scan" / "first.png"
     Image.fromarray(pixels).save(first)
     paths = [folder / "scan" / f"{n}.png" for n in range(count)]
+    content = first.read_bytes()
     for path in paths:
-        path.hardlink_to(first)
+        path.write_bytes(content)
     samples = tuple(
         Sample(path.name, PixelRef(path), (MaskRef(PixelRef(path), {1: "a"}),), path.stem, (64, 64))
         for path in paths
