@@ -137,7 +137,7 @@ class Catalog:
 
     def of_subjects(self, subjects: Iterable[str]) -> "Catalog":
         """Keep the samples of these subjects; an unknown subject is an error."""
-        wanted = set(subjects)
+        wanted = dict.fromkeys(subjects)  # in the order of the call, for the message
         self._known("subject", wanted, self.subjects)
         return self.filter(lambda sample: sample.subject in wanted)
 
@@ -146,6 +146,15 @@ class Catalog:
         wanted = tuple(dict.fromkeys(classes))
         self._known("class", wanted, self.classes)
         return replace(self, classes=wanted)
+
+    def showing(self, classes: Iterable[str], min_area: int = 1) -> "Catalog":
+        """Keep the samples that show at least `min_area` pixels of any of these classes."""
+        wanted = set(classes)
+        self._known("class", wanted, self.classes)
+        self.require_measured()
+        return self.filter(
+            lambda sample: any((sample.areas or {}).get(c, 0) >= min_area for c in wanted)
+        )
 
     def without_samples_of(self, classes: Iterable[str]) -> "Catalog":
         """Drop every sample that shows any of these classes, labelled or not."""
@@ -184,7 +193,8 @@ class Catalog:
         )
 
     def _known(self, kind: str, wanted: Iterable[str], known: tuple[str, ...]) -> None:
-        missing = [name for name in wanted if name not in known]
+        there = set(known)
+        missing = [name for name in wanted if name not in there]
         if missing:
             raise DataError(
                 f"catalog {self.name!r} has no {kind} {shorten(map(repr, missing))}; "

@@ -123,7 +123,7 @@ def class_map(
     if isinstance(legend, str):
         position = classes.index(legend) + 1 if legend in classes else 0
         return np.where(labels != 0, np.uint8(position), np.uint8(0))
-    values, inverse = np.unique(labels, return_inverse=True)
+    values, inverse = _distinct(labels)
     unknown = [int(v) for v in values if v not in legend and v not in (0, IGNORE)]
     if unknown:
         named = ", ".join(f"{value} {name}" for value, name in legend.items())
@@ -131,14 +131,29 @@ def class_map(
             f"mask {where} holds {shorten(unknown)}, which nobody named; expected 0 background, "
             f"255 unknown or {named}. Add the value to classes.json (null makes it background)"
         )
+    places = {name: place for place, name in enumerate(classes, start=1)}
     table = np.zeros(len(values), np.uint8)
-    for i, value in enumerate(values):
-        name = legend.get(int(value))
-        if name in classes:
-            table[i] = classes.index(name) + 1
-        elif value == IGNORE and IGNORE not in legend:
+    for i, value in enumerate(values.tolist()):
+        if value == IGNORE and IGNORE not in legend:
             table[i] = IGNORE
-    return table[inverse].reshape(labels.shape)
+        else:
+            table[i] = places.get(legend.get(value) or "", 0)
+    if inverse is not None:
+        return table[inverse].reshape(labels.shape)
+    wide = np.zeros(int(values[-1]) + 1, np.uint8)
+    wide[values] = table
+    return np.take(wide, labels)
+
+
+def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Find the distinct values, and where each is unless the values themselves can be places.
+
+    Counting takes a tenth of the time of sorting, but a table as long as the largest value.
+    """
+    if labels.size and labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < 2**16:
+        counts = np.bincount(labels.ravel().astype(np.intp, copy=False))
+        return np.flatnonzero(counts), None
+    return np.unique(labels, return_inverse=True)
 
 
 def legend_classes(legend: Legend | None) -> tuple[str, ...]:

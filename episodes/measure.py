@@ -1,30 +1,38 @@
-"""One pass over the masks of a catalog: which image shows how much of which class."""
+"""From the values of masks to areas of classes: which image shows how much of which class."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from episodes import decode
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.cache import MaskCounts
+from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.count import Counted, all_values, count_masks
 from episodes.errors import DataError
 from episodes.legend import Legend, class_map, guess_legend, legend_classes
 
-Counts = Mapping[int, int]
 
-
-def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
+def measure(
+    catalog: Catalog,
+    *,
+    progress: bool = False,
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> Catalog:
     """Read every mask once, settle what its values mean, and note the areas.
 
     Args:
         catalog: as a reader made it.
         progress: show a progress bar.
+        workers: threads that read; by default one a processor, at most 8. They change nothing
+            but the time.
+        cache: folder that remembers what was measured, e.g. `episodes.cache.cache_folder()`;
+            None for no cache. See `episodes.cache` for when a file counts as unchanged.
 
     Returns:
-        The same samples with `areas` and settled legends; `classes` completed; `notes` with what
-        looks wrong (annotated images without any class).
+        The same samples with `areas` and settled legends; `classes` completed.
 
     Raises:
         DataError: a mask cannot be read, differs in size from its image, or holds a value that
@@ -32,41 +40,74 @@ def measure(catalog: Catalog, *, progress: bool = False) -> Catalog:
     """
     if catalog.measured:
         return catalog
-    planes: dict[PixelRef, dict[int, Counts]] = {}
-    sizes = {m.pixels.source: s.size for s in catalog.samples for m in s.masks}
-    for source in tqdm(sizes, desc="measuring masks", unit="file", disable=not progress):
-        planes[source] = _count(source, sizes[source])
-    legends = _settle(catalog.samples, planes)
-    samples = tuple(_measured(sample, planes, legends) for sample in catalog.samples)
+    return settle(catalog, count_masks(catalog, workers=workers, cache=cache, progress=progress))
+
+
+def settle(catalog: Catalog, counts: Counted) -> Catalog:
+    """Give every mask a legend and every sample its areas; see `measure`.
+
+    Args:
+        catalog: as a reader made it.
+        counts: of all its mask files, from `episodes.count.count_masks`.
+    """
+    legends = _legends(catalog.samples, counts)
+    samples = tuple(_measured(sample, counts, legends) for sample in catalog.samples)
     found = dict.fromkeys(name for legend in legends.values() for name in legend_classes(legend))
     classes = tuple(dict.fromkeys((*catalog.classes, *found)))
-    empty = sum(1 for s in samples if s.masks and not any((s.areas or {}).values()))
-    notes = catalog.notes
-    if empty:
-        notes = (*notes, f"{empty} of {len(samples)} images have an empty mask")
-    return replace(catalog, samples=samples, classes=classes, notes=notes)
+    return replace(catalog, samples=samples, classes=classes)
 
 
-def _count(source: PixelRef, size: tuple[int, int]) -> dict[int, Counts]:
-    """Count the values on every plane of a mask file."""
-    labels = decode.labels_of(source)
-    if labels.shape[1:] != size:
-        raise DataError(
-            f"mask {source.name} has {labels.shape[1]} x {labels.shape[2]} pixels (height x width) "
-            f"but its image has {size[0]} x {size[1]}; expected the same size"
+@dataclass(frozen=True)
+class Unnamed:
+    """A mask value that nobody named.
+
+    Attributes:
+        value: the number in the masks.
+        pixels: how many pixels hold it.
+        files: the mask files, in the order of the catalog.
+    """
+
+    value: int
+    pixels: int
+    files: tuple[Path, ...]
+
+
+def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
+    """List every value that is neither 0, nor 255, nor in the legend of its mask."""
+    pixels: dict[int, int] = defaultdict(int)
+    files: dict[int, dict[Path, None]] = defaultdict(dict)
+    for source, legend in given_legends(catalog).items():
+        if isinstance(legend, str) or legend is None:
+            continue
+        for plane in counts[source].planes:
+            for value, number in plane.items():
+                if value not in legend and value not in (0, IGNORE):
+                    pixels[value] += number
+                    files[value][source.path] = None
+    return tuple(Unnamed(value, pixels[value], tuple(files[value])) for value in sorted(pixels))
+
+
+def with_legend(catalog: Catalog, change: Mapping[PixelRef, Legend]) -> Catalog:
+    """Give some mask files another legend."""
+
+    def changed(sample: Sample) -> Sample:
+        masks = (
+            replace(mask, legend=change.get(mask.pixels.source, mask.legend))
+            for mask in sample.masks
         )
-    counts: dict[int, Counts] = {}
-    for plane, values in enumerate(labels):
-        found, number = np.unique(values, return_counts=True)
-        counts[plane] = dict(zip(found.tolist(), number.tolist(), strict=True))
-    return counts
+        return replace(sample, masks=tuple(masks))
+
+    return replace(catalog, samples=tuple(changed(sample) for sample in catalog.samples))
 
 
-def _settle(
-    samples: Iterable[Sample], planes: Mapping[PixelRef, Mapping[int, Counts]]
-) -> dict[PixelRef, Legend]:
+def given_legends(catalog: Catalog) -> dict[PixelRef, Legend | None]:
+    """The legend of every mask, by its source; None where nobody named its values."""
+    return {mask.pixels.source: mask.legend for s in catalog.samples for mask in s.masks}
+
+
+def _legends(samples: Iterable[Sample], counts: Counted) -> dict[PixelRef, Legend]:
     """Give every mask file a legend; those that nobody named are guessed together."""
-    values: dict[PixelRef, set[int]] = defaultdict(set)
+    unnamed: dict[PixelRef, None] = {}
     legends: dict[PixelRef, Legend] = {}
     for sample in samples:
         for mask in sample.masks:
@@ -74,43 +115,43 @@ def _settle(
             if mask.legend is not None:
                 legends[source] = mask.legend
             else:
-                values[source].update(*planes[source].values())
-    if values:
-        where = str(next(iter(values)).path.parent)
-        guess = guess_legend(set().union(*values.values()), f"the masks in {where}")
-        legends.update(dict.fromkeys(values, guess))
+                unnamed[source] = None
+    if unnamed:
+        where = str(next(iter(unnamed)).path.parent)
+        values = all_values(counts[source] for source in unnamed)
+        legends.update(dict.fromkeys(unnamed, guess_legend(values, f"the masks in {where}")))
     return legends
 
 
-def _measured(
-    sample: Sample,
-    planes: Mapping[PixelRef, Mapping[int, Counts]],
-    legends: Mapping[PixelRef, Legend],
-) -> Sample:
+def _measured(sample: Sample, counts: Counted, legends: Mapping[PixelRef, Legend]) -> Sample:
     areas: dict[str, int] = defaultdict(int)
     masks: list[MaskRef] = []
     for mask in sample.masks:
         source = mask.pixels.source
-        legend = legends[source]
-        counts = planes[source].get(mask.pixels.plane or 0)
-        if counts is None:
-            raise DataError(
-                f"mask {source.name} has {len(planes[source])} planes; plane {mask.pixels.plane} "
-                f"was expected, because image {sample.image.name} has it"
-            )
-        for name, area in _areas(counts, legend, source.name).items():
+        legend, plane = legends[source], _plane(sample, mask, counts[source])
+        for name, area in _areas(plane, legend, source.name).items():
             areas[name] += area
-        masks.append(replace(mask, legend=legend))
+        masks.append(mask if mask.legend is legend else replace(mask, legend=legend))
     return replace(sample, masks=tuple(masks), areas=dict(areas))
 
 
-def _areas(counts: Counts, legend: Legend, name: str) -> dict[str, int]:
+def _plane(sample: Sample, mask: MaskRef, counts: MaskCounts) -> Mapping[int, int]:
+    plane = mask.pixels.plane or 0
+    if plane >= len(counts.planes):
+        raise DataError(
+            f"mask {mask.pixels.name} has {len(counts.planes)} planes; plane {plane} was "
+            f"expected, because image {sample.image.name} has it"
+        )
+    return counts.planes[plane]
+
+
+def _areas(counts: Mapping[int, int], legend: Legend, where: str) -> dict[str, int]:
     if isinstance(legend, str):
         return {legend: sum(n for value, n in counts.items() if value)}
-    class_map(np.array(list(counts)), legend, (), name)  # raises on a value nobody named
+    class_map(np.array(list(counts)), legend, (), where)  # raises on a value nobody named
     areas: dict[str, int] = defaultdict(int)
     for value, number in counts.items():
-        label = legend.get(value)
-        if label:
-            areas[label] += number
+        name = legend.get(value)
+        if name:
+            areas[name] += number
     return dict(areas)

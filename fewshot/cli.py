@@ -99,6 +99,8 @@ class Train:
     """Start from this model instead of ImageNet weights."""
     resume: bool = False
     """Go on with the run in --out where it was stopped."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class Evaluate:
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "dice"
     """Name of the mean in the result file."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,12 @@ class Inspect:
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     json: Path | None = None
     """Also write what was found to this file."""
+    pictures: Path | None = None
+    """Also draw some images of each class with their masks, into this folder."""
+    duplicates: bool = True
+    """Read all images to look for some that are there twice."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)

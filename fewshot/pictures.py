@@ -76,6 +76,20 @@ def outline(labels: np.ndarray) -> np.ndarray:
     return edge
 
 
+def channels_last(image: np.ndarray) -> np.ndarray:
+    """Turn [channel height width] into [height width] or, in colour, [height width 3]."""
+    return image[0] if len(image) == 1 else np.moveaxis(image, 0, 2)
+
+
+def known_box(labels: np.ndarray) -> tuple[slice, slice]:
+    """Find the rows and columns that hold any known pixel: padding is unknown."""
+    known = labels != 255
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    if not rows.size:
+        return slice(None), slice(None)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of a contact sheet: its caption, and pictures uint8 [height width 3]."""

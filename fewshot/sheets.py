@@ -23,11 +23,11 @@ def episode_row(episode: Episode, labels: np.ndarray, query: int, caption: str) 
         caption: the text below.
     """
     truth = episode.query_labels[query].numpy()
-    box = _known(truth)
-    image = _pixels(episode.query_images[query].numpy())[box]
-    support = _pixels(episode.support_images[0, 0].numpy())
+    box = pictures.known_box(truth)
+    image = pictures.channels_last(episode.query_images[query].numpy())[box]
+    support = pictures.channels_last(episode.support_images[0, 0].numpy())
     mask = episode.support_masks[0, 0].numpy()
-    inside = _known(mask)
+    inside = pictures.known_box(mask)
     truth, labels = truth[box], labels[box]
     return pictures.Row(
         caption,
@@ -84,16 +84,3 @@ def case_dice(case: Case) -> float:
     """Dice of one case; 0 where the class is neither there nor predicted."""
     total = 2 * case.found + case.missed + case.wrong
     return 2 * case.found / total if total else 0.0
-
-
-def _pixels(image: np.ndarray) -> np.ndarray:
-    return image[0] if len(image) == 1 else np.moveaxis(image, 0, 2)
-
-
-def _known(labels: np.ndarray) -> tuple[slice, slice]:
-    """Cut away the padding, which is unknown."""
-    known = labels != IGNORE
-    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
-    if not rows.size:
-        return slice(None), slice(None)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

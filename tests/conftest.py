@@ -17,6 +17,12 @@ HEIGHT, WIDTH = 40, 56
 CLASSES = {"1": "disc", "2": "bar", "3": "square"}
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Keep the user's cache folder out of the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A grey picture and its class numbers: a disc, a bar and a square that do not touch."""
     generator = np.random.default_rng(seed)

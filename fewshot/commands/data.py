@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from episodes.audit import audit
+from episodes.cache import cache_folder
 from episodes.catalog import Catalog
 from episodes.errors import DataError
 from episodes.legend import Legend, parse_legend
@@ -14,10 +16,12 @@ from fewshot.cli import Held
 SPLIT = "split.json"
 
 
-def open_catalog(data: Path, subject_pattern: str | None, classes: tuple[str, ...]) -> Catalog:
-    """Read a data set and measure its masks."""
+def open_catalog(
+    data: Path, subject_pattern: str | None, classes: tuple[str, ...], cache: bool = True
+) -> Catalog:
+    """Read a data set and measure its masks, or remember what was measured before."""
     catalog = read(data, subject_pattern=subject_pattern, legend=parse_names(classes))
-    return measure(catalog, progress=True)
+    return measure(catalog, progress=True, cache=cache_folder() if cache else None)
 
 
 def parse_names(names: tuple[str, ...]) -> Legend | None:
@@ -66,4 +70,5 @@ def describe_split(data: Path, held: Held, parts: Split) -> dict:
         "test_images": len(parts.test),
         "train_fingerprint": parts.train.fingerprint,
         "test_fingerprint": parts.test.fingerprint,
+        "audit": audit(parts.train, parts.test).content(),
     }

@@ -32,7 +32,8 @@ def evaluate(command: Evaluate) -> int:
     except TypeError as error:
         raise DataError(f"the split in {command.model} is of another version: {error}") from error
     data = command.data or Path(remembered["data"])
-    parts = hold_out(open_catalog(data, held.subject_pattern, held.classes), held)
+    catalog = open_catalog(data, held.subject_pattern, held.classes, command.cache)
+    parts = hold_out(catalog, held)
     if parts.test.fingerprint != remembered["test_fingerprint"]:
         raise DataError(
             f"{data} is not what {command.model} was trained beside: its test images or masks "

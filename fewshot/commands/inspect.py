@@ -1,22 +1,51 @@
 """`fewshot inspect`: what a data set holds, and what looks wrong."""
 
 from collections import Counter
+from pathlib import Path
 
+from episodes import problems
+from episodes.cache import cache_folder
 from episodes.catalog import Catalog
-from episodes.encode import make_folder, write_json
+from episodes.count import count_masks
+from episodes.duplicates import find_duplicates
+from episodes.encode import make_folder, write_json, write_picture
+from episodes.readers import read
+from fewshot.class_sheets import class_sheets
 from fewshot.cli import Inspect
-from fewshot.commands.data import open_catalog
+from fewshot.commands.data import parse_names
 
 
 def inspect(command: Inspect) -> int:
     """Print classes, images and subjects, then every warning."""
-    catalog = open_catalog(command.data, command.subject_pattern, command.classes)
+    if command.pictures is not None:
+        make_folder(command.pictures)
+    legend = parse_names(command.classes)
+    raw = read(command.data, subject_pattern=command.subject_pattern, legend=legend)
+    cache = cache_folder() if command.cache else None
+    counts = count_masks(raw, cache=cache, progress=True)
+    catalog, unnamed = problems.settle_anyway(raw, counts)
     found = describe(catalog)
+    found["warnings"] = [*unnamed, *found["warnings"], *problems.of_splits(catalog, command.data)]
+    if command.duplicates:
+        pairs = find_duplicates(catalog, progress=True)
+        found["warnings"] += problems.of_duplicates(catalog, pairs)
     print(text(found))
+    if command.pictures is not None:
+        draw(catalog, command.pictures)
     if command.json is not None:
         make_folder(command.json.parent)
         write_json(command.json, found)
     return 0
+
+
+def draw(catalog: Catalog, folder: Path) -> None:
+    """Write the contact sheets of a catalog and say where they are."""
+    number, drawn = 0, 0
+    for number, (sheet, classes) in enumerate(class_sheets(catalog), start=1):
+        write_picture(folder / f"classes_{number:02}.png", sheet)
+        drawn += classes
+    left = len(catalog.classes) - drawn
+    print(f"{number} picture(s) in {folder}" + (f"; {left} classes are not drawn" if left else ""))
 
 
 def describe(catalog: Catalog) -> dict:
@@ -32,6 +61,9 @@ def describe(catalog: Catalog) -> dict:
             "smallest_area": areas[0] if areas else 0,
         }
     sizes = Counter(f"{width} x {height}" for height, width in (s.size for s in catalog.samples))
+    warnings = [*catalog.notes, *problems.of_masks(catalog), *problems.of_classes(catalog)]
+    if len(sizes) > 20:
+        warnings.append(f"{len(sizes)} different image sizes")
     return {
         "name": catalog.name,
         "images": len(catalog),
@@ -39,27 +71,8 @@ def describe(catalog: Catalog) -> dict:
         "subjects": len(catalog.subjects),
         "sizes": dict(sizes.most_common()),
         "classes": classes,
-        "warnings": [*catalog.notes, *_warnings(classes, sizes)],
+        "warnings": warnings,
     }
-
-
-def _warnings(classes: dict, sizes: Counter) -> list[str]:
-    found = []
-    for name, row in classes.items():
-        if row["images"] == 0:
-            found.append(f"class {name} is named but no mask shows it")
-        elif row["subjects"] == 1:
-            found.append(
-                f"class {name} occurs in one subject only: support and query cannot come from "
-                "different subjects, and no interval can be given"
-            )
-        if 0 < row["smallest_area"] < 16:
-            found.append(f"class {name} has masks of {row['smallest_area']} pixels; specks?")
-    if len(sizes) > 20:
-        found.append(f"{len(sizes)} different image sizes")
-    if not classes:
-        found.append("no class at all: every mask is empty, or there is none")
-    return found
 
 
 def text(found: dict) -> str:

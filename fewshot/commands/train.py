@@ -41,7 +41,8 @@ def train(command: Train) -> int:
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     make_folder(command.out)
     segmenter = make_segmenter(command)
-    catalog = open_catalog(command.data, command.held.subject_pattern, command.held.classes)
+    held = command.held
+    catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
     parts = hold_out(catalog, command.held)
     source = make_source(parts.train, command, Loader(segmenter.settings.size))
     about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}

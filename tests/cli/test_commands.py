@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import nibabel as nib
@@ -91,6 +92,7 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     )
     assert code == 0, capsys.readouterr().err
     split = json.loads((run / "split.json").read_text())
+    assert split["audit"]["disjoint"]
     assert split["novel_classes"] == ["bar"]
     assert not set(split["train_subjects"]) & set(split["test_subjects"])
     result = tmp_path / "results" / "toy.json"
@@ -163,6 +165,22 @@ def test_inspect_says_what_is_there_and_what_is_wrong(data, tmp_path, capsys):
     assert "1 images without a mask: scene1" in said
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["classes"]["disc"]["images"] == 6
+
+
+def test_inspect_draws_classes_and_finds_copies(data, tmp_path, capsys):
+    for folder in ("images", "masks"):
+        shutil.copy(data / folder / "scene0.png", data / folder / "scene9.png")
+    out = tmp_path / "pictures"
+    assert main(["inspect", str(data), "--pictures", str(out), "--classes", "1=thing"]) == 0
+    said = capsys.readouterr().out
+    assert "images/scene0.png and images/scene9.png" in said
+    assert "mask value 2 has no name" in said
+    assert f"1 picture(s) in {out}" in said
+    sheet = np.asarray(Image.open(out / "classes_01.png")).astype(int)
+    assert sheet.shape[2] == 3
+    assert (np.ptp(sheet, axis=2) > 60).sum() > 500  # coloured masks
+    assert main(["inspect", str(data), "--no-duplicates", "--no-cache"]) == 0
+    assert "scene9" not in capsys.readouterr().out
 
 
 def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):

@@ -98,3 +98,11 @@ def test_fingerprint_knows_classes_but_not_places_and_names():
         samples=tuple(replace(s, image=PixelRef(Path("/other") / s.key)) for s in CATALOG.samples),
     )
     assert moved.fingerprint == CATALOG.fingerprint
+
+
+def test_samples_that_show_a_class():
+    assert keys(CATALOG.showing(["a"])) == ["1", "2"]
+    assert keys(CATALOG.showing(["a", "b"], min_area=2)) == ["1", "2"]
+    assert keys(CATALOG.showing(["b"])) == ["2"]
+    with pytest.raises(DataError, match="no class 'heart'"):
+        CATALOG.showing(["heart"])

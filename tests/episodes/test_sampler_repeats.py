@@ -9,10 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from test_sampler import ONE_EACH, toy, wide
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from episodes.augment import Augment
-from episodes.episode import collate
 from episodes.errors import EpisodeError
 from episodes.load import Loader
 from episodes.measure import measure
@@ -65,34 +63,6 @@ def test_no_global_random_state_is_touched(make_sampler):
     make_sampler().episode(2)
     assert torch.equal(torch.random.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
-
-
-class Batches(IterableDataset):
-    """As the training loop hands episodes to its workers."""
-
-    def __init__(self, sampler, size):
-        self.sampler, self.size = sampler, size
-
-    def __iter__(self):
-        info = get_worker_info()
-        number, step = (info.id, info.num_workers) if info else (0, 1)
-        while True:
-            first = number * self.size
-            yield collate([self.sampler.episode(i) for i in range(first, first + self.size)])
-            number += step
-
-
-def test_workers_give_what_one_process_gives(make_sampler):
-    sampler = make_sampler()
-    loader = DataLoader(Batches(sampler, 2), None, num_workers=2)
-    batches = list(itertools.islice(loader, 5))
-    assert [p.index for batch in batches for p in batch.plans] == list(range(10))
-    alone = make_sampler()
-    for number, batch in enumerate(batches):
-        expected = collate([alone.episode(2 * number + i) for i in range(2)])
-        assert batch.plans == expected.plans
-        for name in TENSORS:
-            assert torch.equal(getattr(batch, name), getattr(expected, name))
 
 
 @given(st.integers(1, 7), st.integers(0, 40))

@@ -1,0 +1,152 @@
+"""Which values every mask file holds and how often: the one pass over the pixels of masks."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from episodes import decode
+from episodes.cache import AreaCache, MaskCounts
+from episodes.catalog import Catalog, PixelRef
+from episodes.errors import DataError
+
+MOST_WORKERS = 8
+Counted = Mapping[PixelRef, MaskCounts]
+"""Counts by source: the planes that are read together, see `PixelRef.source`."""
+
+_SMALL = 2**16  # values below are counted in one pass, without sorting
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """A mask; where `objects`, its values number objects and only their area matters."""
+
+    source: PixelRef
+    objects: bool
+
+
+def count_masks(
+    catalog: Catalog,
+    *,
+    workers: int | None = None,
+    cache: Path | None = None,
+    progress: bool = False,
+) -> dict[PixelRef, MaskCounts]:
+    """Count the values of every mask file of a catalog, by its source.
+
+    Threads read the files, as decompression runs beside Python; the result does not depend on
+    their number. Ctrl-C ends after the files that are being read, and what was counted so far is
+    in the cache.
+
+    Args:
+        catalog: as a reader made it.
+        workers: threads; by default one a processor, at most 8.
+        cache: folder that remembers counts of files seen before; None for no cache.
+        progress: show a progress bar.
+
+    Raises:
+        DataError: a mask cannot be read or differs in size from its image; of several, the first
+            in the order of the catalog.
+    """
+    if workers is not None and workers < 1:
+        raise DataError(f"workers is {workers}; expected at least 1, or None")
+    masks = _masks(catalog)
+    sizes = {m.pixels.source: s.size for s in catalog.samples for m in s.masks}
+    counts: dict[PixelRef, MaskCounts] = {}
+    remembered = AreaCache.open(cache, [mask.source.path for mask in masks])
+    try:
+        for mask, found in _count_all(masks, remembered, workers, progress):
+            _same_size(mask.source, found, sizes[mask.source])
+            counts[mask.source] = found
+    finally:
+        remembered.save()
+    return counts
+
+
+def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
+    """Count the values of each plane.
+
+    Args:
+        labels: whole numbers from 0 upwards [depth height width].
+        objects: count every non-zero value as 1.
+    """
+    planes = []
+    for plane in labels:
+        if objects:
+            inside = int(np.count_nonzero(plane))
+            numbers = {0: plane.size - inside, 1: inside}
+            planes.append({value: n for value, n in numbers.items() if n})
+        elif plane.size and plane.max() < _SMALL:
+            table = np.bincount(plane.ravel())
+            found = np.flatnonzero(table)
+            planes.append(dict(zip(found.tolist(), table[found].tolist(), strict=True)))
+        else:
+            found, table = np.unique(plane, return_counts=True)
+            planes.append(dict(zip(found.tolist(), table.tolist(), strict=True)))
+    depth, height, width = labels.shape
+    return MaskCounts((depth, height, width), tuple(planes), objects)
+
+
+def _masks(catalog: Catalog) -> list[_Mask]:
+    objects: dict[PixelRef, bool] = {}
+    for sample in catalog.samples:
+        for mask in sample.masks:
+            source = mask.pixels.source
+            objects[source] = isinstance(mask.legend, str) and objects.get(source, True)
+    return [_Mask(source, each) for source, each in objects.items()]
+
+
+def _count_all(
+    masks: list[_Mask], cache: AreaCache, workers: int | None, progress: bool
+) -> Iterator[tuple[_Mask, MaskCounts]]:
+    """Count in the order of the masks, whichever thread is first."""
+
+    def count(part: list[_Mask]) -> list[tuple[_Mask, MaskCounts]]:
+        return [(mask, _count(mask, cache)) for mask in part]
+
+    threads = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    bar = tqdm(total=len(masks), desc="measuring masks", unit="file", disable=not progress)
+    with bar:
+        if threads == 1:
+            for mask in masks:
+                yield mask, _count(mask, cache)
+                bar.update()
+            return
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="measure")
+        try:
+            for part in pool.map(count, _parts(masks, threads)):
+                yield from part
+                bar.update(len(part))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _parts(masks: Sequence[_Mask], threads: int) -> Iterable[list[_Mask]]:
+    size = max(1, min(64, len(masks) // (8 * threads)))
+    return [list(masks[start : start + size]) for start in range(0, len(masks), size)]
+
+
+def _count(mask: _Mask, cache: AreaCache) -> MaskCounts:
+    found = cache.find(mask.source, mask.objects)
+    if found is None:
+        found = count_values(decode.labels_of(mask.source), mask.objects)
+        cache.remember(mask.source, found)
+    return found
+
+
+def _same_size(source: PixelRef, counts: MaskCounts, size: tuple[int, int]) -> None:
+    _, height, width = counts.shape
+    if (height, width) != size:
+        raise DataError(
+            f"mask {source.name} has {height} x {width} pixels (height x width) but "
+            f"its image has {size[0]} x {size[1]}; expected the same size"
+        )
+
+
+def all_values(counts: Iterable[MaskCounts]) -> set[int]:
+    """Every value in any of the files."""
+    return {value for each in counts for plane in each.planes for value in plane}

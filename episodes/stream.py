@@ -1,0 +1,99 @@
+"""Batches of episodes for DataLoader: any number of workers, processes and restarts, same batches.
+
+Process r of `world` takes the episodes i with i mod world = r, in order; its worker w of n takes
+every n-th batch, which DataLoader hands out in turn, so workers change nothing.
+"""
+
+import signal
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from episodes.episode import EpisodeBatch, collate
+from episodes.errors import EpisodeError
+from episodes.sampler import EpisodeSampler, EpisodeSource
+
+
+class EpisodeStream(IterableDataset[EpisodeBatch]):
+    """Episodes of a source in order, batch by batch.
+
+    Args:
+        source: gives an episode for a number.
+        batch: episodes a batch.
+        rank: number of this process, from 0.
+        world: number of processes.
+        start: number of the first episode, over all processes; after k batches in each process
+            a run goes on with `start=k * batch * world`.
+        stop: number of the episode, over all processes, before which to end; None for endless.
+            The last batch may be smaller.
+
+    Raises:
+        EpisodeError: a number is out of range; or ways or shots vary and the episodes of a batch
+            would not share them.
+    """
+
+    def __init__(
+        self,
+        source: EpisodeSource,
+        batch: int = 1,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> None:
+        if batch < 1:
+            raise EpisodeError(f"batch is {batch}; expected at least 1")
+        if not 0 <= rank < world:
+            raise EpisodeError(f"rank {rank} of {world}; expected 0 <= rank < world")
+        if start < 0 or (stop is not None and stop < start):
+            raise EpisodeError(f"start is {start} and stop {stop}; expected 0 <= start <= stop")
+        _same_shapes(source, batch * world, start)
+        self.source, self.batch, self.rank, self.world = source, batch, rank, world
+        self.start, self.stop = start, stop
+
+    def __iter__(self) -> Iterator[EpisodeBatch]:
+        info = torch.utils.data.get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        first = self.start + (self.rank - self.start) % self.world
+        step = self.batch * self.world
+        for start in _count(first + worker * step, workers * step, self.stop):
+            numbers = range(start, start + step, self.world)
+            inside = [i for i in numbers if self.stop is None or i < self.stop]
+            yield collate([self.source.episode(i) for i in inside])
+
+    def loader(self, workers: int = 0) -> DataLoader[EpisodeBatch]:
+        """Make a DataLoader; each worker has a cache of decoded images of its own."""
+        if workers < 0:
+            raise EpisodeError(f"workers is {workers}; expected 0 or more")
+        return DataLoader(
+            self,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_leave_ctrl_c,
+            generator=torch.Generator(),  # else it would draw from the global one
+        )
+
+
+def _leave_ctrl_c(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that asks for batches
+
+
+def _count(first: int, step: int, stop: int | None) -> Iterator[int]:
+    while stop is None or first < stop:
+        yield first
+        first += step
+
+
+def _same_shapes(source: EpisodeSource, size: int, start: int) -> None:
+    """Refuse batches that reach over the border of a group of episodes of one shape."""
+    if not isinstance(source, EpisodeSampler) or not source.settings.varies:
+        return
+    group = source.settings.group
+    if group % size or start % size:
+        raise EpisodeError(
+            f"ways or shots vary every {group} episodes, while a batch of all processes is "
+            f"{size} episodes and the first is {start}; set EpisodeSettings.group to {size} or a "
+            "multiple, and start at a whole batch"
+        )
