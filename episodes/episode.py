@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -102,38 +101,6 @@ class EpisodeBatch:
             query_images=self.query_images.to(device),
             query_labels=self.query_labels.to(device),
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes as one block of memory: a worker pays for each block it sends.
-
-        The numbers arrive as they were, on the CPU. Images that half precision holds exactly, as
-        it does those that no transform has changed, travel in it.
-        """
-        parts = [_narrow(getattr(self, name).detach().cpu()).contiguous() for name in _TENSORS]
-        block = torch.cat([part.view(-1).view(torch.uint8) for part in parts])
-        return _unpack, (block, [(part.shape, part.dtype) for part in parts], self.plans)
-
-
-def _narrow(images: Tensor) -> Tensor:
-    if images.dtype != torch.float32:
-        return images
-    half = images.half()
-    return half if torch.equal(half.float(), images) else images
-
-
-_TENSORS = ("support_images", "query_images", "support_masks", "query_labels")
-
-
-def _unpack(
-    block: Tensor, shapes: Sequence[tuple[torch.Size, torch.dtype]], plans: tuple[Plan, ...]
-) -> EpisodeBatch:
-    sizes = [shape.numel() * dtype.itemsize for shape, dtype in shapes]
-    parts = [
-        part.view(dtype).view(shape)
-        for part, (shape, dtype) in zip(block.split(sizes), shapes, strict=True)
-    ]
-    parts = [part.float() if part.is_floating_point() else part for part in parts]
-    return EpisodeBatch(**dict(zip(_TENSORS, parts, strict=True)), plans=plans)
 
 
 def collate(episodes: Sequence[Episode]) -> EpisodeBatch:

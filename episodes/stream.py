@@ -5,13 +5,14 @@ every n-th batch, which DataLoader hands out in turn, so workers change nothing.
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from episodes.episode import EpisodeBatch, collate
 from episodes.errors import EpisodeError
+from episodes.ring import PREFETCH, Place, Ring, batch_bytes
 from episodes.sampler import EpisodeSampler, EpisodeSource
 
 
@@ -55,7 +56,9 @@ class EpisodeStream(IterableDataset[EpisodeBatch]):
 
     def __iter__(self) -> Iterator[EpisodeBatch]:
         info = torch.utils.data.get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        return self._part(info.id, info.num_workers) if info else self._part(0, 1)
+
+    def _part(self, worker: int, workers: int) -> Iterator[EpisodeBatch]:
         first = self.start + (self.rank - self.start) % self.world
         step = self.batch * self.world
         for start in _count(first + worker * step, workers * step, self.stop):
@@ -63,17 +66,55 @@ class EpisodeStream(IterableDataset[EpisodeBatch]):
             inside = [i for i in numbers if self.stop is None or i < self.stop]
             yield collate([self.source.episode(i) for i in inside])
 
-    def loader(self, workers: int = 0) -> DataLoader[EpisodeBatch]:
-        """Make a DataLoader; each worker has a cache of decoded images of its own."""
+    def loader(self, workers: int = 0) -> Iterable[EpisodeBatch]:
+        """Load in worker processes; each has a cache of decoded images of its own.
+
+        Args:
+            workers: processes beside this one; 0 loads in this one.
+
+        Returns:
+            The same batches in the same order; each iteration starts anew.
+        """
         if workers < 0:
             raise EpisodeError(f"workers is {workers}; expected 0 or more")
-        return DataLoader(
-            self,
+        return _Shared(self, workers) if workers else self
+
+
+class _Shared:
+    """Batches made by workers, handed over through a `Ring`."""
+
+    def __init__(self, stream: Iterable[EpisodeBatch], workers: int) -> None:
+        self.stream, self.workers = stream, workers
+
+    def __iter__(self) -> Iterator[EpisodeBatch]:
+        first = next(iter(self.stream), None)  # tells how large a batch is
+        if first is None:
+            return
+        ring = Ring(self.workers, batch_bytes(first))
+        loader = DataLoader(
+            _Writing(self.stream, ring),
             batch_size=None,
-            num_workers=workers,
+            num_workers=self.workers,
+            prefetch_factor=PREFETCH,
             worker_init_fn=_leave_ctrl_c,
             generator=torch.Generator(),  # else it would draw from the global one
         )
+        for place in loader:
+            yield ring.take(place)
+
+
+class _Writing(IterableDataset[Place | EpisodeBatch]):
+    """The workers' side of `_Shared`."""
+
+    def __init__(self, stream: Iterable[EpisodeBatch], ring: Ring) -> None:
+        self.stream, self.ring = stream, ring
+
+    def __iter__(self) -> Iterator[Place | EpisodeBatch]:
+        info = torch.utils.data.get_worker_info()
+        if info is None:
+            raise EpisodeError("batches are written into a ring by worker processes alone")
+        for turn, batch in enumerate(self.stream):
+            yield self.ring.put(batch, info.id, turn)
 
 
 def _leave_ctrl_c(_: int) -> None:

@@ -1,4 +1,3 @@
-import pickle
 from dataclasses import replace
 
 import pytest
@@ -116,17 +115,3 @@ def test_to_channels():
     grey = torch.arange(8.0).view(2, 1, 2, 2)
     assert to_channels(grey, 1) is grey
     assert torch.equal(to_channels(grey, 3), torch.cat([grey] * 3, dim=1))
-
-
-def test_a_batch_travels_between_processes_without_loss():
-    full = collate([make(index=index) for index in range(3)])
-    exact = replace(full, query_images=full.query_images.half().float())
-    wide = replace(full, support_images=full.support_images * 1e6)  # beyond half precision
-    for batch in (full, exact, wide):
-        found = pickle.loads(pickle.dumps(batch))
-        assert found.plans == batch.plans
-        for name in ("support_images", "support_masks", "query_images", "query_labels"):
-            before, after = getattr(batch, name), getattr(found, name)
-            assert after.dtype == before.dtype
-            assert torch.equal(after, before)
-    assert len(pickle.dumps(exact)) < len(pickle.dumps(full))

@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from episodes.errors import EpisodeError
 from episodes.load import Loader
 from episodes.measure import measure
 from episodes.readers import read
+from episodes.ring import Ring, batch_bytes
 from episodes.sampler import EpisodeSampler, EpisodeSettings
 from episodes.stream import EpisodeStream
 
@@ -55,6 +58,30 @@ def test_500_episodes_byte_for_byte(make_sampler):
         assert all(index % 3 == rank for index in part)
         shared |= part
     assert shared == expected
+
+
+def test_workers_wait_for_one_who_takes_slowly(make_sampler):
+    expected = digests(EpisodeStream(make_sampler(), 1, stop=60))
+    found = {}
+    for number, batch in enumerate(EpisodeStream(make_sampler(), 1, stop=60).loader(2)):
+        time.sleep(0.05 if number % 10 == 0 else 0)
+        found |= digests([batch])
+    assert found == expected
+
+
+def test_batches_that_do_not_fit_the_ring_arrive_all_the_same(make_sampler):
+    sampler = make_sampler(way=(1, 3), shot=(1, 2), group=4, disjoint_subjects=False)
+    expected = digests(EpisodeStream(sampler, 4, stop=80))
+    assert digests(EpisodeStream(sampler, 4, stop=80).loader(2)) == expected
+    batch = next(iter(EpisodeStream(sampler, 4)))
+    assert Ring(1, batch_bytes(batch) - 1).put(batch, 0, 0) is batch
+    ring = Ring(1, batch_bytes(batch))
+    first, second = ring.put(batch, 0, 0), ring.put(batch, 0, 1)
+    taken = ring.take(first)
+    ring.put(replace(batch, query_images=batch.query_images + 1), 0, 4)  # the same place again
+    assert torch.equal(taken.query_images, batch.query_images)
+    assert torch.equal(ring.take(second).query_images, batch.query_images)
+    assert torch.equal(ring.take(first).query_images, batch.query_images + 1)
 
 
 def test_a_restart_in_the_middle(make_sampler):
