@@ -115,7 +115,7 @@ class Model:
             logits = head.score(support, self._features(key)[None, None])[0, 0]
             frame = Frame(*self.truth.sample(key).size, size)
             background, foreground = frame.undo(logits)
-            yield (foreground > background).cpu().numpy()  # twenty times as fast as argmax
+            yield (foreground > background).cpu().numpy()  # argmax over the first axis is slow
 
     @torch.inference_mode()
     def _encode(self, key: str) -> Tensor:
