@@ -114,7 +114,8 @@ class Model:
         for key in plan.query:
             logits = head.score(support, self._features(key)[None, None])[0, 0]
             frame = Frame(*self.truth.sample(key).size, size)
-            yield (frame.undo(logits).argmax(dim=0) == 1).cpu().numpy()
+            background, foreground = frame.undo(logits)
+            yield (foreground > background).cpu().numpy()  # argmax over the first axis is slow
 
     @torch.inference_mode()
     def _encode(self, key: str) -> Tensor:
