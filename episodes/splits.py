@@ -36,7 +36,8 @@ def split(
 
     Args:
         catalog: measured.
-        novel: the classes that training must not be told of.
+        novel: the classes that training must not be told of. If they are all there are, training
+            has no class left, and superpixels have to do.
         test_subjects: the subjects that training must not see at all.
         exclude: what happens to training images that show novel classes. "none" keeps them, the
             novel pixels being unlabelled background (setting 1 of the published protocols);
@@ -53,8 +54,6 @@ def split(
     if not test_subjects:
         raise DataError("no test subject is named; choose some, e.g. with draw_subjects")
     base = [name for name in catalog.classes if name not in known]
-    if not base:
-        raise DataError(f"novel classes {shorten(known)} are all there are; leave some as base")
     test = catalog.of_subjects(test_subjects).of_classes(known)
     train_subjects = [s for s in catalog.subjects if s not in set(test_subjects)]
     if not train_subjects:

@@ -4,11 +4,14 @@ Only tyro and the standard library are imported before a command is known, so `f
 answers at once; each command imports what it needs.
 """
 
+import functools
+import importlib
+import operator
 import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
@@ -236,16 +239,17 @@ class Share:
     """Names of mask values, e.g. 1=liver 2=spleen."""
 
 
-Command = (
-    Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[ProtocolRun, tyro.conf.subcommand("protocol")]
-    | Annotated[Segment, tyro.conf.subcommand("segment")]
-    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
-    | Annotated[Runs, tyro.conf.subcommand("runs")]
-    | Annotated[Share, tyro.conf.subcommand("share")]
-)
+COMMANDS: dict[str, type] = {
+    "demo": Demo,
+    "train": Train,
+    "evaluate": Evaluate,
+    "protocol": ProtocolRun,
+    "segment": Segment,
+    "inspect": Inspect,
+    "runs": Runs,
+    "share": Share,
+}
+"""Each one is done by the function of its name in the module `fewshot.commands.NAME`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -253,8 +257,12 @@ def main(arguments: list[str] | None = None) -> int:
     from episodes.errors import FewshotError
 
     warnings.showwarning = _show_warning
-    command = tyro.cli(
-        Command,
+    kinds: Any = functools.reduce(
+        operator.or_,
+        (Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()),
+    )
+    command: Any = tyro.cli(
+        kinds,
         prog="fewshot",
         description="Few-shot segmentation: annotate one picture, segment the rest.",
         args=arguments,
@@ -269,39 +277,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _run(command: Command) -> int:
+def _run(command: Any) -> int:
     """Import what the command needs, and nothing else, and run it."""
-    if isinstance(command, Demo):
-        from fewshot.commands.demo import demo
-
-        return demo(command)
-    if isinstance(command, Train):
-        from fewshot.commands.train import train
-
-        return train(command)
-    if isinstance(command, Evaluate):
-        from fewshot.commands.evaluate import evaluate
-
-        return evaluate(command)
-    if isinstance(command, ProtocolRun):
-        from fewshot.commands.protocol import protocol
-
-        return protocol(command)
-    if isinstance(command, Segment):
-        from fewshot.commands.segment import segment
-
-        return segment(command)
-    if isinstance(command, Share):
-        from fewshot.commands.share import share
-
-        return share(command)
-    if isinstance(command, Runs):
-        from fewshot.commands.runs import runs
-
-        return runs(command)
-    from fewshot.commands.inspect import inspect
-
-    return inspect(command)
+    name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
+    return getattr(importlib.import_module(f"fewshot.commands.{name}"), name)(command)
 
 
 def _show_warning(message: object, *_: object, **__: object) -> None:

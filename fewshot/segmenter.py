@@ -1,7 +1,6 @@
 """Segmenter: an encoder, a head, and what a user calls: learn from examples, segment the rest."""
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +18,7 @@ from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.legend import Legend, parse_legend
 from episodes.sampler import binary_mask
 from fewshot.encoder import Encoder, EncoderSettings
+from fewshot.enlargement import enlargement
 from fewshot.heads import (
     GradientSettings,
     Head,
@@ -295,35 +294,6 @@ def _framed(picture: Planes, frame: Frame, planes: Sequence[int]) -> Iterator[Te
 def _marked(found: np.ndarray) -> list[int]:
     """List the planes of label maps [depth height width] in which anything is marked."""
     return np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2))).tolist()
-
-
-def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
-    """Say how many times larger images should be compared for their structures to be seen.
-
-    A structure should be two and a half entries of the feature grid wide. Its width is four times
-    the median distance of its pixels to its edge, which is exact for a strip.
-
-    Args:
-        maps: label maps uint8 [depth height width], 0 background, 255 unknown.
-        size: side of the square in which images are compared, in pixels.
-        stride: pixels of that square an entry of the feature grid.
-
-    Returns:
-        1, 2 or 3; what the class with the thinnest structures needs.
-    """
-    distances: dict[int, list[np.ndarray]] = {}
-    for found in maps:
-        scale = size / max(found.shape[1:])
-        for plane in found:
-            for label in np.unique(plane[(plane > 0) & (plane != IGNORE)]):
-                inside = plane == label
-                if inside.all():  # no edge: as wide as can be
-                    distances.setdefault(int(label), []).append(np.array([float(size)]))
-                    continue
-                edge = ndimage.distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
-                distances.setdefault(int(label), []).append(edge[inside] * scale)
-    width = 4 * min(float(np.median(np.concatenate(values))) for values in distances.values())
-    return min(3, math.ceil(2.5 * stride / width))
 
 
 def _frame(picture: Planes, size: int) -> Frame:

@@ -219,7 +219,7 @@ class Report:
         """Return settings, summary and cases as what JSON knows: NaN is None, inf is "inf".
 
         Returns:
-            A dictionary with the keys ``settings``, ``summary`` and ``cases``.
+            The keys ``settings``, ``summary`` and ``cases``.
         """
         settings = {"missing": self.missing, "level": self.level, "unit": "subject"}
         settings |= {"resamples": self.resamples, "seed": self.seed, "method": "bca"}

@@ -4,8 +4,8 @@ import torch
 
 from episodes.encode import write_mask, write_picture
 from episodes.errors import DataError, ModelError
+from fewshot.enlargement import enlargement
 from fewshot.metrics.overlap import confusion_matrix, dice
-from fewshot.segmenter import enlargement
 from tests.fewshot.conftest import disc_scene
 
 
