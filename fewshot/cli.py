@@ -4,6 +4,7 @@ Only tyro and the standard library are imported before a command is known, so `f
 answers at once; each command imports what it needs.
 """
 
+import dataclasses
 import functools
 import importlib
 import operator
@@ -102,6 +103,8 @@ class Train:
     """Start from this model instead of ImageNet weights."""
     resume: bool = False
     """Go on with the run in --out where it was stopped."""
+    recipe: str | None = None
+    """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
@@ -210,6 +213,14 @@ class Inspect:
 
 
 @dataclass(frozen=True)
+class Recipes:
+    """List the named training settings: command, time, memory and the score to expect."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Those to show; by default all."""
+
+
+@dataclass(frozen=True)
 class Runs:
     """List trained models side by side: settings that differ, steps, time, loss and scores."""
 
@@ -246,6 +257,7 @@ COMMANDS: dict[str, type] = {
     "protocol": ProtocolRun,
     "segment": Segment,
     "inspect": Inspect,
+    "recipes": Recipes,
     "runs": Runs,
     "share": Share,
 }
@@ -257,24 +269,52 @@ def main(arguments: list[str] | None = None) -> int:
     from episodes.errors import FewshotError
 
     warnings.showwarning = _show_warning
-    kinds: Any = functools.reduce(
-        operator.or_,
-        (Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()),
-    )
-    command: Any = tyro.cli(
-        kinds,
-        prog="fewshot",
-        description="Few-shot segmentation: annotate one picture, segment the rest.",
-        args=arguments,
-    )
     try:
-        return _run(command)
+        return _run(_parse(sys.argv[1:] if arguments is None else arguments))
     except FewshotError as error:
         print(f"fewshot: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fewshot: stopped by Ctrl-C", file=sys.stderr)
         return 130
+
+
+def _parse(arguments: list[str]) -> Any:
+    """Make a command of what was typed; a recipe's settings stand in for the defaults."""
+    defaults: dict[str, Any] = {}
+    words = [part for word in arguments for part in word.split("=", 1)]
+    if words[:1] == ["train"] and "--recipe" in words[:-1]:
+        defaults["train"] = _recipe(words[words.index("--recipe") + 1])
+    kinds: Any = functools.reduce(
+        operator.or_,
+        (
+            Annotated[
+                kind,
+                tyro.conf.subcommand(
+                    name, **({"default": defaults[name]} if name in defaults else {})
+                ),
+            ]
+            for name, kind in COMMANDS.items()
+        ),
+    )
+    return tyro.cli(
+        kinds,
+        prog="fewshot",
+        description="Few-shot segmentation: annotate one picture, segment the rest.",
+        args=arguments,
+    )
+
+
+def _recipe(name: str) -> Train:
+    """Fill a training command with a recipe's settings."""
+    from fewshot import recipes
+
+    settings = recipes.load(name)
+    for part, kind in (("held", Held), ("train", TrainSettings)):
+        fields = {each.name for each in dataclasses.fields(kind)}
+        inner = {key: settings.pop(key) for key in list(settings) if key in fields}
+        settings[part] = kind(**inner)
+    return Train(data=tyro.MISSING, recipe=name, **settings)
 
 
 def _run(command: Any) -> int:

@@ -23,7 +23,7 @@ class GradientObjective(nn.Module):
         """Return the "loss" to be minimised, and the loss of the queries."""
         if self.segmenter.head.settings.method != "reptile":
             logits = self.segmenter(batch.support_images, batch.support_masks, batch.query_images)
-            loss = segmentation_loss(logits, batch.query_labels)
+            loss = segmentation_loss(logits, batch.query_labels, balanced=True)
             return {"loss": loss, "query_loss": loss}
         return {"loss": self._distance(batch)}
 

@@ -66,6 +66,7 @@ def describe(catalog: Catalog) -> dict:
         warnings.append(f"{len(sizes)} different image sizes")
     return {
         "name": catalog.name,
+        "layout": catalog.layout,
         "images": len(catalog),
         "annotated": sum(bool(s.masks) for s in catalog.samples),
         "subjects": len(catalog.subjects),
@@ -81,7 +82,7 @@ def text(found: dict) -> str:
     listed = ", ".join(f"{size} ({count})" for size, count in sizes[:4])
     lines = [
         f"{found['name']}: {found['images']} images ({found['annotated']} annotated) of "
-        f"{found['subjects']} subjects",
+        f"{found['subjects']} subjects, read as {found['layout']}",
         f"sizes (width x height): {listed}"
         + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""),
         "",

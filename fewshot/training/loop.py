@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import math
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +37,7 @@ class TrainResult:
         loss: mean loss of the last 20 steps, NaN when there was none.
         reason: why it ended.
         interrupted: whether Ctrl-C, or a signal to end, was the reason.
+        peak_mib: most memory that this process held at once, whatever came before included.
     """
 
     steps: int
@@ -43,6 +45,7 @@ class TrainResult:
     loss: float
     reason: str
     interrupted: bool
+    peak_mib: float
 
 
 def train(
@@ -94,15 +97,15 @@ def train(
             if save:
                 save_state(run, processes, finished=False)
             _step(run, objective, processes, batches, share)
-            bar.n = min(1.0, run.share()) * bar.total
-            bar.set_postfix(loss=f"{run.recent():.3f}", step=run.step)
+            bar.set_postfix(loss=f"{run.recent():.3f}", step=run.step, refresh=False)
+            bar.update(min(1.0, run.share()) * bar.total - bar.n)
     interrupted = run.reason in _SIGNALS.values()
     for callback in reversed(run.callbacks):  # the log, which comes first, sees all the rest
         callback.end(run)
     save_state(run, processes, finished=not interrupted)
     task.objective.eval()
     reason = run.reason or ("another process stopped" if stop else "the budget is spent")
-    return TrainResult(run.step, run.seconds(), run.recent(), reason, interrupted)
+    return TrainResult(run.step, run.seconds(), run.recent(), reason, interrupted, peak_memory())
 
 
 def _step(
@@ -190,6 +193,16 @@ def _check_shares(settings: TrainSettings, world: int) -> None:
         )
 
 
+def peak_memory() -> float:
+    """Say how much memory this process has held at most, in MiB; NaN where nothing tells."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return math.nan
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
 def schedule(share: float, warmup: float) -> float:
     """Learning rate as a share of its highest: a linear rise, then half a cosine down to 1 %.
 
@@ -237,6 +250,7 @@ def _bar(settings: TrainSettings, progress: bool) -> tqdm:
         total=60 * settings.minutes if by_time else settings.steps,
         desc="training",
         disable=not progress,
+        mininterval=0.2 if sys.stderr.isatty() else 10.0,  # a file need not hold every step
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} of "
         + (f"{settings.minutes:g} min{{postfix}}" if by_time else "{total:.0f} steps{postfix}"),
     )

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from episodes.episode import EpisodeBatch
+from fewshot.heads import ClassifierHead
 from fewshot.segmenter import Segmenter
 from fewshot.training.alignment import alignment_loss
 from fewshot.training.pixel_loss import segmentation_loss
@@ -28,7 +29,9 @@ class EpisodeObjective(nn.Module):
         support = self.segmenter.encode(batch.support_images)
         query = self.segmenter.encode(batch.query_images)
         logits = head.score(head.condense(support, batch.support_masks), query)
-        loss = segmentation_loss(logits, batch.query_labels)
+        # What fits a classifier to the support is balanced, so what judges the fit is, too.
+        balanced = isinstance(head, ClassifierHead)
+        loss = segmentation_loss(logits, batch.query_labels, balanced=balanced)
         if not self.alignment:
             return {"loss": loss, "query_loss": loss}
         aligned = alignment_loss(head, support, batch.support_masks, query, logits)

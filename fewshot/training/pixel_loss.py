@@ -1,5 +1,6 @@
 """Cross-entropy between logits on a feature grid and labels on the image."""
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
@@ -11,6 +12,8 @@ from fewshot.losses import cross_entropy_loss
 def segmentation_loss(
     logits: Float[Tensor, "batch query label rows columns"],
     target: UInt8[Tensor, "batch query height width"],
+    *,
+    balanced: bool = False,
 ) -> Float[Tensor, ""]:
     """Cross-entropy at image resolution: the mean over episodes of the mean over known pixels.
 
@@ -20,6 +23,8 @@ def segmentation_loss(
     Args:
         logits: at feature resolution; brought to the target's size bilinearly.
         target: 0 background, 1..label-1, 255 unknown.
+        balanced: take the mean over the labels of an episode of the mean over their pixels, so
+            that a small structure counts as much as its surroundings.
 
     Returns:
         The mean loss; 0, with a gradient of 0, where every pixel is unknown.
@@ -30,5 +35,11 @@ def segmentation_loss(
     values = cross_entropy_loss(
         full, target.flatten(0, 1), ignore_index=IGNORE, reduction="none"
     ).unflatten(0, target.shape[:2])
-    known = (target != IGNORE).flatten(1).sum(dim=1).clamp(min=1)
-    return (values.flatten(1).sum(dim=1) / known).mean()
+    flat, labels = values.flatten(1), target.flatten(1).long()
+    if not balanced:
+        return (flat.sum(dim=1) / (labels != IGNORE).sum(dim=1).clamp(min=1)).mean()
+    totals = flat.new_zeros(len(flat), IGNORE + 1).scatter_add(1, labels, flat)[:, :IGNORE]
+    ones = torch.ones_like(flat)
+    areas = flat.new_zeros(len(flat), IGNORE + 1).scatter_add(1, labels, ones)[:, :IGNORE]
+    present = (areas > 0).sum(dim=1).clamp(min=1)
+    return ((totals / areas.clamp(min=1)).sum(dim=1) / present).mean()

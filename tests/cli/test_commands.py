@@ -13,7 +13,8 @@ from PIL import Image
 from episodes import bundled
 from episodes.decode import read_header
 from episodes.episode import collate
-from fewshot.cli import main
+from fewshot import recipes
+from fewshot.cli import _recipe, main
 from tests.fewshot.conftest import disc_scene
 
 
@@ -160,7 +161,7 @@ def test_inspect_says_what_is_there_and_what_is_wrong(data, tmp_path, capsys):
     (data / "masks" / "scene1.png").unlink()
     assert main(["inspect", str(data), "--json", str(tmp_path / "found.json")]) == 0
     said = capsys.readouterr().out
-    assert "8 images (7 annotated) of 8 subjects" in said
+    assert "8 images (7 annotated) of 8 subjects, read as folder" in said
     assert "1 of 8 images have an empty mask" in said
     assert "1 images without a mask: scene1" in said
     found = json.loads((tmp_path / "found.json").read_text())
@@ -247,3 +248,27 @@ def test_share_writes_a_model_with_a_card_and_a_graph(data, tmp_path, monkeypatc
     assert "| bar |" in card
     assert "held out: classes bar" in card
     assert main(["share", str(data), "--out", str(out)]) == 2
+
+
+def test_a_recipe_fills_in_and_options_replace(data, tmp_path, capsys):
+    assert main(["recipes"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}\n" in said for name in recipes.names())
+    run = tmp_path / "run"
+    arguments = ["train", str(data), "--recipe", "superpixels-panet", "--out", str(run)]
+    more = ["--minutes", "0", "--steps", "1", "--batch", "2", "--size", "64"]
+    assert main([*arguments, *more]) == 0, capsys.readouterr().err
+    assert json.loads((run / "segmenter.json").read_text())["head"]["kind"] == "prototypical"
+    settings = json.loads((run / "settings.json").read_text())["train"]
+    assert (settings["batch"], settings["minutes"], settings["learning_rate"]) == (2, 0.0, 0.001)
+    assert main(["train", str(data), "--recipe", "superpixel-panet"]) == 2
+    assert "did you mean 'superpixels-panet'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_fits_and_says_what_to_expect(name):
+    command = _recipe(name)
+    assert command.train.minutes > 0
+    said = recipes.about(name)
+    for word in ("fewshot train", "minutes", "MiB", "[", "copy-mask"):
+        assert word in said

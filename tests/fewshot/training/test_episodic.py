@@ -117,6 +117,18 @@ def test_segmentation_loss_by_hand():
     assert (logits.grad == 0).all()
 
 
+def test_balanced_segmentation_loss_by_hand():
+    """One pixel of a class counts as much as three of the background."""
+    logits = torch.tensor([0.0, math.log(3)]).reshape(1, 1, 2, 1, 1).expand(1, 1, 2, 2, 2)
+    target = torch.tensor([[1, 0], [0, 0]], dtype=torch.uint8)[None, None]
+    expected = (-math.log(0.75) - math.log(0.25)) / 2
+    assert segmentation_loss(logits, target, balanced=True).item() == pytest.approx(expected)
+    unknown = torch.full_like(target, 255)
+    assert segmentation_loss(logits, unknown, balanced=True) == 0
+    target[0, 0, 1] = 255
+    assert segmentation_loss(logits, target, balanced=True).item() == pytest.approx(expected)
+
+
 def test_schedule_rises_and_falls():
     rates = [schedule(share / 100, 0.1) for share in range(101)]
     assert rates.index(max(rates)) == 10

@@ -32,7 +32,14 @@ class StopAt(Callback):
             run.stop("enough")
 
 
-def _rank(rank, world, port, folder, kind):
+class NoStop(Callback):
+    """Goes by the name of `StopAt`, as a resumed run has to have the callbacks it had."""
+
+
+NoStop.__name__ = "StopAt"
+
+
+def _rank(rank, world, port, folder, kind, resume=False):
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1"
     )
@@ -40,15 +47,16 @@ def _rank(rank, world, port, folder, kind):
     torch.set_num_threads(1)
     callbacks = {"pause": [Pause(folder)], "stop": [StopAt()]}.get(kind, [])
     chosen = settings(steps=50, batch=8, accumulate=2, checkpoint_steps=1)
-    result = train(tiny_task(dropout=0.0), chosen, folder, callbacks, progress=False)
+    task = tiny_task(dropout=0.0)
+    result = train(task, chosen, folder, callbacks, resume=resume, progress=False)
     (folder / f"steps_{rank}").write_text(str(result.steps))
 
 
-def start(world, folder, kind, port):
-    folder.mkdir()
+def start(world, folder, kind, port, resume=False):
+    folder.mkdir(exist_ok=True)
     context = multiprocessing.get_context("spawn")
     ranks = [
-        context.Process(target=_rank, args=(rank, world, port, folder, kind))
+        context.Process(target=_rank, args=(rank, world, port, folder, kind, resume))
         for rank in range(world)
     ]
     for process in ranks:
@@ -77,12 +85,19 @@ def test_same_weights_and_all_stop_with_one(tmp_path, port):
     assert one["losses"] == pytest.approx(two["losses"], abs=1e-6)
 
 
-def test_one_that_stops_stops_all(tmp_path, port):
+def test_one_that_stops_stops_all_and_one_process_goes_on_for_two(tmp_path, port):
     both = start(2, tmp_path / "run", "stop", port)
     for process in both:
         process.join(timeout=120)
         assert process.exitcode == 0
     assert [(tmp_path / "run" / f"steps_{rank}").read_text() for rank in range(2)] == ["4", "4"]
+    whole, rest = (settings(steps=50, batch=8, accumulate=2) for _ in range(2))
+    train(tiny_task(dropout=0.0), whole, tmp_path / "one", [NoStop()], progress=False)
+    task = tiny_task(dropout=0.0)
+    train(task, rest, tmp_path / "run", [NoStop()], resume=True, progress=False)
+    one, run = (read_state(tmp_path / name) for name in ("one", "run"))
+    assert run["step"] == 50
+    assert_equal(one["objective"], run["objective"], atol=1e-6)
 
 
 def test_a_lost_process_is_an_error_and_leaves_a_state(tmp_path, port):
