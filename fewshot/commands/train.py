@@ -66,7 +66,8 @@ def train(command: Train) -> int:
     if first:
         print(
             f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
-            f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\nmodel, log and curves in {command.out}\n"
+            f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
+            f"model, log and curves in {command.out}\n"
             f"next: fewshot evaluate {command.out}"
         )
     if result.interrupted:

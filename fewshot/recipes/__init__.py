@@ -1,8 +1,8 @@
 """Recipes: named, complete training settings, one file each.
 
-A recipe's docstring states its command, its time and memory, and the score to expect; its `SETTINGS`
-are values of `fewshot train`'s options. `fewshot train DATA --recipe NAME` takes them, and options
-on the command line replace single ones. `fewshot recipes` lists them.
+A recipe's docstring states its command, its time and memory, and the score to expect; its
+`SETTINGS` are values of `fewshot train`'s options. `fewshot train DATA --recipe NAME` takes them,
+and options on the command line replace single ones. `fewshot recipes` lists them.
 """
 
 import difflib
