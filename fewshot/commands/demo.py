@@ -17,7 +17,7 @@ from episodes.readers import read
 from episodes.sampler import EpisodeSampler
 from fewshot import pictures
 from fewshot.baselines.copy_mask import paste
-from fewshot.cli import Demo
+from fewshot.commands.options import Demo
 from fewshot.evaluation import Evaluation, evaluate
 from fewshot.metrics.overlap import confusion_matrix, dice
 from fewshot.segmenter import Segmenter, SegmenterSettings

@@ -10,8 +10,8 @@ from episodes.errors import DataError
 from episodes.load import Loader
 from episodes.sampler import EpisodeSampler, EpisodeSettings
 from fewshot import evaluation, results
-from fewshot.cli import Evaluate, Held
 from fewshot.commands.data import hold_out, open_catalog
+from fewshot.commands.options import Evaluate, Held
 from fewshot.commands.train import read_split, training_seconds
 from fewshot.saving import load_segmenter
 from fewshot.sheets import evaluation_sheet

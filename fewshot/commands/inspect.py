@@ -11,8 +11,8 @@ from episodes.duplicates import find_duplicates
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.readers import read
 from fewshot.class_sheets import class_sheets
-from fewshot.cli import Inspect
 from fewshot.commands.data import parse_names
+from fewshot.commands.options import Inspect
 
 
 def inspect(command: Inspect) -> int:

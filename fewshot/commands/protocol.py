@@ -15,8 +15,8 @@ from episodes.protocols.contract import Protocol, in_order
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
 from fewshot import protocol_results, results
-from fewshot.cli import ProtocolRun
 from fewshot.commands.data import open_catalog
+from fewshot.commands.options import ProtocolRun
 from fewshot.commands.train import read_split
 from fewshot.counting import CopyMask, Method, Model, Truth, count_protocol, pooled
 from fewshot.protocol_results import Scored

@@ -1,7 +1,7 @@
 """`fewshot recipes`: the named settings, and what to expect of them."""
 
 from fewshot import recipes as known
-from fewshot.cli import Recipes
+from fewshot.commands.options import Recipes
 
 
 def recipes(command: Recipes) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from episodes.encode import make_folder, whole_file
 from episodes.errors import DataError, shorten
-from fewshot.cli import Runs
+from fewshot.commands.options import Runs
 from fewshot.training.callbacks.log import LOG, MEASURED, read_log
 
 SETTINGS, SPLIT, MODEL, SCORES = (

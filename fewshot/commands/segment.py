@@ -8,8 +8,8 @@ from tqdm import tqdm
 from episodes.decode import is_readable
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
-from fewshot.cli import Segment
 from fewshot.commands.data import parse_names
+from fewshot.commands.options import Segment
 from fewshot.saving import load_segmenter, save_support
 from fewshot.segmenter import Segmenter
 

@@ -2,8 +2,8 @@
 
 from episodes.encode import make_folder, whole_file
 from fewshot.card import model_card
-from fewshot.cli import Share
 from fewshot.commands.data import parse_names
+from fewshot.commands.options import Share
 from fewshot.export import export_onnx
 from fewshot.saving import load_segmenter, save_segmenter, save_support
 

@@ -14,8 +14,8 @@ from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 from fewshot.adapt.settings import Method, default_settings
-from fewshot.cli import Train
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
+from fewshot.commands.options import Train
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (
     ClassifierSettings,
