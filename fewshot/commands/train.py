@@ -17,12 +17,7 @@ from fewshot.adapt.settings import Method, default_settings
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.commands.options import Train
 from fewshot.encoder import EncoderSettings
-from fewshot.heads import (
-    ClassifierSettings,
-    HeadSettings,
-    LocalSettings,
-    PrototypicalSettings,
-)
+from fewshot.heads import KINDS, ClassifierSettings, HeadSettings, PrototypicalSettings
 from fewshot.results import typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
@@ -32,6 +27,8 @@ from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
+UNTRAINED = ("fine-tuning", "matching")
+"""Heads that need no training before they are given a support set."""
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
 
@@ -59,7 +56,7 @@ def train(command: Train) -> int:
             f"held out: {len(parts.test.subjects)} subjects, "
             f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
         )
-    if command.head == "fine-tuning":
+    if command.head in UNTRAINED:
         return _only_save(segmenter, command, first)
     task = episodic(segmenter, source, command.train.alignment)
     result = run_training(task, command.train, command.out, resume=command.resume)
@@ -81,8 +78,8 @@ def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
         (command.out / LOG).write_text("", encoding="utf-8")
         save_segmenter(segmenter, command.out)
         print(
-            "fine-tuning learns nothing before it is given a support set: the model is saved as "
-            f"it is\nnext: fewshot evaluate {command.out}"
+            f"{command.head} learns nothing before it is given a support set: the model is saved "
+            f"as it is\nnext: fewshot evaluate {command.out}"
         )
     return 0
 
@@ -102,14 +99,14 @@ def make_segmenter(command: Train) -> Segmenter:
 
 def make_head_settings(name: str) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
-    if name == "local":
-        return LocalSettings()
+    if name in KINDS:
+        return KINDS[name]()
     if name == "anil":
         return ClassifierSettings()
     for method in GRADIENT_METHODS:
         if name == method:
             return default_settings(method)
-    return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
+    return PrototypicalSettings("euclidean")
 
 
 def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSource:
