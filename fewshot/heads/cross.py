@@ -9,7 +9,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from episodes.errors import ModelError
 from fewshot.heads.binary import join_ways, shown
 from fewshot.heads.contract import Head, Support
 from fewshot.prototypes import grid_weights
@@ -143,19 +142,13 @@ class CrossHead(Head):
     ) -> Float[Tensor, "batch query label rows columns"]:
         """Run the query's stream once a way; see `Head`."""
         batch, query, _, rows, columns = query_features.shape
-        expected = tuple(support.tensors["block_0"].shape[-2:])
-        if (rows, columns) != expected:
-            raise ModelError(
-                f"the query's features are {rows} x {columns}, the support's were {expected[0]} x "
-                f"{expected[1]}; this head compares images of one size only"
-            )
         way = support.tensors["block_0"].shape[1]
         embedded = self._embed(query_features.flatten(0, 1)).unflatten(0, (batch, query, 1))
 
         def step(number: int, maps: Tensor) -> Tensor:
             crossed = support.tensors[f"block_{number}"][:, None].expand(-1, query, *[-1] * 4)
             block = cast(CrossBlock, self.blocks[number])
-            return block.read(maps, crossed.flatten(0, 2))
+            return block.read(maps, _sized(crossed.flatten(0, 2), maps))
 
         last = self._walk(embedded.expand(-1, -1, way, -1, -1, -1).flatten(0, 2), step)
         logits = self.out(last).reshape(batch, query, way, rows, columns)
@@ -180,11 +173,16 @@ class CrossHead(Head):
             maps = step(number, maps)
             skips.append(maps)
         for number, skip in enumerate(reversed(skips[:-1]), start=depth):
-            maps = functional.interpolate(
-                maps, size=skip.shape[-2:], mode="bilinear", align_corners=False
-            )
-            maps = step(number, torch.cat([maps, skip], dim=1))
+            maps = step(number, torch.cat([_sized(maps, skip), skip], dim=1))
         return maps
+
+
+def _sized(maps: Tensor, like: Tensor) -> Tensor:
+    """Bring maps to the grid of others."""
+    size = like.shape[-2:]
+    if maps.shape[-2:] == size:
+        return maps
+    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
 def _active(maps: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class MatchingSettings:
             paper removes 500 of a vision transformer's, found in a blank image; convolutional
             features hardly know where they are, and few supports show content rather than place,
             so that 0 is the default.
-        scale: what a cluster's score, less `keep`, is multiplied with to make a logit.
+        scale: logit of a cluster whose score is 1; minus that of one whose score is 0.
         certain: logit of what the support alone decides, see `fewshot.heads.binary.join_ways`.
     """
 
@@ -36,7 +36,7 @@ class MatchingSettings:
     similarity: float = 0.6
     keep: float = 0.2
     directions: int = 0
-    scale: float = 20.0
+    scale: float = 10.0
     certain: float = 20.0
 
 
@@ -51,7 +51,7 @@ class MatchingHead(Head):
     4. Of the clusters with candidates, the one most like the prototype is the seed.
     5. A cluster's score is cross · intra · area: the mean cosine of its positions with the
        prototype, the cosine of its mean with the seed's, and the share of it that are candidates
-       (1 for the seed). Its logit is scale · (score - keep).
+       (1 for the seed). Its logit is above 0 if the score is above `keep`.
 
     Without any candidate all scores are 0. Each way is told from its background by itself.
     Matching and clustering have no gradient, the cosines in the score have. Unknown positions of
@@ -124,7 +124,7 @@ class MatchingHead(Head):
                         cluster_scores(plain, centred, clusters, found, own["prototypes"])
                     )
         grid = torch.stack(scores).reshape(*vectors.shape[:2], -1, rows, columns)
-        logits = self.settings.scale * (grid - self.settings.keep)
+        logits = self.settings.scale * balanced(grid, self.settings.keep)
         full = functional.interpolate(
             logits.flatten(0, 1), size=size, mode="bilinear", align_corners=False
         )
@@ -135,6 +135,19 @@ class MatchingHead(Head):
 
 _OWN = ("positions", "inside", "known", "prototypes", "centre")
 """Tensors of a support that each way has of its own."""
+
+
+def balanced(scores: Float[Tensor, "*set"], keep: float) -> Float[Tensor, "*set"]:
+    """Bend scores to a line through -1 at 0, 0 at `keep` and 1 at 1.
+
+    Logits are enlarged linearly: were the kept clusters farther from 0 than the others, they
+    would grow by that.
+
+    >>> balanced(torch.tensor([0.0, 0.1, 0.2, 0.6, 1.0]), 0.2)
+    tensor([-1.0000, -0.5000,  0.0000,  0.5000,  1.0000])
+    """
+    above = scores - keep
+    return torch.where(above > 0, above / (1 - keep), above / keep)
 
 
 def positional_basis(

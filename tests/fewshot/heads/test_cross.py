@@ -1,8 +1,8 @@
-import pytest
+from dataclasses import replace
+
 import torch
 from torch.nn import functional
 
-from episodes.errors import ModelError
 from fewshot.heads import CrossHead, CrossSettings
 from fewshot.heads.cross import CrossBlock
 from tests.fewshot.heads.family import check_head, two_colour_task
@@ -94,12 +94,16 @@ def test_what_is_kept_does_not_grow_with_the_shots():
     assert sizes[0] == sizes[1]
 
 
-def test_images_of_another_size_are_refused():
-    head = make(4)
+def test_a_support_of_another_size_is_stretched_over_the_query():
+    torch.manual_seed(0)
+    head = CrossHead(CrossSettings(width=6, depth=1), 4)
     support, masks, query, _ = two_colour_task()
-    condensed = head.condense(support, masks)
-    with pytest.raises(ModelError, match="32 x 16"):
-        head.score(condensed, query[..., :16])
+    condensed = head.condense(support[..., :16, :], masks[..., :16, :])
+    crossed = functional.interpolate(
+        condensed.tensors["block_0"][:, 0], size=(32, 32), mode="bilinear"
+    )
+    stretched = replace(condensed, tensors={**condensed.tensors, "block_0": crossed[:, None]})
+    torch.testing.assert_close(head.score(condensed, query), head.score(stretched, query))
 
 
 def test_all_weights_are_used():

@@ -10,14 +10,12 @@ from tests.fewshot.heads.family import two_colour_task
 def share_right_after(head: Head, steps: int, rate: float = 0.01) -> float:
     """Train on stripes rolled by other amounts than the query's; return the query's share."""
     support, masks, query, truth = two_colour_task(batch=1, query=1)
-    stripes = masks[0, :, 0, 0].long()
     optimiser = torch.optim.Adam(head.parameters(), lr=rate)
     for step in range(steps):
         shift = 2 * step % 7
         optimiser.zero_grad()
         logits = head.score(head.condense(support, masks), support[:, 0].roll(shift, dims=-1))
-        target = stripes.roll(shift, dims=-1).to(torch.uint8)[:, None]
-        segmentation_loss(logits, target).backward()
+        segmentation_loss(logits, masks[:, 0].roll(shift, dims=-1)).backward()
         optimiser.step()
     with torch.no_grad():
         labels = head.score(head.condense(support, masks), query).argmax(dim=2)
