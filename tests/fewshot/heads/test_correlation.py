@@ -85,4 +85,4 @@ def test_enlarging_the_query_interpolates_its_axes_alone():
 
 
 def test_training_teaches_it_to_read_correlations():
-    assert share_right_after(make(4, CorrelationSettings(width=4, blocks=2)), 30) > 0.9
+    assert share_right_after(make(4, CorrelationSettings(width=4, blocks=2)), 15) > 0.9
