@@ -243,7 +243,7 @@ def cluster_scores(
         Scores of at most 1; all 0 without any candidate.
     """
     if not found.any():
-        return torch.zeros_like(centred[:, 0])
+        return 0 * (centred @ prototype)  # zeros with a gradient, of zero
     area = cluster_means(found.to(centred.dtype)[:, None], clusters)[:, 0]
     means = cluster_means(centred, clusters)
     likeness = functional.normalize(means, dim=1) @ prototype
