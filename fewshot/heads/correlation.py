@@ -132,11 +132,12 @@ class CorrelationHead(Head):
         coarser = self.levels[level].stride / self.levels[0].stride
         return min(limit, math.ceil(rows / coarser)), min(limit, math.ceil(columns / coarser))
 
-    def _read(
-        self,
-        volumes: Sequence[Float[Tensor, "item rows columns support_rows support_columns"]],
-    ) -> Float[Tensor, "item 1 rows columns"]:
-        """Squeeze the volumes, join them from coarse to fine, decode what is left."""
+    def _read(self, volumes: Sequence[Tensor]) -> Float[Tensor, "item 1 rows columns"]:
+        """Squeeze the volumes, join them from coarse to fine, decode what is left.
+
+        Args:
+            volumes: [item rows columns support_rows support_columns], whose query grids differ.
+        """
         squeezed = [
             block(volume[:, None]) for block, volume in zip(self.squeeze, volumes, strict=True)
         ]
