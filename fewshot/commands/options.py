@@ -13,7 +13,7 @@ from fewshot.training.settings import TrainSettings
 
 # fmt: off
 HeadName = Literal[
-    "local", "prototypical", "prototypical-euclidean",
+    "local", "prototypical", "prototypical-euclidean", "correlation", "matching", "cross",
     "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
 ]
 # fmt: on

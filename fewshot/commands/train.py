@@ -17,12 +17,7 @@ from fewshot.commands.options import Train
 from fewshot.commands.sources import make_source
 from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
-from fewshot.heads import (
-    ClassifierSettings,
-    HeadSettings,
-    LocalSettings,
-    PrototypicalSettings,
-)
+from fewshot.heads import KINDS, ClassifierSettings, HeadSettings, PrototypicalSettings
 from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
@@ -32,6 +27,8 @@ from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
+UNTRAINED = ("fine-tuning", "matching")
+"""Heads that need no training before they are given a support set."""
 
 
 def train(command: Train) -> int:
@@ -64,7 +61,7 @@ def train(command: Train) -> int:
             f"held out: {len(parts.test.subjects)} subjects, "
             f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
         )
-    if command.head == "fine-tuning":
+    if command.head in UNTRAINED:
         return _only_save(segmenter, command, first)
     task = episodic(segmenter, source, command.train.alignment)
     watched = callbacks(command, segmenter, aside)
@@ -87,8 +84,8 @@ def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
         (command.out / LOG).write_text("", encoding="utf-8")
         save_segmenter(segmenter, command.out)
         print(
-            "fine-tuning learns nothing before it is given a support set: the model is saved as "
-            f"it is\nnext: fewshot evaluate {command.out}"
+            f"{command.head} learns nothing before it is given a support set: the model is saved "
+            f"as it is\nnext: fewshot evaluate {command.out}"
         )
     return 0
 
@@ -108,14 +105,14 @@ def make_segmenter(command: Train) -> Segmenter:
 
 def make_head_settings(name: str) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
-    if name == "local":
-        return LocalSettings()
+    if name in KINDS:
+        return KINDS[name]()
     if name == "anil":
         return ClassifierSettings()
     for method in GRADIENT_METHODS:
         if name == method:
             return default_settings(method)
-    return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
+    return PrototypicalSettings("euclidean")
 
 
 def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:
