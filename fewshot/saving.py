@@ -57,7 +57,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
         settings = SegmenterSettings(
             # The weights come from the checkpoint: nothing has to be downloaded.
             encoder=EncoderSettings(**{**encoder, "weights": "none"}),
-            head=KINDS[head.pop("kind")](**head),
+            head=KINDS[head.pop("kind")](**{k: _frozen(v) for k, v in head.items()}),
             **content,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -147,6 +147,11 @@ def load_support(path: Path | str) -> Support:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
+
+
+def _frozen(value: object) -> object:
+    """Settings hold tuples, of which JSON makes lists."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _read_json(path: Path) -> dict:
