@@ -15,13 +15,18 @@ from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import Train
+from fewshot.commands.options import HeadName, Train
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (
     ClassifierSettings,
+    ClusteredSettings,
+    GaussianSettings,
     HeadSettings,
     LocalSettings,
+    PriorSettings,
     PrototypicalSettings,
+    RidgeSettings,
+    ThresholdSettings,
 )
 from fewshot.results import typed_command
 from fewshot.saving import load_segmenter, save_segmenter
@@ -32,6 +37,21 @@ from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
+_METRIC_HEADS: dict[str, HeadSettings] = {
+    "local": LocalSettings(),
+    "prototypical": PrototypicalSettings("cosine"),
+    "prototypical-euclidean": PrototypicalSettings("euclidean"),
+    "adnet": ThresholdSettings(),
+    "qnet": ThresholdSettings("query", coarse=0.1, refinements=2),
+    "clustered": ClusteredSettings(),
+    "mixture": ClusteredSettings(assignment="soft"),
+    "prior": PriorSettings(),
+    "gaussian": GaussianSettings(),
+    "gaussian-diagonal": GaussianSettings("diagonal"),
+    "ridge": RidgeSettings(),
+    "logistic": RidgeSettings("logistic", scale=1.0),
+    "anil": ClassifierSettings(),
+}
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
 
@@ -61,7 +81,7 @@ def train(command: Train) -> int:
         )
     if command.head == "fine-tuning":
         return _only_save(segmenter, command, first)
-    task = episodic(segmenter, source, command.train.alignment)
+    task = episodic(segmenter, source, command.train.alignment, command.train.class_weights)
     result = run_training(task, command.train, command.out, resume=command.resume)
     if first:
         print(
@@ -100,16 +120,12 @@ def make_segmenter(command: Train) -> Segmenter:
     )
 
 
-def make_head_settings(name: str) -> HeadSettings:
+def make_head_settings(name: HeadName) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
-    if name == "local":
-        return LocalSettings()
-    if name == "anil":
-        return ClassifierSettings()
     for method in GRADIENT_METHODS:
         if name == method:
             return default_settings(method)
-    return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
+    return _METRIC_HEADS[name]
 
 
 def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSource:

@@ -2,14 +2,34 @@
 
 from fewshot.adapt.settings import GradientSettings
 from fewshot.heads.classifier import ClassifierHead, ClassifierSettings
+from fewshot.heads.clustered import ClusteredHead, ClusteredSettings
 from fewshot.heads.contract import Head, Support
+from fewshot.heads.gaussian import GaussianHead, GaussianSettings
 from fewshot.heads.local import LocalHead, LocalSettings
+from fewshot.heads.prior import PriorHead, PriorSettings
 from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
+from fewshot.heads.ridge import RidgeHead, RidgeSettings
+from fewshot.heads.threshold import ThresholdHead, ThresholdSettings
 
-HeadSettings = LocalSettings | PrototypicalSettings | ClassifierSettings | GradientSettings
+HeadSettings = (
+    LocalSettings
+    | PrototypicalSettings
+    | ThresholdSettings
+    | ClusteredSettings
+    | PriorSettings
+    | GaussianSettings
+    | RidgeSettings
+    | ClassifierSettings
+    | GradientSettings
+)
 KINDS: dict[str, type[HeadSettings]] = {
     "local": LocalSettings,
     "prototypical": PrototypicalSettings,
+    "threshold": ThresholdSettings,
+    "clustered": ClusteredSettings,
+    "prior": PriorSettings,
+    "gaussian": GaussianSettings,
+    "ridge": RidgeSettings,
     "classifier": ClassifierSettings,
     "gradient": GradientSettings,
 }
@@ -23,6 +43,16 @@ def build_head(settings: HeadSettings, features: int) -> Head:
             return LocalHead(settings)
         case PrototypicalSettings():
             return PrototypicalHead(settings)
+        case ThresholdSettings():
+            return ThresholdHead(settings, features)
+        case ClusteredSettings():
+            return ClusteredHead(settings)
+        case PriorSettings():
+            return PriorHead(settings)
+        case GaussianSettings():
+            return GaussianHead(settings)
+        case RidgeSettings():
+            return RidgeHead(settings)
         case ClassifierSettings():
             return ClassifierHead(settings, features)
         case GradientSettings():
@@ -35,13 +65,23 @@ __all__ = [
     "KINDS",
     "ClassifierHead",
     "ClassifierSettings",
+    "ClusteredHead",
+    "ClusteredSettings",
+    "GaussianHead",
+    "GaussianSettings",
     "GradientSettings",
     "Head",
     "HeadSettings",
     "LocalHead",
     "LocalSettings",
+    "PriorHead",
+    "PriorSettings",
     "PrototypicalHead",
     "PrototypicalSettings",
+    "RidgeHead",
+    "RidgeSettings",
     "Support",
+    "ThresholdHead",
+    "ThresholdSettings",
     "build_head",
 ]

@@ -16,6 +16,8 @@ class TrainSettings:
         weight_decay: of AdamW.
         warmup: share of the run in which the learning rate rises.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
+        class_weights: of the pixels of the background and of the classes in the loss of the
+            queries, e.g. 0.05 1 in ALPNet; by default those of the head, mostly 1 and 1.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
         checkpoint_steps: also save every so many steps; 0 for by time alone.
@@ -31,6 +33,7 @@ class TrainSettings:
     weight_decay: float = 1e-4
     warmup: float = 0.05
     alignment: float = 1.0
+    class_weights: tuple[float, float] | None = None
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int = 0
@@ -55,6 +58,8 @@ class TrainSettings:
         if wrong:
             name = wrong[0]
             raise FewshotError(f"{name} is {getattr(self, name)}; expected a larger number")
+        if self.class_weights is not None and min(self.class_weights) <= 0:
+            raise FewshotError(f"class_weights are {self.class_weights}; expected numbers above 0")
         if not (self.minutes or self.steps):
             raise FewshotError("minutes and steps are both 0; set one, or training never ends")
         if not 0 <= self.warmup < 1:

@@ -35,7 +35,12 @@ class Task:
     save: Callable[[Path], object]
 
 
-def episodic(segmenter: Segmenter, source: EpisodeSource, alignment: float = 1.0) -> Task:
+def episodic(
+    segmenter: Segmenter,
+    source: EpisodeSource,
+    alignment: float = 1.0,
+    class_weights: tuple[float, float] | None = None,
+) -> Task:
     """Train a segmenter on episodes.
 
     Args:
@@ -43,11 +48,13 @@ def episodic(segmenter: Segmenter, source: EpisodeSource, alignment: float = 1.0
         source: of the training catalog, drawing at the segmenter's size.
         alignment: weight of the prototype alignment loss; 0 leaves it out. Gradient-based
             segmenters have none.
+        class_weights: of the background and of the classes in the loss of the queries; by default
+            the head's own.
     """
     objective: nn.Module = (
         GradientObjective(segmenter)
         if isinstance(segmenter, GradientSegmenter)
-        else EpisodeObjective(segmenter, alignment)
+        else EpisodeObjective(segmenter, alignment, class_weights)
     )
     return Task(
         objective,
