@@ -75,7 +75,7 @@ class GaussianHead(Head):
         return below_others(self.settings.scale * logits, known["present"])
 
     def _shared(self, labels: Sequence[Points], means: Tensor) -> dict[str, Tensor]:
-        """log N(x; m, C) up to what all labels share: (x - c)·C⁻¹d - d·C⁻¹d / 2, d = m - c."""
+        """Give log N(x; m, C) up to what all labels share: (x - c)·C⁻¹d - d·C⁻¹d / 2, d = m - c."""
         covariance = shrunk_covariance(labels, means, self.settings.shrinkage)
         factor = torch.linalg.cholesky(_lifted(covariance))
         centre = means.mean(dim=1)
@@ -84,7 +84,7 @@ class GaussianHead(Head):
         return {"centre": centre, "weight": weight, "bias": -(weight * away).sum(dim=2) / 2}
 
     def _diagonal(self, labels: Sequence[Points], means: Tensor) -> dict[str, Tensor]:
-        """log N(x; m, v) = -sum (x - m)² / 2v - sum log v / 2, expanded around a centre."""
+        """Give log N(x; m, v) = -sum (x - m)² / 2v - sum log v / 2, expanded around a centre."""
         share = 0.1 if self.settings.shrinkage is None else self.settings.shrinkage
         variances = []
         for (points, weights), mean in zip(labels, means.unbind(1), strict=True):
