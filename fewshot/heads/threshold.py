@@ -70,7 +70,7 @@ class ThresholdHead(Head):
     def __init__(self, settings: ThresholdSettings | None = None, features: int = 1) -> None:
         super().__init__()
         self.settings = settings or ThresholdSettings()
-        self.class_weights = tuple(self.settings.class_weights)
+        self.class_weights = self.settings.class_weights
         scales = 2 if self.settings.coarse else 1
         self.threshold = nn.Parameter(torch.full((scales,), self.settings.start))
         self.layer: nn.Linear | None = None

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from episodes.episode import EpisodeBatch
-from fewshot.heads import ThresholdHead, ThresholdSettings
+from fewshot.heads import Support, ThresholdHead, ThresholdSettings
 from fewshot.heads.threshold import refined
 from fewshot.segmenter import Segmenter, SegmenterSettings
 from fewshot.training.objective import EpisodeObjective
@@ -52,7 +52,7 @@ def test_thresholds_by_hand():
     cosines = torch.tensor([0.6, 1.0])
     mixed = 0.75 * expected[0, :, 0] + 0.25 * expected[0, :, 1]
     torch.testing.assert_close(logits[0, :, 1, 1, 2], 0.5 * (mixed + 20 * cosines))
-    assert head.auxiliary_loss(None, features).item() == pytest.approx(expected.mean() / 20)
+    assert head.auxiliary_loss(Support({}), features).item() == pytest.approx(expected.mean() / 20)
 
 
 def test_refinement_by_hand_and_at_test_alone():
