@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -149,7 +150,7 @@ def load_support(path: Path | str) -> Support:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     """Settings hold tuples, of which JSON makes lists."""
     return tuple(value) if isinstance(value, list) else value
 

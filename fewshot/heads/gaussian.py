@@ -11,8 +11,9 @@ from torch import Tensor
 from fewshot.heads.contract import Head, Support
 from fewshot.prototypes import grid_weights
 
-Points = tuple[Float[Tensor, "batch point channel"], Float[Tensor, "batch point"]]
-"""Features of one label in each episode, and how much each counts."""
+Points = tuple[Float[Tensor, "batch _ channel"], Float[Tensor, "batch _"]]
+"""Features of one label in each episode [batch point channel], and how much each point counts
+[batch point]; labels differ in their number of points."""
 
 
 @dataclass(frozen=True)
