@@ -174,10 +174,10 @@ def below_others(
         The logits; with no label present at all, 0 for the background and -margin for the ways.
     """
     shown = present[:, None, :, None, None]
-    lowest = torch.where(shown, logits, torch.inf).amin(dim=2, keepdim=True)
+    lowest = torch.where(shown, logits.detach(), torch.inf).amin(dim=2, keepdim=True)
     filled = torch.where(shown, logits, lowest - margin)
-    nothing = torch.full_like(logits[:, :, :1], 0.0)
-    nothing = torch.cat([nothing, torch.full_like(logits[:, :, 1:], -margin)], dim=2)
+    nothing = torch.full_like(logits, -margin)
+    nothing[:, :, 0] = 0.0
     return torch.where(shown.any(dim=2, keepdim=True), filled, nothing)
 
 

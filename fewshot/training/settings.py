@@ -17,7 +17,8 @@ class TrainSettings:
         warmup: share of the run in which the learning rate rises.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
         class_weights: of the pixels of the background and of the classes in the loss of the
-            queries, e.g. 0.05 1 in ALPNet; by default those of the head, mostly 1 and 1.
+            queries, e.g. 0.05 1 in ALPNet; by default those of the head. Gradient-based methods
+            take none.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
         checkpoint_steps: also save every so many steps; 0 for by time alone.
