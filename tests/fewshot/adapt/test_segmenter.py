@@ -134,6 +134,6 @@ def test_random_weights_are_possible():
     assert GradientSegmenter(settings).encoder.features > 0
 
 
-def test_class_weights_are_refused_since_the_loss_is_balanced():
+def test_class_weights_are_refused_since_the_loss_is_balanced(sampler):
     with pytest.raises(FewshotError, match="maml"):
-        episodic(make("maml"), None, class_weights=(0.1, 1.0))
+        episodic(make("maml"), sampler, class_weights=(0.1, 1.0))
