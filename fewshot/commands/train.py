@@ -13,11 +13,24 @@ from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import Train
+from fewshot.commands.options import HeadName, Train
 from fewshot.commands.sources import make_source
 from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
-from fewshot.heads import KINDS, ClassifierSettings, HeadSettings, PrototypicalSettings
+from fewshot.heads import (
+    ClassifierSettings,
+    ClusteredSettings,
+    CorrelationSettings,
+    CrossSettings,
+    GaussianSettings,
+    HeadSettings,
+    LocalSettings,
+    MatchingSettings,
+    PriorSettings,
+    PrototypicalSettings,
+    RidgeSettings,
+    ThresholdSettings,
+)
 from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
@@ -29,6 +42,24 @@ from fewshot.training.task import episodic
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
 UNTRAINED = ("fine-tuning", "matching")
 """Heads that need no training before they are given a support set."""
+_METRIC_HEADS: dict[str, HeadSettings] = {
+    "local": LocalSettings(),
+    "prototypical": PrototypicalSettings("cosine"),
+    "prototypical-euclidean": PrototypicalSettings("euclidean"),
+    "adnet": ThresholdSettings(),
+    "qnet": ThresholdSettings("query", coarse=0.1, refinements=2),
+    "clustered": ClusteredSettings(),
+    "mixture": ClusteredSettings(assignment="soft"),
+    "prior": PriorSettings(),
+    "gaussian": GaussianSettings(),
+    "gaussian-diagonal": GaussianSettings("diagonal"),
+    "ridge": RidgeSettings(),
+    "logistic": RidgeSettings("logistic", scale=1.0),
+    "correlation": CorrelationSettings(),
+    "matching": MatchingSettings(),
+    "cross": CrossSettings(),
+    "anil": ClassifierSettings(),
+}
 
 
 def train(command: Train) -> int:
@@ -63,7 +94,7 @@ def train(command: Train) -> int:
         )
     if command.head in UNTRAINED:
         return _only_save(segmenter, command, first)
-    task = episodic(segmenter, source, command.train.alignment)
+    task = episodic(segmenter, source, command.train.alignment, command.train.class_weights)
     watched = callbacks(command, segmenter, aside)
     result = run_training(task, command.train, command.out, watched, resume=command.resume)
     if first:
@@ -103,16 +134,12 @@ def make_segmenter(command: Train) -> Segmenter:
     )
 
 
-def make_head_settings(name: str) -> HeadSettings:
+def make_head_settings(name: HeadName) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
-    if name in KINDS:
-        return KINDS[name]()
-    if name == "anil":
-        return ClassifierSettings()
     for method in GRADIENT_METHODS:
         if name == method:
             return default_settings(method)
-    return PrototypicalSettings("euclidean")
+    return _METRIC_HEADS[name]
 
 
 def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from fewshot.adapt.settings import GradientSettings
 from fewshot.encoder import Level
 from fewshot.heads.classifier import ClassifierHead, ClassifierSettings
+from fewshot.heads.clustered import ClusteredHead, ClusteredSettings
 from fewshot.heads.contract import Head, Support
 from fewshot.heads.correlation import CorrelationHead, CorrelationSettings
 from fewshot.heads.cross import CrossHead, CrossSettings
+from fewshot.heads.gaussian import GaussianHead, GaussianSettings
 from fewshot.heads.local import LocalHead, LocalSettings
 from fewshot.heads.matching import MatchingHead, MatchingSettings
+from fewshot.heads.prior import PriorHead, PriorSettings
 from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
+from fewshot.heads.ridge import RidgeHead, RidgeSettings
+from fewshot.heads.threshold import ThresholdHead, ThresholdSettings
 
 HeadSettings = (
     LocalSettings
@@ -18,6 +23,11 @@ HeadSettings = (
     | CorrelationSettings
     | MatchingSettings
     | CrossSettings
+    | ThresholdSettings
+    | ClusteredSettings
+    | PriorSettings
+    | GaussianSettings
+    | RidgeSettings
     | ClassifierSettings
     | GradientSettings
 )
@@ -27,6 +37,11 @@ KINDS: dict[str, type[HeadSettings]] = {
     "correlation": CorrelationSettings,
     "matching": MatchingSettings,
     "cross": CrossSettings,
+    "threshold": ThresholdSettings,
+    "clustered": ClusteredSettings,
+    "prior": PriorSettings,
+    "gaussian": GaussianSettings,
+    "ridge": RidgeSettings,
     "classifier": ClassifierSettings,
     "gradient": GradientSettings,
 }
@@ -47,6 +62,16 @@ def build_head(settings: HeadSettings, levels: Sequence[Level]) -> Head:
             return MatchingHead(settings)
         case CrossSettings():
             return CrossHead(settings, features)
+        case ThresholdSettings():
+            return ThresholdHead(settings, features)
+        case ClusteredSettings():
+            return ClusteredHead(settings)
+        case PriorSettings():
+            return PriorHead(settings)
+        case GaussianSettings():
+            return GaussianHead(settings)
+        case RidgeSettings():
+            return RidgeHead(settings)
         case ClassifierSettings():
             return ClassifierHead(settings, features)
         case GradientSettings():
@@ -59,10 +84,14 @@ __all__ = [
     "KINDS",
     "ClassifierHead",
     "ClassifierSettings",
+    "ClusteredHead",
+    "ClusteredSettings",
     "CorrelationHead",
     "CorrelationSettings",
     "CrossHead",
     "CrossSettings",
+    "GaussianHead",
+    "GaussianSettings",
     "GradientSettings",
     "Head",
     "HeadSettings",
@@ -70,8 +99,14 @@ __all__ = [
     "LocalSettings",
     "MatchingHead",
     "MatchingSettings",
+    "PriorHead",
+    "PriorSettings",
     "PrototypicalHead",
     "PrototypicalSettings",
+    "RidgeHead",
+    "RidgeSettings",
     "Support",
+    "ThresholdHead",
+    "ThresholdSettings",
     "build_head",
 ]
