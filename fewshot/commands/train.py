@@ -1,6 +1,7 @@
 """`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
 
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
+from episodes.splits import Split
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.commands.options import Train
@@ -27,6 +29,7 @@ from fewshot.results import typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 from fewshot.training.callbacks.log import LOG, read_log
+from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
 from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
@@ -44,14 +47,6 @@ def train(command: Train) -> int:
     held = command.held
     catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
     parts = hold_out(catalog, command.held)
-    source = make_source(parts.train, command, Loader(segmenter.settings.size))
-    about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
-    if command.resume:
-        _same_data(command.out, about)
-    else:
-        _refuse_unfinished(command.out)
-        if first:
-            write_json(command.out / SPLIT, about)
     if first:
         print(
             f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
@@ -59,44 +54,73 @@ def train(command: Train) -> int:
             f"held out: {len(parts.test.subjects)} subjects, "
             f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
         )
-    if command.head == "fine-tuning":
-        return _only_save(segmenter, command, first)
-    task = episodic(segmenter, source, command.train.alignment)
-    result = run_training(task, command.train, command.out, resume=command.resume)
+    result = fit(segmenter, parts, command)
     if first:
-        print(
-            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
-            f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
-            f"model, log and curves in {command.out}\n"
-            f"next: fewshot evaluate {command.out}"
-        )
+        if command.head == "fine-tuning":
+            print(
+                "fine-tuning learns nothing before it is given a support set: the model is saved "
+                "as it is"
+            )
+        else:
+            print(
+                f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
+                f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
+                f"model, log and curves in {command.out}"
+            )
+        print(f"next: fewshot evaluate {command.out}")
     if result.interrupted:
         raise KeyboardInterrupt
     return 0
 
 
-def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
-    if first:
-        write_json(command.out / "settings.json", {"train": asdict(command.train)})
-        (command.out / LOG).write_text("", encoding="utf-8")
-        save_segmenter(segmenter, command.out)
-        print(
-            "fine-tuning learns nothing before it is given a support set: the model is saved as "
-            f"it is\nnext: fewshot evaluate {command.out}"
-        )
-    return 0
+def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
+    """Train on one side of a split, and remember the split; prints nothing but the progress.
+
+    Args:
+        segmenter: trained in place.
+        parts: the test side is described only.
+        command: says how, and into which folder.
+
+    Raises:
+        DataError: nothing can be drawn from the training images, the folder holds a run that was
+            stopped, or a run to be resumed had other data.
+    """
+    first = os.environ.get("RANK", "0") == "0"
+    source = make_source(parts.train, command, Loader(segmenter.settings.size))
+    about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
+    if command.resume:
+        _same_data(command.out, about)
+    else:
+        _refuse_unfinished(command.out)
+        if first:
+            write_json(make_folder(command.out) / SPLIT, about)
+    if command.head == "fine-tuning":
+        if first:
+            _only_save(segmenter, command)
+        return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
+    task = episodic(segmenter, source, command.train.alignment)
+    return run_training(task, command.train, command.out, resume=command.resume)
+
+
+def _only_save(segmenter: Segmenter, command: Train) -> None:
+    write_json(command.out / "settings.json", {"train": asdict(command.train)})
+    (command.out / LOG).write_text("", encoding="utf-8")
+    save_segmenter(segmenter, command.out)
 
 
 def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
         return load_segmenter(command.model)
-    return build_segmenter(
-        SegmenterSettings(
-            encoder=EncoderSettings(name=command.backbone, strides=command.strides),
-            head=make_head_settings(command.head),
-            size=command.size,
-        )
+    return build_segmenter(segmenter_settings(command))
+
+
+def segmenter_settings(command: Train) -> SegmenterSettings:
+    """What the segmenter of a command is made of, if it does not go on from a model."""
+    return SegmenterSettings(
+        encoder=EncoderSettings(name=command.backbone, strides=command.strides),
+        head=make_head_settings(command.head),
+        size=command.size,
     )
 
 
