@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol as Interface
+from typing import runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +35,15 @@ class Method(Interface):
 
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
         """Give one boolean mask [height width] a query, at the query's own size."""
+        ...
+
+
+@runtime_checkable
+class Timed(Interface):
+    """A method that knows how long it took."""
+
+    def milliseconds(self) -> float | None:
+        """Time of a query slice, reading it aside; None before the first."""
         ...
 
 

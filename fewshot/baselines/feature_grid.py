@@ -27,7 +27,8 @@ def through_grid(mask: np.ndarray, size: int, stride: int) -> np.ndarray:
     >>> through_grid(block, 8, 2).sum(), through_grid(block, 8, 8).sum()
     (np.int64(4), np.int64(0))
     """
-    frame = Frame(*mask.shape, size)
+    height, width = mask.shape
+    frame = Frame(height, width, size)
     planes = torch.from_numpy(np.stack([mask == 1, mask != IGNORE])).float()
     marked, known = functional.avg_pool2d(
         torch.cat([frame.fit_image(plane[None]) for plane in planes]), stride

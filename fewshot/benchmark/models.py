@@ -1,7 +1,7 @@
 """One training a method, training catalog and seed; taken up again where it was stopped."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,10 @@ def ensure_trained(
     if result.interrupted:
         raise KeyboardInterrupt
     peak = round(result.peak_mib, 1) if result.peak_mib == result.peak_mib else None
-    numbers = {"steps": result.steps, "seconds": round(result.seconds, 2), "peak_mib": peak}
+    trained = Trained(folder, result.steps, round(result.seconds, 2), peak)
+    numbers = {name: value for name, value in asdict(trained).items() if name != "folder"}
     write_json(folder / DONE, numbers)
-    return Trained(folder, **numbers)
+    return trained
 
 
 def _held(protocol: Protocol, catalog: Catalog, setting: Setting, command: Benchmark) -> Held:

@@ -80,13 +80,14 @@ class Found:
     def _costs(self, cells: Sequence[Cell]) -> Row:
         models = [self.trained[name] for name in dict.fromkeys(c.model for c in cells) if name]
         times = [cell.milliseconds for cell in cells if cell.milliseconds is not None]
-        peaks = [part.peak_mib for part in (*cells, *models) if part.peak_mib is not None]
+        peaks = [part.peak_mib for part in cells] + [model.peak_mib for model in models]
+        known = [peak for peak in peaks if peak is not None]
         return {
             "models": [Path(model.folder).name for model in models],
             "training_seconds": round(mean(m.seconds for m in models), 1) if models else 0.0,
             "training_steps": [model.steps for model in models],
             "inference_ms": round(median(times), 2) if times else None,
-            "peak_mib": max(peaks) if peaks else None,
+            "peak_mib": max(known) if known else None,
         }
 
 

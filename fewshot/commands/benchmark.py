@@ -37,7 +37,7 @@ from fewshot.benchmark.table import Found
 from fewshot.commands.data import open_catalog
 from fewshot.commands.lay import Choices, lay, read_support
 from fewshot.commands.options import Benchmark
-from fewshot.counting import Method, Model, Truth, count_protocol, pooled
+from fewshot.counting import Method, Timed, Truth, count_protocol, pooled
 from fewshot.training.loop import peak_memory
 
 Tested = dict[Setting, tuple[Protocol, Leakage]]
@@ -221,7 +221,7 @@ def _compute(
     else:
         segmenter = load_for(job.recipe, model.folder if model else None)
         method = build_method(job.recipe, segmenter, truth)
-    counts = pooled(count_protocol(protocol, method, truth, progress=True))
+    counts = pooled(count_protocol(protocol, method, truth, progress=sys.stderr.isatty()))
     peak = peak_memory()
     return Cell(
         method=job.method,
@@ -231,7 +231,7 @@ def _compute(
         train=protocol.train.fingerprint,
         model=model.folder.name if model else "",
         counts=tuple(counts),
-        milliseconds=_rounded(method.milliseconds()) if isinstance(method, Model) else None,
+        milliseconds=_rounded(method.milliseconds()) if isinstance(method, Timed) else None,
         peak_mib=_rounded(peak) if peak == peak else None,
         seconds=round(time.monotonic() - started, 2),
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from episodes.catalog import Catalog
 from episodes.encode import make_folder
@@ -14,7 +14,7 @@ from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
 from fewshot import protocol_results, results
 from fewshot.commands.data import open_catalog
 from fewshot.commands.lay import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
-from fewshot.commands.options import ProtocolRun, VolumeProtocol
+from fewshot.commands.options import ProtocolName, ProtocolRun
 from fewshot.commands.train import read_split
 from fewshot.counting import CopyMask, Method, Model, Truth, count_protocol, pooled
 from fewshot.protocol_results import Scored
@@ -86,15 +86,14 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
         )
 
 
-def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
+def _folds(name: ProtocolName, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
     _check_options(name, command)
     count = command.folds or (FOLDS if name in VOLUME_PROTOCOLS else 4)
     folds = range(count) if command.fold is None else [command.fold]
     if name not in VOLUME_PROTOCOLS:
         return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
     rest = (count, command.novel, command.exclude, read_support(name, command.support))
-    laid = cast(VolumeProtocol, name)
-    return [lay(laid, catalog, Choices(fold, *rest)) for fold in folds]
+    return [lay(name, catalog, Choices(fold, *rest)) for fold in folds]
 
 
 def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
