@@ -51,10 +51,13 @@ def _panel(axes: "Axes", rows: Sequence[Row], colours: dict[str, str]) -> None:
     for place, row in enumerate(shown):
         colour = colours.get(row["method"], _GREY)
         hollow = row["method"] not in colours
-        axes.plot([row["lowest_run"], row["highest_run"]], [place] * 2, color=colour, lw=0.8)
+        runs = [row["lowest_run"], row["highest_run"]]
+        axes.plot(runs, [place] * 2, "-|" if row["runs"] > 1 else "-", color=colour, lw=0.8)
         if row["ci95"][0] is not None:
             axes.plot(row["ci95"], [place] * 2, color=colour, lw=3.5, alpha=0.45)
         face = "white" if hollow else colour
+        if hollow:  # what to beat, and what is out of reach
+            axes.axvline(row["mean"], color=colour, lw=0.8, ls=":", zorder=0)
         axes.plot(row["mean"], place, "o", color=colour, mfc=face, ms=6, zorder=3)
         edge = max(row["mean"], row["highest_run"], row["ci95"][1] or 0)
         axes.text(edge + 1.2, place, f"{row['mean']:.1f}", va="center", fontsize=8, color=colour)
