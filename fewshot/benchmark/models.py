@@ -39,9 +39,11 @@ class Trained:
     peak_mib: float | None
 
 
-def model_folder(out: Path, trainer: str, setting: Setting, train: Catalog, seed: int) -> Path:
+def model_folder(out: Path, recipe: Recipe, setting: Setting, train: Catalog, seed: int) -> Path:
     """Name the folder of a model; protocols with one training catalog share it."""
-    name = f"{trainer}_{setting.exclude}_fold{setting.fold}_seed{seed}_{train.fingerprint[:8]}"
+    name = (
+        f"{recipe.trainer}_{setting.exclude}_fold{setting.fold}_seed{seed}_{train.fingerprint[:8]}"
+    )
     return out / "models" / name
 
 
@@ -61,7 +63,7 @@ def ensure_trained(
     """
     if recipe.training is None:
         raise FewshotError(f"{recipe.name} is not trained")
-    folder = model_folder(command.out, recipe.trainer, setting, protocol.train, seed)
+    folder = model_folder(command.out, recipe, setting, protocol.train, seed)
     done = _read_done(folder)
     if done is not None:
         if read_split(folder)["train_fingerprint"] != protocol.train.fingerprint:

@@ -29,7 +29,7 @@ from fewshot.benchmark.methods import (
     load_for,
     read_recipe,
 )
-from fewshot.benchmark.models import Trained, ensure_trained
+from fewshot.benchmark.models import DONE, Trained, ensure_trained, model_folder
 from fewshot.benchmark.peak import forget_peak
 from fewshot.benchmark.picture import draw
 from fewshot.benchmark.settings import resolve, settle
@@ -186,7 +186,8 @@ def _work(
                 write_cell(path, cell)
                 mean = 100 * by_scan(cell.counts).value
                 seed = "" if job.seed is None else f", seed {job.seed}"
-                print(f"[{number}/{len(jobs)}] {job.method}, {job.setting}{seed}: {mean:.1f}")
+                done = f"[{number}/{len(jobs)}] {job.method}, {job.setting}{seed}: {mean:.1f}"
+                print(done, flush=True)
             cells.append(cell)
             if model is not None:
                 trained[model.folder.name] = model
@@ -203,6 +204,9 @@ def _work(
 def _model(command: Benchmark, catalog: Catalog, protocol: Protocol, job: _Job) -> Trained | None:
     if job.recipe is None or job.seed is None:
         return None
+    folder = model_folder(command.out, job.recipe, job.setting, protocol.train, job.seed)
+    if not (folder / DONE).exists():
+        print(f"training {folder.name} on {len(protocol.train)} images", flush=True)
     return ensure_trained(job.recipe, job.setting, protocol, catalog, job.seed, command)
 
 
