@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
+from episodes.catalog import Catalog
+from episodes.protocols.contract import Protocol
 from episodes.protocols.score import Count
 from fewshot.benchmark.table import differences
 from fewshot.protocol_results import Scored, count_line, read_count
+
+NOTHING = Catalog((), ())
+FOLD = Protocol("alpnet", {}, NOTHING, {}, NOTHING, (), "subject")
 
 
 def scored(method, dices):
@@ -12,7 +17,7 @@ def scored(method, dices):
         Count("support 0", str(number), "liver", dice, 100 - dice, 100 - dice, dice)
         for number, dice in enumerate(dices)
     ]
-    return Scored("alpnet", method, (), tuple(counts))
+    return Scored("alpnet", method, (FOLD,), tuple(counts))
 
 
 def test_differences_are_paired_and_corrected():
@@ -41,7 +46,7 @@ def test_a_subject_without_a_score_is_left_out_of_both():
     found = differences(
         {
             "copy-mask": scored("copy-mask", [40, 50, 60]),
-            "a": Scored("alpnet", "a", (), (*first.counts, empty)),
+            "a": Scored("alpnet", "a", (FOLD,), (*first.counts, empty)),
         }
     )
     assert found["a"]["minus_copy_mask"]["mean"] == 15.0
