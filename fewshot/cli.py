@@ -4,7 +4,6 @@ Only tyro and the standard library are imported before a command is known, so `f
 answers at once; each command imports what it needs.
 """
 
-import dataclasses
 import functools
 import importlib
 import operator
@@ -15,26 +14,24 @@ from typing import Annotated, Any
 import tyro
 
 from fewshot.commands.options import (
+    Benchmark,
     Demo,
     Evaluate,
-    Held,
     Inspect,
     ProtocolRun,
     Recipes,
     Runs,
     Segment,
     Share,
-    Sources,
     Train,
-    Watch,
 )
-from fewshot.training.settings import TrainSettings
 
 COMMANDS: dict[str, type] = {
     "demo": Demo,
     "train": Train,
     "evaluate": Evaluate,
     "protocol": ProtocolRun,
+    "benchmark": Benchmark,
     "segment": Segment,
     "inspect": Inspect,
     "recipes": Recipes,
@@ -64,7 +61,10 @@ def _parse(arguments: list[str]) -> Any:
     defaults: dict[str, Any] = {}
     words = [part for word in arguments for part in word.split("=", 1)]
     if words[:1] == ["train"] and "--recipe" in words[:-1]:
-        defaults["train"] = _recipe(words[words.index("--recipe") + 1])
+        from fewshot import recipes
+
+        name = words[words.index("--recipe") + 1]
+        defaults["train"] = recipes.command(name, tyro.MISSING)
     kinds: Any = functools.reduce(
         operator.or_,
         (
@@ -83,22 +83,6 @@ def _parse(arguments: list[str]) -> Any:
         description="Few-shot segmentation: annotate one picture, segment the rest.",
         args=arguments,
     )
-
-
-_GROUPS = {"held": Held, "train": TrainSettings, "watch": Watch, "sources": Sources}
-"""The options of `fewshot train` that are kept in groups of their own."""
-
-
-def _recipe(name: str) -> Train:
-    """Fill a training command with a recipe's settings."""
-    from fewshot import recipes
-
-    settings = recipes.load(name)
-    for part, kind in _GROUPS.items():
-        fields = {each.name for each in dataclasses.fields(kind)}
-        inner = {key: settings.pop(key) for key in list(settings) if key in fields}
-        settings[part] = kind(**inner)
-    return Train(data=tyro.MISSING, recipe=name, **settings)
 
 
 def _run(command: Any) -> int:

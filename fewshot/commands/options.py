@@ -20,7 +20,7 @@ HeadName = Literal[
 ]
 # fmt: on
 AugmentName = Literal["none", "light", "strong", "ssl-alpnet", "medical"]
-ProtocolName = Literal[
+VolumeProtocol = Literal[
     "alpnet",
     "adnet",
     "adnet-2",
@@ -28,6 +28,9 @@ ProtocolName = Literal[
     "full-thirds",
     "full-slices",
     "full-volume",
+]
+ProtocolName = Literal[
+    VolumeProtocol,
     "panet",
     "hsnet",
     "pfenet",
@@ -201,6 +204,58 @@ class ProtocolRun:
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
     """Name of the scores in the result file."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Train and score several methods under several protocols: one table (docs/benchmark.md)."""
+
+    data: Positional[Path]
+    """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
+    methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")
+    """Names of recipes, or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
+    ceiling, are always there."""
+    under: tuple[VolumeProtocol, ...] = ("alpnet", "full-thirds")
+    """Protocols, as in `fewshot protocol`."""
+    exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
+    """Which training slices are dropped: none (setting 1), any that shows a tested class
+    (setting 2), or those that show all of them."""
+    folds: tuple[int, ...] = ()
+    """Which folds; by default all."""
+    fold_count: int = 5
+    """How many folds there are."""
+    support: tuple[str, ...] = ("published",)
+    """Which scan is the support: published, all (one run each), or a place such as 0."""
+    seeds: tuple[int, ...] = (0,)
+    """Each is a training of every method."""
+    novel: tuple[str, ...] = ()
+    """Classes tested; by default all."""
+    groups: tuple[str, ...] = ()
+    """Classes that are held out together, such as liver+spleen, with a training for each group;
+    by default all tested classes at once."""
+    minutes: float | None = None
+    """Training time of every model, instead of the recipe's."""
+    steps: int | None = None
+    """Training steps of every model, instead of the recipe's."""
+    batch: int | None = None
+    """Episodes a step, instead of the recipe's."""
+    size: int | None = None
+    """Side of the square in which images are compared, instead of the recipe's."""
+    out: Path = Path("runs/benchmark")
+    """Folder for models, scores and tables; the same command goes on where it was stopped."""
+    result: Path | None = None
+    """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
+    headline: tuple[str, ...] = ()
+    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none; by default one for the
+    best method under each protocol."""
+    duplicates: bool = True
+    """Read all images to look for some that are in training and test."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    subject_pattern: str | None = None
+    """Regular expression for the scan in a file name; by default each file is a scan."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)

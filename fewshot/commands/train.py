@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
 from episodes.errors import DataError, shorten
 from episodes.load import Loader
+from episodes.splits import Split
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.commands.options import HeadName, Train
@@ -35,6 +37,7 @@ from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 from fewshot.training.callbacks.log import LOG, read_log
+from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
 from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
@@ -70,6 +73,45 @@ def train(command: Train) -> int:
     held = command.held
     catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
     parts = hold_out(catalog, command.held)
+    if first:
+        print(
+            f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
+            f"{len(parts.train.classes)} base classes: {shorten(parts.train.classes)}\n"
+            f"held out: {len(parts.test.subjects)} subjects, "
+            f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
+        )
+    result = fit(segmenter, parts, command)
+    if first:
+        if command.head in UNTRAINED:
+            print(
+                f"{command.head} learns nothing before it is given a support set: the model is "
+                "saved as it is"
+            )
+        else:
+            print(
+                f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
+                f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
+                f"model, log and curves in {command.out}"
+            )
+        print(f"next: fewshot evaluate {command.out}")
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return 0
+
+
+def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
+    """Train on one side of a split, and remember the split; prints nothing but the progress.
+
+    Args:
+        segmenter: trained in place.
+        parts: the test side is described only.
+        command: says how, and into which folder.
+
+    Raises:
+        DataError: nothing can be drawn from the training images, the folder holds a run that was
+            stopped, or a run to be resumed had other data.
+    """
+    first = os.environ.get("RANK", "0") == "0"
     learnt, aside = keep_aside(parts.train, command.watch, command.train.seed)
     source = make_source(learnt, command, Loader(segmenter.settings.size))
     about = {
@@ -84,53 +126,35 @@ def train(command: Train) -> int:
     else:
         _refuse_unfinished(command.out)
         if first:
-            write_json(command.out / SPLIT, about)
-    if first:
-        print(
-            f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
-            f"{len(parts.train.classes)} base classes: {shorten(parts.train.classes)}\n"
-            f"held out: {len(parts.test.subjects)} subjects, "
-            f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
-        )
+            write_json(make_folder(command.out) / SPLIT, about)
     if command.head in UNTRAINED:
-        return _only_save(segmenter, command, first)
+        if first:
+            _only_save(segmenter, command)
+        return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
     task = episodic(segmenter, source, command.train.alignment, command.train.class_weights)
     watched = callbacks(command, segmenter, aside)
-    result = run_training(task, command.train, command.out, watched, resume=command.resume)
-    if first:
-        print(
-            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
-            f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
-            f"model, log and curves in {command.out}\n"
-            f"next: fewshot evaluate {command.out}"
-        )
-    if result.interrupted:
-        raise KeyboardInterrupt
-    return 0
+    return run_training(task, command.train, command.out, watched, resume=command.resume)
 
 
-def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
-    if first:
-        write_json(command.out / "settings.json", {"train": asdict(command.train)})
-        (command.out / LOG).write_text("", encoding="utf-8")
-        save_segmenter(segmenter, command.out)
-        print(
-            f"{command.head} learns nothing before it is given a support set: the model is saved "
-            f"as it is\nnext: fewshot evaluate {command.out}"
-        )
-    return 0
+def _only_save(segmenter: Segmenter, command: Train) -> None:
+    write_json(command.out / "settings.json", {"train": asdict(command.train)})
+    (command.out / LOG).write_text("", encoding="utf-8")
+    save_segmenter(segmenter, command.out)
 
 
 def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
         return load_segmenter(command.model)
-    return build_segmenter(
-        SegmenterSettings(
-            encoder=EncoderSettings(name=command.backbone, strides=command.strides),
-            head=make_head_settings(command.head),
-            size=command.size,
-        )
+    return build_segmenter(segmenter_settings(command))
+
+
+def segmenter_settings(command: Train) -> SegmenterSettings:
+    """What the segmenter of a command is made of, if it does not go on from a model."""
+    return SegmenterSettings(
+        encoder=EncoderSettings(name=command.backbone, strides=command.strides),
+        head=make_head_settings(command.head),
+        size=command.size,
     )
 
 

@@ -14,7 +14,7 @@ from episodes import bundled
 from episodes.decode import read_header
 from episodes.episode import collate
 from fewshot import recipes
-from fewshot.cli import _recipe, main
+from fewshot.cli import main
 from tests.fewshot.conftest import disc_scene
 
 
@@ -317,7 +317,7 @@ def test_a_recipe_fills_in_and_options_replace(data, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_fits_and_says_what_to_expect(name):
-    command = _recipe(name)
+    command = recipes.command(name)
     assert command.train.minutes > 0
     said = recipes.about(name)
     for word in ("fewshot train", "minutes", "MiB", "[", "copy-mask"):
