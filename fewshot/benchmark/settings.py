@@ -14,7 +14,7 @@ from fewshot.commands.options import Benchmark, Train
 from fewshot.commands.runs import flatten
 
 NAME, FORMAT = "benchmark-settings.json", 1
-_KEPT = ("way", "shot", "superpixels", "head", "backbone", "strides", "size", "model", "train")
+_KEPT = ("way", "shot", "sources", "head", "backbone", "strides", "size", "model", "train")
 _FREE = ("seed", "workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings of training that change no number, but for the seed, which every cell names."""
 
