@@ -1,6 +1,6 @@
 """From a picture and supports to a segmentation: score, fuse, refine, and say how far to trust."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from episodes.errors import ModelError
+from fewshot.calibration import Calibration
 from fewshot.confidence import agreement
 from fewshot.ensemble import Fuse, fuse, likeness_weights
 from fewshot.heads.contract import Support
@@ -23,7 +24,8 @@ from fewshot.shots import frame_of, framed
 
 _JUDGED = 16  # planes of a volume whose agreement is looked at
 
-Look = Callable[[Support, Tensor], tuple[Tensor, Tensor | None]]
+Look = Callable[[Support, bool], tuple[Tensor, Tensor | None]]
+"""From a support, and whether the query is to be mirrored, to logits and features."""
 
 
 def answer(
@@ -39,7 +41,7 @@ def answer(
     frame = frame_of(picture, first.size or segmenter.settings.size)
     trust = _Trust(segmenter, supports, step=-(-len(picture.pixels) // _JUDGED))
     chunks = (
-        trust.watched(score(segmenter.look, segmenter, supports, images, settings, how))
+        trust.watched(_scored(segmenter, supports, images, settings, how))
         for images in framed(picture, frame, range(len(picture.pixels)))
     )
     labels, probabilities = [], []
@@ -58,39 +60,53 @@ def answer(
 
 def score(
     look: Look,
-    segmenter: Segmenter,
-    supports: Sequence[Support],
     images: Float[Tensor, "query channel height width"],
+    supports: Sequence[Support],
     settings: RefineSettings,
+    calibration: Calibration,
     how: Fuse = "probabilities",
 ) -> Scored:
     """Score images with every support, and their mirror images where asked for; fuse the answers.
 
     Args:
-        look: (support, images) -> logits and features; a caller may remember features.
-        segmenter: for its calibration.
-        supports: condensed.
+        look: gives logits and features of the images; a caller may remember features.
         images: in the square.
+        supports: condensed.
         settings: of them, `flip`.
+        calibration: of the segmenter.
         how: supports are fused.
     """
-    seen = [look(support, images) for support in supports]
-    logits = torch.stack([segmenter.calibration(found) for found, _ in seen])
+    seen = [look(support, False) for support in supports]
+    logits = torch.stack([calibration(found) for found, _ in seen])
     features = seen[0][1]
     if settings.flip != "none":
         sides = [s.mirrored if settings.flip == "both" else s for s in supports]
-        turned = [
-            segmenter.calibration(look(side, mirrored(images))[0])
-            for side in sides
-            if side is not None
-        ]
+        turned = [calibration(look(side, True)[0]) for side in sides if side is not None]
         logits = flip_consistent(logits, torch.stack(turned))
     if len(supports) == 1:
         return Scored(logits[0], images, features)
     weights = None
     if how == "weighted":
+        if features is None:
+            raise ModelError(
+                "supports are weighted by their features, and this kind of segmenter shows none; "
+                "fuse probabilities instead"
+            )
         weights = likeness_weights(_pooled(supports, features), features.mean(dim=(2, 3)))
     return Scored(fuse(logits, how, weights), images, features)
+
+
+def _scored(
+    segmenter: Segmenter,
+    supports: Sequence[Support],
+    images: Tensor,
+    settings: RefineSettings,
+    how: Fuse,
+) -> Scored:
+    def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor | None]:
+        return segmenter.look(support, mirrored(images) if mirror else images)
+
+    return score(look, images, supports, settings, segmenter.calibration, how)
 
 
 def prior_of(

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 
 from fewshot.commands.options import (
+    Calibrate,
     Demo,
     Evaluate,
     Held,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "protocol": ProtocolRun,
     "segment": Segment,
+    "calibrate": Calibrate,
     "inspect": Inspect,
     "recipes": Recipes,
     "runs": Runs,

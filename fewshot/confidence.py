@@ -157,9 +157,7 @@ def _usual(unit: Float[Tensor, "shot channel rows columns"]) -> Float[Tensor, " 
 def _near(rows: int, columns: int) -> Bool[Tensor, "position other"]:
     row = torch.arange(rows).repeat_interleave(columns)
     column = torch.arange(columns).repeat(rows)
-    apart = torch.maximum(
-        (row[:, None] - row[None]).abs(), (column[:, None] - column[None]).abs()
-    )
+    apart = torch.maximum((row[:, None] - row[None]).abs(), (column[:, None] - column[None]).abs())
     return apart < _APART
 
 

@@ -1,8 +1,10 @@
 """Count pixels of methods under a protocol of `episodes.protocols`, at the files' own pixels."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 from typing import Protocol as Interface
 
 import numpy as np
@@ -19,7 +21,14 @@ from episodes.load import Loader
 from episodes.protocols.contract import Protocol
 from episodes.protocols.score import Count
 from episodes.sampler import binary_mask
+from fewshot.answer import prior_of, score
 from fewshot.baselines.copy_mask import paste
+from fewshot.confidence import grid_masks
+from fewshot.ensemble import Fuse
+from fewshot.heads.contract import Support
+from fewshot.refine.flip import mirrored
+from fewshot.refine.order import Scored, refine
+from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
 
 _MAPS, _FILES, _FEATURES = 1024, 4, 512  # remembered at once
@@ -92,35 +101,71 @@ class CopyMask:
 class Model:
     """Segment the queries with a `Segmenter`.
 
+    Consecutive queries that are consecutive planes of one file are refined as a stack.
+
     Args:
         truth: where the support's masks come from.
-        segmenter: in evaluation mode.
+        segmenter: in evaluation mode; one whose head works on features.
+        refine: cues that improve the answers; by default none.
+        how: "together" condenses all shots into one support; else each shot is a support of its
+            own and the answers are fused, see `fewshot.ensemble`.
     """
 
-    def __init__(self, truth: Truth, segmenter: Segmenter) -> None:
+    def __init__(
+        self,
+        truth: Truth,
+        segmenter: Segmenter,
+        refine: RefineSettings | None = None,
+        how: Fuse | Literal["together"] = "together",
+    ) -> None:
         self.truth = truth
         self.segmenter = segmenter.eval()
+        self.refine, self.how = refine or RefineSettings(), how
         self.loader = Loader(segmenter.settings.size)
-        self._features: Callable[[str], Tensor] = lru_cache(_FEATURES)(self._encode)
+        self._features: Callable[[str, bool], Tensor] = lru_cache(_FEATURES)(self._encode)
 
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
         """See `Method`."""
-        size, head = self.segmenter.settings.size, self.segmenter.head
-        features = torch.stack([self._features(key) for key in plan.support[0]])
-        masks = [self._mask(key, plan.classes[0]) for key in plan.support[0]]
-        shots = torch.stack(masks).to(self.segmenter.device)
-        support = head.condense(features[None, None], shots[None, None])
-        for key in plan.query:
-            logits = head.score(support, self._features(key)[None, None])[0, 0]
-            frame = Frame(*self.truth.sample(key).size, size)
-            background, foreground = frame.undo(logits)
-            yield (foreground > background).cpu().numpy()  # argmax over the first axis is slow
+        keys = plan.support[0]
+        sets = [keys] if self.how == "together" else [(key,) for key in keys]
+        supports = [self._condense(shots, plan.classes[0]) for shots in sets]
+        for stack in _stacks([self.truth.sample(key) for key in plan.query]):
+            frame = Frame(*stack[0].size, self.segmenter.settings.size)
+            scored = (self._score(supports, sample) for sample in stack)
+            prior = prior_of(supports, self.refine)
+            for background, foreground in refine(scored, frame, self.refine, prior):
+                yield (foreground > background).cpu().numpy()  # argmax over the first axis is slow
+
+    def _condense(self, keys: Sequence[str], name: str) -> Support:
+        masks = torch.stack([self._mask(key, name) for key in keys])[None]
+        support = self._of_features(keys, masks, mirror=False)
+        if self.refine.flip == "both":
+            other = self._of_features(keys, mirrored(masks), mirror=True)
+            support = replace(support, mirrored=other)
+        return support
+
+    def _of_features(self, keys: Sequence[str], masks: Tensor, mirror: bool) -> Support:
+        features = torch.stack([self._features(key, mirror) for key in keys])
+        shots = masks.to(self.segmenter.device)
+        support = self.segmenter.head.condense(features[None, None], shots[None])
+        small = grid_masks(masks, *features.shape[-2:])
+        return replace(support, shots={"features": features, "masks": small})
+
+    def _score(self, supports: Sequence[Support], sample: Sample) -> Scored:
+        image = to_channels(self.loader.image(sample), 3)[None]
+
+        def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor]:
+            features = self._features(sample.key, mirror)[None]
+            return self.segmenter.head.score(support, features[None])[0], features
+
+        how = "probabilities" if self.how == "together" else self.how
+        return score(look, image, supports, self.refine, self.segmenter.calibration, how)
 
     @torch.inference_mode()
-    def _encode(self, key: str) -> Tensor:
+    def _encode(self, key: str, mirror: bool) -> Tensor:
         image = to_channels(self.loader.image(self.truth.sample(key)), 3)
-        return self.segmenter.encode(image[None])[0]
+        return self.segmenter.encode(mirrored(image[None]) if mirror else image[None])[0]
 
     def _mask(self, key: str, name: str) -> Tensor:
         return binary_mask(self.loader.labels(self.truth.sample(key), (name,)), 1)
@@ -157,6 +202,21 @@ def count_protocol(
             for subject, numbers in sums.items()
         ]
     return counts
+
+
+def _stacks(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """Cut a list of samples where one does not lie directly behind the other in the same file."""
+    stack: list[Sample] = []
+    for sample in samples:
+        if stack:
+            last, place = stack[-1].image, sample.image
+            follows = (place.plane or 0) == (last.plane or 0) + 1
+            if place.source != last.source or not follows:
+                yield stack
+                stack = []
+        stack.append(sample)
+    if stack:
+        yield stack
 
 
 def count_pixels(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -185,9 +185,7 @@ class Segmenter(nn.Module):
         supports = list(support) if isinstance(support, Sequence) else [support]
         self.eval()
         with torch.inference_mode():
-            return answer(
-                self, image_planes(image), supports, refine or RefineSettings(), fuse
-            )
+            return answer(self, image_planes(image), supports, refine or RefineSettings(), fuse)
 
     def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""
@@ -209,9 +207,10 @@ class Segmenter(nn.Module):
     def look(
         self, support: Support, images: Float[Tensor, "query channel height width"]
     ) -> tuple[
-        Float[Tensor, "query label rows columns"], Float[Tensor, "query channel rows columns"] | None
+        Float[Tensor, "query label rows columns"],
+        Float[Tensor, "query channel rows columns"] | None,
     ]:
-        """Score images, and show the features that were compared, if that is how they are scored."""
+        """Score images, and show the features that were compared where there are such."""
         features = self.encode(images)
         return self.head.score(support, features[None])[0], features
 
@@ -295,3 +294,20 @@ def build_segmenter(settings: SegmenterSettings) -> Segmenter:
         return GradientSegmenter(settings)
     return Segmenter(settings)
 
+
+def with_coordinates(segmenter: Segmenter, weight: float) -> Segmenter:
+    """Give a trained segmenter coordinates beside its features; 0 takes them away.
+
+    Raises:
+        ModelError: its head has weights of its own, which were made for other features.
+    """
+    if any(True for _ in segmenter.head.parameters()):
+        raise ModelError(
+            f"coordinates is {weight}, but the head {type(segmenter.head).__name__} has weights "
+            "that know no coordinates; train it with them (SegmenterSettings.coordinates)"
+        )
+    plain = replace(segmenter.settings.encoder, weights="none")  # they are copied from the old one
+    changed = Segmenter(replace(segmenter.settings, encoder=plain, coordinates=weight))
+    changed.load_state_dict(segmenter.state_dict())
+    changed.calibration = segmenter.calibration
+    return changed.eval()

@@ -106,7 +106,10 @@ def _on_the_grid(
         logits = found
         if settings.similarity and features is not None:
             shares = smooth_by_similarity(
-                logits.softmax(dim=0), features, settings.similarity, settings.similarity_temperature
+                logits.softmax(dim=0),
+                features,
+                settings.similarity,
+                settings.similarity_temperature,
             )
             logits = shares.clamp(min=_LEAST).log()
         if settings.proximity and prior is not None:

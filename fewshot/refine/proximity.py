@@ -88,7 +88,7 @@ def _centres(entries: int) -> Tensor:
 
 
 def _inside(mask: np.ndarray, width: float) -> np.ndarray:
-    """tanh of the signed distance of one mask, in widths; 0 where the mask is unknown."""
+    """Tanh of the signed distance of one mask, in widths; 0 where the mask is unknown."""
     inside = mask == 1
     # The border lies half an entry from the centres on both of its sides.
     deep = np.where(inside, distance_transform_edt(np.pad(inside, 1, "edge"))[1:-1, 1:-1] - 0.5, 0)

@@ -1,0 +1,42 @@
+"""`fewshot calibrate`: fit a temperature on the subjects that a model was trained on."""
+
+from pathlib import Path
+
+from episodes.errors import DataError
+from episodes.load import Loader
+from fewshot.calibration import Calibration
+from fewshot.calibration import calibrate as fit
+from fewshot.commands.data import hold_out, open_catalog
+from fewshot.commands.options import Calibrate, Held, Train
+from fewshot.commands.train import make_source, read_split
+from fewshot.saving import load_segmenter, save_calibration
+from fewshot.training.settings import TrainSettings
+
+
+def calibrate(command: Calibrate) -> int:
+    """Fit, save, and print what changed on the same episodes.
+
+    Raises:
+        DataError: the data set is not the one that the model was trained on.
+    """
+    remembered = read_split(command.model)
+    held = Held(
+        **{n: tuple(v) if isinstance(v, list) else v for n, v in remembered["held"].items()}
+    )
+    data = command.data or Path(remembered["data"])
+    catalog = open_catalog(data, held.subject_pattern, held.classes)
+    parts = hold_out(catalog, held)
+    if parts.train.fingerprint != remembered["train_fingerprint"]:
+        raise DataError(f"{data} is not the data set that {command.model} was trained on")
+    segmenter = load_segmenter(command.model)
+    segmenter.calibration = Calibration()
+    asked = Train(data, superpixels=command.superpixels, train=TrainSettings(seed=command.seed))
+    source = make_source(parts.train, asked, Loader(segmenter.settings.size))
+    found = fit(segmenter, source, command.episodes, bias=command.bias)
+    save_calibration(found, command.model)
+    print(
+        f"temperature {found.temperature:.3f}, bias {found.bias:+.3f}, from {command.episodes} "
+        f"episodes of {len(parts.train.subjects)} training subjects; in "
+        f"{command.model / 'calibration.json'}"
+    )
+    return 0
