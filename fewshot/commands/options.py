@@ -195,7 +195,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Make a trained model's probabilities come true: fit a temperature on its training subjects."""
+    """Make a model's probabilities come true: fit a temperature on its training subjects."""
 
     model: Positional[Path]
     """Folder that `fewshot train` wrote; calibration.json is written into it."""
@@ -208,7 +208,7 @@ class Calibrate:
     bias: bool = False
     """Also fit a bias between background and classes, which moves borders."""
     seed: int = 1_000_003
-    """Of the episodes; another than in training, so that they are not those that were trained on."""
+    """Of the episodes; another than in training, so that other ones are drawn."""
 
 
 @dataclass(frozen=True)
