@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,7 +49,7 @@ class Calibration:
 
 
 def fit_calibration(
-    logits: Float[Tensor, "pixel label"], labels: Int[Tensor, " pixel"], *, bias: bool = False
+    logits: Float[Tensor, "pixel label"], labels: Integer[Tensor, " pixel"], *, bias: bool = False
 ) -> Calibration:
     """Minimise the cross-entropy of calibrated logits over temperature and bias, by L-BFGS.
 

@@ -58,7 +58,7 @@ def witnesses(shots: int) -> list[int]:
 
 def likeness(
     query: Float[Tensor, "channel rows columns"],
-    support: Float[Tensor, "shot channel rows columns"],
+    support: Float[Tensor, "shot channel height width"],
 ) -> float:
     """Say how much of a query looks like anything in the support images.
 
@@ -149,8 +149,10 @@ def _usual(unit: Float[Tensor, "shot channel rows columns"]) -> Float[Tensor, " 
             others = torch.cat([flat[other] for other in range(shots) if other != shot], dim=1)
             best.append((flat[shot].T @ others).amax(dim=1))
         else:
-            cosine = flat[0].T @ flat[0]
-            best.append(cosine.masked_fill(_near(rows, columns).to(cosine.device), -1).amax(dim=1))
+            near = _near(rows, columns).to(flat.device)
+            found = (flat[0].T @ flat[0]).masked_fill(near, -1).amax(dim=1)
+            alone = near.all(dim=1)  # in small grids, the middle has nothing far from it
+            best.append(found[~alone] if not alone.all() else found)
     return torch.cat(best)
 
 

@@ -208,7 +208,7 @@ class Segmenter(nn.Module):
         self, support: Support, images: Float[Tensor, "query channel height width"]
     ) -> tuple[
         Float[Tensor, "query label rows columns"],
-        Float[Tensor, "query channel rows columns"] | None,
+        Float[Tensor, "query feature rows columns"] | None,
     ]:
         """Score images, and show the features that were compared where there are such."""
         features = self.encode(images)

@@ -33,7 +33,7 @@ class Scored:
 
     logits: Float[Tensor, "slice label rows columns"]
     images: Float[Tensor, "slice channel height width"]
-    features: Float[Tensor, "slice channel rows columns"] | None = None
+    features: Float[Tensor, "slice feature rows columns"] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Slice:
 
     logits: Float[Tensor, "label rows columns"]
     image: Float[Tensor, "channel side side"] | None
-    descriptor: Float[Tensor, " channel"] | None
+    descriptor: Float[Tensor, " feature"] | None
 
 
 def refine(

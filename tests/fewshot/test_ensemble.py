@@ -75,8 +75,8 @@ def test_a_segmenter_fuses_supports(segmenter):
     segmenter.segment(query, supports, fuse="weighted")
     with pytest.raises(ModelError, match="no support"):
         segmenter.segment(query, [])
+    other = segmenter.learn(*disc_scene(0), {1: "disc", 2: "bar"}, size=64)
     with pytest.raises(ModelError, match="differ in classes or size"):
-        other = segmenter.learn(*disc_scene(0), {1: "disc", 2: "bar"}, size=64)
         segmenter.segment(query, [supports[0], other])
 
 

@@ -65,7 +65,7 @@ def test_coordinates_make_another_feature_space(segmenter):
     plain = EncoderSettings(weights="none")
     fitted = Segmenter(SegmenterSettings(plain, ClassifierSettings(), 64, 0.6))
     assert fitted.head.start.weight.shape == (fitted.encoder.features + 2,)
-    with pytest.raises(ModelError, match="weights that know no coordinates|has weights"):
+    with pytest.raises(ModelError, match="know no coordinates"):
         with_coordinates(fitted, 0.3)
     with pytest.raises(ModelError, match="adapts the encoder"):
         Segmenter(SegmenterSettings(plain, GradientSettings(), 64, 0.6))
