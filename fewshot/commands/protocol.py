@@ -46,7 +46,8 @@ def protocol(command: ProtocolRun) -> int:
     if command.model is not None:
         for parts in laid.values():
             check_unseen(command.model, parts, catalog, command.exclude)
-        methods["model"] = Model(truth, load_segmenter(command.model))
+        segmenter = load_segmenter(command.model)
+        methods["model"] = Model(truth, segmenter, command.refine, command.fuse)
     found = [
         Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
         for name, parts in laid.items()
@@ -57,7 +58,11 @@ def protocol(command: ProtocolRun) -> int:
         about = {
             "data": command.data.resolve().name,
             "fingerprint": catalog.fingerprint,
-            "settings": {"segmenter": _segmenter_settings(methods.get("model"))},
+            "settings": {
+                "segmenter": _segmenter_settings(methods.get("model")),
+                "refine": asdict(command.refine),
+                "fuse": command.fuse,
+            },
             "seconds": round(time.monotonic() - started, 1),
         }
         commands = [results.typed_command()]

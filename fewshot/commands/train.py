@@ -14,6 +14,7 @@ from episodes.load import Loader
 from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 from fewshot.adapt.settings import Method, default_settings
+from fewshot.calibration import Calibration
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.commands.options import Train
 from fewshot.encoder import EncoderSettings
@@ -90,7 +91,9 @@ def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
 def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
-        return load_segmenter(command.model)
+        segmenter = load_segmenter(command.model)
+        segmenter.calibration = Calibration()  # the old one is of weights that are about to change
+        return segmenter
     return build_segmenter(
         SegmenterSettings(
             encoder=EncoderSettings(name=command.backbone, strides=command.strides),

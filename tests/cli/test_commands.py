@@ -15,6 +15,7 @@ from episodes.decode import read_header
 from episodes.episode import collate
 from fewshot import recipes
 from fewshot.cli import _recipe, main
+from fewshot.saving import load_segmenter
 from tests.fewshot.conftest import disc_scene
 
 
@@ -108,6 +109,10 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     assert "copy-mask" in captured.out
     assert (run / "evaluation" / "episodes.png").exists()
     assert json.loads(result.read_text())["headline"][0]["name"] == "toy_dice"
+    assert main(["calibrate", str(run), "--episodes", "4", "--bias"]) == 0
+    fitted = json.loads((run / "calibration.json").read_text())
+    assert f"temperature {fitted['temperature']:.3f}" in capsys.readouterr().out
+    assert load_segmenter(run).calibration.bias == fitted["bias"]
 
 
 def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
