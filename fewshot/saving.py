@@ -168,8 +168,7 @@ def load_support(path: Path | str) -> Support:
             _beginning(_SHOTS, tensors),
         )
         mirrored = _beginning(_MIRRORED, tensors)
-        other = replace(support, tensors=mirrored, shots={}) if mirrored else None
-        return replace(support, mirrored=other)
+        return replace(support, mirrored=Support(mirrored) if mirrored else None)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
 

@@ -142,18 +142,19 @@ class Segmenter(nn.Module):
         with torch.inference_mode():
             support = self.condense(shots.images(size), masks.to(self.device))
             kept = grid_masks(masks, size // self.encoder.stride, size // self.encoder.stride)
-            about = {
-                "class_names": shots.names,
-                "values": shots.values,
-                "model": self.fingerprint(),
-                "size": size,
-            }
             if mirror:
                 flipped = (mirrored(chunk) for chunk in shots.images(size))
                 other = self.condense(flipped, mirrored(masks).to(self.device))
-                support = replace(support, mirrored=replace(other, **about, shots={}))
+                support = replace(support, mirrored=replace(other, shots={}))
         few = {**support.shots, "masks": kept[:, witnesses(kept.shape[1])]}
-        return replace(support, **about, shots=few)
+        return replace(
+            support,
+            class_names=shots.names,
+            values=shots.values,
+            model=self.fingerprint(),
+            size=size,
+            shots=few,
+        )
 
     def size_for(self, shots: Shots) -> int:
         """Choose the side of the square in which all marked structures can be seen, in pixels."""

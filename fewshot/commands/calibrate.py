@@ -7,8 +7,8 @@ from episodes.load import Loader
 from fewshot.calibration import Calibration
 from fewshot.calibration import calibrate as fit
 from fewshot.commands.data import hold_out, open_catalog
-from fewshot.commands.options import Calibrate, Held, Train
-from fewshot.commands.train import make_source, read_split
+from fewshot.commands.options import Calibrate, Train
+from fewshot.commands.train import make_source, read_split, remembered_held
 from fewshot.saving import load_segmenter, save_calibration
 from fewshot.training.settings import TrainSettings
 
@@ -20,9 +20,7 @@ def calibrate(command: Calibrate) -> int:
         DataError: the data set is not the one that the model was trained on.
     """
     remembered = read_split(command.model)
-    held = Held(
-        **{n: tuple(v) if isinstance(v, list) else v for n, v in remembered["held"].items()}
-    )
+    held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])
     catalog = open_catalog(data, held.subject_pattern, held.classes)
     parts = hold_out(catalog, held)

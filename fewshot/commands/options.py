@@ -160,7 +160,7 @@ class ProtocolRun:
     """Regular expression for the scan in a file name; by default each file is a scan."""
     refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
-    """Condense all shots of the model together, or fuse the answers of each (docs/refinement.md)."""
+    """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"

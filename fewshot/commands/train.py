@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from episodes.augment import Augment
 from episodes.catalog import Catalog
@@ -16,7 +16,7 @@ from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.calibration import Calibration
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import Train
+from fewshot.commands.options import Held, Train
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (
     ClassifierSettings,
@@ -150,6 +150,22 @@ def read_split(folder: Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error!r}; train again") from error
     return content
+
+
+def remembered_held(split: dict, folder: Path) -> Held:
+    """What was kept from training, out of what `read_split` read.
+
+    Raises:
+        DataError: another version wrote it.
+    """
+    try:
+        listed: dict[str, Any] = {  # JSON knows no tuples
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in split["held"].items()
+        }
+        return Held(**listed)
+    except TypeError as error:
+        raise DataError(f"the split in {folder} is of another version: {error}") from error
 
 
 def training_seconds(folder: Path) -> float:

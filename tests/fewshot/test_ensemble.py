@@ -53,7 +53,7 @@ def test_the_most_similar_support_weighs_most():
     torch.testing.assert_close(found[:, 1], torch.full((3,), 1 / 3))
 
 
-@pytest.mark.parametrize(("how", "weights"), [("weighted", None), ("logits", torch.ones(3))])
+@pytest.mark.parametrize(("how", "weights"), [("weighted", None), ("logits", torch.ones(3, 2))])
 def test_weights_belong_to_weighted_alone(how, weights):
     with pytest.raises(ValueError, match="weights belong"):
         fuse(answers(), how, weights)
