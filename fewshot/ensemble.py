@@ -37,8 +37,8 @@ def fuse(
         ValueError: weights are missing, or given where they have no meaning.
 
     >>> two = torch.tensor([[[[0.0]], [[4.0]]], [[[1.0]], [[0.0]]]])
-    >>> fuse(two).softmax(0)[1].item(), fuse(two, "majority").softmax(0)[1].item()
-    (0.6254777908325195, 0.5)
+    >>> fuse(two).softmax(0)[1], fuse(two, "majority").softmax(0)[1]
+    (tensor([[0.6255]]), tensor([[0.5000]]))
     """
     if (weights is not None) != (how == "weighted"):
         raise ValueError(f"weights belong to 'weighted' and to it alone; how is {how!r}")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -133,5 +135,7 @@ def test_a_segmentation_says_how_well_its_support_fits(segmenter, tmp_path):
     assert segmenter.segment(disc_scene(1)[0], again).agreement == result.agreement
     assert set(again.tensors) == set(support.tensors)
     assert set(again.mirrored.tensors) == set(support.mirrored.tensors)
+    old = replace(support, shots={})  # a file of an earlier version
+    assert segmenter.segment(disc_scene(1)[0], old).agreement is None
     volume = np.stack([disc_scene(1)[0]] * 2)
     assert segmenter.segment(volume, support).agreement == pytest.approx(result.agreement, abs=0.02)

@@ -53,6 +53,19 @@ def test_a_mirrored_pair_gives_the_mirrored_answer(segmenter):
         segmenter.segment(query, segmenter.learn(image, labels == 1), settings)
 
 
+def test_flipping_the_query_treats_both_sides_alike(segmenter):
+    """f(x) = mean(g(x), M g(M x)) commutes with the mirror M, whatever g is."""
+    image, labels = disc_scene(0)
+    support = segmenter.learn(image, labels == 1)
+    query = disc_scene(1)[0]
+    settings = RefineSettings(flip="query")
+    straight = segmenter.segment(query, support, settings).probabilities
+    turned = segmenter.segment(query[:, ::-1].copy(), support, settings).probabilities
+    np.testing.assert_allclose(turned[..., ::-1], straight, atol=0.02)
+    plain = segmenter.segment(query, support).probabilities
+    assert np.abs(plain.astype(float) - straight).max() > 0.05  # it does something
+
+
 def test_coordinates_make_another_feature_space(segmenter):
     image, labels = disc_scene(0)
     there = with_coordinates(segmenter, 0.6)
