@@ -36,6 +36,7 @@ def fuse(
     Raises:
         ValueError: weights are missing, or given where they have no meaning.
 
+    >>> import torch
     >>> two = torch.tensor([[[[0.0]], [[4.0]]], [[[1.0]], [[0.0]]]])
     >>> fuse(two).softmax(0)[1], fuse(two, "majority").softmax(0)[1]
     (tensor([[0.6255]]), tensor([[0.5000]]))
@@ -68,6 +69,7 @@ def likeness_weights(
         supports, queries: pooled features, one vector an image.
         temperature: above 0; the smaller, the more the most similar support decides.
 
+    >>> import torch
     >>> likeness_weights(torch.eye(2), torch.tensor([1.0, 0.0]), 1.0)
     tensor([0.7311, 0.2689])
     """
