@@ -25,7 +25,9 @@ from fewshot.commands.options import (
     Runs,
     Segment,
     Share,
+    Sources,
     Train,
+    Watch,
 )
 from fewshot.training.settings import TrainSettings
 
@@ -85,12 +87,16 @@ def _parse(arguments: list[str]) -> Any:
     )
 
 
+_GROUPS = {"held": Held, "train": TrainSettings, "watch": Watch, "sources": Sources}
+"""The options of `fewshot train` that are kept in groups of their own."""
+
+
 def _recipe(name: str) -> Train:
     """Fill a training command with a recipe's settings."""
     from fewshot import recipes
 
     settings = recipes.load(name)
-    for part, kind in (("held", Held), ("train", TrainSettings)):
+    for part, kind in _GROUPS.items():
         fields = {each.name for each in dataclasses.fields(kind)}
         inner = {key: settings.pop(key) for key in list(settings) if key in fields}
         settings[part] = kind(**inner)

@@ -7,8 +7,9 @@ from episodes.load import Loader
 from fewshot.calibration import Calibration
 from fewshot.calibration import calibrate as fit
 from fewshot.commands.data import hold_out, open_catalog
-from fewshot.commands.options import Calibrate, Train
-from fewshot.commands.train import make_source, read_split, remembered_held
+from fewshot.commands.options import Calibrate, Sources, Train
+from fewshot.commands.sources import make_source
+from fewshot.commands.train import read_split, remembered_held
 from fewshot.saving import load_segmenter, save_calibration
 from fewshot.training.settings import TrainSettings
 
@@ -28,7 +29,8 @@ def calibrate(command: Calibrate) -> int:
         raise DataError(f"{data} is not the data set that {command.model} was trained on")
     segmenter = load_segmenter(command.model)
     segmenter.calibration = Calibration()
-    asked = Train(data, superpixels=command.superpixels, train=TrainSettings(seed=command.seed))
+    sources = Sources(superpixels=command.superpixels)
+    asked = Train(data, sources=sources, train=TrainSettings(seed=command.seed))
     source = make_source(parts.train, asked, Loader(segmenter.settings.size))
     found = fit(segmenter, source, command.episodes, bias=command.bias)
     save_calibration(found, command.model)

@@ -18,6 +18,7 @@ HeadName = Literal[
     "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
 ]
 # fmt: on
+AugmentName = Literal["none", "light", "strong", "ssl-alpnet", "medical"]
 ProtocolName = Literal[
     "alpnet",
     "adnet",
@@ -68,6 +69,44 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where training episodes come from; the labels of base classes give what shares leave over."""
+
+    superpixels: float | None = None
+    """Share of episodes made of superpixels; by default 1 with fewer than ten base classes, else
+    0.5, less the shares below."""
+    supervoxels: float = 0.0
+    """Share of episodes made of supervoxels, seen in neighbouring slices of volumes."""
+    synthetic: float = 0.0
+    """Share of generated episodes, of which there is no end."""
+    augment: AugmentName | None = None
+    """How images are changed; by default strongly for regions and lightly for labels."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is watched while a model trains."""
+
+    validate: int = 0
+    """Steps between scores on training subjects that are kept aside for it, with the base
+    classes; the best model is kept in best/. 0 for none."""
+    validation_share: float = 0.2
+    """Share of the training subjects kept aside."""
+    validation_episodes: int = 20
+    """Episodes a score."""
+    patience: int = 0
+    """Stop after so many scores without a gain; 0 for never."""
+    minimum_change: float = 0.0
+    """What counts as a gain in Dice, from 0 to 1."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; 0 for none."""
+    pictures: int = 0
+    """Steps between pictures of what the model does, in pictures/; 0 for none."""
+    tensorboard: bool = False
+    """Also log for TensorBoard (extra train)."""
+
+
+@dataclass(frozen=True)
 class Train:
     """Train a segmenter on a data set, holding out classes and subjects."""
 
@@ -77,13 +116,12 @@ class Train:
     """Folder for model, log and split."""
     held: OmitArgPrefixes[Held] = field(default_factory=Held)
     train: OmitArgPrefixes[TrainSettings] = field(default_factory=TrainSettings)
+    watch: OmitArgPrefixes[Watch] = field(default_factory=Watch)
+    sources: OmitArgPrefixes[Sources] = field(default_factory=Sources)
     way: int = 1
     """Classes an episode."""
     shot: int = 1
     """Annotated images a class in an episode."""
-    superpixels: float | None = None
-    """Share of episodes made of superpixels instead of labels; by default 1 with fewer than ten
-    base classes, else 0.5."""
     head: HeadName = "local"
     """How pixels are compared with the support."""
     backbone: str = "tf_efficientnet_lite0"

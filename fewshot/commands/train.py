@@ -1,22 +1,22 @@
 """`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
 
+import hashlib
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from episodes.augment import Augment
 from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
 from episodes.errors import DataError, shorten
 from episodes.load import Loader
-from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
-from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.calibration import Calibration
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
 from fewshot.commands.options import Held, Train
+from fewshot.commands.sources import make_source
+from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (
     ClassifierSettings,
@@ -24,7 +24,7 @@ from fewshot.heads import (
     LocalSettings,
     PrototypicalSettings,
 )
-from fewshot.results import typed_command
+from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 from fewshot.training.callbacks.log import LOG, read_log
@@ -33,8 +33,6 @@ from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
-FEW_CLASSES = 10
-"""With fewer base classes than this, labels teach the classes rather than how to compare."""
 
 
 def train(command: Train) -> int:
@@ -45,10 +43,17 @@ def train(command: Train) -> int:
     held = command.held
     catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
     parts = hold_out(catalog, command.held)
-    source = make_source(parts.train, command, Loader(segmenter.settings.size))
-    about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
+    learnt, aside = keep_aside(parts.train, command.watch, command.train.seed)
+    source = make_source(learnt, command, Loader(segmenter.settings.size))
+    about = {
+        "command": typed_command(),
+        **describe_split(command.data, command.held, parts),
+        "validation_subjects": list(aside.subjects) if aside else [],
+        "episodes": episode_source(learnt, command),
+        "machine": machine(),
+    }
     if command.resume:
-        _same_data(command.out, about)
+        _same_data(command.out, dict(about))
     else:
         _refuse_unfinished(command.out)
         if first:
@@ -63,7 +68,8 @@ def train(command: Train) -> int:
     if command.head == "fine-tuning":
         return _only_save(segmenter, command, first)
     task = episodic(segmenter, source, command.train.alignment)
-    result = run_training(task, command.train, command.out, resume=command.resume)
+    watched = callbacks(command, segmenter, aside)
+    result = run_training(task, command.train, command.out, watched, resume=command.resume)
     if first:
         print(
             f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
@@ -115,29 +121,17 @@ def make_head_settings(name: str) -> HeadSettings:
     return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
 
 
-def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSource:
-    """Episodes from labels, from superpixels, or both."""
-    share = command.superpixels
-    if share is None:
-        share = 1.0 if len(catalog.classes) < FEW_CLASSES else 0.5
-    if not 0 <= share <= 1:
-        raise DataError(f"superpixels is {share}; expected a share from 0 to 1")
-    seed = command.train.seed
-    way, shot = command.way, command.shot
-    pseudo = PseudoSampler(catalog, PseudoSettings(way, shot), loader=loader, seed=seed)
-    if share == 1:
-        return pseudo
-    labelled = EpisodeSampler(
-        catalog, EpisodeSettings(way, shot), loader=loader, seed=seed, transform=Augment()
-    )
-    if share == 0:
-        return labelled
-    return Mixture([labelled, pseudo], [1 - share, share], seed)
+def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:
+    """What the training episodes depend on, and its hash: equal hash, equal episodes."""
+    shape = {"way": command.way, "shot": command.shot, "size": command.size}
+    settings = {**shape, "sources": asdict(command.sources), "seed": command.train.seed}
+    parts = json.dumps([catalog.fingerprint, settings], sort_keys=True)
+    return {**settings, "hash": hashlib.sha256(parts.encode()).hexdigest()[:16]}
 
 
 def read_split(folder: Path) -> dict:
-    """Read what `train` remembered of its split."""
-    path = folder / SPLIT
+    """Read what `train` remembered of its split; its sub-folders best and average share it."""
+    path = _run_folder(folder) / SPLIT
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         missing = {"held", "data", "test_fingerprint"} - set(content)
@@ -170,8 +164,14 @@ def remembered_held(split: dict, folder: Path) -> Held:
 
 def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
-    rows = read_log(folder / LOG)
+    rows = read_log(_run_folder(folder) / LOG)
     return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def _run_folder(folder: Path) -> Path:
+    """The folder of the run that a model lies in, be it the run's own or best/ or average/."""
+    within = not (folder / SPLIT).exists() and (folder.parent / SPLIT).exists()
+    return folder.parent if within else folder
 
 
 def _refuse_unfinished(folder: Path) -> None:
@@ -184,7 +184,10 @@ def _refuse_unfinished(folder: Path) -> None:
 
 def _same_data(folder: Path, about: dict) -> None:
     stored = read_split(folder)
-    for name in ("held", "train_fingerprint"):
+    # Another seed is found, and named, where the settings are compared.
+    for kept in (stored, about):
+        kept["sources"] = {**kept.get("episodes", {}), "seed": None, "hash": None}
+    for name in ("held", "train_fingerprint", "sources"):
         if json.dumps(stored.get(name)) != json.dumps(about[name]):
             raise DataError(
                 f"the run in {folder} has another {name} than this command; go on with the "

@@ -1,6 +1,9 @@
 """Settings of episodic training; importable without torch, so that the command answers quickly."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Schedule = Literal["cosine", "linear", "constant"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,7 @@ class TrainSettings:
         learning_rate: of AdamW at its highest.
         weight_decay: of AdamW.
         warmup: share of the run in which the learning rate rises.
+        schedule: how it falls afterwards: "cosine", "linear", or "constant" for not at all.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
@@ -30,6 +34,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
+    schedule: Schedule = "cosine"
     alignment: float = 1.0
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
@@ -57,5 +62,9 @@ class TrainSettings:
             raise FewshotError(f"{name} is {getattr(self, name)}; expected a larger number")
         if not (self.minutes or self.steps):
             raise FewshotError("minutes and steps are both 0; set one, or training never ends")
+        if self.schedule not in get_args(Schedule):
+            raise FewshotError(
+                f"schedule is {self.schedule!r}; expected {', '.join(get_args(Schedule))}"
+            )
         if not 0 <= self.warmup < 1:
             raise FewshotError(f"warmup is {self.warmup}; expected a share from 0 to below 1")
