@@ -16,6 +16,7 @@ LOW = 0.3
 """Agreement below which a user is warned; see docs/refinement.md for how it was chosen."""
 _APART = 4  # positions; nearer ones of one image see nearly the same pixels
 _QUANTILE = 0.1
+_SIDE = 32  # positions along a side that are compared
 _WITNESSES = 4  # shots that are kept for comparison; features of all would fill the memory
 
 
@@ -75,6 +76,7 @@ def likeness(
     Returns:
         0..1.
     """
+    query, support = _thinned(query), _thinned(support)
     unit = functional.normalize(support.float(), dim=1)
     everything = unit.movedim(1, -1).flatten(0, 2)
     looked = functional.normalize(query.float(), dim=0).flatten(1)
@@ -137,6 +139,14 @@ def grid_masks(
     small[outside >= 0.5] = 0
     small[(inside > 0.5) | ((inside == fullest) & (fullest > 0) & (fullest <= 0.5))] = 1
     return small
+
+
+def _thinned(
+    features: Float[Tensor, "*set channel rows columns"],
+) -> Float[Tensor, "*set channel fewer narrower"]:
+    """Take every so many positions of a large grid: all pairs are compared in memory."""
+    step = -(-max(features.shape[-2:]) // _SIDE)
+    return features[..., ::step, ::step]
 
 
 def _usual(unit: Float[Tensor, "shot channel rows columns"]) -> Float[Tensor, " position"]:

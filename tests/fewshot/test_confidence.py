@@ -60,6 +60,8 @@ def test_likeness_of_the_same_and_of_something_else():
     wide = torch.cat([features, torch.zeros_like(features)])
     other = torch.cat([torch.zeros_like(features), features])
     assert likeness(other, wide[None]) == 0
+    large = features.repeat_interleave(10, dim=1).repeat_interleave(10, dim=2)
+    assert likeness(large, large[None]) == 1  # 80 x 80 positions are thinned first
     tiny = features[:, :2, :2]  # no two positions are apart: anything may be usual
     assert 0 <= likeness(tiny, tiny[None]) <= 1
 
