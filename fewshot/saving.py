@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -74,7 +75,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
         settings = SegmenterSettings(
             # The weights come from the checkpoint: nothing has to be downloaded.
             encoder=EncoderSettings(**{**encoder, "weights": "none"}),
-            head=KINDS[head.pop("kind")](**head),
+            head=KINDS[head.pop("kind")](**{k: _frozen(v) for k, v in head.items()}),
             **content,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -190,6 +191,11 @@ def _read_calibration(path: Path) -> Calibration:
         raise ModelError(
             f"{path} holds no calibration ({error}); calibrate again, or remove the file"
         ) from error
+
+
+def _frozen(value: Any) -> Any:
+    """Settings hold tuples, of which JSON makes lists."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _read_json(path: Path) -> dict:

@@ -15,10 +15,11 @@ from episodes.errors import ModelError
 from episodes.legend import Legend
 from fewshot.calibration import Calibration
 from fewshot.confidence import grid_masks, witnesses
-from fewshot.encoder import Encoder, EncoderSettings
+from fewshot.encoder import Encoder, EncoderSettings, Level
 from fewshot.enlargement import enlargement
 from fewshot.ensemble import Fuse
 from fewshot.heads import (
+    CorrelationSettings,
     GradientSettings,
     Head,
     HeadSettings,
@@ -72,8 +73,8 @@ class Segmenter(nn.Module):
         self.settings = settings or SegmenterSettings()
         self._checked_size(self.settings.size)
         self.encoder = Encoder(self.settings.encoder)
-        extra = 2 if self._checked_coordinates() else 0
-        self.head: Head = build_head(self.settings.head, self.encoder.features + extra)
+        places = (Level(2, self.encoder.stride),) if self._checked_coordinates() else ()
+        self.head: Head = build_head(self.settings.head, (*self.encoder.levels, *places))
         self.calibration = Calibration()
         self.to(default_device())
 
@@ -279,10 +280,10 @@ class Segmenter(nn.Module):
         weight = self.settings.coordinates
         if not (math.isfinite(weight) and weight >= 0):
             raise ModelError(f"coordinates is {weight}; expected a weight of at least 0")
-        if weight and isinstance(self.settings.head, GradientSettings):
+        if weight and isinstance(self.settings.head, GradientSettings | CorrelationSettings):
             raise ModelError(
-                f"coordinates is {weight}, but {self.settings.head.method} adapts the encoder, "
-                "which knows no coordinates; set it to 0, or take a head that works on features"
+                f"coordinates is {weight}, but {type(self.settings.head).__name__} works on the "
+                "encoder's levels, which know no coordinates; set it to 0, or take another head"
             )
         return weight
 

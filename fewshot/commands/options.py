@@ -14,7 +14,9 @@ from fewshot.training.settings import TrainSettings
 
 # fmt: off
 HeadName = Literal[
-    "local", "prototypical", "prototypical-euclidean",
+    "local", "prototypical", "prototypical-euclidean", "adnet", "qnet", "clustered", "mixture",
+    "prior", "gaussian", "gaussian-diagonal", "ridge", "logistic",
+    "correlation", "matching", "cross",
     "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
 ]
 # fmt: on

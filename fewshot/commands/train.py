@@ -14,15 +14,23 @@ from episodes.load import Loader
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.calibration import Calibration
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import Held, Train
+from fewshot.commands.options import HeadName, Held, Train
 from fewshot.commands.sources import make_source
 from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (
     ClassifierSettings,
+    ClusteredSettings,
+    CorrelationSettings,
+    CrossSettings,
+    GaussianSettings,
     HeadSettings,
     LocalSettings,
+    MatchingSettings,
+    PriorSettings,
     PrototypicalSettings,
+    RidgeSettings,
+    ThresholdSettings,
 )
 from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
@@ -33,6 +41,26 @@ from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
+UNTRAINED = ("fine-tuning", "matching")
+"""Heads that need no training before they are given a support set."""
+_METRIC_HEADS: dict[str, HeadSettings] = {
+    "local": LocalSettings(),
+    "prototypical": PrototypicalSettings("cosine"),
+    "prototypical-euclidean": PrototypicalSettings("euclidean"),
+    "adnet": ThresholdSettings(),
+    "qnet": ThresholdSettings("query", coarse=0.1, refinements=2),
+    "clustered": ClusteredSettings(),
+    "mixture": ClusteredSettings(assignment="soft"),
+    "prior": PriorSettings(),
+    "gaussian": GaussianSettings(),
+    "gaussian-diagonal": GaussianSettings("diagonal"),
+    "ridge": RidgeSettings(),
+    "logistic": RidgeSettings("logistic", scale=1.0),
+    "correlation": CorrelationSettings(),
+    "matching": MatchingSettings(),
+    "cross": CrossSettings(),
+    "anil": ClassifierSettings(),
+}
 
 
 def train(command: Train) -> int:
@@ -65,9 +93,9 @@ def train(command: Train) -> int:
             f"held out: {len(parts.test.subjects)} subjects, "
             f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
         )
-    if command.head == "fine-tuning":
+    if command.head in UNTRAINED:
         return _only_save(segmenter, command, first)
-    task = episodic(segmenter, source, command.train.alignment)
+    task = episodic(segmenter, source, command.train.alignment, command.train.class_weights)
     watched = callbacks(command, segmenter, aside)
     result = run_training(task, command.train, command.out, watched, resume=command.resume)
     if first:
@@ -88,8 +116,8 @@ def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
         (command.out / LOG).write_text("", encoding="utf-8")
         save_segmenter(segmenter, command.out)
         print(
-            "fine-tuning learns nothing before it is given a support set: the model is saved as "
-            f"it is\nnext: fewshot evaluate {command.out}"
+            f"{command.head} learns nothing before it is given a support set: the model is saved "
+            f"as it is\nnext: fewshot evaluate {command.out}"
         )
     return 0
 
@@ -109,16 +137,12 @@ def make_segmenter(command: Train) -> Segmenter:
     )
 
 
-def make_head_settings(name: str) -> HeadSettings:
+def make_head_settings(name: HeadName) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
-    if name == "local":
-        return LocalSettings()
-    if name == "anil":
-        return ClassifierSettings()
     for method in GRADIENT_METHODS:
         if name == method:
             return default_settings(method)
-    return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
+    return _METRIC_HEADS[name]
 
 
 def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:

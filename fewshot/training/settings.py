@@ -20,6 +20,9 @@ class TrainSettings:
         warmup: share of the run in which the learning rate rises.
         schedule: how it falls afterwards: "cosine", "linear", or "constant" for not at all.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
+        class_weights: of the pixels of the background and of the classes in the loss of the
+            queries, e.g. 0.05 1 in ALPNet; by default those of the head. Gradient-based methods
+            take none.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
         checkpoint_steps: also save every so many steps; 0 for by time alone.
@@ -36,6 +39,7 @@ class TrainSettings:
     warmup: float = 0.05
     schedule: Schedule = "cosine"
     alignment: float = 1.0
+    class_weights: tuple[float, float] | None = None
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int = 0
@@ -60,6 +64,8 @@ class TrainSettings:
         if wrong:
             name = wrong[0]
             raise FewshotError(f"{name} is {getattr(self, name)}; expected a larger number")
+        if self.class_weights is not None and min(self.class_weights) <= 0:
+            raise FewshotError(f"class_weights are {self.class_weights}; expected numbers above 0")
         if not (self.minutes or self.steps):
             raise FewshotError("minutes and steps are both 0; set one, or training never ends")
         if self.schedule not in get_args(Schedule):

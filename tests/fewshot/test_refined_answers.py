@@ -80,7 +80,7 @@ def test_coordinates_make_another_feature_space(segmenter):
     assert fitted.head.start.weight.shape == (fitted.encoder.features + 2,)
     with pytest.raises(ModelError, match="know no coordinates"):
         with_coordinates(fitted, 0.3)
-    with pytest.raises(ModelError, match="adapts the encoder"):
+    with pytest.raises(ModelError, match="works on the encoder's levels"):
         Segmenter(SegmenterSettings(plain, GradientSettings(), 64, 0.6))
     with pytest.raises(ModelError, match="coordinates is -1"):
         Segmenter(SegmenterSettings(plain, size=64, coordinates=-1))

@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from episodes import bundled
 from episodes.episode import collate
-from episodes.errors import ModelError
+from episodes.errors import FewshotError, ModelError
 from episodes.load import Loader
 from episodes.measure import measure
 from episodes.readers import read
@@ -177,3 +177,8 @@ def test_random_weights_are_possible():
         encoder=EncoderSettings(weights="none"), head=GradientSettings("maml"), size=64
     )
     assert GradientSegmenter(settings).encoder.features > 0
+
+
+def test_class_weights_are_refused_since_the_loss_is_balanced(sampler):
+    with pytest.raises(FewshotError, match="maml"):
+        episodic(make("maml"), sampler, class_weights=(0.1, 1.0))
