@@ -15,6 +15,7 @@ import tyro
 
 from fewshot.commands.options import (
     Benchmark,
+    Calibrate,
     Demo,
     Evaluate,
     Inspect,
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type] = {
     "protocol": ProtocolRun,
     "benchmark": Benchmark,
     "segment": Segment,
+    "calibrate": Calibrate,
     "inspect": Inspect,
     "recipes": Recipes,
     "runs": Runs,

@@ -1,31 +1,22 @@
 """Count pixels of methods under a protocol of `episodes.protocols`, at the files' own pixels."""
 
-import statistics
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
 import numpy as np
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from episodes import decode
 from episodes.catalog import IGNORE, Catalog, Sample
-from episodes.episode import Plan, to_channels
-from episodes.frame import Frame
+from episodes.episode import Plan
 from episodes.legend import class_map, named
-from episodes.load import Loader
 from episodes.protocols.contract import Protocol
 from episodes.protocols.score import Count
-from episodes.sampler import binary_mask
 from fewshot.baselines.copy_mask import paste
 from fewshot.baselines.feature_grid import through_grid
-from fewshot.segmenter import Segmenter
 
 _MAPS, _FILES, _FEATURES = 1024, 4, 512  # remembered at once
 
@@ -119,70 +110,6 @@ class FeatureGrid:
         """See `Method`."""
         for key in plan.query:
             yield through_grid(self.truth.mask(key, plan.classes[0]), self.size, self.stride)
-
-
-class Model:
-    """Segment the queries with a `Segmenter`.
-
-    Args:
-        truth: where the support's masks come from.
-        segmenter: in evaluation mode.
-
-    Attributes:
-        spent: seconds of every encoding of an image, and of every scoring of a query.
-    """
-
-    def __init__(self, truth: Truth, segmenter: Segmenter) -> None:
-        self.truth = truth
-        self.segmenter = segmenter.eval()
-        self.loader = Loader(segmenter.settings.size)
-        self.spent: dict[str, list[float]] = {"encode": [], "score": []}
-        self._features: Callable[[str], Tensor] = lru_cache(_FEATURES)(self._encode)
-
-    @torch.inference_mode()
-    def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
-        """See `Method`."""
-        size, head = self.segmenter.settings.size, self.segmenter.head
-        features = torch.stack([self._features(key) for key in plan.support[0]])
-        masks = [self._mask(key, plan.classes[0]) for key in plan.support[0]]
-        shots = torch.stack(masks).to(self.segmenter.device)
-        support = head.condense(features[None, None], shots[None, None])
-        for key in plan.query:
-            query = self._features(key)[None, None]
-            with self._timed("score"):
-                logits = head.score(support, query)[0, 0]
-            frame = Frame(*self.truth.sample(key).size, size)
-            background, foreground = frame.undo(logits)
-            yield (foreground > background).cpu().numpy()  # argmax over the first axis is slow
-
-    @torch.inference_mode()
-    def _encode(self, key: str) -> Tensor:
-        image = to_channels(self.loader.image(self.truth.sample(key)), 3)
-        with self._timed("encode"):
-            return self.segmenter.encode(image[None])[0]
-
-    def milliseconds(self) -> float | None:
-        """Time of a query slice, the medians of encoding and scoring; None before the first."""
-        if not self.spent["score"]:
-            return None
-        return 1000 * sum(statistics.median(seconds) for seconds in self.spent.values())
-
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        device = self.segmenter.device
-        self._wait(device)  # accelerators work on while Python goes ahead
-        started = time.perf_counter()
-        yield
-        self._wait(device)
-        self.spent[part].append(time.perf_counter() - started)
-
-    @staticmethod
-    def _wait(device: torch.device) -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    def _mask(self, key: str, name: str) -> Tensor:
-        return binary_mask(self.loader.labels(self.truth.sample(key), (name,)), 1)
 
 
 def count_protocol(

@@ -12,6 +12,7 @@ from episodes.errors import ModelError
 from fewshot.adapt.segmenter import GradientSegmenter
 from fewshot.heads.contract import Support
 from fewshot.heads.matching import MatchingHead
+from fewshot.refine.proximity import append_coordinates
 from fewshot.segmenter import Segmenter
 
 
@@ -21,14 +22,15 @@ class Deployed(nn.Module):
     def __init__(self, segmenter: Segmenter, names: tuple[str, ...]) -> None:
         super().__init__()
         self.encoder, self.head, self.names = segmenter.encoder, segmenter.head, names
+        self.coordinates, self.calibration = segmenter.settings.coordinates, segmenter.calibration
 
     def forward(
         self, images: Float[Tensor, "query channel height width"], *support: Tensor
     ) -> Float[Tensor, "query label height width"]:
         """Give the probabilities of background and classes at image resolution."""
-        features = self.encoder(images)
+        features = append_coordinates(self.encoder(images), self.coordinates)
         condensed = Support(dict(zip(self.names, support, strict=True)))
-        logits = self.head.score(condensed, features[None])[0]
+        logits = self.calibration(self.head.score(condensed, features[None])[0])
         full = functional.interpolate(
             logits, size=images.shape[-2:], mode="bilinear", align_corners=False
         )

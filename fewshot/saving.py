@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from safetensors.torch import save_file
 
 from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
+from fewshot.calibration import Calibration
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import KINDS, Support
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 
-WEIGHTS, SETTINGS = "model.safetensors", "segmenter.json"
+WEIGHTS, SETTINGS, CALIBRATION = "model.safetensors", "segmenter.json", "calibration.json"
+_SHOTS, _MIRRORED = "shots.", "mirrored."  # beginnings of names in a support's file
 FORMAT = 1
 _MOST_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB
 
@@ -25,7 +27,8 @@ _MOST_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB
 def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
     """Write `segmenter.json` and `model.safetensors` into a folder.
 
-    Each file appears whole or not at all, so a kill in the middle leaves the checkpoint before.
+    A calibration goes into `calibration.json`; without one, an old file there is removed. Each
+    file appears whole or not at all, so a kill in the middle leaves the checkpoint before.
 
     Raises:
         DataError: the folder cannot be written.
@@ -38,7 +41,21 @@ def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
     tensors = {name: t.detach().cpu().contiguous() for name, t in segmenter.state_dict().items()}
     with whole_file(folder / WEIGHTS) as partial:
         _write_tensors(tensors, partial, {"fingerprint": segmenter.fingerprint()})
+    save_calibration(segmenter.calibration, folder)
     return folder
+
+
+def save_calibration(calibration: Calibration, folder: Path | str) -> None:
+    """Write `calibration.json` beside a model; the neutral one is kept by having no such file.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    path = Path(folder) / CALIBRATION
+    if calibration == Calibration():
+        path.unlink(missing_ok=True)
+    else:
+        write_json(path, asdict(calibration))
 
 
 def load_segmenter(folder: Path | str) -> Segmenter:
@@ -82,13 +99,14 @@ def load_segmenter(folder: Path | str) -> Segmenter:
             f"e.g. {sorted(wrong)[0]}; both files have to be of one model"
         )
     segmenter.load_state_dict(tensors)
+    segmenter.calibration = _read_calibration(folder / CALIBRATION)
     return segmenter.eval()
 
 
 def from_pretrained(name: Path | str) -> Segmenter:
     """Load a segmenter from a folder, or from a model hub by `owner/name`.
 
-    Only the two files of a segmenter are downloaded; neither can hold code.
+    Only the files of a segmenter are downloaded; none can hold code.
 
     Raises:
         ModelError: there is no such model, it cannot be downloaded, or it is damaged.
@@ -100,7 +118,7 @@ def from_pretrained(name: Path | str) -> Segmenter:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = snapshot_download(str(name), allow_patterns=[SETTINGS, WEIGHTS])
+        folder = snapshot_download(str(name), allow_patterns=[SETTINGS, WEIGHTS, CALIBRATION])
     except (OSError, ValueError) as error:  # the hub's and the network's errors derive from it
         raise ModelError(
             f"{name} cannot be downloaded ({str(error).splitlines()[0]}); give a folder that "
@@ -122,7 +140,10 @@ def save_support(support: Support, path: Path | str) -> Path:
         "model": support.model,
         "size": support.size,
     }
-    tensors = {name: t.detach().cpu().contiguous() for name, t in support.tensors.items()}
+    named = {**support.tensors, **{_SHOTS + name: t for name, t in support.shots.items()}}
+    if support.mirrored is not None:
+        named |= {_MIRRORED + name: t for name, t in support.mirrored.tensors.items()}
+    tensors = {name: t.detach().cpu().contiguous() for name, t in named.items()}
     with whole_file(Path(path)) as partial:
         _write_tensors(tensors, partial, {"support": json.dumps(about)})
     return Path(path)
@@ -139,15 +160,37 @@ def load_support(path: Path | str) -> Support:
         about = json.loads(metadata["support"])
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']}, not {FORMAT}")
-        return Support(
-            tensors,
+        support = Support(
+            _beginning("", tensors),
             tuple(str(name) for name in about["class_names"]),
             tuple(int(value) for value in about["values"]),
             str(about["model"]),
             int(about["size"]),
+            _beginning(_SHOTS, tensors),
         )
+        mirrored = _beginning(_MIRRORED, tensors)
+        return replace(support, mirrored=Support(mirrored) if mirrored else None)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
+
+
+def _beginning(start: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Select tensors by the beginning of their names, which is cut off; "" selects the head's."""
+    if start:
+        return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+    return {n: t for n, t in tensors.items() if not n.startswith((_SHOTS, _MIRRORED))}
+
+
+def _read_calibration(path: Path) -> Calibration:
+    if not path.exists():
+        return Calibration()
+    content = _read_json(path)
+    try:
+        return Calibration(**{name: float(value) for name, value in content.items()})
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} holds no calibration ({error}); calibrate again, or remove the file"
+        ) from error
 
 
 def _frozen(value: Any) -> Any:

@@ -21,6 +21,8 @@ class Segmentation:
         class_names: the class of each label from 1.
         values: the number that stands for each class in mask files.
         source: the image that was segmented.
+        agreement: whether image and support belong together at all, 0 to 1; None where the
+            segmenter cannot say. See `fewshot.confidence`.
     """
 
     labels: np.ndarray = field(repr=False)
@@ -28,6 +30,7 @@ class Segmentation:
     class_names: tuple[str, ...]
     values: tuple[int, ...]
     source: Planes = field(repr=False)
+    agreement: float | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -50,7 +53,7 @@ class Segmentation:
         }
 
     def summary(self) -> dict:
-        """Areas, in pixels and where the spacing is known in millimetres, and confidence.
+        """Areas, in pixels and where the spacing is known in millimetres, and confidences.
 
         A class's confidence is the mean probability over the pixels that got its label, None
         where there are none.
@@ -75,6 +78,7 @@ class Segmentation:
         return {
             "image": Path(self.source.name).name,
             "size": {"height": height, "width": width, **({"depth": depth} if depth > 1 else {})},
+            "agreement": self.agreement,
             "classes": classes,
         }
 

@@ -1,25 +1,25 @@
 """Segmenter: an encoder, a head, and what a user calls: learn from examples, segment the rest."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from episodes.catalog import IGNORE
-from episodes.episode import to_channels
-from episodes.errors import DataError, ModelError
-from episodes.frame import Frame, intensity_range, to_tensor
-from episodes.legend import Legend, parse_legend
-from episodes.sampler import binary_mask
-from fewshot.encoder import Encoder, EncoderSettings
+from episodes.errors import ModelError
+from episodes.legend import Legend
+from fewshot.calibration import Calibration
+from fewshot.confidence import grid_masks, witnesses
+from fewshot.encoder import Encoder, EncoderSettings, Level
 from fewshot.enlargement import enlargement
+from fewshot.ensemble import Fuse
 from fewshot.heads import (
+    CorrelationSettings,
     GradientSettings,
     Head,
     HeadSettings,
@@ -27,13 +27,13 @@ from fewshot.heads import (
     Support,
     build_head,
 )
-from fewshot.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
+from fewshot.inputs import ImageLike, image_planes
 from fewshot.precision import autocast, default_device
+from fewshot.refine.flip import mirrored
+from fewshot.refine.proximity import append_coordinates
+from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
-
-MOST_SHOTS = 512
-"""More support planes than this are refused rather than thinned out in silence."""
-_CHUNK = 8  # planes that are encoded at once
+from fewshot.shots import Shots, read_shots
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,14 @@ class SegmenterSettings:
         head: the metric head.
         size: side of the square in which images are compared, in pixels; larger finds smaller
             structures and takes longer. A multiple of the encoder's coarsest stride.
+        coordinates: weight of a position's row and column beside its features (proximity); 0
+            leaves them out. See `fewshot.refine.proximity`.
     """
 
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     head: HeadSettings = field(default_factory=LocalSettings)
     size: int = 256
+    coordinates: float = 0.0
 
 
 class Segmenter(nn.Module):
@@ -70,7 +73,9 @@ class Segmenter(nn.Module):
         self.settings = settings or SegmenterSettings()
         self._checked_size(self.settings.size)
         self.encoder = Encoder(self.settings.encoder)
-        self.head: Head = build_head(self.settings.head, self.encoder.levels)
+        places = (Level(2, self.encoder.stride),) if self._checked_coordinates() else ()
+        self.head: Head = build_head(self.settings.head, (*self.encoder.levels, *places))
+        self.calibration = Calibration()
         self.to(default_device())
 
     @staticmethod
@@ -104,6 +109,7 @@ class Segmenter(nn.Module):
         classes: Legend | Sequence[str] | None = None,
         *,
         size: int | None = None,
+        mirror: bool = False,
     ) -> Support:
         """Learn classes from one or several annotated images.
 
@@ -117,6 +123,7 @@ class Segmenter(nn.Module):
             size: side of the square in which images are compared, in pixels; by default the
                 settings' own, or up to three times as much where the marked structures would
                 be too small to be seen (`enlargement`).
+            mirror: also learn the mirrored images, which `RefineSettings(flip="both")` needs.
 
         Returns:
             The support, for `segment`; it can be saved with `fewshot.saving.save_support`.
@@ -124,55 +131,63 @@ class Segmenter(nn.Module):
         Raises:
             DataError: unreadable files, sizes that differ, masks without foreground.
         """
-        pictures = [image_planes(image) for image in _listed(images)]
-        drawings = [mask_planes(mask) for mask in _listed(masks)]
-        legend: Legend | None = None
-        if classes is not None:
-            legend = classes if isinstance(classes, str) else parse_legend(_plain(classes))
-        maps, names, values = settle_masks(pictures, drawings, legend)
-        if size is None:
-            size = self.settings.size * enlargement(maps, self.settings.size, self.encoder.stride)
-        size = self._checked_size(size)
-        labels = self._marked_labels(pictures, maps, size)
-        shot_masks = torch.stack([binary_mask(labels, way) for way in range(1, len(names) + 1)])
+        return self.learn_shots(read_shots(images, masks, classes), size=size, mirror=mirror)
+
+    def learn_shots(
+        self, shots: Shots, *, size: int | None = None, mirror: bool = False
+    ) -> Support:
+        """Learn from annotated images that were read before; see `learn`."""
+        size = self.size_for(shots) if size is None else self._checked_size(size)
+        masks = shots.masks(size)
         self.eval()
         with torch.inference_mode():
-            support = self.condense(
-                self._marked_planes(pictures, maps, size), shot_masks.to(self.device)
-            )
+            support = self.condense(shots.images(size), masks.to(self.device))
+            kept = grid_masks(masks, size // self.encoder.stride, size // self.encoder.stride)
+            if mirror:
+                flipped = (mirrored(chunk) for chunk in shots.images(size))
+                other = self.condense(flipped, mirrored(masks).to(self.device))
+                support = replace(support, mirrored=replace(other, shots={}))
+        few = {**support.shots, "masks": kept[:, witnesses(kept.shape[1])]}
         return replace(
-            support, class_names=names, values=values, model=self.fingerprint(), size=size
+            support,
+            class_names=shots.names,
+            values=shots.values,
+            model=self.fingerprint(),
+            size=size,
+            shots=few,
         )
 
-    def segment(self, image: ImageLike, support: Support) -> Segmentation:
+    def size_for(self, shots: Shots) -> int:
+        """Choose the side of the square in which all marked structures can be seen, in pixels."""
+        size = self.settings.size
+        return self._checked_size(size * enlargement(shots.maps, size, self.encoder.stride))
+
+    def segment(
+        self,
+        image: ImageLike,
+        support: Support | Sequence[Support],
+        refine: RefineSettings | None = None,
+        fuse: Fuse = "probabilities",
+    ) -> Segmentation:
         """Segment one image, stack or volume, at its own size.
+
+        Args:
+            image: as in `learn`.
+            support: from `learn`; of several, the answers are fused.
+            refine: cues that improve the answer; by default none.
+            fuse: how answers of several supports become one, see `fewshot.ensemble`.
 
         Raises:
             DataError: the image cannot be read.
-            ModelError: another segmenter made the support.
+            ModelError: another segmenter made the support, several supports do not fit together,
+                or a cue lacks what it needs.
         """
-        if support.model and support.model != self.fingerprint():
-            raise ModelError(
-                "another model made this support, so their features cannot be compared; "
-                "learn it again with the segmenter in use"
-            )
-        picture = image_planes(image)
-        frame = _frame(picture, support.size or self.settings.size)
-        labels, probabilities = [], []
+        from fewshot.answer import answer
+
+        supports = list(support) if isinstance(support, Sequence) else [support]
         self.eval()
-        for chunk in _framed(picture, frame, range(len(picture.pixels))):
-            with torch.inference_mode():
-                for logits in self.score(support, chunk):
-                    shares = frame.undo(logits).softmax(dim=0)
-                    labels.append(shares.argmax(dim=0).to(torch.uint8).cpu().numpy())
-                    probabilities.append(shares.half().cpu().numpy())
-        return Segmentation(
-            labels=np.stack(labels),
-            probabilities=np.stack(probabilities, axis=1),
-            class_names=support.class_names,
-            values=support.values,
-            source=picture,
-        )
+        with torch.inference_mode():
+            return answer(self, image_planes(image), supports, refine or RefineSettings(), fuse)
 
     def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""
@@ -188,13 +203,24 @@ class Segmenter(nn.Module):
         """Condense one support set, whose images come in chunks that together are the shots."""
         features = torch.cat([self.encode(chunk) for chunk in chunks])
         shared = features[None, None].expand(1, len(masks), *features.shape)
-        return self.head.condense(shared, masks[None])
+        support = self.head.condense(shared, masks[None])
+        return replace(support, shots={"features": features[witnesses(len(features))].half()})
+
+    def look(
+        self, support: Support, images: Float[Tensor, "query channel height width"]
+    ) -> tuple[
+        Float[Tensor, "query label rows columns"],
+        Float[Tensor, "query feature rows columns"] | None,
+    ]:
+        """Score images, and show the features that were compared where there are such."""
+        features = self.encode(images)
+        return self.head.score(support, features[None])[0], features
 
     def score(
         self, support: Support, images: Float[Tensor, "query channel height width"]
     ) -> Float[Tensor, "query label rows columns"]:
         """Score images with a condensed support set; logits at feature resolution."""
-        return self.head.score(support, self.encode(images)[None])[0]
+        return self.look(support, images)[0]
 
     # -- what training and evaluation call -------------------------------------------------------
 
@@ -205,6 +231,7 @@ class Segmenter(nn.Module):
         flat = images.flatten(0, -4) if images.ndim > 4 else images
         with autocast(self.device, training=torch.is_grad_enabled()):
             features = self.encoder(flat.to(self.device))
+        features = append_coordinates(features, self.settings.coordinates)
         return features.unflatten(0, images.shape[:-3])
 
     def forward(
@@ -230,7 +257,9 @@ class Segmenter(nn.Module):
         Where the weights came from and the size of the images play no part.
         """
         encoder = self.settings.encoder
-        parts = (encoder.name, encoder.strides, self.settings.head)
+        parts: tuple[object, ...] = (encoder.name, encoder.strides, self.settings.head)
+        if self.settings.coordinates:  # without them it is what it was before they existed
+            parts = (*parts, self.settings.coordinates)
         digest = hashlib.sha256(repr(parts).encode())
         for name, tensor in self.state_dict().items():
             digest.update(name.encode())
@@ -247,28 +276,16 @@ class Segmenter(nn.Module):
             )
         return size
 
-    def _marked_labels(
-        self, pictures: Sequence[Planes], maps: Sequence[np.ndarray], size: int
-    ) -> Tensor:
-        """Fit the label maps of the annotated planes into the square: [shot size size]."""
-        labels = [
-            _frame(picture, size).fit_labels(torch.from_numpy(found[plane]))
-            for picture, found in zip(pictures, maps, strict=True)
-            for plane in _marked(found)
-        ]
-        if len(labels) > MOST_SHOTS:
-            raise DataError(
-                f"{len(labels)} annotated planes; expected at most {MOST_SHOTS}. "
-                "Leave some out, e.g. every second one"
+    def _checked_coordinates(self) -> float:
+        weight = self.settings.coordinates
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ModelError(f"coordinates is {weight}; expected a weight of at least 0")
+        if weight and isinstance(self.settings.head, GradientSettings | CorrelationSettings):
+            raise ModelError(
+                f"coordinates is {weight}, but {type(self.settings.head).__name__} works on the "
+                "encoder's levels, which know no coordinates; set it to 0, or take another head"
             )
-        return torch.stack(labels)
-
-    def _marked_planes(
-        self, pictures: Sequence[Planes], maps: Sequence[np.ndarray], size: int
-    ) -> Iterator[Tensor]:
-        """Fit the annotated planes themselves into the square, in chunks."""
-        for picture, found in zip(pictures, maps, strict=True):
-            yield from _framed(picture, _frame(picture, size), _marked(found))
+        return weight
 
 
 def build_segmenter(settings: SegmenterSettings) -> Segmenter:
@@ -280,29 +297,19 @@ def build_segmenter(settings: SegmenterSettings) -> Segmenter:
     return Segmenter(settings)
 
 
-def _framed(picture: Planes, frame: Frame, planes: Sequence[int]) -> Iterator[Tensor]:
-    """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
-    limits = intensity_range(picture.pixels)
-    for start in range(0, len(planes), _CHUNK):
-        chunk = [
-            frame.fit_image(to_tensor(picture.pixels[plane], limits))
-            for plane in planes[start : start + _CHUNK]
-        ]
-        yield torch.stack([to_channels(image, 3) for image in chunk])
+def with_coordinates(segmenter: Segmenter, weight: float) -> Segmenter:
+    """Give a trained segmenter coordinates beside its features; 0 takes them away.
 
-
-def _marked(found: np.ndarray) -> list[int]:
-    """List the planes of label maps [depth height width] in which anything is marked."""
-    return np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2))).tolist()
-
-
-def _frame(picture: Planes, size: int) -> Frame:
-    return Frame(picture.pixels.shape[1], picture.pixels.shape[2], size)
-
-
-def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
-    return list(items) if isinstance(items, (list, tuple)) else [items]  # type: ignore[list-item]
-
-
-def _plain(classes: Legend | Sequence[str]) -> object:
-    return dict(classes) if isinstance(classes, Mapping) else list(classes)
+    Raises:
+        ModelError: its head has weights of its own, which were made for other features.
+    """
+    if any(True for _ in segmenter.head.parameters()):
+        raise ModelError(
+            f"coordinates is {weight}, but the head {type(segmenter.head).__name__} has weights "
+            "that know no coordinates; train it with them (SegmenterSettings.coordinates)"
+        )
+    plain = replace(segmenter.settings.encoder, weights="none")  # they are copied from the old one
+    changed = Segmenter(replace(segmenter.settings, encoder=plain, coordinates=weight))
+    changed.load_state_dict(segmenter.state_dict())
+    changed.calibration = segmenter.calibration
+    return changed.eval()

@@ -88,10 +88,10 @@ class GradientSegmenter(Segmenter):
         present = (masks == 1).flatten(1).any(dim=1)
         return Support({**tensors, "present": present[None].float()})
 
-    def score(
+    def look(
         self, support: Support, images: Float[Tensor, "query channel height width"]
-    ) -> Float[Tensor, "query label rows columns"]:
-        """Segment with the adapted weights; see `Segmenter`."""
+    ) -> tuple[Float[Tensor, "query label rows columns"], None]:
+        """Segment with the adapted weights, which share no features; see `Segmenter`."""
         present = support.tensors["present"][0]
         logits = []
         for way in range(len(present)):
@@ -101,7 +101,7 @@ class GradientSegmenter(Segmenter):
                 if name.startswith(f"{way}.")
             }
             logits.append(self._logits(weights, images.to(self.device)))
-        return _join(logits, present)
+        return _join(logits, present), None
 
     def forward(
         self,

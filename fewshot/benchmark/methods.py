@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +11,9 @@ from fewshot import recipes
 from fewshot.adapt.settings import Method as GradientMethod
 from fewshot.commands.options import Benchmark, HeadName, Train
 from fewshot.commands.train import segmenter_settings
-from fewshot.counting import CopyMask, FeatureGrid, Method, Model, Truth
+from fewshot.counting import CopyMask, FeatureGrid, Method, Truth
+from fewshot.protocol_model import Model
+from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, build_segmenter
 
@@ -105,14 +107,18 @@ def build_method(recipe: Recipe, segmenter: Segmenter, truth: Truth) -> Method:
     """Make what is scored: here a recipe's test-time settings take effect.
 
     Raises:
-        ModelError: no method takes the settings.
+        ModelError: a setting is unknown.
     """
-    if recipe.test:
+    settings = dict(recipe.test)
+    how = settings.pop("fuse", "together")
+    try:
+        return Model(truth, segmenter, RefineSettings(**settings), how)
+    except TypeError:
+        known = ["fuse", *(each.name for each in fields(RefineSettings))]
         raise ModelError(
-            f"recipe {recipe.name} has TEST settings {dict(recipe.test)}, which no method takes; "
-            "remove them"
-        )
-    return Model(truth, segmenter)
+            f"recipe {recipe.name} has TEST settings {dict(recipe.test)}; expected some of "
+            f"{', '.join(known)}"
+        ) from None
 
 
 def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:

@@ -3,7 +3,6 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
@@ -11,8 +10,8 @@ from episodes.load import Loader
 from episodes.sampler import EpisodeSampler, EpisodeSettings
 from fewshot import evaluation, results
 from fewshot.commands.data import hold_out, open_catalog
-from fewshot.commands.options import Evaluate, Held
-from fewshot.commands.train import read_split, training_seconds
+from fewshot.commands.options import Evaluate
+from fewshot.commands.train import read_split, remembered_held, training_seconds
 from fewshot.saving import load_segmenter
 from fewshot.sheets import evaluation_sheet
 
@@ -23,14 +22,7 @@ def evaluate(command: Evaluate) -> int:
     out = make_folder(command.out or command.model / "evaluation")
     segmenter = load_segmenter(command.model)
     remembered = read_split(command.model)
-    try:
-        listed: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in remembered["held"].items()
-        }
-        held = Held(**listed)
-    except TypeError as error:
-        raise DataError(f"the split in {command.model} is of another version: {error}") from error
+    held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])
     catalog = open_catalog(data, held.subject_pattern, held.classes, command.cache)
     parts = hold_out(catalog, held)

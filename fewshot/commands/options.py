@@ -9,6 +9,7 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from fewshot.refine.settings import RefineSettings
 from fewshot.training.settings import TrainSettings
 
 # fmt: off
@@ -200,6 +201,9 @@ class ProtocolRun:
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     subject_pattern: str | None = None
     """Regular expression for the scan in a file name; by default each file is a scan."""
+    refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
+    fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
+    """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
@@ -277,6 +281,32 @@ class Segment:
     size: int | None = None
     """Side of the square in which images are compared, in pixels; by default chosen by the size of
     the marked structures."""
+    refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
+    coordinates: float = 0.0
+    """Weight of a position's row and column beside its features; 0 leaves them out."""
+    fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
+    """Learn all annotated images together; or each by itself, and fuse the answers: by the mean of
+    probabilities or logits, weighted by likeness to the query, or by majority."""
+    adapt: float = 0.0
+    """Seconds of training on the annotated images before anything is segmented; 0 for none."""
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Make a model's probabilities come true: fit a temperature on its training subjects."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote; calibration.json is written into it."""
+    data: Path | None = None
+    """The data set; by default the one it was trained on."""
+    episodes: int = 50
+    """How many episodes are looked at."""
+    superpixels: float | None = None
+    """Share of episodes made of superpixels instead of labels, as in training."""
+    bias: bool = False
+    """Also fit a bias between background and classes, which moves borders."""
+    seed: int = 1_000_003
+    """Of the episodes; another than in training, so that other ones are drawn."""
 
 
 @dataclass(frozen=True)

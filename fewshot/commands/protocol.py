@@ -16,7 +16,8 @@ from fewshot.commands.data import open_catalog
 from fewshot.commands.lay import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
 from fewshot.commands.options import ProtocolName, ProtocolRun
 from fewshot.commands.train import read_split
-from fewshot.counting import CopyMask, Method, Model, Truth, count_protocol, pooled
+from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
+from fewshot.protocol_model import Model
 from fewshot.protocol_results import Scored
 from fewshot.saving import load_segmenter
 
@@ -33,7 +34,8 @@ def protocol(command: ProtocolRun) -> int:
     if command.model is not None:
         for parts in laid.values():
             check_unseen(command.model, parts, catalog, command.exclude)
-        methods["model"] = Model(truth, load_segmenter(command.model))
+        segmenter = load_segmenter(command.model)
+        methods["model"] = Model(truth, segmenter, command.refine, command.fuse)
     found = [
         Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
         for name, parts in laid.items()
@@ -44,7 +46,11 @@ def protocol(command: ProtocolRun) -> int:
         about = {
             "data": command.data.resolve().name,
             "fingerprint": catalog.fingerprint,
-            "settings": {"segmenter": _segmenter_settings(methods.get("model"))},
+            "settings": {
+                "segmenter": _segmenter_settings(methods.get("model")),
+                "refine": asdict(command.refine),
+                "fuse": command.fuse,
+            },
             "seconds": round(time.monotonic() - started, 1),
         }
         commands = [results.typed_command()]

@@ -1,6 +1,8 @@
 """`fewshot segment`: annotated images in, masks of all the others out."""
 
+import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -8,10 +10,18 @@ from tqdm import tqdm
 from episodes.decode import is_readable
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
+from episodes.legend import Legend
+from fewshot.adapt.test_time import TestTimeSettings, adapt_to_shots
 from fewshot.commands.data import parse_names
 from fewshot.commands.options import Segment
+from fewshot.confidence import LOW
+from fewshot.heads import Support
 from fewshot.saving import load_segmenter, save_support
-from fewshot.segmenter import Segmenter
+from fewshot.segmentation import Segmentation
+from fewshot.segmenter import Segmenter, with_coordinates
+from fewshot.shots import read_shots
+
+_MOST_STEPS = 200  # of adaptation, should a machine be so fast
 
 
 def segment(command: Segment) -> int:
@@ -25,13 +35,15 @@ def segment(command: Segment) -> int:
     queries = list(_queries(command.query))
     out = make_folder(command.out)
     _refuse_overwriting(queries, command)
-    segmenter = load_segmenter(command.model) if command.model else Segmenter()
-    support = segmenter.learn(list(command.support), list(command.mask), legend, size=command.size)
-    save_support(support, out / "support.safetensors")
+    segmenter, supports = _learned(command, legend)
+    for number, support in enumerate(supports):
+        suffix = f"_{number + 1}" if len(supports) > 1 else ""
+        save_support(support, out / f"support{suffix}.safetensors")
+    how = "probabilities" if command.fuse == "together" else command.fuse
     rows, failed = [], []
     for query, name in tqdm(queries, desc="segmenting", unit="image"):
         try:
-            result = segmenter.segment(query, support)
+            result = segmenter.segment(query, supports, command.refine, how)
         except DataError as error:
             failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
             continue
@@ -48,12 +60,16 @@ def segment(command: Segment) -> int:
             }
         )
         write_json(target.with_name(f"{stem}.json"), rows[-1])
+        _warn_if_strange(query, result)
     write_json(
         out / "summary.json",
         {
-            "classes": dict(zip(support.class_names, support.values, strict=True)),
+            "classes": dict(zip(supports[0].class_names, supports[0].values, strict=True)),
             "support": [path.name for path in command.support],
-            "model": support.model,
+            "model": supports[0].model,
+            "refine": {**asdict(command.refine), "coordinates": command.coordinates},
+            "fuse": command.fuse,
+            "adapt_seconds": command.adapt,
             "images": rows,
             "failed": failed,
         },
@@ -62,6 +78,30 @@ def segment(command: Segment) -> int:
     if failed:
         raise DataError(f"{len(failed)} of {len(queries)} failed: " + "; ".join(failed[:5]))
     return 0
+
+
+def _learned(command: Segment, legend: Legend | None) -> tuple[Segmenter, list[Support]]:
+    """Load the model, change it as asked for, and learn the support: one, or one an image."""
+    segmenter = load_segmenter(command.model) if command.model else Segmenter()
+    if command.coordinates:
+        segmenter = with_coordinates(segmenter, command.coordinates)
+    shots = read_shots(list(command.support), list(command.mask), legend)
+    size = command.size or segmenter.size_for(shots)
+    if command.adapt:
+        settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)
+        segmenter = adapt_to_shots(segmenter, shots, settings, size=size)
+    sets = [shots] if command.fuse == "together" else shots.apart()
+    mirror = command.refine.flip == "both"
+    return segmenter, [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
+
+
+def _warn_if_strange(query: Path, result: Segmentation) -> None:
+    if result.agreement is not None and result.agreement < LOW:
+        warnings.warn(
+            f"{query.name} hardly looks like the annotated images (agreement "
+            f"{result.agreement:.2f}); look at its overlay before you use its mask",
+            stacklevel=2,
+        )
 
 
 def _queries(paths: tuple[Path, ...]) -> Iterator[tuple[Path, Path]]:

@@ -14,8 +14,9 @@ from episodes.errors import DataError, shorten
 from episodes.load import Loader
 from episodes.splits import Split
 from fewshot.adapt.settings import Method, default_settings
+from fewshot.calibration import Calibration
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import HeadName, Train
+from fewshot.commands.options import HeadName, Held, Train
 from fewshot.commands.sources import make_source
 from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
@@ -145,7 +146,9 @@ def _only_save(segmenter: Segmenter, command: Train) -> None:
 def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
-        return load_segmenter(command.model)
+        segmenter = load_segmenter(command.model)
+        segmenter.calibration = Calibration()  # the old one is of weights that are about to change
+        return segmenter
     return build_segmenter(segmenter_settings(command))
 
 
@@ -189,6 +192,22 @@ def read_split(folder: Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error!r}; train again") from error
     return content
+
+
+def remembered_held(split: dict, folder: Path) -> Held:
+    """What was kept from training, out of what `read_split` read.
+
+    Raises:
+        DataError: another version wrote it.
+    """
+    try:
+        listed: dict[str, Any] = {  # JSON knows no tuples
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in split["held"].items()
+        }
+        return Held(**listed)
+    except TypeError as error:
+        raise DataError(f"the split in {folder} is of another version: {error}") from error
 
 
 def training_seconds(folder: Path) -> float:

@@ -17,6 +17,10 @@ class Support:
         values: the number that stands for each way in mask files.
         model: fingerprint of the segmenter that made it; "" for none in particular.
         size: side of the square in which its images were compared, in pixels; 0 if unknown.
+        shots: what refinement and confidence look at: "masks" [way shot rows columns] and, of
+            heads that work on features, "features" [shot channel rows columns] of a few shots;
+            empty if unknown. `score` never does.
+        mirrored: the same of the mirrored images and masks; None if it was not asked for.
     """
 
     tensors: Mapping[str, Tensor] = field(repr=False)
@@ -24,6 +28,8 @@ class Support:
     values: tuple[int, ...] = ()
     model: str = ""
     size: int = 0
+    shots: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    mirrored: "Support | None" = field(default=None, repr=False)
 
 
 class Head(nn.Module):

@@ -15,6 +15,7 @@ from episodes.decode import read_header
 from episodes.episode import collate
 from fewshot import recipes
 from fewshot.cli import main
+from fewshot.saving import load_segmenter
 from tests.fewshot.conftest import disc_scene
 
 
@@ -108,6 +109,10 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     assert "copy-mask" in captured.out
     assert (run / "evaluation" / "episodes.png").exists()
     assert json.loads(result.read_text())["headline"][0]["name"] == "toy_dice"
+    assert main(["calibrate", str(run), "--episodes", "4", "--bias"]) == 0
+    fitted = json.loads((run / "calibration.json").read_text())
+    assert f"temperature {fitted['temperature']:.3f}" in capsys.readouterr().out
+    assert load_segmenter(run).calibration.bias == fitted["bias"]
 
 
 def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
@@ -322,3 +327,42 @@ def test_every_recipe_fits_and_says_what_to_expect(name):
     said = recipes.about(name)
     for word in ("fewshot train", "minutes", "MiB", "[", "copy-mask"):
         assert word in said
+
+
+def test_segment_refines_fuses_and_adapts_as_asked(data, tmp_path, capsys):
+    arguments = [
+        *("segment", "--support", str(data / "images/scene0.png"), str(data / "images/scene1.png")),
+        *("--mask", str(data / "masks/scene0.png"), str(data / "masks/scene1.png")),
+        *("--query", str(data / "images/scene2.png"), "--size", "64"),
+        *("--flip", "both", "--smooth", "walker", "--keep", "largest", "--proximity", "1"),
+        *("--coordinates", "0.5", "--fuse", "weighted", "--adapt", "0.01"),
+    ]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["refine"]["flip"] == "both"
+    assert summary["refine"]["coordinates"] == 0.5
+    assert summary["fuse"] == "weighted"
+    assert 0 < summary["images"][0]["agreement"] <= 1
+    assert (tmp_path / "out/support_2.safetensors").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments, "--similarity", "2", "--out", str(tmp_path / "x")])
+    assert "similarity is 2.0" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")  # a command prints its warnings
+def test_segment_warns_of_an_image_of_another_kind(tmp_path, capsys):
+    nuclei, brain = bundled.path("nuclei"), bundled.path("brain")
+    volume = nib.load(brain / "image_icbm.nii.gz").slicer[:, :, 22:23]
+    nib.save(volume, tmp_path / "brain.nii.gz")
+    code = main(
+        [
+            *("segment", "--support", str(nuclei / "images/img2d_00.png")),
+            *("--mask", str(nuclei / "masks/img2d_00.png"), "--classes", "nucleus"),
+            *("--query", str(tmp_path / "brain.nii.gz"), "--size", "128"),
+            *("--out", str(tmp_path / "out")),
+        ]
+    )
+    assert code == 0
+    assert "hardly looks like the annotated images" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["images"][0]["agreement"] < 0.3

@@ -20,7 +20,8 @@ from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.score import Count, score
 from episodes.readers import read
 from fewshot import protocol_results
-from fewshot.counting import CopyMask, Model, Truth, count_pixels, count_protocol, pooled
+from fewshot.counting import CopyMask, Truth, count_pixels, count_protocol, pooled
+from fewshot.protocol_model import Model
 from fewshot.protocol_results import Scored
 
 

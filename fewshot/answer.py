@@ -1,0 +1,179 @@
+"""From a picture and supports to a segmentation: score, fuse, refine, and say how far to trust."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from episodes.errors import ModelError
+from fewshot.calibration import Calibration
+from fewshot.confidence import agreement
+from fewshot.ensemble import Fuse, fuse, likeness_weights
+from fewshot.heads.contract import Support
+from fewshot.inputs import Planes
+from fewshot.refine.flip import flip_consistent, mirrored
+from fewshot.refine.order import Scored, refine
+from fewshot.refine.proximity import position_prior
+from fewshot.refine.settings import RefineSettings
+from fewshot.segmentation import Segmentation
+from fewshot.segmenter import Segmenter
+from fewshot.shots import frame_of, framed
+
+_JUDGED = 16  # planes of a volume whose agreement is looked at
+
+Look = Callable[[Support, bool], tuple[Tensor, Tensor | None]]
+"""From a support, and whether the query is to be mirrored, to logits and features."""
+
+
+def answer(
+    segmenter: Segmenter,
+    picture: Planes,
+    supports: Sequence[Support],
+    settings: RefineSettings,
+    how: Fuse,
+) -> Segmentation:
+    """Segment a picture at its own size; see `Segmenter.segment` for the arguments."""
+    _check(segmenter, supports, settings)
+    first = supports[0]
+    frame = frame_of(picture, first.size or segmenter.settings.size)
+    trust = _Trust(segmenter, supports, step=-(-len(picture.pixels) // _JUDGED))
+    chunks = (
+        trust.watched(_scored(segmenter, supports, images, settings, how))
+        for images in framed(picture, frame, range(len(picture.pixels)))
+    )
+    labels, probabilities = [], []
+    for shares in refine(chunks, frame, settings, prior_of(supports, settings)):
+        labels.append(shares.argmax(dim=0).to(torch.uint8).cpu().numpy())
+        probabilities.append(shares.half().cpu().numpy())
+    return Segmentation(
+        labels=np.stack(labels),
+        probabilities=np.stack(probabilities, axis=1),
+        class_names=first.class_names,
+        values=first.values,
+        source=picture,
+        agreement=trust.value(),
+    )
+
+
+def score(
+    look: Look,
+    images: Float[Tensor, "query channel height width"],
+    supports: Sequence[Support],
+    settings: RefineSettings,
+    calibration: Calibration,
+    how: Fuse = "probabilities",
+) -> Scored:
+    """Score images with every support, and their mirror images where asked for; fuse the answers.
+
+    Args:
+        look: gives logits and features of the images; a caller may remember features.
+        images: in the square.
+        supports: condensed.
+        settings: of them, `flip`.
+        calibration: of the segmenter.
+        how: supports are fused.
+    """
+    seen = [look(support, False) for support in supports]
+    logits = torch.stack([calibration(found) for found, _ in seen])
+    features = seen[0][1]
+    if settings.flip != "none":
+        sides = [s.mirrored if settings.flip == "both" else s for s in supports]
+        turned = [calibration(look(side, True)[0]) for side in sides if side is not None]
+        logits = flip_consistent(logits, torch.stack(turned))
+    if len(supports) == 1:
+        return Scored(logits[0], images, features)
+    weights = None
+    if how == "weighted":
+        if features is None:
+            raise ModelError(
+                "supports are weighted by their features, and this kind of segmenter shows none; "
+                "fuse probabilities instead"
+            )
+        weights = likeness_weights(_pooled(supports, features), features.mean(dim=(2, 3)))
+    return Scored(fuse(logits, how, weights), images, features)
+
+
+def _scored(
+    segmenter: Segmenter,
+    supports: Sequence[Support],
+    images: Tensor,
+    settings: RefineSettings,
+    how: Fuse,
+) -> Scored:
+    def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor | None]:
+        return segmenter.look(support, mirrored(images) if mirror else images)
+
+    return score(look, images, supports, settings, segmenter.calibration, how)
+
+
+def prior_of(
+    supports: Sequence[Support], settings: RefineSettings
+) -> Float[Tensor, "label rows columns"] | None:
+    """Where the supports' masks lay, if that is asked for and known."""
+    if not settings.proximity or any("masks" not in support.shots for support in supports):
+        return None
+    masks = torch.cat([support.shots["masks"] for support in supports], dim=1)
+    return position_prior(masks, settings.proximity_width)
+
+
+@dataclass
+class _Trust:
+    """Looks at some of the planes that pass, and remembers how well they agree with the support."""
+
+    segmenter: Segmenter
+    supports: Sequence[Support]
+    step: int
+    seen: int = 0
+    found: list[tuple[float, float]] = field(default_factory=list)
+
+    def watched(self, scored: Scored) -> Scored:
+        """Pass a chunk on; every `step`-th plane is judged."""
+        known = all("features" in support.shots for support in self.supports)
+        for index, logits in enumerate(scored.logits):
+            if scored.features is not None and known and self.seen % self.step == 0:
+                labels = logits.argmax(dim=0)
+                values = [
+                    agreement(self.segmenter.head, s.shots, scored.features[index], labels)
+                    for s in self.supports
+                ]
+                # Planes on which nothing was found say little, but more than nothing.
+                self.found.append((float(np.mean(values)), int((labels > 0).sum()) + 1e-3))
+            self.seen += 1
+        return scored
+
+    def value(self) -> float | None:
+        """The mean over the judged planes, weighted by the area found in them."""
+        if not self.found:
+            return None
+        values, areas = zip(*self.found, strict=True)
+        return float(np.average(values, weights=areas))
+
+
+def _pooled(supports: Sequence[Support], features: Tensor) -> Tensor:
+    return torch.stack([s.shots["features"].to(features).mean(dim=(0, 2, 3)) for s in supports])
+
+
+def _check(segmenter: Segmenter, supports: Sequence[Support], settings: RefineSettings) -> None:
+    if not supports:
+        raise ModelError("no support; learn one from an annotated image first")
+    fingerprint = segmenter.fingerprint()
+    for support in supports:
+        if support.model and support.model != fingerprint:
+            raise ModelError(
+                "another model made this support, so their features cannot be compared; "
+                "learn it again with the segmenter in use"
+            )
+        if settings.flip == "both" and support.mirrored is None:
+            raise ModelError(
+                "flip is both, but the support knows no mirror images; learn it with mirror=True, "
+                "or mirror the query alone"
+            )
+    kinds = {(support.class_names, support.size) for support in supports}
+    if len(kinds) > 1:
+        raise ModelError(
+            f"the supports differ in classes or size: {sorted(kinds)}; learn all with the same "
+            "classes and size"
+        )

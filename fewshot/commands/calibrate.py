@@ -1,0 +1,42 @@
+"""`fewshot calibrate`: fit a temperature on the subjects that a model was trained on."""
+
+from pathlib import Path
+
+from episodes.errors import DataError
+from episodes.load import Loader
+from fewshot.calibration import Calibration
+from fewshot.calibration import calibrate as fit
+from fewshot.commands.data import hold_out, open_catalog
+from fewshot.commands.options import Calibrate, Sources, Train
+from fewshot.commands.sources import make_source
+from fewshot.commands.train import read_split, remembered_held
+from fewshot.saving import load_segmenter, save_calibration
+from fewshot.training.settings import TrainSettings
+
+
+def calibrate(command: Calibrate) -> int:
+    """Fit, save, and print what changed on the same episodes.
+
+    Raises:
+        DataError: the data set is not the one that the model was trained on.
+    """
+    remembered = read_split(command.model)
+    held = remembered_held(remembered, command.model)
+    data = command.data or Path(remembered["data"])
+    catalog = open_catalog(data, held.subject_pattern, held.classes)
+    parts = hold_out(catalog, held)
+    if parts.train.fingerprint != remembered["train_fingerprint"]:
+        raise DataError(f"{data} is not the data set that {command.model} was trained on")
+    segmenter = load_segmenter(command.model)
+    segmenter.calibration = Calibration()
+    sources = Sources(superpixels=command.superpixels)
+    asked = Train(data, sources=sources, train=TrainSettings(seed=command.seed))
+    source = make_source(parts.train, asked, Loader(segmenter.settings.size))
+    found = fit(segmenter, source, command.episodes, bias=command.bias)
+    save_calibration(found, command.model)
+    print(
+        f"temperature {found.temperature:.3f}, bias {found.bias:+.3f}, from {command.episodes} "
+        f"episodes of {len(parts.train.subjects)} training subjects; in "
+        f"{command.model / 'calibration.json'}"
+    )
+    return 0

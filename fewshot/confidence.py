@@ -1,0 +1,178 @@
+"""Whether a query belongs with a support set: one number in 0..1, to abstain by."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from episodes.catalog import IGNORE
+from fewshot.heads.contract import Head
+
+LOW = 0.3
+"""Agreement below which a user is warned; see docs/refinement.md for how it was chosen."""
+_APART = 4  # positions; nearer ones of one image see nearly the same pixels
+_QUANTILE = 0.1
+_SIDE = 32  # positions along a side that are compared
+_WITNESSES = 4  # shots that are kept for comparison; features of all would fill the memory
+
+
+def agreement(
+    head: Head,
+    shots: Mapping[str, Tensor],
+    query: Float[Tensor, "channel rows columns"],
+    predicted: Int[Tensor, "rows columns"],
+) -> float:
+    """Say how well query and support belong together: the geometric mean of two signs.
+
+    `likeness` asks whether the images are of one kind, `cycle_consistency` whether what was found
+    is what was annotated. Where nothing was found there is only the first.
+
+    Args:
+        head: any head that works on features.
+        shots: "features" [shot channel rows columns] and "masks" [way shot rows columns] of the
+            support.
+        query: features of the query.
+        predicted: the labels given to it, on the feature grid.
+
+    Returns:
+        0..1; below `LOW` the answer should not be trusted unseen.
+    """
+    features = shots["features"].to(query)
+    alike = likeness(query, features)
+    back = cycle_consistency(head, features, shots["masks"].to(query.device), query, predicted)
+    return alike if back is None else math.sqrt(alike * back)
+
+
+def witnesses(shots: int) -> list[int]:
+    """Choose the shots that are kept for comparison: evenly spaced, four at most.
+
+    >>> witnesses(2), witnesses(10)
+    ([0, 1], [0, 3, 6, 9])
+    """
+    count = min(shots, _WITNESSES)
+    return [round(place) for place in np.linspace(0, shots - 1, count)]
+
+
+def likeness(
+    query: Float[Tensor, "channel rows columns"],
+    support: Float[Tensor, "shot channel height width"],
+) -> float:
+    """Say how much of a query looks like anything in the support images.
+
+    The best cosine of a position with the support's positions is compared with what is usual
+    within the support itself: there, positions are compared with those of the other shots, or,
+    with one shot, with those at least four entries away. The result is the share of the query's
+    positions whose best cosine reaches the 10 % quantile of the support's own, divided by 0.9:
+    about 1 for an image of the same kind, 0 for one in which nothing looks familiar.
+
+    Args:
+        query: features of one image.
+        support: features of the support images.
+
+    Returns:
+        0..1.
+    """
+    query, support = _thinned(query), _thinned(support)
+    unit = functional.normalize(support.float(), dim=1)
+    everything = unit.movedim(1, -1).flatten(0, 2)
+    looked = functional.normalize(query.float(), dim=0).flatten(1)
+    best = (everything @ looked).amax(dim=0)
+    usual = _usual(unit)
+    threshold = usual.quantile(_QUANTILE)
+    return min(1.0, float((best >= threshold).float().mean()) / (1 - _QUANTILE))
+
+
+def cycle_consistency(
+    head: Head,
+    support: Float[Tensor, "shot channel rows columns"],
+    masks: UInt8[Tensor, "way shot rows columns"],
+    query: Float[Tensor, "channel rows columns"],
+    predicted: Int[Tensor, "rows columns"],
+) -> float | None:
+    """Segment the support with the predicted query, and compare with the support's own masks.
+
+    Where the answer is right, the roles can be swapped: what was found in the query finds the
+    annotated structure in the support again (prototype alignment, at test time).
+
+    Args:
+        head: any head that works on features.
+        support: features of the shots.
+        masks: 0, 1, 255 unknown, on the feature grid.
+        query: features of the query.
+        predicted: the labels given to it, on the feature grid.
+
+    Returns:
+        IoU of the support's masks and what is found there, over all shots, as the mean of the
+        classes that were found in the query; None where none was.
+
+    Paper: Wang et al., PANet, ICCV 2019, section 3.5 (as a loss in training).
+    """
+    found = []
+    for label, shots in enumerate(masks, start=1):
+        if not (predicted == label).any() or not (shots == 1).any():
+            continue
+        mask = torch.full_like(predicted, IGNORE, dtype=torch.uint8)
+        mask[predicted == 0] = 0
+        mask[predicted == label] = 1
+        swapped = head.condense(query[None, None, None], mask[None, None, None])
+        answer = head.score(swapped, support[None])[0].argmax(dim=1) == 1
+        known = shots != IGNORE
+        found.append(_overlap(answer & known, shots == 1))
+    return sum(found) / len(found) if found else None
+
+
+def grid_masks(
+    masks: UInt8[Tensor, "way shot height width"], rows: int, columns: int
+) -> UInt8[Tensor, "way shot rows columns"]:
+    """Reduce masks to the feature grid: a position is what most of its pixels are.
+
+    A class too thin to be the most anywhere keeps its fullest position, so that it is not lost.
+    """
+    inside = functional.adaptive_avg_pool2d((masks == 1).float(), (rows, columns))
+    outside = functional.adaptive_avg_pool2d((masks == 0).float(), (rows, columns))
+    fullest = inside.flatten(2).amax(dim=2)[..., None, None]
+    small = torch.full_like(inside, IGNORE, dtype=torch.uint8)
+    small[outside >= 0.5] = 0
+    small[(inside > 0.5) | ((inside == fullest) & (fullest > 0) & (fullest <= 0.5))] = 1
+    return small
+
+
+def _thinned(
+    features: Float[Tensor, "*set channel rows columns"],
+) -> Float[Tensor, "*set channel fewer narrower"]:
+    """Take every so many positions of a large grid: all pairs are compared in memory."""
+    step = -(-max(features.shape[-2:]) // _SIDE)
+    return features[..., ::step, ::step]
+
+
+def _usual(unit: Float[Tensor, "shot channel rows columns"]) -> Float[Tensor, " position"]:
+    """Best cosine of each support position with positions that are no copies of it."""
+    shots, _, rows, columns = unit.shape
+    flat = unit.flatten(2)
+    best = []
+    for shot in range(shots):
+        if shots > 1:
+            others = torch.cat([flat[other] for other in range(shots) if other != shot], dim=1)
+            best.append((flat[shot].T @ others).amax(dim=1))
+        else:
+            near = _near(rows, columns).to(flat.device)
+            found = (flat[0].T @ flat[0]).masked_fill(near, -1).amax(dim=1)
+            alone = near.all(dim=1)  # in small grids, the middle has nothing far from it
+            best.append(found[~alone] if not alone.all() else found)
+    return torch.cat(best)
+
+
+def _near(rows: int, columns: int) -> Bool[Tensor, "position other"]:
+    row = torch.arange(rows).repeat_interleave(columns)
+    column = torch.arange(columns).repeat(rows)
+    apart = torch.maximum((row[:, None] - row[None]).abs(), (column[:, None] - column[None]).abs())
+    return apart < _APART
+
+
+def _overlap(one: Tensor, other: Tensor) -> float:
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 1.0

@@ -1,0 +1,147 @@
+"""A segmenter as a method of the protocols: features are remembered, answers refined."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from episodes.catalog import Sample
+from episodes.episode import Plan, to_channels
+from episodes.frame import Frame
+from episodes.load import Loader
+from episodes.sampler import binary_mask
+from fewshot.answer import prior_of, score
+from fewshot.confidence import grid_masks
+from fewshot.counting import Truth
+from fewshot.ensemble import Fuse
+from fewshot.heads.contract import Support
+from fewshot.refine.flip import mirrored
+from fewshot.refine.order import Scored, refine
+from fewshot.refine.settings import RefineSettings
+from fewshot.segmenter import Segmenter
+
+_FEATURES = 512  # slices whose features are remembered
+
+
+class Model:
+    """Segment the queries with a `Segmenter`.
+
+    Consecutive queries that are consecutive planes of one file are refined as a stack.
+
+    Args:
+        truth: where the support's masks come from.
+        segmenter: in evaluation mode; one whose head works on features.
+        refine: cues that improve the answers; by default none.
+        how: "together" condenses all shots into one support; else each shot is a support of its
+            own and the answers are fused, see `fewshot.ensemble`.
+
+    Attributes:
+        spent: seconds a slice of every encoding, and of every answer: scores and refinement.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        segmenter: Segmenter,
+        refine: RefineSettings | None = None,
+        how: Fuse | Literal["together"] = "together",
+    ) -> None:
+        self.truth = truth
+        self.segmenter = segmenter.eval()
+        self.refine, self.how = refine or RefineSettings(), how
+        self.loader = Loader(segmenter.settings.size)
+        self.spent: dict[str, list[float]] = {"encode": [], "answer": []}
+        self._features: Callable[[str, bool], Tensor] = lru_cache(_FEATURES)(self._encode)
+
+    @torch.inference_mode()
+    def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
+        """See `Method`."""
+        keys = plan.support[0]
+        sets = [keys] if self.how == "together" else [(key,) for key in keys]
+        supports = [self._condense(shots, plan.classes[0]) for shots in sets]
+        for stack in _stacks([self.truth.sample(key) for key in plan.query]):
+            frame = Frame(*stack[0].size, self.segmenter.settings.size)
+            for sample in stack:
+                self._features(sample.key, False)  # is not part of the answer's time
+            with self._timed("answer", len(stack)):
+                scored = (self._score(supports, sample) for sample in stack)
+                found = refine(scored, frame, self.refine, prior_of(supports, self.refine))
+                # argmax over the first axis is slow
+                masks = [(inside > outside).cpu().numpy() for outside, inside in found]
+            yield from masks
+
+    def _condense(self, keys: Sequence[str], name: str) -> Support:
+        masks = torch.stack([self._mask(key, name) for key in keys])[None]
+        support = self._of_features(keys, masks, mirror=False)
+        if self.refine.flip == "both":
+            other = self._of_features(keys, mirrored(masks), mirror=True)
+            support = replace(support, mirrored=other)
+        return support
+
+    def _of_features(self, keys: Sequence[str], masks: Tensor, mirror: bool) -> Support:
+        features = torch.stack([self._features(key, mirror) for key in keys])
+        shots = masks.to(self.segmenter.device)
+        support = self.segmenter.head.condense(features[None, None], shots[None])
+        small = grid_masks(masks, *features.shape[-2:])
+        return replace(support, shots={"features": features, "masks": small})
+
+    def _score(self, supports: Sequence[Support], sample: Sample) -> Scored:
+        image = to_channels(self.loader.image(sample), 3)[None]
+
+        def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor]:
+            features = self._features(sample.key, mirror)[None]
+            return self.segmenter.head.score(support, features[None])[0], features
+
+        how = "probabilities" if self.how == "together" else self.how
+        return score(look, image, supports, self.refine, self.segmenter.calibration, how)
+
+    @torch.inference_mode()
+    def _encode(self, key: str, mirror: bool) -> Tensor:
+        image = to_channels(self.loader.image(self.truth.sample(key)), 3)
+        with self._timed("encode"):
+            return self.segmenter.encode(mirrored(image[None]) if mirror else image[None])[0]
+
+    def milliseconds(self) -> float | None:
+        """Time of a query slice, the medians of encoding and answering; None before the first."""
+        if not self.spent["answer"]:
+            return None
+        return 1000 * sum(statistics.median(seconds) for seconds in self.spent.values())
+
+    @contextmanager
+    def _timed(self, part: str, slices: int = 1) -> Iterator[None]:
+        device = self.segmenter.device
+        self._wait(device)  # accelerators work on while Python goes ahead
+        started = time.perf_counter()
+        yield
+        self._wait(device)
+        self.spent[part].append((time.perf_counter() - started) / slices)
+
+    @staticmethod
+    def _wait(device: torch.device) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    def _mask(self, key: str, name: str) -> Tensor:
+        return binary_mask(self.loader.labels(self.truth.sample(key), (name,)), 1)
+
+
+def _stacks(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """Cut a list of samples where one does not lie directly behind the other in the same file."""
+    stack: list[Sample] = []
+    for sample in samples:
+        if stack:
+            last, place = stack[-1].image, sample.image
+            follows = (place.plane or 0) == (last.plane or 0) + 1
+            if place.source != last.source or not follows:
+                yield stack
+                stack = []
+        stack.append(sample)
+    if stack:
+        yield stack
