@@ -1,0 +1,1 @@
+"""Siamese networks: embeddings, distances, mining, losses and training on pairs."""
