@@ -8,13 +8,13 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torch.nn import functional
 
 from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
 from fewshot.encoder import Encoder, EncoderSettings
 from fewshot.precision import autocast, default_device
 from fewshot.saving import WEIGHTS, load_weights, read_settings, write_tensors
+from fewshot.siamese.distances import unit_length
 from fewshot.siamese.pooling import average_pool, generalised_mean_pool, region_weights
 
 SETTINGS = "embedding.json"
@@ -115,7 +115,7 @@ class EmbeddingNetwork(nn.Module):
         else:
             pooled = average_pool(features, weights)
         embeddings = self.projection(pooled)
-        return functional.normalize(embeddings, dim=1) if self.settings.normalise else embeddings
+        return unit_length(embeddings) if self.settings.normalise else embeddings
 
     def embed(
         self,
