@@ -1,4 +1,4 @@
-"""Binary cross-entropy: is a pair of one class?"""
+"""Binary cross-entropy on the question whether a pair is of one class."""
 
 import torch
 from jaxtyping import Float, Int64

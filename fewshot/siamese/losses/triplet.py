@@ -199,13 +199,14 @@ class TripletLoss(PairLoss):
             return self._of_anchors(embeddings, others, relation)
         distances = self.distance(embeddings, others)
         counts = relation.positives.sum(dim=1) * relation.negatives.sum(dim=1)
-        every = counts.sum().clamp(min=1)
         if self.margin == "soft":
             loss = soft_triplet_loss(distances, relation)
             return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
         margin = self._margin(distances, relation)
         mined = self._mine(distances, relation, margin, embeddings)
-        active = (mined.weights.clamp(min=0).sum() / every).clamp(max=1)
+        if self.mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
+            counts = relation.positives.sum(dim=1) * relation.negatives.any(dim=1)
+        active = mined.triplets / counts.sum().clamp(min=1)
         return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
 
     def _of_anchors(self, first: Tensor, second: Tensor, relation: Relation) -> dict[str, Tensor]:

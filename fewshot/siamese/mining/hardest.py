@@ -15,7 +15,8 @@ def farthest(
 
     Paper: Hermans et al., In defense of the triplet loss for person re-identification, 2017.
 
-    >>> place, there = farthest(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[True, True, False]]))
+    >>> partners = torch.tensor([[True, True, False]])
+    >>> place, there = farthest(torch.tensor([[1.0, 2.0, 3.0]]), partners)
     >>> place.item(), there.item()
     (1, True)
     """
