@@ -27,7 +27,9 @@ class Relation:
 
 
 def relate(
-    labels: Int64[Tensor, "anchor"], reference_labels: Int64[Tensor, "reference"] | None = None
+    labels: Int64[Tensor, "anchor"],
+    reference_labels: Int64[Tensor, "reference"] | None = None,
+    left_out: Bool[Tensor, "anchor reference"] | None = None,
 ) -> Relation:
     """Compare labels, as the integers that they are; float32 would merge those above 2^24.
 
@@ -35,6 +37,7 @@ def relate(
         labels: of the anchors; -1 is unknown.
         reference_labels: None when the references are the anchors themselves, whose pairs with
             themselves are then left out.
+        left_out: further pairs that are neither positive nor negative.
 
     Raises:
         DataError: labels are no whole numbers.
@@ -56,6 +59,8 @@ def relate(
     positives = equal & known
     if reference_labels is None:
         positives.fill_diagonal_(False)
+    if left_out is not None:
+        positives, negatives = positives & ~left_out, negatives & ~left_out
     return Relation(positives, negatives)
 
 

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -85,6 +85,7 @@ class ArcFaceLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss; references play no part."""
         cosines = cosine_similarities(embeddings, self.centres)

@@ -1,7 +1,7 @@
 """Circle loss: every similarity is pulled the more, the further it is from its best value."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,9 +60,10 @@ class CircleLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         others = embeddings if references is None else references
         similarities = cosine_similarities(embeddings, others)
-        relation = relate(labels, reference_labels)
+        relation = relate(labels, reference_labels, left_out)
         return {"loss": circle_loss(similarities, relation, self.margin, self.scale)}

@@ -20,6 +20,7 @@ class PairLoss(nn.Module):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return scalars: the "loss" to be minimised, and what else is worth a line in the log.
 
@@ -28,6 +29,7 @@ class PairLoss(nn.Module):
             labels: their classes, -1 unknown.
             references: what the anchors are compared with; None for the batch itself.
             reference_labels: the references' classes.
+            left_out: pairs that are neither positive nor negative, such as an item and itself.
         """
         raise NotImplementedError
 

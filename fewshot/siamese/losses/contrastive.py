@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from fewshot.siamese.distances import euclidean_distances
@@ -71,8 +71,9 @@ class ContrastiveLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         distances = self.distance(embeddings, embeddings if references is None else references)
-        relation = relate(labels, reference_labels)
+        relation = relate(labels, reference_labels, left_out)
         return {"loss": contrastive_loss(distances, relation, self.margin, squared=self.squared)}

@@ -1,6 +1,6 @@
 """Multi-similarity loss: pairs weighted by their own and by their neighbours' similarities."""
 
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
@@ -57,11 +57,12 @@ class MultiSimilarityLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         others = embeddings if references is None else references
         similarities = cosine_similarities(embeddings, others)
-        relation = relate(labels, reference_labels)
+        relation = relate(labels, reference_labels, left_out)
         if self.epsilon is not None:
             relation = relatively_hard(similarities, relation, self.epsilon)
         loss = multi_similarity_loss(similarities, relation, self.alpha, self.beta, self.base)

@@ -1,7 +1,7 @@
 """Binary cross-entropy on the question whether a pair is of one class."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -51,7 +51,8 @@ class PairCrossEntropy(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         logits = self.head(embeddings, embeddings if references is None else references)
-        return {"loss": pair_cross_entropy_loss(logits, relate(labels, reference_labels))}
+        return {"loss": pair_cross_entropy_loss(logits, relate(labels, reference_labels, left_out))}

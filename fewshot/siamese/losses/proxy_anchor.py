@@ -1,7 +1,7 @@
 """Proxy-anchor loss: a learned proxy for each class, compared with the whole batch."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from fewshot.siamese.distances import cosine_similarities
@@ -66,6 +66,7 @@ class ProxyAnchorLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss; references play no part."""
         cosines = cosine_similarities(embeddings, self.proxies)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
@@ -75,11 +75,12 @@ class SupervisedContrastiveLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         others = embeddings if references is None else references
         similarities = cosine_similarities(embeddings, others)
-        relation = relate(labels, reference_labels)
+        relation = relate(labels, reference_labels, left_out)
         return {
             "loss": supervised_contrastive_loss(
                 similarities, relation, self.temperature, self.against

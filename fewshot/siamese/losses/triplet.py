@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -156,7 +156,7 @@ class TripletLoss(PairLoss):
         self,
         mining: Mining = "batch-hard",
         margin: Margin = 0.2,
-        fallback: Mining = "semi-hard",
+        fallback: Mining = "all",
         distance: Distance = euclidean_distances,
     ) -> None:
         super().__init__()
@@ -191,10 +191,11 @@ class TripletLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss and the share of active triplets."""
         others = embeddings if references is None else references
-        relation = relate(labels, reference_labels)
+        relation = relate(labels, reference_labels, left_out)
         if self.mining in ("batch-hard", "easy-positive"):
             return self._of_anchors(embeddings, others, relation)
         distances = self.distance(embeddings, others)

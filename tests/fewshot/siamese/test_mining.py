@@ -101,7 +101,7 @@ def test_hardest_and_easiest(name):
 
 
 def test_distance_weights_are_the_inverse_density():
-    embeddings, labels = batch(list(range(40)) + [0], dim=16)
+    embeddings, labels = batch([*range(40), 0], dim=16)
     distances, relation = euclidean_distances(embeddings, embeddings), relate(labels)
     shares = distance_weights(distances, relation, 16, least=0.5, most=1.4)
     for a in range(3):

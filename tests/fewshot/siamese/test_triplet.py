@@ -139,7 +139,7 @@ def test_a_collapsed_batch_says_so(mining):
 def test_the_share_of_active_triplets_by_hand():
     points = tensor([[0.0], [1.0], [1.1], [9.0]])
     labels = tensor([0, 0, 1, 1])
-    # Gaps p - n: anchor 0: 1 - 1.1, 1 - 9; 1: 1 - 0.1, 1 - 8; 2: 7.9 - 1.1, 7.9 - 0.1; 3: -1.1, -0.1
+    # p - n of the four anchors: -0.1, -8; 0.9, -7; 6.8, 7.8; -1.1, -0.1.
     found = TripletLoss("all", 0.2)(points, labels)
     assert found["active"].item() == pytest.approx(5 / 8)
     assert TripletLoss("hard", 0.2)(points, labels)["active"].item() == pytest.approx(3 / 8)
