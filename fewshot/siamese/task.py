@@ -63,7 +63,7 @@ class PairObjective(nn.Module):
         whole = gather_batch(local, batch.places)
         if len(whole.labels) != self.size:
             raise FewshotError(
-                f"{len(whole.labels)} images came together, while a batch of pairs has {self.size}; "
+                f"{len(whole.labels)} images came together, a batch of pairs has {self.size}; "
                 f"set TrainSettings.batch to {self.size} and accumulate to 1, as pairs are formed "
                 "within a batch"
             )

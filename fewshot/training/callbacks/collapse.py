@@ -73,10 +73,10 @@ class CollapseMonitor(Callback):
         if values["effective_rank"] < self.least_rank:
             return f"their effective rank is {values['effective_rank']:.2f}"
         margin = self.loss.margin if self.loss is not None else None
-        if isinstance(margin, float | int) and values.get("active", 0.0) > 0.99:
-            if abs(values["loss"] - margin) <= self.near * margin:
-                return f"the loss is {values['loss']:.4g} with a margin of {margin:g}"
-        return ""
+        if not isinstance(margin, float | int) or values.get("active", 0.0) <= 0.99:
+            return ""
+        at_margin = abs(values["loss"] - margin) <= self.near * margin
+        return f"the loss is {values['loss']:.4g}, the margin {margin:g}" if at_margin else ""
 
     def state(self) -> dict[str, Any]:
         """How long it was seen, and whether it was told; the loss keeps its own mining."""

@@ -26,10 +26,6 @@ def near_duplicates(count=80, dim=128):
     return torch.cat([half, copies])
 
 
-def loops(first, second):
-    return torch.stack([torch.stack([(a - b).norm() for b in second]) for a in first])
-
-
 def test_known_distances():
     first, second = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     assert euclidean_distances(first, second).tolist() == [[5.0, 0.0]]
@@ -48,7 +44,8 @@ def test_equal_vectors_have_distance_zero_and_near_ones_their_own(same):
     found = euclidean_distances(batch, other)
     assert (found.diagonal() == 0).all()
     assert (found[5:40, 45:].diagonal() == 0).all()
-    exact = torch.cdist(batch.double(), batch.double())
+    wide = batch.double()
+    exact = torch.cdist(wide, wide, compute_mode="donot_use_mm_for_euclid_dist")
     torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-9)
 
 
@@ -64,9 +61,8 @@ def test_collapsed_batches_are_exact_with_finite_gradients(distance, spread):
     found.sum().backward()
     assert batch.grad.isfinite().all()
     if distance is euclidean_distances:
-        exact = batch.detach().double().requires_grad_()
-        loops(exact, exact.detach() + 0.0).masked_fill(torch.eye(70).bool(), 0)
-        gaps = exact.detach()[:, None] - exact.detach()
+        exact = batch.detach().double()
+        gaps = exact[:, None] - exact
         norms = gaps.norm(dim=2, keepdim=True)
         expected = 2 * torch.where(norms > 0, gaps / norms, 0.0).sum(dim=1)
         torch.testing.assert_close(batch.grad.double(), expected, rtol=1e-4, atol=1e-4)
