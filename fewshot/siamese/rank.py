@@ -7,7 +7,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def effective_rank(embeddings: Float[Tensor, "item dim"]) -> Float[Tensor, ""]:
-    """exp of the entropy of the singular values, scaled to sum 1.
+    """Return exp of the entropy of the singular values, scaled to sum 1.
 
     From 1 (all on one line, as when they have collapsed) to min(item, dim); 0 where all are 0.
 

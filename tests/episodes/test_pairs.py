@@ -71,6 +71,15 @@ def test_a_singleton_is_never_a_positive():
     assert set(seen) == {0, 1, 2, 3, 4}  # singletons are negatives
 
 
+def test_subjects_with_one_image_are_negatives_and_break_nothing():
+    subjects = ["p", "p", "p", "q", "q", "r", "s", "t"]  # OML crashes on r, s and t
+    sampler = PairSampler(catalog({"a": subjects}), PairSettings(2, 3, identity="subject"))
+    for i in range(30):
+        counts = Counter(sampler.plan(i).subjects)
+        assert (counts["p"], counts["q"]) == (3, 2)
+        assert sum(counts[name] for name in "rst") == 1
+
+
 def test_images_of_a_class_come_from_different_subjects():
     sampler = PairSampler(UNEVEN, PairSettings(2, 2, disjoint_subjects=True))
     for i in range(50):

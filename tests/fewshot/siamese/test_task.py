@@ -11,8 +11,8 @@ from fewshot.saving import read_tensors
 from fewshot.siamese.embedding import EmbeddingNetwork, EmbeddingSettings, load_embedding
 from fewshot.siamese.hard_negatives import RefreshNegatives
 from fewshot.siamese.losses.arcface import ArcFaceLoss
-from fewshot.siamese.losses.contrastive import ContrastiveLoss
 from fewshot.siamese.losses.contract import PairLoss
+from fewshot.siamese.losses.contrastive import ContrastiveLoss
 from fewshot.siamese.losses.pair_cross_entropy import PairCrossEntropy
 from fewshot.siamese.memory import CrossBatchMemory
 from fewshot.siamese.task import LOSS, PairObjective, pairwise

@@ -107,9 +107,10 @@ def test_patience_and_health():
         for values in (bad, healthy, bad, healthy):
             monitor.step(run, values)
         assert run.measured == []
+        monitor.step(run, bad)
         with pytest.warns(CollapseWarning):
-            for _ in range(5):
-                monitor.step(run, bad)
+            monitor.step(run, bad)
+        monitor.step(run, bad)  # told once
         assert len(run.measured) == 1
     only_warns = CollapseMonitor(patience=1)
     with pytest.warns(CollapseWarning, match="smaller learning rate"):
