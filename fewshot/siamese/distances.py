@@ -118,11 +118,11 @@ class _SquaredDistances(torch.autograd.Function):
         first, second, near = context.saved_tensors
         if second is None:  # each pair stands in the matrix twice
             return _pull(gradient + gradient.T, first, first, near), None
+        flipped = None if near is None else near.flip(1)
+        need = context.needs_input_grad
         return (
-            _pull(gradient, first, second, near) if context.needs_input_grad[0] else None,
-            _pull(gradient.T, second, first, None if near is None else near.flip(1))
-            if context.needs_input_grad[1]
-            else None,
+            _pull(gradient.clone(), first, second, near) if need[0] else None,
+            _pull(gradient.T.clone(), second, first, flipped) if need[1] else None,
         )
 
 
@@ -130,14 +130,14 @@ def _pull(gradient: Tensor, first: Tensor, second: Tensor, near: Tensor | None) 
     """Sum 2 g (x - y) over the references y of each anchor x.
 
     Near pairs are taken out of the matrix product, in which their differences would cancel; None
-    says that all are near, which are then taken a row at a time.
+    says that all are near, which are then taken a row at a time. `gradient` is used up.
     """
     if near is None:
         rows = [g @ (x - second) for x, g in zip(first, gradient, strict=True)]
         return 2 * torch.stack(rows)
     rows, columns = near.unbind(dim=1)
     apart = gradient[rows, columns]
-    far = gradient.index_put((rows, columns), gradient.new_zeros(()))
-    result = far.sum(dim=1)[:, None] * first - far @ second
+    gradient[rows, columns] = 0.0
+    result = gradient.sum(dim=1)[:, None] * first - gradient @ second
     result.index_add_(0, rows, apart[:, None] * (first[rows] - second[columns]))
     return result.mul_(2)

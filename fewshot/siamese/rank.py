@@ -9,7 +9,8 @@ from torch import Tensor
 def effective_rank(embeddings: Float[Tensor, "item dim"]) -> Float[Tensor, ""]:
     """Return exp of the entropy of the singular values, scaled to sum 1.
 
-    From 1 (all on one line, as when they have collapsed) to min(item, dim); 0 where all are 0.
+    From 1 (all on one line, as when they have collapsed) to min(item, dim); 0 where all are 0, NaN
+    where any is no number.
 
     Paper: Roy and Vetterli, The effective rank: a measure of effective dimensionality, EUSIPCO
     2007.
@@ -17,6 +18,8 @@ def effective_rank(embeddings: Float[Tensor, "item dim"]) -> Float[Tensor, ""]:
     >>> effective_rank(torch.eye(3)), effective_rank(torch.ones(5, 3))
     (tensor(3.), tensor(1.))
     """
+    if not embeddings.isfinite().all():
+        return embeddings.new_full((), torch.nan)
     exact = embeddings.double()
     # The eigenvalues of the smaller of both products are the squares of the singular values.
     product = exact @ exact.T if len(exact) < exact.shape[1] else exact.T @ exact

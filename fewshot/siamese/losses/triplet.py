@@ -92,7 +92,7 @@ def soft_triplet_loss(
     Paper: Hermans et al., In defense of the triplet loss for person re-identification, 2017.
     """
     total = _SoftTriplets.apply(distances, relation.positives, relation.negatives)
-    counts = relation.positives.sum(dim=1) * relation.negatives.sum(dim=1)
+    counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
     return total / counts.sum().clamp(min=1)
 
 
@@ -199,14 +199,14 @@ class TripletLoss(PairLoss):
         if self.mining in ("batch-hard", "easy-positive"):
             return self._of_anchors(embeddings, others, relation)
         distances = self.distance(embeddings, others)
-        counts = relation.positives.sum(dim=1) * relation.negatives.sum(dim=1)
+        counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
         if self.margin == "soft":
             loss = soft_triplet_loss(distances, relation)
             return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
         margin = self._margin(distances, relation)
         mined = self._mine(distances, relation, margin, embeddings)
         if self.mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
-            counts = relation.positives.sum(dim=1) * relation.negatives.any(dim=1)
+            counts = relation.positives.count_nonzero(dim=1) * relation.negatives.any(dim=1)
         active = mined.triplets / counts.sum().clamp(min=1)
         return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
 

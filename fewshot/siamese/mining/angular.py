@@ -45,8 +45,9 @@ def angular_weights(
         middle = (0.5 * (squared + squared[partner[:, slot]]) - 0.25 * side.square()).clamp(min=0)
         inside = relation.negatives & there & (side > tangent * middle.sqrt())
         inside &= distances < side + margin
-        of_positive[:, slot] = inside.sum(dim=1)
-        of_negative += inside
-    weights = of_negative.neg_()
+        counted = inside.to(distances.dtype)
+        of_positive[:, slot] = counted.sum(dim=1)
+        of_negative += counted
+    weights = 0.0 - of_negative
     weights[positives.rows, positives.columns] = of_positive[positives.rows, positives.slots]
     return TripletWeights(weights, of_positive.sum())

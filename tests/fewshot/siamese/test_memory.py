@@ -108,6 +108,7 @@ def test_effective_rank_by_hand():
     # Singular values 3 and 1: shares 3/4 and 1/4.
     expected = 4 / 3**0.75
     assert effective_rank(torch.diag(torch.tensor([3.0, 1.0]))) == pytest.approx(expected)
+    assert effective_rank(torch.tensor([[1.0, torch.nan]])).isnan()
     points = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
     shares = torch.linalg.svdvals(points.double())
     shares = shares / shares.sum()
