@@ -1,6 +1,7 @@
 """The nearest negatives of the whole data set, found anew every so many steps of training."""
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool
@@ -8,11 +9,19 @@ from torch import Tensor, nn
 
 from episodes.pairs import PairSampler
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.embedding import EmbeddingNetwork
 from fewshot.siamese.gather import Embedded
 from fewshot.siamese.relation import UNKNOWN
 from fewshot.training.callbacks import Callback
 from fewshot.training.run import Run
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Embeds images, or regions of them, e.g. an `EmbeddingNetwork`."""
+
+    def embed(self, images: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Return embeddings [batch dim] without a gradient."""
+        ...
 
 
 class HardNegatives(nn.Module):
@@ -109,7 +118,7 @@ class RefreshNegatives(Callback):
     def __init__(
         self,
         negatives: HardNegatives,
-        network: EmbeddingNetwork,
+        network: Embedder,
         sampler: PairSampler,
         every: int,
         chunk: int = 64,

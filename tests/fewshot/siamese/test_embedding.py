@@ -133,9 +133,7 @@ def test_damaged_folders_are_refused(tmp_path):
             load_embedding(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"pooling": "max"}, {"dim": -1}, {"size": 60}, {"size": 16}], ids=str
-)
+@pytest.mark.parametrize("changes", [{"dim": -1}, {"size": 60}, {"size": 16}], ids=str)
 def test_settings_are_checked(changes):
     with pytest.raises(ModelError, match="expected"):
         EmbeddingSettings(**changes)

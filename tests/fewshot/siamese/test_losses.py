@@ -217,7 +217,6 @@ def test_contrastive_by_hand():
     "make",
     [
         lambda: contrastive_loss(torch.zeros(1, 1), relate(tensor([0])), margin=0.0),
-        lambda: SupervisedContrastiveLoss(against="positives"),
         lambda: SupervisedContrastiveLoss(0.0)(torch.eye(2), tensor([0, 0])),
     ],
 )

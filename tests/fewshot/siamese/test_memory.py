@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fewshot.siamese.gather import Embedded
-from fewshot.siamese.hard_negatives import HardNegatives, RefreshNegatives
+from fewshot.siamese.hard_negatives import HardNegatives
 from fewshot.siamese.memory import CrossBatchMemory
 from fewshot.siamese.rank import effective_rank
 
@@ -95,7 +95,6 @@ def test_embeddings_of_all_images_are_demanded():
     for make in (
         lambda: HardNegatives(0, 2),
         lambda: CrossBatchMemory(0, 2),
-        lambda: RefreshNegatives(HardNegatives(1, 2), None, None, every=0),
     ):
         with pytest.raises(ValueError, match="expected"):
             make()

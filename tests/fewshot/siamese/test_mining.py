@@ -161,8 +161,6 @@ def test_batches_without_triplets_give_none(labels):
     ):
         assert found.triplets == 0
         assert (found.weights == 0).all()
-    with pytest.raises(ValueError, match="which is 'easy'"):
-        triplet_weights(distances, relation, 0.2, "easy")
 
 
 def test_memory_grows_with_pairs_not_with_triplets():

@@ -9,7 +9,7 @@ from episodes.readers import read
 from fewshot.encoder import EncoderSettings
 from fewshot.saving import read_tensors
 from fewshot.siamese.embedding import EmbeddingNetwork, EmbeddingSettings, load_embedding
-from fewshot.siamese.hard_negatives import RefreshNegatives
+from fewshot.siamese.hard_negatives import HardNegatives, RefreshNegatives
 from fewshot.siamese.losses.arcface import ArcFaceLoss
 from fewshot.siamese.losses.contract import PairLoss
 from fewshot.siamese.losses.contrastive import ContrastiveLoss
@@ -81,13 +81,19 @@ def test_references_change_what_is_learned_and_training_lowers_the_loss(index_se
     alone = tiny_task(index_set)
     objective = PairObjective(alone.objective.network, alone.objective.loss, 12)
     batch = alone.load(range(12))
-    without = objective(batch)["loss"]
+    without = objective(batch)["loss"].item()
     alone.objective.memory.patience = 0
-    assert alone.objective(batch)["loss"] == without  # an empty memory changes nothing
-    assert (
-        alone.objective(alone.load(range(12, 24)))["loss"]
-        != objective(alone.load(range(12, 24)))["loss"]
-    )
+    # An empty memory changes nothing; a filled one does.
+    assert alone.objective(batch)["loss"].item() == pytest.approx(without, abs=1e-6)
+    batch = alone.load(range(12, 24))
+    without = objective(batch)["loss"].item()
+    assert abs(alone.objective(batch)["loss"].item() - without) > 1e-3
+
+
+def test_settings_are_checked(index_set):
+    sampler = tiny_sampler(index_set)
+    with pytest.raises(ValueError, match="every is 0"):
+        RefreshNegatives(HardNegatives(1, 2), Linear(), sampler, every=0)
 
 
 class Spy(PairLoss):

@@ -176,7 +176,7 @@ def test_soft_margin_of_many_positives():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("hardest",), ("all", 0.0), ("semi-hard", "soft"), ("all", 0.2, "none")]
+    "arguments", [("all", 0.0), ("semi-hard", "soft"), ("all", "soft", "hard")]
 )
 def test_settings_are_checked(arguments):
     with pytest.raises(ValueError, match=r"expected|take"):

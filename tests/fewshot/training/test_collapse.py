@@ -11,6 +11,7 @@ from fewshot.training.callbacks import Callback
 from fewshot.training.callbacks.collapse import CollapseMonitor, CollapseWarning
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.loop import train
+from fewshot.training.run import Run
 from fewshot.training.task import Task
 from tests.fewshot.training.tiny import settings
 
@@ -86,13 +87,11 @@ def test_a_resumed_run_keeps_the_mining_and_does_not_warn_again(tmp_path):
     assert monitor.warned
 
 
-class Step:
+class Step(Run):
     """As much of a run as the monitor needs."""
 
-    step = 3
-
     def __init__(self):
-        self.measured = []
+        self.step, self.measured = 3, []
 
     def measure(self, values):
         self.measured.append(values)
