@@ -86,7 +86,7 @@ class _Root(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         (result,) = context.saved_tensors
         # 0 / 0 of a distance of 0 becomes 0; every other quotient is finite.
         return (0.5 * gradient / result).masked_fill_(result == 0, 0.0)
@@ -114,7 +114,7 @@ class _SquaredDistances(torch.autograd.Function):
         return squared
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         first, second, near = context.saved_tensors
         if second is None:  # each pair stands in the matrix twice
             return _pull(gradient + gradient.T, first, first, near), None
@@ -133,8 +133,8 @@ def _pull(gradient: Tensor, first: Tensor, second: Tensor, near: Tensor | None) 
     says that all are near, which are then taken a row at a time. `gradient` is used up.
     """
     if near is None:
-        rows = [g @ (x - second) for x, g in zip(first, gradient, strict=True)]
-        return 2 * torch.stack(rows)
+        pulled = [g @ (x - second) for x, g in zip(first, gradient, strict=True)]
+        return 2 * torch.stack(pulled)
     rows, columns = near.unbind(dim=1)
     apart = gradient[rows, columns]
     gradient[rows, columns] = 0.0

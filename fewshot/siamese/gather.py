@@ -69,7 +69,7 @@ class _Gather(torch.autograd.Function):
         return _collect(values, sizes)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         # All processes have the same gradient, so nothing need be sent. Each contributes its own
         # items only, and averaging divides by the number of processes: hence the factor.
         rank, sizes = distributed.get_rank(), context.sizes

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.siamese.distances import euclidean_distances, paired_euclidean_distances
-from fewshot.siamese.losses.contract import PairLoss, mean_of_active, mean_or_zero
+from fewshot.siamese.losses.contract import PairLoss
 from fewshot.siamese.losses.contrastive import Distance
 from fewshot.siamese.mining.angular import angular_weights
 from fewshot.siamese.mining.distance_weighted import distance_weights
@@ -115,23 +115,26 @@ class _SoftTriplets(torch.autograd.Function):
         return total.to(distances.dtype)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return gradient * context.saved_tensors[0], None, None
 
 
-def hardest_triplet_loss(
+def hardest_triplet_losses(
     positive: Float[Tensor, "anchor"],
     negative: Float[Tensor, "anchor"],
+    there: Bool[Tensor, "anchor"],
     margin: float | Float[Tensor, ""] | Literal["soft"],
-) -> Float[Tensor, ""]:
-    """One triplet an anchor, averaged over the active ones.
+) -> Float[Tensor, "anchor"]:
+    """One triplet an anchor, 0 where the anchor has none.
 
-    >>> hardest_triplet_loss(torch.tensor([1.0, 0.1]), torch.tensor([0.8, 0.9]), 0.3)
-    tensor(0.5000)
+    >>> there = torch.tensor([True, True, False])
+    >>> near, far = torch.tensor([1.0, 0.1, 9.0]), torch.tensor([0.8, 0.9, 0.0])
+    >>> hardest_triplet_losses(near, far, there, 0.3)
+    tensor([0.5000, 0.0000, 0.0000])
     """
-    if margin == "soft":
-        return functional.softplus(positive - negative).mean()
-    return mean_of_active((positive - negative + margin).relu())
+    gaps = positive - negative
+    values = functional.softplus(gaps) if margin == "soft" else (gaps + margin).relu()
+    return torch.where(there, values, 0.0)
 
 
 class TripletLoss(PairLoss):
@@ -217,20 +220,20 @@ class TripletLoss(PairLoss):
             pick = farthest if self.mining == "batch-hard" else nearest
             positive, with_positive = pick(distances, relation.positives)
             negative, with_negative = nearest(distances, relation.negatives)
-            anchors = (with_positive & with_negative).nonzero()[:, 0]
-        if not len(anchors):
-            return {"loss": mean_or_zero(first[:0], first), "active": first.new_zeros(())}
+            there = with_positive & with_negative
+        near, far = self._found(first, second, torch.stack([positive, negative]))
         margin = self._margin(distances, relation)
-        near = self._paired(first, second, anchors, positive[anchors])
-        far = self._paired(first, second, anchors, negative[anchors])
-        loss = hardest_triplet_loss(near, far, margin)
-        active = (near - far).detach() + (1.0 if margin == "soft" else margin) > 0
-        return {"loss": loss, "active": active.to(loss.dtype).mean()}
+        values = hardest_triplet_losses(near, far, there, margin)
+        active = values.detach().count_nonzero()
+        share = active / there.count_nonzero().clamp(min=1)
+        return {"loss": values.sum() / active.clamp(min=1), "active": share}
 
-    def _paired(self, first: Tensor, second: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        if self.distance is euclidean_distances:
-            return paired_euclidean_distances(first[rows], second[columns])
-        return self.distance(first, second)[rows, columns]
+    def _found(self, first: Tensor, second: Tensor, columns: Tensor) -> Tensor:
+        """Distances [found anchor] of each anchor to the references found for it."""
+        if self.distance is not euclidean_distances:
+            return self.distance(first, second).gather(1, columns.T).T
+        found = second.index_select(0, columns.flatten()).unflatten(0, columns.shape)
+        return paired_euclidean_distances(first.expand_as(found), found)
 
     def _margin(self, distances: Tensor, relation: Relation) -> Any:
         if isinstance(self.margin, AdaptiveMargin):
