@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 from episodes.errors import DataError
@@ -27,14 +27,14 @@ class Relation:
 
 
 def relate(
-    labels: Int64[Tensor, "anchor"],
-    reference_labels: Int64[Tensor, "reference"] | None = None,
+    labels: Shaped[Tensor, "anchor"],
+    reference_labels: Shaped[Tensor, "reference"] | None = None,
     left_out: Bool[Tensor, "anchor reference"] | None = None,
 ) -> Relation:
     """Compare labels, as the integers that they are; float32 would merge those above 2^24.
 
     Args:
-        labels: of the anchors; -1 is unknown.
+        labels: of the anchors, int64; -1 is unknown.
         reference_labels: None when the references are the anchors themselves, whose pairs with
             themselves are then left out.
         left_out: further pairs that are neither positive nor negative.
@@ -48,10 +48,9 @@ def relate(
     """
     others = labels if reference_labels is None else reference_labels
     for values in (labels, others):
-        if values.dtype != torch.int64 or values.ndim != 1:
+        if values.dtype != torch.int64:
             raise DataError(
-                f"labels are {values.dtype} {tuple(values.shape)}; expected int64 [item] "
-                "(code_labels makes them of names)"
+                f"labels are {values.dtype}; expected int64 (code_labels makes them of names)"
             )
     equal = labels[:, None] == others
     known = (labels != UNKNOWN)[:, None] & (others != UNKNOWN)

@@ -33,7 +33,9 @@ def test_names_of_any_kind_become_numbers():
         code_labels(["c"], known=["a", "b"])
 
 
-@pytest.mark.parametrize("labels", [torch.tensor([1.0]), torch.tensor([[1]])])
-def test_labels_have_to_be_int64(labels):
-    with pytest.raises(DataError, match="expected int64"):
-        relate(labels)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int32])
+def test_labels_have_to_be_int64(dtype):
+    exact = torch.tensor([1, 2])
+    for labels in ((exact.to(dtype),), (exact, exact.to(dtype))):
+        with pytest.raises(DataError, match="expected int64"):
+            relate(*labels)

@@ -56,7 +56,7 @@ def tiny_task(folder: Path, seed: int = 0, dropout: float = 0.0) -> Task:
     sampler = tiny_sampler(folder)
     objective = PairObjective(
         Linear(dropout),
-        TripletLoss("semi-hard"),
+        TripletLoss("all", 1.0),
         sampler.size,
         CrossBatchMemory(30, DIM, patience=2),
         HardNegatives(len(sampler.everything()), DIM, each=2),
