@@ -55,7 +55,6 @@ CASES: dict[str, tuple[Loss, Loss]] = {
         peer_triplet(miners.BatchHardMiner(distance=plain_distance())),
     ),
     "semi-hard + triplet": (own(TripletLoss("semi-hard", MARGIN)), peer_triplet(band("semihard"))),
-    "hard + triplet": (own(TripletLoss("hard", MARGIN)), peer_triplet(band("hard"))),
     "all triplets": (own(TripletLoss("all", MARGIN)), peer_triplet(band("all"))),
     "contrastive": (
         own(ContrastiveLoss(1.0, squared=False)),
