@@ -53,7 +53,7 @@ PAIRS = {
     "angular": lambda: (
         TripletLoss("angular", 5.0),
         lambda e, y: losses.TripletMarginLoss(5.0, distance=PLAIN)(
-            e, y, miners.AngularMiner(20, distance=PLAIN)(e, y)
+            e, y, miners.AngularMiner(20, distance=LpDistance())(e, y)
         ),
     ),
     "contrastive": lambda: (

@@ -51,7 +51,8 @@ def _rank(rank, port, folder, data):
     memory = task.objective.memory.state_dict()
     points, labels, linear = uneven()
     places = torch.tensor(SHARES[rank])
-    loss = loss_of(DistributedDataParallel(linear), points[places], labels[places], places)
+    averaging = DistributedDataParallel(linear)  # as long as it lives
+    loss = loss_of(averaging, points[places], labels[places], places)
     loss.backward()
     found = {"memory": memory, "loss": loss.detach(), "gradient": linear.weight.grad}
     torch.save(found, folder / f"found_{rank}.pt")
@@ -70,7 +71,7 @@ def test_two_processes_do_what_one_does(index_set, tmp_path):
     alone = tiny_task(index_set)
     train_with_negatives(alone, tmp_path / "one", index_set)
     for process in ranks:
-        process.join(timeout=300)
+        process.join(timeout=600)
         assert process.exitcode == 0
     one, two = (read_state(tmp_path / name) for name in ("one", "two"))
     assert_equal(one["objective"], two["objective"], atol=1e-6)
