@@ -64,7 +64,7 @@ def paired_euclidean_distances(
     >>> paired_euclidean_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
     tensor([5.])
     """
-    return root((first - second).square().sum(dim=-1))
+    return torch.linalg.vector_norm(first - second, dim=-1)  # torch defines its gradient at 0 as 0
 
 
 def root(squared: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -102,22 +102,25 @@ class _SquaredDistances(torch.autograd.Function):
         across = lengths if second is None else other.square().sum(dim=1)
         sums = lengths[:, None] + across
         squared = torch.addmm(sums, first, other.T, alpha=-2.0)
-        near = squared < sums.mul_(NEAR)
-        if near.count_nonzero() > _MOST_NEAR * near.numel() + near.shape[0] + near.shape[1]:
+        if second is None:  # exactly 0, so not among the near pairs
+            squared.fill_diagonal_(0.0)
+            sums.fill_diagonal_(0.0)
+        near = (squared < sums.mul_(NEAR)).nonzero()
+        if len(near) > _MOST_NEAR * squared.numel() + len(first) + len(other):
             context.save_for_backward(first, second, None)
             exact = torch.cdist(first, other, compute_mode="donot_use_mm_for_euclid_dist")
             return exact.square_()
-        pairs = near.nonzero()
-        rows, columns = pairs.unbind(dim=1)
-        squared[rows, columns] = (first[rows] - other[columns]).square_().sum(dim=1)
-        context.save_for_backward(first, second, pairs)
+        if len(near):
+            rows, columns = near.unbind(dim=1)
+            squared[rows, columns] = (first[rows] - other[columns]).square_().sum(dim=1)
+        context.save_for_backward(first, second, near)
         return squared
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         first, second, near = context.saved_tensors
         if second is None:  # each pair stands in the matrix twice
-            return _pull(gradient + gradient.T, first, first, near), None
+            return _pull((gradient + gradient.T).fill_diagonal_(0.0), first, first, near), None
         flipped = None if near is None else near.flip(1)
         need = context.needs_input_grad
         return (
@@ -139,5 +142,6 @@ def _pull(gradient: Tensor, first: Tensor, second: Tensor, near: Tensor | None) 
     apart = gradient[rows, columns]
     gradient[rows, columns] = 0.0
     result = gradient.sum(dim=1)[:, None] * first - gradient @ second
-    result.index_add_(0, rows, apart[:, None] * (first[rows] - second[columns]))
+    if len(near):
+        result.index_add_(0, rows, apart[:, None] * (first[rows] - second[columns]))
     return result.mul_(2)

@@ -52,10 +52,9 @@ def relate(
             raise DataError(
                 f"labels are {values.dtype}; expected int64 (code_labels makes them of names)"
             )
-    equal = labels[:, None] == others
     known = (labels != UNKNOWN)[:, None] & (others != UNKNOWN)
-    negatives = ~equal & known
-    positives = equal & known
+    positives = (labels[:, None] == others) & known
+    negatives = known ^ positives
     if reference_labels is None:
         positives.fill_diagonal_(False)
     if left_out is not None:
