@@ -4,7 +4,6 @@ Only tyro and the standard library are imported before a command is known, so `f
 answers at once; each command imports what it needs.
 """
 
-import dataclasses
 import functools
 import importlib
 import operator
@@ -15,9 +14,9 @@ from typing import Annotated, Any
 import tyro
 
 from fewshot.commands.options import (
+    Benchmark,
     Demo,
     Evaluate,
-    Held,
     Inspect,
     ProtocolRun,
     Recipes,
@@ -26,13 +25,13 @@ from fewshot.commands.options import (
     Share,
     Train,
 )
-from fewshot.training.settings import TrainSettings
 
 COMMANDS: dict[str, type] = {
     "demo": Demo,
     "train": Train,
     "evaluate": Evaluate,
     "protocol": ProtocolRun,
+    "benchmark": Benchmark,
     "segment": Segment,
     "inspect": Inspect,
     "recipes": Recipes,
@@ -62,7 +61,10 @@ def _parse(arguments: list[str]) -> Any:
     defaults: dict[str, Any] = {}
     words = [part for word in arguments for part in word.split("=", 1)]
     if words[:1] == ["train"] and "--recipe" in words[:-1]:
-        defaults["train"] = _recipe(words[words.index("--recipe") + 1])
+        from fewshot import recipes
+
+        name = words[words.index("--recipe") + 1]
+        defaults["train"] = recipes.command(name, tyro.MISSING)
     kinds: Any = functools.reduce(
         operator.or_,
         (
@@ -81,18 +83,6 @@ def _parse(arguments: list[str]) -> Any:
         description="Few-shot segmentation: annotate one picture, segment the rest.",
         args=arguments,
     )
-
-
-def _recipe(name: str) -> Train:
-    """Fill a training command with a recipe's settings."""
-    from fewshot import recipes
-
-    settings = recipes.load(name)
-    for part, kind in (("held", Held), ("train", TrainSettings)):
-        fields = {each.name for each in dataclasses.fields(kind)}
-        inner = {key: settings.pop(key) for key in list(settings) if key in fields}
-        settings[part] = kind(**inner)
-    return Train(data=tyro.MISSING, recipe=name, **settings)
 
 
 def _run(command: Any) -> int:

@@ -1,9 +1,13 @@
 """Count pixels of methods under a protocol of `episodes.protocols`, at the files' own pixels."""
 
+import statistics
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol as Interface
+from typing import runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +24,7 @@ from episodes.protocols.contract import Protocol
 from episodes.protocols.score import Count
 from episodes.sampler import binary_mask
 from fewshot.baselines.copy_mask import paste
+from fewshot.baselines.feature_grid import through_grid
 from fewshot.segmenter import Segmenter
 
 _MAPS, _FILES, _FEATURES = 1024, 4, 512  # remembered at once
@@ -30,6 +35,15 @@ class Method(Interface):
 
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
         """Give one boolean mask [height width] a query, at the query's own size."""
+        ...
+
+
+@runtime_checkable
+class Timed(Interface):
+    """A method that knows how long it took."""
+
+    def milliseconds(self) -> float | None:
+        """Time of a query slice, reading it aside; None before the first."""
         ...
 
 
@@ -89,18 +103,40 @@ class CopyMask:
             yield votes[0] == 1 if len(votes) == 1 else 2 * np.sum(votes, axis=0) > len(votes)
 
 
+class FeatureGrid:
+    """Give the truth itself, brought to a feature grid and back: no method, but their ceiling.
+
+    Args:
+        truth: what is given away.
+        size: side of the square in which images are compared, in pixels.
+        stride: pixels a position of the grid.
+    """
+
+    def __init__(self, truth: Truth, size: int, stride: int) -> None:
+        self.truth, self.size, self.stride = truth, size, stride
+
+    def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
+        """See `Method`."""
+        for key in plan.query:
+            yield through_grid(self.truth.mask(key, plan.classes[0]), self.size, self.stride)
+
+
 class Model:
     """Segment the queries with a `Segmenter`.
 
     Args:
         truth: where the support's masks come from.
         segmenter: in evaluation mode.
+
+    Attributes:
+        spent: seconds of every encoding of an image, and of every scoring of a query.
     """
 
     def __init__(self, truth: Truth, segmenter: Segmenter) -> None:
         self.truth = truth
         self.segmenter = segmenter.eval()
         self.loader = Loader(segmenter.settings.size)
+        self.spent: dict[str, list[float]] = {"encode": [], "score": []}
         self._features: Callable[[str], Tensor] = lru_cache(_FEATURES)(self._encode)
 
     @torch.inference_mode()
@@ -112,7 +148,9 @@ class Model:
         shots = torch.stack(masks).to(self.segmenter.device)
         support = head.condense(features[None, None], shots[None, None])
         for key in plan.query:
-            logits = head.score(support, self._features(key)[None, None])[0, 0]
+            query = self._features(key)[None, None]
+            with self._timed("score"):
+                logits = head.score(support, query)[0, 0]
             frame = Frame(*self.truth.sample(key).size, size)
             background, foreground = frame.undo(logits)
             yield (foreground > background).cpu().numpy()  # argmax over the first axis is slow
@@ -120,7 +158,28 @@ class Model:
     @torch.inference_mode()
     def _encode(self, key: str) -> Tensor:
         image = to_channels(self.loader.image(self.truth.sample(key)), 3)
-        return self.segmenter.encode(image[None])[0]
+        with self._timed("encode"):
+            return self.segmenter.encode(image[None])[0]
+
+    def milliseconds(self) -> float | None:
+        """Time of a query slice, the medians of encoding and scoring; None before the first."""
+        if not self.spent["score"]:
+            return None
+        return 1000 * sum(statistics.median(seconds) for seconds in self.spent.values())
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        device = self.segmenter.device
+        self._wait(device)  # accelerators work on while Python goes ahead
+        started = time.perf_counter()
+        yield
+        self._wait(device)
+        self.spent[part].append(time.perf_counter() - started)
+
+    @staticmethod
+    def _wait(device: torch.device) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     def _mask(self, key: str, name: str) -> Tensor:
         return binary_mask(self.loader.labels(self.truth.sample(key), (name,)), 1)

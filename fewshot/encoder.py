@@ -33,6 +33,19 @@ class EncoderSettings:
     weights: Literal["imagenet", "none"] = "imagenet"
 
 
+@dataclass(frozen=True)
+class Level:
+    """One resolution of the backbone within the fused feature map.
+
+    Attributes:
+        features: its channels; levels follow each other in the fused map, the finest first.
+        stride: pixels of the image an entry of its own grid, before it was brought to the finest.
+    """
+
+    features: int
+    stride: int
+
+
 class Encoder(nn.Module):
     """Embeds every pixel neighbourhood of an image.
 
@@ -54,7 +67,9 @@ class Encoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.stride = min(self.settings.strides)
-        self.features: int = sum(self.backbone.feature_info.channels())  # type: ignore[operator,union-attr]
+        info: Any = self.backbone.feature_info
+        self.levels = tuple(map(Level, info.channels(), info.reduction()))
+        self.features = sum(level.features for level in self.levels)
 
     def forward(
         self, images: Float[Tensor, "batch channel height width"]

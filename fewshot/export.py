@@ -11,6 +11,7 @@ from episodes.encode import whole_file
 from episodes.errors import ModelError
 from fewshot.adapt.segmenter import GradientSegmenter
 from fewshot.heads.contract import Support
+from fewshot.heads.matching import MatchingHead
 from fewshot.segmenter import Segmenter
 
 
@@ -48,12 +49,18 @@ def export_onnx(segmenter: Segmenter, support: Support, path: Path | str) -> Pat
         path: the file.
 
     Raises:
-        ModelError: the packages are missing, or the segmenter adapts its weights to the support.
+        ModelError: the packages are missing, the segmenter adapts its weights to the support, or
+            its head clusters.
     """
     if isinstance(segmenter, GradientSegmenter):
         raise ModelError(
             f"{segmenter.settings.head} has other weights for each support set, so there is no "
             "one graph to export; choose a head that works on features"
+        )
+    if isinstance(segmenter.head, MatchingHead):
+        raise ModelError(
+            "clustering, by which the matching head decides, cannot be a part of a graph; choose "
+            "another head"
         )
     try:
         import onnx  # noqa: F401 - only to know that it is there

@@ -1,6 +1,8 @@
 """Tables and result files of scores under published protocols."""
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from fewshot import results
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 
 _MOST_COLUMNS = 12  # of classes in a Markdown table
+COUNTED = ("run", "fold", "subject", "class_name", "found", "missed", "wrong", "rest")
+"""Columns of a case in result files."""
 UNITS = {"subject": "Dice, 0 to 100", "class": "mIoU, 0 to 100"}
 
 
@@ -74,7 +78,6 @@ class Scored:
 
     def content(self) -> dict[str, Any]:
         """Everything, ready for JSON; the cases as lines of comma-separated values."""
-        keys = ("run", "fold", "subject", "class_name", "found", "missed", "wrong", "rest")
         return {
             **self.row(),
             "settings": [dict(fold.settings) for fold in self.folds],
@@ -82,8 +85,8 @@ class Scored:
             "training_images": [len(fold.train) for fold in self.folds],
             "notes": list(dict.fromkeys(note for fold in self.folds for note in fold.notes)),
             "hash": self.hash,
-            "columns": ",".join(keys),
-            "cases": [",".join(str(getattr(c, key)) for key in keys) for c in self.counts],
+            "columns": ",".join(COUNTED),
+            "cases": [count_line(count) for count in self.counts],
         }
 
 
@@ -178,6 +181,28 @@ def text(found: Sequence[Scored]) -> str:
         notes = dict.fromkeys(note for fold in one.folds for note in fold.notes)
         lines += [f"  note: {note}" for note in notes]
     return "\n".join(lines)
+
+
+def count_line(count: Count) -> str:
+    """Write a count as a line of comma-separated values.
+
+    >>> count_line(Count("support 0", "7", "liver, left", 5, 1, 2, 92))
+    'support 0,0,7,"liver, left",5,1,2,92'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([getattr(count, name) for name in COUNTED])
+    return line.getvalue()
+
+
+def read_count(line: str) -> Count:
+    """Read what `count_line` wrote.
+
+    Raises:
+        ValueError: the line has other columns.
+    """
+    run, fold, subject, name, *numbers = next(csv.reader([line]))
+    found, missed, wrong, rest = map(int, numbers)
+    return Count(run, subject, name, found, missed, wrong, rest, int(fold))
 
 
 def percent(value: float) -> float | None:

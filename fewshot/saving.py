@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -58,7 +59,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
         settings = SegmenterSettings(
             # The weights come from the checkpoint: nothing has to be downloaded.
             encoder=EncoderSettings(**{**encoder, "weights": "none"}),
-            head=KINDS[head.pop("kind")](**head),
+            head=KINDS[head.pop("kind")](**{k: _frozen(v) for k, v in head.items()}),
             **content,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -134,6 +135,11 @@ def load_support(path: Path | str) -> Support:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Settings hold tuples, of which JSON makes lists."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def load_weights(module: nn.Module, path: Path, settings: str) -> None:

@@ -70,7 +70,7 @@ class Segmenter(nn.Module):
         self.settings = settings or SegmenterSettings()
         self._checked_size(self.settings.size)
         self.encoder = Encoder(self.settings.encoder)
-        self.head: Head = build_head(self.settings.head, self.encoder.features)
+        self.head: Head = build_head(self.settings.head, self.encoder.levels)
         self.to(default_device())
 
     @staticmethod

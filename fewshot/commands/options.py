@@ -13,11 +13,14 @@ from fewshot.training.settings import TrainSettings
 
 # fmt: off
 HeadName = Literal[
-    "local", "prototypical", "prototypical-euclidean",
+    "local", "prototypical", "prototypical-euclidean", "adnet", "qnet", "clustered", "mixture",
+    "prior", "gaussian", "gaussian-diagonal", "ridge", "logistic",
+    "correlation", "matching", "cross",
     "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
 ]
 # fmt: on
-ProtocolName = Literal[
+AugmentName = Literal["none", "light", "strong", "ssl-alpnet", "medical"]
+VolumeProtocol = Literal[
     "alpnet",
     "adnet",
     "adnet-2",
@@ -25,6 +28,9 @@ ProtocolName = Literal[
     "full-thirds",
     "full-slices",
     "full-volume",
+]
+ProtocolName = Literal[
+    VolumeProtocol,
     "panet",
     "hsnet",
     "pfenet",
@@ -67,6 +73,44 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where training episodes come from; the labels of base classes give what shares leave over."""
+
+    superpixels: float | None = None
+    """Share of episodes made of superpixels; by default 1 with fewer than ten base classes, else
+    0.5, less the shares below."""
+    supervoxels: float = 0.0
+    """Share of episodes made of supervoxels, seen in neighbouring slices of volumes."""
+    synthetic: float = 0.0
+    """Share of generated episodes, of which there is no end."""
+    augment: AugmentName | None = None
+    """How images are changed; by default strongly for regions and lightly for labels."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is watched while a model trains."""
+
+    validate: int = 0
+    """Steps between scores on training subjects that are kept aside for it, with the base
+    classes; the best model is kept in best/. 0 for none."""
+    validation_share: float = 0.2
+    """Share of the training subjects kept aside."""
+    validation_episodes: int = 20
+    """Episodes a score."""
+    patience: int = 0
+    """Stop after so many scores without a gain; 0 for never."""
+    minimum_change: float = 0.0
+    """What counts as a gain in Dice, from 0 to 1."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; 0 for none."""
+    pictures: int = 0
+    """Steps between pictures of what the model does, in pictures/; 0 for none."""
+    tensorboard: bool = False
+    """Also log for TensorBoard (extra train)."""
+
+
+@dataclass(frozen=True)
 class Train:
     """Train a segmenter on a data set, holding out classes and subjects."""
 
@@ -76,13 +120,12 @@ class Train:
     """Folder for model, log and split."""
     held: OmitArgPrefixes[Held] = field(default_factory=Held)
     train: OmitArgPrefixes[TrainSettings] = field(default_factory=TrainSettings)
+    watch: OmitArgPrefixes[Watch] = field(default_factory=Watch)
+    sources: OmitArgPrefixes[Sources] = field(default_factory=Sources)
     way: int = 1
     """Classes an episode."""
     shot: int = 1
     """Annotated images a class in an episode."""
-    superpixels: float | None = None
-    """Share of episodes made of superpixels instead of labels; by default 1 with fewer than ten
-    base classes, else 0.5."""
     head: HeadName = "local"
     """How pixels are compared with the support."""
     backbone: str = "tf_efficientnet_lite0"
@@ -161,6 +204,58 @@ class ProtocolRun:
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
     """Name of the scores in the result file."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Train and score several methods under several protocols: one table (docs/benchmark.md)."""
+
+    data: Positional[Path]
+    """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
+    methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")
+    """Names of recipes, or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
+    ceiling, are always there."""
+    under: tuple[VolumeProtocol, ...] = ("alpnet", "full-thirds")
+    """Protocols, as in `fewshot protocol`."""
+    exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
+    """Which training slices are dropped: none (setting 1), any that shows a tested class
+    (setting 2), or those that show all of them."""
+    folds: tuple[int, ...] = ()
+    """Which folds; by default all."""
+    fold_count: int = 5
+    """How many folds there are."""
+    support: tuple[str, ...] = ("published",)
+    """Which scan is the support: published, all (one run each), or a place such as 0."""
+    seeds: tuple[int, ...] = (0,)
+    """Each is a training of every method."""
+    novel: tuple[str, ...] = ()
+    """Classes tested; by default all."""
+    groups: tuple[str, ...] = ()
+    """Classes that are held out together, such as liver+spleen, with a training for each group;
+    by default all tested classes at once."""
+    minutes: float | None = None
+    """Training time of every model, instead of the recipe's."""
+    steps: int | None = None
+    """Training steps of every model, instead of the recipe's."""
+    batch: int | None = None
+    """Episodes a step, instead of the recipe's."""
+    size: int | None = None
+    """Side of the square in which images are compared, instead of the recipe's."""
+    out: Path = Path("runs/benchmark")
+    """Folder for models, scores and tables; the same command goes on where it was stopped."""
+    result: Path | None = None
+    """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
+    headline: tuple[str, ...] = ()
+    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none; by default one for the
+    best method under each protocol."""
+    duplicates: bool = True
+    """Read all images to look for some that are in training and test."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    subject_pattern: str | None = None
+    """Regular expression for the scan in a file name; by default each file is a scan."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,24 @@
 """`fewshot protocol`: score copy-mask and a trained model as the published protocols do."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from episodes.catalog import Catalog
 from episodes.encode import make_folder
 from episodes.errors import DataError, shorten
-from episodes.protocols.adnet import AdnetSettings, adnet
-from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.protocols.contract import Protocol, in_order
-from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
 from fewshot import protocol_results, results
 from fewshot.commands.data import open_catalog
-from fewshot.commands.options import ProtocolRun
+from fewshot.commands.lay import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
+from fewshot.commands.options import ProtocolName, ProtocolRun
 from fewshot.commands.train import read_split
 from fewshot.counting import CopyMask, Method, Model, Truth, count_protocol, pooled
 from fewshot.protocol_results import Scored
 from fewshot.saving import load_segmenter
-
-
-@dataclass(frozen=True)
-class _Choices:
-    """What the volume protocols share."""
-
-    fold: int
-    folds: int
-    classes: tuple[str, ...]
-    exclude: Any
-    support: Any
 
 
 def protocol(command: ProtocolRun) -> int:
@@ -99,15 +86,14 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
         )
 
 
-def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
+def _folds(name: ProtocolName, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
     _check_options(name, command)
-    count = command.folds or (5 if name in _LAID else 4)
+    count = command.folds or (FOLDS if name in VOLUME_PROTOCOLS else 4)
     folds = range(count) if command.fold is None else [command.fold]
-    if name not in _LAID:
+    if name not in VOLUME_PROTOCOLS:
         return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
-    support = _support(name, command.support)
-    rest = (count, command.novel, command.exclude, support)
-    return [_LAID[name](catalog, _Choices(fold, *rest)) for fold in folds]
+    rest = (count, command.novel, command.exclude, read_support(name, command.support))
+    return [lay(name, catalog, Choices(fold, *rest)) for fold in folds]
 
 
 def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
@@ -127,7 +113,7 @@ def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> P
 
 def _check_options(name: str, command: ProtocolRun) -> None:
     """Refuse an option that the protocol has no use for."""
-    if name in _LAID:
+    if name in VOLUME_PROTOCOLS:
         unused = {"shot": command.shot != 1, "episodes": command.episodes != 0}
     else:
         unused = {
@@ -137,22 +123,8 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         }
     given = [f"--{option}" for option, used in unused.items() if used]
     if given:
-        kind = "volumes" if name in _LAID else "images"
+        kind = "volumes" if name in VOLUME_PROTOCOLS else "images"
         raise DataError(f"{name} is a protocol of {kind} and takes no {' '.join(given)}")
-
-
-def _support(name: str, wanted: str) -> int | str:
-    """Read `--support`: all, a place, or the published one."""
-    if wanted == "published":
-        return -1 if name.startswith("adnet") else 0
-    if wanted == "all":
-        return wanted
-    try:
-        return int(wanted)
-    except ValueError:
-        raise DataError(
-            f"support is {wanted!r}; expected published, all, or a place such as 0"
-        ) from None
 
 
 def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any]:
@@ -164,22 +136,3 @@ def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
 
 
 _FLAVOURS: dict[str, Flavour] = {"panet": "panet", "hsnet": "hsnet", "pfenet": "pfenet"}
-_LAID: dict[str, Callable[[Catalog, _Choices], Protocol]] = {
-    "alpnet": lambda catalog, choices: alpnet(catalog, AlpnetSettings(**vars(choices))),
-    "adnet": lambda catalog, choices: adnet(catalog, AdnetSettings(**vars(choices))),
-    "adnet-2": lambda catalog, choices: adnet(
-        catalog, AdnetSettings(**vars(choices), evaluation=2)
-    ),
-    "full-middle": lambda catalog, choices: full_volume(
-        catalog, FullVolumeSettings(**vars(choices), choose="middle")
-    ),
-    "full-thirds": lambda catalog, choices: full_volume(
-        catalog, FullVolumeSettings(**vars(choices), choose="thirds")
-    ),
-    "full-slices": lambda catalog, choices: full_volume(
-        catalog, FullVolumeSettings(**vars(choices))
-    ),
-    "full-volume": lambda catalog, choices: full_volume(
-        catalog, FullVolumeSettings(**vars(choices), annotated="volume")
-    ),
-}

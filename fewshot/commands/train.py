@@ -1,39 +1,68 @@
 """`fewshot train`: episodes from a data set, held-out classes and subjects kept apart."""
 
+import hashlib
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from episodes.augment import Augment
 from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
 from episodes.errors import DataError, shorten
 from episodes.load import Loader
-from episodes.pseudo import Mixture, PseudoSampler, PseudoSettings
-from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
+from episodes.splits import Split
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import Train
+from fewshot.commands.options import HeadName, Train
+from fewshot.commands.sources import make_source
+from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (
     ClassifierSettings,
+    ClusteredSettings,
+    CorrelationSettings,
+    CrossSettings,
+    GaussianSettings,
     HeadSettings,
     LocalSettings,
+    MatchingSettings,
+    PriorSettings,
     PrototypicalSettings,
+    RidgeSettings,
+    ThresholdSettings,
 )
-from fewshot.results import typed_command
+from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 from fewshot.training.callbacks.log import LOG, read_log
+from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
 from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
-FEW_CLASSES = 10
-"""With fewer base classes than this, labels teach the classes rather than how to compare."""
+UNTRAINED = ("fine-tuning", "matching")
+"""Heads that need no training before they are given a support set."""
+_METRIC_HEADS: dict[str, HeadSettings] = {
+    "local": LocalSettings(),
+    "prototypical": PrototypicalSettings("cosine"),
+    "prototypical-euclidean": PrototypicalSettings("euclidean"),
+    "adnet": ThresholdSettings(),
+    "qnet": ThresholdSettings("query", coarse=0.1, refinements=2),
+    "clustered": ClusteredSettings(),
+    "mixture": ClusteredSettings(assignment="soft"),
+    "prior": PriorSettings(),
+    "gaussian": GaussianSettings(),
+    "gaussian-diagonal": GaussianSettings("diagonal"),
+    "ridge": RidgeSettings(),
+    "logistic": RidgeSettings("logistic", scale=1.0),
+    "correlation": CorrelationSettings(),
+    "matching": MatchingSettings(),
+    "cross": CrossSettings(),
+    "anil": ClassifierSettings(),
+}
 
 
 def train(command: Train) -> int:
@@ -44,14 +73,6 @@ def train(command: Train) -> int:
     held = command.held
     catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
     parts = hold_out(catalog, command.held)
-    source = make_source(parts.train, command, Loader(segmenter.settings.size))
-    about = {"command": typed_command(), **describe_split(command.data, command.held, parts)}
-    if command.resume:
-        _same_data(command.out, about)
-    else:
-        _refuse_unfinished(command.out)
-        if first:
-            write_json(command.out / SPLIT, about)
     if first:
         print(
             f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
@@ -59,82 +80,103 @@ def train(command: Train) -> int:
             f"held out: {len(parts.test.subjects)} subjects, "
             f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
         )
-    if command.head == "fine-tuning":
-        return _only_save(segmenter, command, first)
-    task = episodic(segmenter, source, command.train.alignment)
-    result = run_training(task, command.train, command.out, resume=command.resume)
+    result = fit(segmenter, parts, command)
     if first:
-        print(
-            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
-            f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
-            f"model, log and curves in {command.out}\n"
-            f"next: fewshot evaluate {command.out}"
-        )
+        if command.head in UNTRAINED:
+            print(
+                f"{command.head} learns nothing before it is given a support set: the model is "
+                "saved as it is"
+            )
+        else:
+            print(
+                f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
+                f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
+                f"model, log and curves in {command.out}"
+            )
+        print(f"next: fewshot evaluate {command.out}")
     if result.interrupted:
         raise KeyboardInterrupt
     return 0
 
 
-def _only_save(segmenter: Segmenter, command: Train, first: bool) -> int:
-    if first:
-        write_json(command.out / "settings.json", {"train": asdict(command.train)})
-        (command.out / LOG).write_text("", encoding="utf-8")
-        save_segmenter(segmenter, command.out)
-        print(
-            "fine-tuning learns nothing before it is given a support set: the model is saved as "
-            f"it is\nnext: fewshot evaluate {command.out}"
-        )
-    return 0
+def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
+    """Train on one side of a split, and remember the split; prints nothing but the progress.
+
+    Args:
+        segmenter: trained in place.
+        parts: the test side is described only.
+        command: says how, and into which folder.
+
+    Raises:
+        DataError: nothing can be drawn from the training images, the folder holds a run that was
+            stopped, or a run to be resumed had other data.
+    """
+    first = os.environ.get("RANK", "0") == "0"
+    learnt, aside = keep_aside(parts.train, command.watch, command.train.seed)
+    source = make_source(learnt, command, Loader(segmenter.settings.size))
+    about = {
+        "command": typed_command(),
+        **describe_split(command.data, command.held, parts),
+        "validation_subjects": list(aside.subjects) if aside else [],
+        "episodes": episode_source(learnt, command),
+        "machine": machine(),
+    }
+    if command.resume:
+        _same_data(command.out, dict(about))
+    else:
+        _refuse_unfinished(command.out)
+        if first:
+            write_json(make_folder(command.out) / SPLIT, about)
+    if command.head in UNTRAINED:
+        if first:
+            _only_save(segmenter, command)
+        return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
+    task = episodic(segmenter, source, command.train.alignment, command.train.class_weights)
+    watched = callbacks(command, segmenter, aside)
+    return run_training(task, command.train, command.out, watched, resume=command.resume)
+
+
+def _only_save(segmenter: Segmenter, command: Train) -> None:
+    write_json(command.out / "settings.json", {"train": asdict(command.train)})
+    (command.out / LOG).write_text("", encoding="utf-8")
+    save_segmenter(segmenter, command.out)
 
 
 def make_segmenter(command: Train) -> Segmenter:
     """Build the segmenter, or load the one to go on from."""
     if command.model is not None:
         return load_segmenter(command.model)
-    return build_segmenter(
-        SegmenterSettings(
-            encoder=EncoderSettings(name=command.backbone, strides=command.strides),
-            head=make_head_settings(command.head),
-            size=command.size,
-        )
+    return build_segmenter(segmenter_settings(command))
+
+
+def segmenter_settings(command: Train) -> SegmenterSettings:
+    """What the segmenter of a command is made of, if it does not go on from a model."""
+    return SegmenterSettings(
+        encoder=EncoderSettings(name=command.backbone, strides=command.strides),
+        head=make_head_settings(command.head),
+        size=command.size,
     )
 
 
-def make_head_settings(name: str) -> HeadSettings:
+def make_head_settings(name: HeadName) -> HeadSettings:
     """The settings that a head's name on the command line stands for."""
-    if name == "local":
-        return LocalSettings()
-    if name == "anil":
-        return ClassifierSettings()
     for method in GRADIENT_METHODS:
         if name == method:
             return default_settings(method)
-    return PrototypicalSettings("euclidean" if name.endswith("euclidean") else "cosine")
+    return _METRIC_HEADS[name]
 
 
-def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSource:
-    """Episodes from labels, from superpixels, or both."""
-    share = command.superpixels
-    if share is None:
-        share = 1.0 if len(catalog.classes) < FEW_CLASSES else 0.5
-    if not 0 <= share <= 1:
-        raise DataError(f"superpixels is {share}; expected a share from 0 to 1")
-    seed = command.train.seed
-    way, shot = command.way, command.shot
-    pseudo = PseudoSampler(catalog, PseudoSettings(way, shot), loader=loader, seed=seed)
-    if share == 1:
-        return pseudo
-    labelled = EpisodeSampler(
-        catalog, EpisodeSettings(way, shot), loader=loader, seed=seed, transform=Augment()
-    )
-    if share == 0:
-        return labelled
-    return Mixture([labelled, pseudo], [1 - share, share], seed)
+def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:
+    """What the training episodes depend on, and its hash: equal hash, equal episodes."""
+    shape = {"way": command.way, "shot": command.shot, "size": command.size}
+    settings = {**shape, "sources": asdict(command.sources), "seed": command.train.seed}
+    parts = json.dumps([catalog.fingerprint, settings], sort_keys=True)
+    return {**settings, "hash": hashlib.sha256(parts.encode()).hexdigest()[:16]}
 
 
 def read_split(folder: Path) -> dict:
-    """Read what `train` remembered of its split."""
-    path = folder / SPLIT
+    """Read what `train` remembered of its split; its sub-folders best and average share it."""
+    path = _run_folder(folder) / SPLIT
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         missing = {"held", "data", "test_fingerprint"} - set(content)
@@ -151,8 +193,14 @@ def read_split(folder: Path) -> dict:
 
 def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
-    rows = read_log(folder / LOG)
+    rows = read_log(_run_folder(folder) / LOG)
     return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def _run_folder(folder: Path) -> Path:
+    """The folder of the run that a model lies in, be it the run's own or best/ or average/."""
+    within = not (folder / SPLIT).exists() and (folder.parent / SPLIT).exists()
+    return folder.parent if within else folder
 
 
 def _refuse_unfinished(folder: Path) -> None:
@@ -165,7 +213,10 @@ def _refuse_unfinished(folder: Path) -> None:
 
 def _same_data(folder: Path, about: dict) -> None:
     stored = read_split(folder)
-    for name in ("held", "train_fingerprint"):
+    # Another seed is found, and named, where the settings are compared.
+    for kept in (stored, about):
+        kept["sources"] = {**kept.get("episodes", {}), "seed": None, "hash": None}
+    for name in ("held", "train_fingerprint", "sources"):
         if json.dumps(stored.get(name)) != json.dumps(about[name]):
             raise DataError(
                 f"the run in {folder} has another {name} than this command; go on with the "

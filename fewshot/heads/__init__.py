@@ -1,28 +1,77 @@
 """One head a file, one contract: `condense` once a support set, `score` for every query."""
 
-from fewshot.adapt.settings import GradientSettings
-from fewshot.heads.classifier import ClassifierHead, ClassifierSettings
-from fewshot.heads.contract import Head, Support
-from fewshot.heads.local import LocalHead, LocalSettings
-from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
+from collections.abc import Sequence
 
-HeadSettings = LocalSettings | PrototypicalSettings | ClassifierSettings | GradientSettings
+from fewshot.adapt.settings import GradientSettings
+from fewshot.encoder import Level
+from fewshot.heads.classifier import ClassifierHead, ClassifierSettings
+from fewshot.heads.clustered import ClusteredHead, ClusteredSettings
+from fewshot.heads.contract import Head, Support
+from fewshot.heads.correlation import CorrelationHead, CorrelationSettings
+from fewshot.heads.cross import CrossHead, CrossSettings
+from fewshot.heads.gaussian import GaussianHead, GaussianSettings
+from fewshot.heads.local import LocalHead, LocalSettings
+from fewshot.heads.matching import MatchingHead, MatchingSettings
+from fewshot.heads.prior import PriorHead, PriorSettings
+from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
+from fewshot.heads.ridge import RidgeHead, RidgeSettings
+from fewshot.heads.threshold import ThresholdHead, ThresholdSettings
+
+HeadSettings = (
+    LocalSettings
+    | PrototypicalSettings
+    | CorrelationSettings
+    | MatchingSettings
+    | CrossSettings
+    | ThresholdSettings
+    | ClusteredSettings
+    | PriorSettings
+    | GaussianSettings
+    | RidgeSettings
+    | ClassifierSettings
+    | GradientSettings
+)
 KINDS: dict[str, type[HeadSettings]] = {
     "local": LocalSettings,
     "prototypical": PrototypicalSettings,
+    "correlation": CorrelationSettings,
+    "matching": MatchingSettings,
+    "cross": CrossSettings,
+    "threshold": ThresholdSettings,
+    "clustered": ClusteredSettings,
+    "prior": PriorSettings,
+    "gaussian": GaussianSettings,
+    "ridge": RidgeSettings,
     "classifier": ClassifierSettings,
     "gradient": GradientSettings,
 }
 """The name of each head's settings in saved files."""
 
 
-def build_head(settings: HeadSettings, features: int) -> Head:
-    """Make the head that the settings describe, for feature maps of so many channels."""
+def build_head(settings: HeadSettings, levels: Sequence[Level]) -> Head:
+    """Make the head that the settings describe, for an encoder that fuses these levels."""
+    features = sum(level.features for level in levels)
     match settings:
         case LocalSettings():
             return LocalHead(settings)
         case PrototypicalSettings():
             return PrototypicalHead(settings)
+        case CorrelationSettings():
+            return CorrelationHead(settings, levels)
+        case MatchingSettings():
+            return MatchingHead(settings)
+        case CrossSettings():
+            return CrossHead(settings, features)
+        case ThresholdSettings():
+            return ThresholdHead(settings, features)
+        case ClusteredSettings():
+            return ClusteredHead(settings)
+        case PriorSettings():
+            return PriorHead(settings)
+        case GaussianSettings():
+            return GaussianHead(settings)
+        case RidgeSettings():
+            return RidgeHead(settings)
         case ClassifierSettings():
             return ClassifierHead(settings, features)
         case GradientSettings():
@@ -35,13 +84,29 @@ __all__ = [
     "KINDS",
     "ClassifierHead",
     "ClassifierSettings",
+    "ClusteredHead",
+    "ClusteredSettings",
+    "CorrelationHead",
+    "CorrelationSettings",
+    "CrossHead",
+    "CrossSettings",
+    "GaussianHead",
+    "GaussianSettings",
     "GradientSettings",
     "Head",
     "HeadSettings",
     "LocalHead",
     "LocalSettings",
+    "MatchingHead",
+    "MatchingSettings",
+    "PriorHead",
+    "PriorSettings",
     "PrototypicalHead",
     "PrototypicalSettings",
+    "RidgeHead",
+    "RidgeSettings",
     "Support",
+    "ThresholdHead",
+    "ThresholdSettings",
     "build_head",
 ]

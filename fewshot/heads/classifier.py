@@ -68,6 +68,8 @@ class ClassifierHead(Head):
     of MAML, ICLR 2020 (ANIL).
     """
 
+    balanced = True
+
     def __init__(self, settings: ClassifierSettings | None = None, features: int = 1) -> None:
         super().__init__()
         self.settings = settings or ClassifierSettings()

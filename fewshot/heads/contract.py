@@ -27,7 +27,17 @@ class Support:
 
 
 class Head(nn.Module):
-    """Labels query features by their likeness to a support set; keeps no state between calls."""
+    """Labels query features by their likeness to a support set; keeps no state between calls.
+
+    Attributes:
+        balanced: whether training weighs the labels of an episode alike, whatever their area; so
+            for heads whose fit to the support is balanced.
+        class_weights: of the background and of the classes in the training loss, the alignment
+            included, where the head's paper has some.
+    """
+
+    balanced: bool = False
+    class_weights: tuple[float, float] | None = None
 
     def condense(
         self,
@@ -42,3 +52,13 @@ class Head(nn.Module):
     ) -> Float[Tensor, "batch query label rows columns"]:
         """Give logits at feature resolution; label 0 is background, 1..way the classes."""
         raise NotImplementedError
+
+    def auxiliary_loss(
+        self, support: Support, query_features: Float[Tensor, "batch query channel rows columns"]
+    ) -> Float[Tensor, ""] | None:
+        """Give what the paper adds to the training loss, as a mean over episodes; None for nothing.
+
+        Args:
+            support, query_features: as in `score`.
+        """
+        return None

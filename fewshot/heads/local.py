@@ -69,7 +69,7 @@ class LocalHead(Head):
             (patches[:, [way]], inside[:, [way]]) for way in range(inside.shape[1])
         ]
         for label, (vectors, pure) in enumerate(sets):
-            kept, valid = _gather(vectors[:, 0], pure[:, 0], self.settings.most)
+            kept, valid = thin_out(vectors[:, 0], pure[:, 0], self.settings.most)
             # The background's average is blurred by everything; it stands in only when alone.
             use_whole = present[:, label] & ((label > 0) | ~valid.any(dim=1))
             kept = torch.cat([whole[:, [label]], kept], dim=1)
@@ -84,8 +84,10 @@ class LocalHead(Head):
         unit = functional.normalize(query_features, dim=2)
         labels = len(support.tensors) // 2
         scores = [
-            self._label_score(
-                unit, support.tensors[f"prototypes_{label}"], support.tensors[f"valid_{label}"]
+            soft_similarity(
+                cosines(unit, support.tensors[f"prototypes_{label}"]),
+                support.tensors[f"valid_{label}"],
+                self.settings.scale,
             )
             for label in range(labels)
         ]
@@ -97,34 +99,51 @@ class LocalHead(Head):
         share = functional.avg_pool2d(weights.flatten(0, 2)[:, None], self.settings.window)
         return (share > self.settings.purity).reshape(*weights.shape[:2], -1)
 
-    def _label_score(
-        self,
-        unit: Float[Tensor, "batch query channel rows columns"],
-        prototypes: Float[Tensor, "batch prototype channel"],
-        valid: Bool[Tensor, "batch prototype"],
-    ) -> Float[Tensor, "batch query rows columns"]:
-        similarity = self.settings.scale * torch.einsum("bqcrw,bpc->bqprw", unit, prototypes)
-        allowed = valid[:, None, :, None, None]
-        # A finite floor: with no prototype at all the weights must not become 0 / 0.
-        weights = torch.where(allowed, similarity, -1e4).softmax(dim=2)
-        score = (weights * similarity).sum(dim=2)
-        return torch.where(valid.any(dim=1)[:, None, None, None], score, -self.settings.scale)
+
+def cosines(
+    unit: Float[Tensor, "batch query channel rows columns"],
+    prototypes: Float[Tensor, "batch prototype channel"],
+) -> Float[Tensor, "batch query prototype rows columns"]:
+    """Compare every position with every prototype, all of unit length."""
+    return torch.einsum("bqcrw,bpc->bqprw", unit, prototypes)
 
 
-def _gather(
-    vectors: Float[Tensor, "batch patch channel"], pure: Bool[Tensor, "batch patch"], most: int
+def soft_similarity(
+    similarity: Float[Tensor, "batch query prototype rows columns"],
+    valid: Bool[Tensor, "batch prototype"],
+    scale: float,
+) -> Float[Tensor, "batch query rows columns"]:
+    """Average d = scale · similarity over the prototypes, weighted with its softmax.
+
+    Args:
+        similarity: cosines.
+        valid: which prototypes count.
+        scale: the larger, the more the best prototype decides.
+
+    Returns:
+        sum_i softmax(d)_i · d_i; -scale where an episode has no prototype.
+    """
+    scaled = scale * similarity
+    # A finite floor: with no prototype at all the weights must not become 0 / 0.
+    weights = torch.where(valid[:, None, :, None, None], scaled, -1e4).softmax(dim=2)
+    score = (weights * scaled).sum(dim=2)
+    return torch.where(valid.any(dim=1)[:, None, None, None], score, -scale)
+
+
+def thin_out(
+    vectors: Float[Tensor, "batch patch channel"], chosen: Bool[Tensor, "batch patch"], most: int
 ) -> tuple[Float[Tensor, "batch kept channel"], Bool[Tensor, "batch kept"]]:
-    """Keep the pure patches, evenly thinned to `most`, padded to the longest of the batch."""
-    chosen = []
-    for row in pure:
+    """Keep the chosen vectors, evenly thinned to `most`, padded to the longest of the batch."""
+    kept = []
+    for row in chosen:
         index = row.nonzero()[:, 0]
         if len(index) > most:
             index = index[torch.linspace(0, len(index) - 1, most, device=index.device).long()]
-        chosen.append(index)
-    longest = max(len(index) for index in chosen)
-    order = torch.zeros(len(chosen), longest, dtype=torch.long, device=vectors.device)
-    valid = torch.zeros(len(chosen), longest, dtype=torch.bool, device=vectors.device)
-    for number, index in enumerate(chosen):
+        kept.append(index)
+    longest = max(len(index) for index in kept)
+    order = torch.zeros(len(kept), longest, dtype=torch.long, device=vectors.device)
+    valid = torch.zeros(len(kept), longest, dtype=torch.bool, device=vectors.device)
+    for number, index in enumerate(kept):
         order[number, : len(index)] = index
         valid[number, : len(index)] = True
     return torch.take_along_dim(vectors, order[..., None], dim=1), valid

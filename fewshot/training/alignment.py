@@ -42,7 +42,8 @@ def alignment_loss(
         support, rearrange(support_features, "b way s c r w -> (b way) s c r w")[there]
     )
     target = rearrange(support_masks, "b way s h w -> (b way) s h w")[there]
-    return segmentation_loss(scores, target) * there.float().mean()
+    loss = segmentation_loss(scores, target, class_weights=head.class_weights)
+    return loss * there.float().mean()
 
 
 def _swapped_mask(predicted: Tensor, label: int) -> Tensor:

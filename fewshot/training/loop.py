@@ -117,7 +117,7 @@ def _step(
 ) -> None:
     """One optimiser step."""
     settings = run.settings
-    rate = settings.learning_rate * schedule(share, settings.warmup)
+    rate = settings.learning_rate * schedule(share, settings.warmup, settings.schedule)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     objective.train()
@@ -203,16 +203,21 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def schedule(share: float, warmup: float) -> float:
-    """Learning rate as a share of its highest: a linear rise, then half a cosine down to 1 %.
+def schedule(share: float, warmup: float, kind: str = "cosine") -> float:
+    """Learning rate as a share of its highest: a linear rise, then the fall that `kind` names.
+
+    "cosine" falls along half a cosine, "linear" along a line, both to 1 %; "constant" stays.
 
     >>> [round(schedule(share, 0.1), 3) for share in (0.05, 0.1, 1.0)]
     [0.5, 1.0, 0.01]
+    >>> [round(schedule(0.55, 0.1, kind), 3) for kind in ("cosine", "linear", "constant")]
+    [0.505, 0.505, 1.0]
     """
     if share < warmup:
         return max(share / warmup, 0.01)
     rest = (min(share, 1.0) - warmup) / (1 - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * rest))
+    falls = {"cosine": 0.5 * (1 + math.cos(math.pi * rest)), "linear": 1 - rest, "constant": 1.0}
+    return 0.01 + 0.99 * falls[kind]
 
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "a signal to end"}

@@ -1,6 +1,9 @@
 """Settings of episodic training; importable without torch, so that the command answers quickly."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Schedule = Literal["cosine", "linear", "constant"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,11 @@ class TrainSettings:
         learning_rate: of AdamW at its highest.
         weight_decay: of AdamW.
         warmup: share of the run in which the learning rate rises.
+        schedule: how it falls afterwards: "cosine", "linear", or "constant" for not at all.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
+        class_weights: of the pixels of the background and of the classes in the loss of the
+            queries, e.g. 0.05 1 in ALPNet; by default those of the head. Gradient-based methods
+            take none.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
         checkpoint_steps: also save every so many steps; 0 for by time alone.
@@ -30,7 +37,9 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
+    schedule: Schedule = "cosine"
     alignment: float = 1.0
+    class_weights: tuple[float, float] | None = None
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int = 0
@@ -55,7 +64,13 @@ class TrainSettings:
         if wrong:
             name = wrong[0]
             raise FewshotError(f"{name} is {getattr(self, name)}; expected a larger number")
+        if self.class_weights is not None and min(self.class_weights) <= 0:
+            raise FewshotError(f"class_weights are {self.class_weights}; expected numbers above 0")
         if not (self.minutes or self.steps):
             raise FewshotError("minutes and steps are both 0; set one, or training never ends")
+        if self.schedule not in get_args(Schedule):
+            raise FewshotError(
+                f"schedule is {self.schedule!r}; expected {', '.join(get_args(Schedule))}"
+            )
         if not 0 <= self.warmup < 1:
             raise FewshotError(f"warmup is {self.warmup}; expected a share from 0 to below 1")

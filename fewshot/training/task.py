@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from episodes.episode import EpisodeBatch, collate
+from episodes.errors import FewshotError
 from episodes.sampler import EpisodeSource
 from fewshot.adapt.objective import GradientObjective
 from fewshot.adapt.segmenter import GradientSegmenter
@@ -36,7 +37,12 @@ class Task:
     save: Callable[[Path], object]
 
 
-def episodic(segmenter: Segmenter, source: EpisodeSource, alignment: float = 1.0) -> Task:
+def episodic(
+    segmenter: Segmenter,
+    source: EpisodeSource,
+    alignment: float = 1.0,
+    class_weights: tuple[float, float] | None = None,
+) -> Task:
     """Train a segmenter on episodes.
 
     Args:
@@ -44,11 +50,21 @@ def episodic(segmenter: Segmenter, source: EpisodeSource, alignment: float = 1.0
         source: of the training catalog, drawing at the segmenter's size.
         alignment: weight of the prototype alignment loss; 0 leaves it out. Gradient-based
             segmenters have none.
+        class_weights: of the background and of the classes in the loss of the queries; by default
+            the head's own. Gradient-based segmenters take none: their loss is balanced.
+
+    Raises:
+        FewshotError: class_weights for a gradient-based segmenter.
     """
+    if class_weights is not None and isinstance(segmenter, GradientSegmenter):
+        raise FewshotError(
+            f"class_weights are {class_weights}, but the loss of {segmenter.head.settings.method} "
+            "is balanced; leave them out"
+        )
     objective: nn.Module = (
         GradientObjective(segmenter)
         if isinstance(segmenter, GradientSegmenter)
-        else EpisodeObjective(segmenter, alignment)
+        else EpisodeObjective(segmenter, alignment, class_weights)
     )
     return Task(
         objective,

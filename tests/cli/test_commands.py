@@ -14,7 +14,7 @@ from episodes import bundled
 from episodes.decode import read_header
 from episodes.episode import collate
 from fewshot import recipes
-from fewshot.cli import _recipe, main
+from fewshot.cli import main
 from tests.fewshot.conftest import disc_scene
 
 
@@ -137,6 +137,56 @@ def test_superpixels_and_labels_mix_in_any_way_and_shot(data, tmp_path, capsys):
     arguments = ("train", str(data), "--out", str(tmp_path / "run"), "--size", "64")
     more = ("--minutes", "0", "--steps", "2", "--batch", "2", "--way", "2", "--shot", "2")
     assert main([*arguments, *more, "--superpixels", "0.5"]) == 0, capsys.readouterr().err
+
+
+def test_training_is_watched_on_subjects_kept_aside(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = ["train", str(data), "--out", str(run), "--novel", "bar", "--size", "64"]
+    budget = ["--minutes", "0", "--steps", "4", "--batch", "2"]
+    watched = ["--validate", "2", "--validation-episodes", "4", "--pictures", "2"]
+    assert main([*arguments, *budget, *watched, "--average", "0.9"]) == 0, capsys.readouterr().err
+    measured = [json.loads(line) for line in (run / "measured.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in measured] == [2, 4]
+    assert all(0 <= row["validation_dice"] <= 1 for row in measured)
+    split = json.loads((run / "split.json").read_text())
+    aside = set(split["validation_subjects"])
+    assert aside
+    assert aside < set(split["train_subjects"])
+    assert not aside & set(split["test_subjects"])
+    assert (run / "pictures" / "step_000004.png").exists()
+    assert main(["evaluate", str(run / "best"), "--episodes", "4"]) == 0, capsys.readouterr().err
+    assert main(["evaluate", str(run / "average"), "--episodes", "4"]) == 0
+    again = [*arguments, *budget, "--resume"]
+    assert main([*again, "--patience", "2"]) == 2
+    assert "add --validate STEPS" in capsys.readouterr().err
+    assert main([*again, "--superpixels", "0.5", "--synthetic", "0.1"]) == 2
+    assert "another sources" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--novel", "bar", "disc", "--validate", "2"), "no base class is left to validate on"),
+        (("--novel", "bar", "disc", "--superpixels", "0.5"), "no base class is; raise"),
+        (("--validate", "2", "--validation-share", "1.5"), "validation-share is 1.5"),
+        (("--superpixels", "0.7", "--synthetic", "0.7"), "sum to more than 1"),
+        (("--augment", "none"), "augment is 'none'"),
+        (("--supervoxels", "1"), "volume"),
+        (("--supervoxels", "-1"), "supervoxels is -1"),
+    ],
+)
+def test_sources_and_watching_that_do_not_fit(data, tmp_path, capsys, words, said):
+    arguments = ["train", str(data), "--out", str(tmp_path / "run"), "--size", "64"]
+    assert main([*arguments, "--minutes", "0", "--steps", "1", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_generated_episodes_train_too(data, tmp_path, capsys):
+    arguments = ["train", str(data), "--out", str(tmp_path / "run"), "--size", "64"]
+    more = ("--minutes", "0", "--steps", "2", "--batch", "2", "--superpixels", "0")
+    assert main([*arguments, *more, "--synthetic", "0.5"]) == 0, capsys.readouterr().err
+    sources = json.loads((tmp_path / "run" / "split.json").read_text())["episodes"]["sources"]
+    assert sources["synthetic"] == 0.5
 
 
 def test_evaluate_notices_other_data(data, tmp_path, capsys):
@@ -267,7 +317,7 @@ def test_a_recipe_fills_in_and_options_replace(data, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_fits_and_says_what_to_expect(name):
-    command = _recipe(name)
+    command = recipes.command(name)
     assert command.train.minutes > 0
     said = recipes.about(name)
     for word in ("fewshot train", "minutes", "MiB", "[", "copy-mask"):

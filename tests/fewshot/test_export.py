@@ -5,7 +5,13 @@ import torch
 from episodes.errors import ModelError
 from fewshot.adapt.segmenter import GradientSegmenter
 from fewshot.export import export_onnx
-from fewshot.heads import ClassifierSettings, GradientSettings, LocalSettings, PrototypicalSettings
+from fewshot.heads import (
+    ClassifierSettings,
+    GradientSettings,
+    LocalSettings,
+    MatchingSettings,
+    PrototypicalSettings,
+)
 from fewshot.segmenter import Segmenter, SegmenterSettings
 from tests.fewshot.conftest import disc_scene
 
@@ -39,4 +45,11 @@ def test_what_has_no_single_graph_is_refused(tmp_path):
     segmenter = GradientSegmenter(SegmenterSettings(head=GradientSettings("fomaml"), size=64))
     image, labels = disc_scene(1, 64)
     with pytest.raises(ModelError, match="no one graph"):
+        export_onnx(segmenter, segmenter.learn(image, labels), tmp_path / "segment.onnx")
+
+
+def test_clustering_is_refused(tmp_path):
+    segmenter = Segmenter(SegmenterSettings(head=MatchingSettings(), size=64))
+    image, labels = disc_scene(1, 64)
+    with pytest.raises(ModelError, match="clustering"):
         export_onnx(segmenter, segmenter.learn(image, labels), tmp_path / "segment.onnx")

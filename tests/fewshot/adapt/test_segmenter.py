@@ -5,23 +5,25 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
 from episodes import bundled
 from episodes.episode import collate
-from episodes.errors import ModelError
+from episodes.errors import FewshotError, ModelError
 from episodes.load import Loader
 from episodes.measure import measure
 from episodes.readers import read
 from episodes.sampler import EpisodeSampler
 from fewshot.adapt.meta import algorithms
 from fewshot.adapt.objective import GradientObjective
-from fewshot.adapt.segmenter import GradientSegmenter
+from fewshot.adapt.segmenter import GradientSegmenter, _loss
 from fewshot.adapt.settings import GradientSettings
 from fewshot.encoder import EncoderSettings
 from fewshot.evaluation import evaluate
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import SegmenterSettings
 from fewshot.training.loop import train
+from fewshot.training.pixel_loss import segmentation_loss
 from fewshot.training.settings import TrainSettings
 from fewshot.training.task import episodic
 from tests.fewshot.conftest import disc_scene
@@ -71,6 +73,49 @@ def test_training_moves_what_it_should(sampler, method, tmp_path):
     loaded = load_segmenter(tmp_path)
     assert isinstance(loaded, GradientSegmenter)
     assert loaded.fingerprint() == segmenter.fingerprint()
+
+
+def by_hand(segmenter, batch, method):
+    """The outer gradient of one episode, from the papers' equations."""
+    model, rate = segmenter._model(), segmenter.head.settings.rate
+    names = [name for name, _ in model.named_parameters()]
+    start = [weight for _, weight in model.named_parameters()]
+    rates = list(segmenter.rates) if method == "meta-sgd" else [rate] * len(start)
+    weights = start
+    for _ in range(segmenter.head.settings.steps):
+        logits = functional_call(
+            model, dict(zip(names, weights, strict=True)), (batch.support_images[0, 0],)
+        )
+        loss = _loss(logits, batch.support_masks[0, 0])
+        gradients = torch.autograd.grad(
+            loss, weights, create_graph=method != "fomaml", allow_unused=True
+        )
+        weights = [
+            weight if gradient is None else weight - step * gradient
+            for weight, gradient, step in zip(weights, gradients, rates, strict=True)
+        ]
+    logits = functional_call(
+        model, dict(zip(names, weights, strict=True)), (batch.query_images[0],)
+    )
+    both = torch.stack([torch.zeros_like(logits), logits], dim=1)[None]
+    loss = segmentation_loss(both, batch.query_labels, balanced=True)
+    return torch.autograd.grad(loss, start, allow_unused=True)
+
+
+@pytest.mark.parametrize("method", METHODS[:3])
+def test_the_outer_gradient_is_that_of_the_equations(sampler, method):
+    batch = collate([sampler.episode(3)])
+    segmenter = make(method, rate=0.02)
+    GradientObjective(segmenter)(batch)["loss"].backward()
+    own = [weight.grad for weight in segmenter._model().parameters()]
+    expected = by_hand(make(method, rate=0.02), batch, method)
+    assert len(own) == len(expected)
+    for found, wanted in zip(own, expected, strict=True):
+        if wanted is None:
+            assert found is None or not found.any()
+        else:
+            scale = wanted.abs().max().item()
+            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4 * scale + 1e-8)
 
 
 def test_first_order_leaves_out_what_second_order_has(sampler):
@@ -132,3 +177,8 @@ def test_random_weights_are_possible():
         encoder=EncoderSettings(weights="none"), head=GradientSettings("maml"), size=64
     )
     assert GradientSegmenter(settings).encoder.features > 0
+
+
+def test_class_weights_are_refused_since_the_loss_is_balanced(sampler):
+    with pytest.raises(FewshotError, match="maml"):
+        episodic(make("maml"), sampler, class_weights=(0.1, 1.0))

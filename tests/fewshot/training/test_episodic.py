@@ -129,6 +129,38 @@ def test_balanced_segmentation_loss_by_hand():
     assert segmentation_loss(logits, target, balanced=True).item() == pytest.approx(expected)
 
 
+def test_weighted_segmentation_loss_is_that_of_torch():
+    """ALPNet's weights 0.05 and 1: the mean is taken over the weights of the known pixels."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 1, 3, 4, 4, generator=generator)
+    target = torch.randint(0, 3, (2, 1, 4, 4), generator=generator).to(torch.uint8)
+    target[0, 0, 0] = 255
+    weights = torch.tensor([0.05, 1.0, 1.0])
+    expected = [
+        torch.nn.functional.cross_entropy(
+            logits[n], target[n].long(), weight=weights, ignore_index=255
+        )
+        for n in range(2)
+    ]
+    found = segmentation_loss(logits, target, class_weights=(0.05, 1.0))
+    torch.testing.assert_close(found, torch.stack(expected).mean())
+    unknown = torch.full_like(target, 255)
+    assert segmentation_loss(logits, unknown, class_weights=(0.05, 1.0)) == 0
+    with pytest.raises(ValueError, match="give one"):
+        segmentation_loss(logits, target, balanced=True, class_weights=(0.05, 1.0))
+
+
+def test_class_weights_replace_the_heads_own_in_the_queries_loss(own_segmenter, sampler):
+    batch = collate([sampler.episode(0)])
+    plain, weighted = (EpisodeObjective(own_segmenter, 1.0, w) for w in (None, (0.05, 1.0)))
+    before, after = plain(batch), weighted(batch)
+    assert after["query_loss"].item() != pytest.approx(before["query_loss"].item(), rel=1e-2)
+    assert after["alignment_loss"].item() == pytest.approx(before["alignment_loss"].item())
+    for wrong in ((0.0, 1.0), (1.0, -1.0)):
+        with pytest.raises(FewshotError, match="class_weights"):
+            TrainSettings(class_weights=wrong)
+
+
 def test_schedule_rises_and_falls():
     rates = [schedule(share / 100, 0.1) for share in range(101)]
     assert rates.index(max(rates)) == 10

@@ -1,0 +1,120 @@
+"""What is computed once and kept: the counts of one method under one protocol, fold and support."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from episodes.encode import make_folder, write_json
+from episodes.errors import DataError
+from episodes.protocols.contract import Protocol
+from episodes.protocols.score import Count
+from fewshot.commands.lay import VolumeProtocol
+from fewshot.protocol_results import COUNTED, count_line, read_count
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is tested: everything but the method.
+
+    Attributes:
+        protocol: its name on the command line.
+        exclude: which training slices are dropped.
+        support: published, all or a place, as typed.
+        group: classes that are held out together, joined by +; "" for all tested ones.
+        fold: which fold.
+    """
+
+    protocol: VolumeProtocol
+    exclude: str
+    support: str
+    group: str
+    fold: int
+
+    def __str__(self) -> str:
+        group = f" {self.group}" if self.group else ""
+        return (
+            f"{self.protocol}, exclude {self.exclude}, support {self.support}{group}, fold "
+            f"{self.fold}"
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method in one setting.
+
+    Attributes:
+        method: its name.
+        setting: what is tested.
+        seed: of its training; None where nothing is drawn.
+        protocol_hash: of the case list.
+        train: fingerprint of the training catalog.
+        model: name of the folder in `models`; "" without training.
+        counts: one row a run, subject and class.
+        milliseconds: of a query slice; None where the method does not tell.
+        peak_mib: most memory held while scoring.
+        seconds: of scoring.
+    """
+
+    method: str
+    setting: Setting
+    seed: int | None
+    protocol_hash: str
+    train: str
+    model: str
+    counts: tuple[Count, ...]
+    milliseconds: float | None
+    peak_mib: float | None
+    seconds: float
+
+
+def cell_path(out: Path, method: str, setting: Setting, seed: int | None) -> Path:
+    """Name the file of a cell."""
+    group = f"_{quote(setting.group, safe=' +')}" if setting.group else ""
+    drawn = "" if seed is None else f"_seed{seed}"
+    name = f"{setting.exclude}_{setting.support}{group}_fold{setting.fold}{drawn}.json"
+    return out / "cells" / method / setting.protocol / name
+
+
+def write_cell(path: Path, cell: Cell) -> None:
+    """Write a cell, whole or not at all."""
+    content = asdict(cell)
+    content["columns"] = ",".join(COUNTED)
+    content["counts"] = [count_line(count) for count in cell.counts]
+    make_folder(path.parent)
+    write_json(path, {"format": FORMAT, **content})
+
+
+def read_cell(path: Path, protocol: Protocol) -> Cell | None:
+    """Read a cell, or None where it was not computed yet.
+
+    Raises:
+        DataError: the file is damaged, or belongs to another case list or training catalog.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT or content.pop("columns") != ",".join(COUNTED):
+            raise ValueError(f"its format is not {FORMAT}")
+        setting = Setting(**content.pop("setting"))
+        counts = tuple(map(read_count, content.pop("counts")))
+        cell = Cell(setting=setting, counts=counts, **content)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} cannot be used ({error!r}); remove it, and it is remade"
+        ) from error
+    expected: Sequence[tuple[str, str, str]] = (
+        ("list of cases", cell.protocol_hash, protocol.hash),
+        ("training catalog", cell.train, protocol.train.fingerprint),
+    )
+    for what, stored, now in expected:
+        if stored != now:
+            raise DataError(
+                f"{path} has another {what} ({stored[:16]}) than this command ({now[:16]}); "
+                "the data or the protocol changed, so choose another --out"
+            )
+    return cell

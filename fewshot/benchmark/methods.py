@@ -1,0 +1,146 @@
+"""What a method's name stands for: a recipe, an untrained head, copy-mask, or the ceiling."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from episodes.errors import FewshotError, ModelError
+from fewshot import recipes
+from fewshot.adapt.settings import Method as GradientMethod
+from fewshot.commands.options import Benchmark, HeadName, Train
+from fewshot.commands.train import segmenter_settings
+from fewshot.counting import CopyMask, FeatureGrid, Method, Model, Truth
+from fewshot.saving import load_segmenter
+from fewshot.segmenter import Segmenter, build_segmenter
+
+COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
+BASELINES = (COPY_MASK, FEATURE_GRID)
+UNTRAINED = "untrained-"
+_HEADS: tuple[str, ...] = tuple(
+    name for name in get_args(HeadName) if name not in get_args(GradientMethod)
+)
+"""Those that work on features alone, which counting needs; others change the encoder."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method of the table that has a segmenter.
+
+    Attributes:
+        name: as typed.
+        command: its head, backbone and size.
+        trainer: name of the recipe that is trained for it, often its own; "" for none.
+        training: the command that trains that one; None for none.
+        test: settings that act at test time alone.
+    """
+
+    name: str
+    command: Train
+    trainer: str = ""
+    training: Train | None = None
+    test: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_recipe(name: str, budget: Benchmark) -> Recipe:
+    """Read the name of a method that has a segmenter.
+
+    Args:
+        name: of a recipe, or "untrained-" and a head.
+        budget: its minutes, steps, batch and size replace the recipes'.
+
+    Raises:
+        FewshotError: there is no such method; the message names the nearest. Or its head adapts
+            the encoder to every support.
+    """
+    known = [*recipes.names(), *(UNTRAINED + head for head in _HEADS)]
+    head = name.removeprefix(UNTRAINED)
+    if name not in known and head not in get_args(GradientMethod):
+        near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known
+        raise FewshotError(
+            f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
+            f"recipes`) or {UNTRAINED}HEAD"
+        )
+    if name.startswith(UNTRAINED):
+        recipe = Recipe(name, _with_budget(Train(Path(), head=head), budget))  # type: ignore[arg-type]
+    else:
+        trainer = recipes.trained_by(name)
+        recipe = Recipe(
+            *(name, _with_budget(recipes.command(name), budget), trainer),
+            training=_with_budget(recipes.command(trainer), budget),
+            test=recipes.settings_at_test(name),
+        )
+    if recipe.command.head in get_args(GradientMethod):
+        raise FewshotError(
+            f"{name} adapts the encoder to every support set, which the counting of protocols "
+            f"does not do; choose a head of {', '.join(_HEADS)}"
+        )
+    return recipe
+
+
+def _with_budget(command: Train, budget: Benchmark) -> Train:
+    """Give every method the same budget, where the command names one."""
+    train = command.train
+    if budget.minutes is not None or budget.steps is not None:
+        train = replace(train, minutes=budget.minutes or 0.0, steps=budget.steps or 0)
+    if budget.batch is not None:
+        train = replace(train, batch=budget.batch)
+    size = command.size if budget.size is None else budget.size
+    return replace(command, train=train, size=size)
+
+
+def grid_of(found: Sequence[Recipe]) -> tuple[int, int]:
+    """Size of the square and stride of the first method, in pixels; those of a default without."""
+    command = found[0].command if found else Train(Path())
+    return command.size, min(command.strides)
+
+
+def build_baseline(name: str, grid: tuple[int, int], truth: Truth) -> Method:
+    """Make copy-mask, or the ceiling of a feature grid."""
+    return CopyMask(truth) if name == COPY_MASK else FeatureGrid(truth, *grid)
+
+
+def build_method(recipe: Recipe, segmenter: Segmenter, truth: Truth) -> Method:
+    """Make what is scored: here a recipe's test-time settings take effect.
+
+    Raises:
+        ModelError: no method takes the settings.
+    """
+    if recipe.test:
+        raise ModelError(
+            f"recipe {recipe.name} has TEST settings {dict(recipe.test)}, which no method takes; "
+            "remove them"
+        )
+    return Model(truth, segmenter)
+
+
+def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:
+    """Load a trained segmenter and give it the head and size of the recipe.
+
+    Args:
+        recipe: may have another head than the one trained.
+        folder: of the trained model; None builds ImageNet features.
+
+    Raises:
+        ModelError: the recipe has another backbone than the one that was trained for it.
+    """
+    wanted = segmenter_settings(recipe.command)
+    if folder is None:
+        return build_segmenter(wanted)
+    trained = load_segmenter(folder)
+    encoder = trained.settings.encoder
+    if recipe.command.model is None and (encoder.name, encoder.strides) != (
+        wanted.encoder.name,
+        wanted.encoder.strides,
+    ):
+        raise ModelError(
+            f"recipe {recipe.name} has the backbone {wanted.encoder.name} at strides "
+            f"{wanted.encoder.strides}, and {recipe.trainer}, which trains it, has {encoder.name} "
+            f"at {encoder.strides}; expected the same"
+        )
+    if recipe.trainer == recipe.name:
+        return trained
+    segmenter = build_segmenter(replace(wanted, encoder=encoder))
+    segmenter.encoder.load_state_dict(trained.encoder.state_dict())
+    return segmenter.eval()

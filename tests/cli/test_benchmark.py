@@ -1,0 +1,334 @@
+"""`fewshot benchmark`: its numbers, and that nothing is lost or repeated."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewshot import recipes
+from fewshot.cli import main
+from fewshot.training import loop
+from fewshot.training.run import Run
+
+COSTS = ("training_seconds", "inference_ms", "peak_mib")
+TOY = ("--fold-count", "3", "--steps", "3", "--batch", "1", "--size", "64")
+METHODS = ("--methods", "superpixels-local")
+
+
+def write_scans(folder, count=6):
+    """Scans of six slices with two organs that move a little."""
+    folder.mkdir()
+    for number in range(1, count + 1):
+        labels = np.zeros((40, 36, 6), np.uint8)
+        labels[4:16, 5:15, 1:5] = 1
+        labels[20 + number % 3 : 32, 8:20, 2:6] = 2
+        noise = np.random.default_rng(number).integers(0, 50, labels.shape)
+        for name, voxels in (("image", labels * 200 + noise), ("label", labels)):
+            image = nib.Nifti1Image(voxels.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
+            nib.save(image, folder / f"{name}_{number}.nii.gz")
+    (folder / "classes.json").write_text('{"1": "liver", "2": "spleen"}', encoding="utf-8")
+    return folder
+
+
+def read(out):
+    return json.loads((out / "benchmark.json").read_text())
+
+
+def numbers(content):
+    """All that has to be the same again; times and memory are not."""
+    rows = [{k: v for k, v in row.items() if k not in COSTS} for row in content["results"]]
+    return rows, content["leakage"], content["headline"], content["settings"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_scans(tmp_path_factory.mktemp("benchmark") / "scans")
+
+
+@pytest.fixture(scope="module")
+def command(data):
+    def words(out, *more):
+        under = ("--under", "alpnet", "full-thirds", "--folds", "0", "1")
+        return ["benchmark", str(data), *METHODS, *under, *TOY, *more, "--out", str(out)]
+
+    return words
+
+
+@pytest.fixture(scope="module")
+def ran(command, tmp_path_factory):
+    """A method and the two baselines, two protocols, two of three folds."""
+    out = tmp_path_factory.mktemp("ran") / "out"
+    assert main(command(out)) == 0
+    return out
+
+
+def test_numbers_are_those_of_the_protocol_command(data, ran, tmp_path):
+    result = tmp_path / "r.json"
+    (model,) = (ran / "models").glob("superpixels-local_none_fold1_*")
+    code = main(
+        [
+            *("protocol", str(data), "--under", "alpnet", "full-thirds", "--folds", "3"),
+            *("--fold", "1", "--model", str(model), "--result", str(result)),
+        ]
+    )
+    assert code == 0  # and so the model's own split says that it saw neither scans nor classes
+    expected = {(r["protocol"], r["method"]): r for r in json.loads(result.read_text())["results"]}
+    found = {(r["protocol"], r["method"]): r for r in read(ran)["results"]}
+    for protocol in ("alpnet", "full-thirds"):
+        for mine, theirs in (("superpixels-local", "model"), ("copy-mask", "copy-mask")):
+            fold = [line for line in found[protocol, mine]["cases"] if line.split(",")[1] == "1"]
+            assert fold == expected[protocol, theirs]["cases"]
+            assert found[protocol, mine]["settings"][1] == expected[protocol, theirs]["settings"][0]
+
+
+def test_rows_hold_every_method_with_differences_and_costs(ran):
+    rows = {(r["protocol"], r["method"]): r for r in read(ran)["results"]}
+    assert len(rows) == 6
+    own, copied = rows["alpnet", "superpixels-local"], rows["alpnet", "copy-mask"]
+    scans = own["by_subject"]
+    assert sorted(scans) == ["1", "2", "3", "4"]
+    apart = np.mean([scans[s] - copied["by_subject"][s] for s in scans])
+    assert own["minus_copy_mask"]["mean"] == pytest.approx(apart, abs=0.02)
+    # Four subjects whose differences have one sign: 2 of 16 patterns.
+    assert own["minus_copy_mask"]["p_value"] == 0.125
+    assert own["minus_copy_mask"]["p_adjusted"] == 0.125
+    assert own["minus_first"] is None
+    assert copied["minus_first"]["mean"] == -own["minus_copy_mask"]["mean"]
+    assert own["training_steps"] == [3, 3]
+    assert own["training_seconds"] > 0
+    assert own["inference_ms"] > 0
+    assert copied["inference_ms"] is None
+    assert copied["training_seconds"] == 0
+    ceiling = rows["alpnet", "feature-grid"]
+    assert 80 < ceiling["mean"] < 95
+    assert ceiling["minus_copy_mask"] is None
+    assert own["models"] == rows["full-thirds", "superpixels-local"]["models"]
+    assert len(list((ran / "models").iterdir())) == 2  # protocols of one fold share a model
+
+
+def test_json_csv_markdown_and_picture_agree(ran, capsys):
+    rows = read(ran)["results"]
+    with (ran / "benchmark.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ran / "benchmark.md").read_text().splitlines()
+        if line.startswith(("| alpnet | none | published |", "| full-thirds | none | published |"))
+    ][: len(rows)]
+    for row, flat, line in zip(rows, table, lines, strict=True):
+        low, high = row["ci95"]
+        assert [flat[n] for n in ("protocol", "exclude", "support", "method")] == line[:4]
+        assert [float(flat[n]) for n in ("mean", "low", "high")] == [row["mean"], low, high]
+        assert line[3:5] == [row["method"], f"{row['mean']:.1f} [{low:.1f}, {high:.1f}]"]
+        assert [float(flat[f"class {n}"]) for n in row["by_class"]] == [*row["by_class"].values()]
+        assert line[6:8] == [f"{value:.1f}" for value in row["by_class"].values()]
+        apart = row["minus_copy_mask"]
+        assert flat["minus_copy_mask_mean"] == ("" if apart is None else str(apart["mean"]))
+        shown = "-" if apart is None else f"{apart['mean']:+.1f} ({apart['p_adjusted']:.3f})"
+        assert line[8] == shown
+    with Image.open(ran / "benchmark.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_the_same_command_repeats_nothing(command, ran, monkeypatch, capsys):
+    def never(*_, **__):
+        raise AssertionError("this was computed before")
+
+    before = read(ran)
+    monkeypatch.setattr("fewshot.benchmark.models.fit", never)
+    monkeypatch.setattr("fewshot.commands.benchmark.count_protocol", never)
+    assert main(command(ran)) == 0
+    assert {**read(ran), "date": ""} == {**before, "date": ""}
+    fewer = ["--headline", "one=best:alpnet:none", "--result", str(ran / "part.json")]
+    assert main([*command(ran, *fewer), "--folds", "1"]) == 0
+    part = json.loads((ran / "part.json").read_text())
+    assert [row["subjects"] for row in part["results"]] == [2] * 6
+    (head,) = part["headline"]
+    assert head["name"] == "one"
+    assert head["baseline"] == part["results"][0]["mean"]
+    (row,) = (
+        r
+        for r in part["results"]
+        if head["of"] == f"{r['method']}:alpnet:none:published" and r["protocol"] == "alpnet"
+    )
+    assert (head["value"], head["ci95"]) == (row["mean"], row["ci95"])
+
+
+def test_a_kill_at_any_cell_changes_no_number(command, ran, tmp_path):
+    out = tmp_path / "killed"
+    wanted = int(np.random.default_rng(int(time.time())).integers(1, 12))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fewshot.cli", *command(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    while process.poll() is None and len(list(out.glob("cells/**/*.json"))) < wanted:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (out / "benchmark.json").exists(), wanted
+    assert main(command(out)) == 0
+    assert numbers(read(out)) == numbers(read(ran)), wanted
+
+
+@pytest.mark.parametrize("how", ["kill", "ctrl-c"])
+def test_a_half_trained_model_goes_on(command, ran, tmp_path, monkeypatch, capsys, how):
+    class Killed(BaseException):
+        pass
+
+    step = loop._step
+
+    def stop(run, *rest):
+        step(run, *rest)
+        if run.step == 2 and "fold1" in run.folder.name:
+            if how == "kill":
+                raise Killed
+            os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "half"
+    words = command(out, "--under", "alpnet", "--folds", "1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "save_is_due", lambda self: self.step > 0)
+        patched.setattr(loop, "_step", stop)
+        if how == "kill":
+            with pytest.raises(Killed):
+                main(words)
+        else:
+            assert main(words) == 130
+            said = capsys.readouterr().err
+            assert "cells in" in said
+            assert "the same command goes on from there" in said
+    (model,) = (out / "models").glob("*fold1*")
+    assert (model / "state.pt").exists()
+    assert not (model / "done.json").exists()
+    assert main(words) == 0
+    steps = [json.loads(line)["step"] for line in (model / "log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3]
+    (own,) = (row for row in read(out)["results"] if row["models"])
+    (whole,) = (r for r in read(ran)["results"] if r["models"] and r["protocol"] == "alpnet")
+    assert own["cases"] == [line for line in whole["cases"] if line.split(",")[1] == "1"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--steps", "4"], "superpixels-local has training.train.steps 3, and in this command it"),
+        (["--size", "96"], "whose feature-grid has size 64, and in this command it is 96"),
+        (["--fold-count", "2"], "whose benchmark has fold_count 3, and in this command it is 2"),
+        (["--novel", "liver"], 'whose benchmark has novel [], and in this command it is ["liver"]'),
+        (["--methods", "untrained-local", "superpixels-local", "--batch", "2"], "train.batch 1"),
+    ],
+)
+def test_other_settings_than_the_folders_are_refused(command, ran, capsys, more, message):
+    before = read(ran)
+    assert main([*command(ran), *more]) == 2
+    assert message in capsys.readouterr().err
+    assert read(ran) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--methods", "superpixel-local"], "did you mean 'superpixels-local'"),
+        (["--methods", "untrained-lokal"], "did you mean 'untrained-local'"),
+        (["--methods", "untrained-maml"], "adapts the encoder to every support set"),
+        (["--folds", "3"], "fold 3 of 3; expected 0 to 2"),
+        (["--fold-count", "7"], "7 folds of 6 subjects"),
+        (["--support", "last"], "support is 'last'; expected published, all"),
+        (["--support", "4"], "support is 4; expected 0 to 3"),
+        (["--novel", "heart"], "no class 'heart'"),
+        (["--groups", "liver+heart"], "no class 'heart'"),
+        (["--groups", "liver", "liver+spleen"], "groups hold liver twice"),
+        (["--headline", "dice=best:alpnet"], "expected NAME=method:protocol:exclude"),
+        (["--headline", "d=superpixels-panet:alpnet:none"], "which this benchmark does not hold"),
+        (["--headline", "d=best:adnet:none"], "names the protocol 'adnet'"),
+        (["--seeds", "-1"], "expected whole numbers from 0"),
+        (["--steps", "0"], "minutes and steps are both 0"),
+    ],
+)
+def test_bad_input_is_told(command, tmp_path, capsys, more, message):
+    assert main([*command(tmp_path / "out"), *more]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/cells/**/*.json"))
+
+
+def test_an_unknown_protocol_is_told(command, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main([*command(tmp_path / "out"), "--under", "alpnett"])
+    assert "alpnett" in capsys.readouterr().err
+
+
+def test_training_that_is_impossible_is_told_with_its_cell(tmp_path, capsys):
+    scans = write_scans(tmp_path / "scans", count=3)
+    words = ["benchmark", str(scans), "--methods", "superpixels-local", "--under", "alpnet", *TOY]
+    everywhere = np.zeros((40, 36, 6), np.uint8)
+    everywhere[4:16, 5:15] = 1
+    image = nib.Nifti1Image(everywhere.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
+    for number in range(1, 4):
+        nib.save(image, scans / f"label_{number}.nii.gz")
+    out = ["--out", str(tmp_path / "out"), "--folds", "0", "--novel", "liver", "--exclude", "any"]
+    assert main([*words, *out]) == 2
+    said = capsys.readouterr().err
+    assert "superpixels-local cannot be trained (alpnet, exclude any, support published" in said
+    assert "no training image is left" in said
+
+
+def test_an_image_that_is_in_training_too_is_counted(tmp_path, capsys):
+    scans = write_scans(tmp_path / "scans", count=5)
+    (scans / "image_5.nii.gz").write_bytes((scans / "image_1.nii.gz").read_bytes())
+    words = ["benchmark", str(scans), "--methods", "copy-mask", "--under", "alpnet"]
+    more = ["--folds", "0", "--fold-count", "3", "--out", str(tmp_path / "out")]
+    assert main([*words, *more]) == 0, capsys.readouterr().err
+    (leak,) = read(tmp_path / "out")["leakage"]
+    assert ["image_5.nii.gz#0", "image_1.nii.gz#0"] in leak["equal"]
+    assert len(leak["equal"]) == 6
+    assert leak["subjects"] == []
+    assert leak["unlabelled"] == {"liver": 8, "spleen": 8}
+    assert "| 6 |" in (tmp_path / "out" / "benchmark.md").read_text()
+    assert read(tmp_path / "out")["headline"][0]["of"] == "copy-mask:alpnet:none:published"
+
+
+def test_groups_supports_and_seeds_are_runs_of_one_row(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["benchmark", str(data), "--methods", "superpixels-panet", "--under", "full-middle"]
+    more = ["--groups", "liver", "spleen", "--exclude", "any", "--seeds", "0", "1", "--folds", "2"]
+    code = main([*words, *more, *TOY, "--support", "all", "--out", str(out)])
+    assert code == 0, capsys.readouterr().err
+    rows = {row["method"]: row for row in read(out)["results"]}
+    own = rows["superpixels-panet"]
+    assert (own["runs"], rows["copy-mask"]["runs"]) == (8, 4)  # four supports, two seeds
+    assert list(own["by_class"]) == ["liver", "spleen"]
+    assert len(own["models"]) == 4  # two groups, two seeds
+    assert [leak["unlabelled"] for leak in read(out)["leakage"]] == [{}, {}]
+    assert [leak["supports"] for leak in read(out)["leakage"]] == [["1", "2", "3", "4"]] * 2
+
+
+def test_a_recipe_may_use_the_encoder_of_another(data, tmp_path, monkeypatch, capsys):
+    (tmp_path / "toy_shared.py").write_text(
+        'SETTINGS = {"head": "prototypical"}\nTRAINED_BY = "superpixels-local"\n'
+    )
+    (tmp_path / "toy_tested.py").write_text('SETTINGS = {}\nTEST = {"steps": 3}\n')
+    (tmp_path / "toy_chain.py").write_text('SETTINGS = {}\nTRAINED_BY = "toy-shared"\n')
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
+    out = tmp_path / "out"
+    words = ["benchmark", str(data), "--under", "alpnet", "--folds", "0", *TOY, "--out", str(out)]
+    assert main([*words, "--methods", "superpixels-local", "toy-shared"]) == 0
+    first, shared = (row for row in read(out)["results"] if row["models"])
+    assert first["models"] == shared["models"]
+    assert first["mean"] != shared["mean"]
+    assert len(list((out / "models").iterdir())) == 1
+    assert main([*words, "--methods", "toy-tested"]) == 2
+    assert "toy-tested has TEST settings {'steps': 3}" in capsys.readouterr().err
+    assert main([*words, "--methods", "toy-chain"]) == 2
+    assert "trained by toy-shared, which does not train itself" in capsys.readouterr().err
+    for name in ("toy_shared", "toy_tested", "toy_chain"):
+        sys.modules.pop(f"fewshot.recipes.{name}", None)
