@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
@@ -40,7 +41,7 @@ def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
     write_json(folder / SETTINGS, content)
     tensors = {name: t.detach().cpu().contiguous() for name, t in segmenter.state_dict().items()}
     with whole_file(folder / WEIGHTS) as partial:
-        _write_tensors(tensors, partial, {"fingerprint": segmenter.fingerprint()})
+        write_tensors(tensors, partial, {"fingerprint": segmenter.fingerprint()})
     save_calibration(segmenter.calibration, folder)
     return folder
 
@@ -65,7 +66,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
         ModelError: a file is missing, damaged, of another format, or does not fit the settings.
     """
     folder = Path(folder)
-    content = _read_json(folder / SETTINGS)
+    content = read_settings(folder / SETTINGS)
     try:
         if content.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
@@ -84,21 +85,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
             "save the model again with this version"
         ) from error
     segmenter = build_segmenter(settings)
-    tensors, _ = _read_tensors(folder / WEIGHTS)
-    expected = segmenter.state_dict()
-    wrong = [
-        name
-        for name in {*expected, *tensors}
-        if name not in tensors
-        or name not in expected
-        or tensors[name].shape != expected[name].shape
-    ]
-    if wrong:
-        raise ModelError(
-            f"{folder / WEIGHTS} does not fit {SETTINGS} in {len(wrong)} tensors, "
-            f"e.g. {sorted(wrong)[0]}; both files have to be of one model"
-        )
-    segmenter.load_state_dict(tensors)
+    load_weights(segmenter, folder / WEIGHTS, SETTINGS)
     segmenter.calibration = _read_calibration(folder / CALIBRATION)
     return segmenter.eval()
 
@@ -145,7 +132,7 @@ def save_support(support: Support, path: Path | str) -> Path:
         named |= {_MIRRORED + name: t for name, t in support.mirrored.tensors.items()}
     tensors = {name: t.detach().cpu().contiguous() for name, t in named.items()}
     with whole_file(Path(path)) as partial:
-        _write_tensors(tensors, partial, {"support": json.dumps(about)})
+        write_tensors(tensors, partial, {"support": json.dumps(about)})
     return Path(path)
 
 
@@ -155,7 +142,7 @@ def load_support(path: Path | str) -> Support:
     Raises:
         ModelError: the file is missing, damaged or holds something else.
     """
-    tensors, metadata = _read_tensors(Path(path))
+    tensors, metadata = read_tensors(Path(path))
     try:
         about = json.loads(metadata["support"])
         if about["format"] != FORMAT:
@@ -198,7 +185,40 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _read_json(path: Path) -> dict:
+def load_weights(module: nn.Module, path: Path, settings: str) -> None:
+    """Load a safetensors file into a module that was built from the settings beside it.
+
+    Args:
+        module: changed in place.
+        path: the weights.
+        settings: name of the settings' file, for the message.
+
+    Raises:
+        ModelError: the file is missing or damaged, or does not fit the module.
+    """
+    tensors, _ = read_tensors(path)
+    expected = module.state_dict()
+    wrong = [
+        name
+        for name in {*expected, *tensors}
+        if name not in tensors
+        or name not in expected
+        or tensors[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise ModelError(
+            f"{path} does not fit {settings} in {len(wrong)} tensors, "
+            f"e.g. {sorted(wrong)[0]}; both files have to be of one model"
+        )
+    module.load_state_dict(tensors)
+
+
+def read_settings(path: Path) -> dict:
+    """Read a JSON object of bounded size.
+
+    Raises:
+        ModelError: the file is missing, damaged or too large.
+    """
     try:
         if path.stat().st_size > _MOST_HEADER:
             raise ModelError(f"{path} has {path.stat().st_size:,} bytes; expected a short file")
@@ -215,7 +235,7 @@ def _read_json(path: Path) -> dict:
     return content
 
 
-def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read a safetensors file whose header was checked against the file's size first."""
     try:
         size = os.path.getsize(path)
@@ -237,7 +257,8 @@ def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise ModelError(f"{path} cannot be read: {error}; copy it again") from error
 
 
-def _write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+def write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write a safetensors file; a disk that is full or gone is an OSError."""
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:  # its only cause here is the disk, so it is told as one

@@ -25,7 +25,8 @@ class Task:
     Attributes:
         objective: `objective(batch)` returns a dictionary of scalar tensors; "loss" is minimised
             and all are logged. A batch's loss has to be the mean of its items' losses, or
-            several processes will not do what one does.
+            several processes will not do what one does; or the objective brings the batch together
+            and computes one loss in every process (`fewshot.siamese.task`).
         load: makes a batch of the items with these numbers, on the CPU; a pure function of them.
             It runs in worker processes.
         save: writes the model into a folder, for its users.

@@ -1,0 +1,69 @@
+"""Circle loss: every similarity is pulled the more, the further it is from its best value."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from fewshot.siamese.distances import cosine_similarities
+from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
+from fewshot.siamese.relation import Relation, relate
+
+
+def circle_loss(
+    similarities: Float[Tensor, "anchor reference"],
+    relation: Relation,
+    margin: float = 0.4,
+    scale: float = 80.0,
+) -> Float[Tensor, ""]:
+    """log(1 + sum_n exp(g a_n (s - m)) sum_p exp(-g a_p (s - 1 + m))), mean over anchors.
+
+    a_n = max(0, s + m) and a_p = max(0, 1 + m - s) carry no gradient. Anchors lacking positives or
+    negatives are left out.
+
+    Args:
+        similarities: cosines.
+        relation: which pairs are positive and negative.
+        margin: m; relaxes both aims.
+        scale: g.
+
+    Paper: Sun et al., Circle loss: a unified perspective of pair similarity optimization,
+    CVPR 2020.
+    """
+    anchors = relation.positives.any(dim=1) & relation.negatives.any(dim=1)
+    found = similarities[anchors]
+    of_positive = (1.0 + margin - found.detach()).relu()
+    of_negative = (found.detach() + margin).relu()
+    positive = -scale * of_positive * (found - 1.0 + margin)
+    negative = scale * of_negative * (found - margin)
+    positive = positive.masked_fill(~relation.positives[anchors], -torch.inf)
+    negative = negative.masked_fill(~relation.negatives[anchors], -torch.inf)
+    each = functional.softplus(positive.logsumexp(dim=1) + negative.logsumexp(dim=1))
+    return mean_or_zero(each, similarities)
+
+
+class CircleLoss(PairLoss):
+    """`circle_loss` of a batch.
+
+    Args:
+        margin: as above.
+        scale: as above.
+    """
+
+    def __init__(self, margin: float = 0.4, scale: float = 80.0) -> None:
+        super().__init__()
+        self.margin, self.scale = margin, scale
+
+    def forward(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        labels: Int64[Tensor, "anchor"],
+        references: Float[Tensor, "reference dim"] | None = None,
+        reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the loss."""
+        others = embeddings if references is None else references
+        similarities = cosine_similarities(embeddings, others)
+        relation = relate(labels, reference_labels, left_out)
+        return {"loss": circle_loss(similarities, relation, self.margin, self.scale)}

@@ -1,0 +1,69 @@
+"""Multi-similarity loss: pairs weighted by their own and by their neighbours' similarities."""
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from fewshot.siamese.distances import cosine_similarities
+from fewshot.siamese.losses.contract import PairLoss, log_one_plus_sum
+from fewshot.siamese.mining.multi_similarity import relatively_hard
+from fewshot.siamese.relation import Relation, relate
+
+
+def multi_similarity_loss(
+    similarities: Float[Tensor, "anchor reference"],
+    relation: Relation,
+    alpha: float = 2.0,
+    beta: float = 50.0,
+    base: float = 0.5,
+) -> Float[Tensor, ""]:
+    """log(1 + sum_p exp(-alpha (s - base))) / alpha + log(1 + sum_n exp(beta (s - base))) / beta.
+
+    The mean over all anchors; those without a pair count 0.
+
+    Args:
+        similarities: cosines.
+        relation: the pairs that count, e.g. those from `relatively_hard`.
+        alpha, beta: sharpness for positives and negatives.
+        base: similarity that positives shall be above and negatives below.
+
+    Paper: Wang et al., Multi-similarity loss with general pair weighting, CVPR 2019.
+    """
+    positive = log_one_plus_sum(alpha * (base - similarities), relation.positives) / alpha
+    negative = log_one_plus_sum(beta * (similarities - base), relation.negatives) / beta
+    return (positive + negative).mean()
+
+
+class MultiSimilarityLoss(PairLoss):
+    """`multi_similarity_loss` of the relatively hard pairs of a batch.
+
+    Args:
+        epsilon: slack of the mining; None takes all pairs.
+        alpha, beta, base: as above.
+    """
+
+    def __init__(
+        self,
+        epsilon: float | None = 0.1,
+        alpha: float = 2.0,
+        beta: float = 50.0,
+        base: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.epsilon, self.alpha, self.beta, self.base = epsilon, alpha, beta, base
+
+    def forward(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        labels: Int64[Tensor, "anchor"],
+        references: Float[Tensor, "reference dim"] | None = None,
+        reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the loss."""
+        others = embeddings if references is None else references
+        similarities = cosine_similarities(embeddings, others)
+        relation = relate(labels, reference_labels, left_out)
+        if self.epsilon is not None:
+            relation = relatively_hard(similarities, relation, self.epsilon)
+        loss = multi_similarity_loss(similarities, relation, self.alpha, self.beta, self.base)
+        return {"loss": loss}

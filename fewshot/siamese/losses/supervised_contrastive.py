@@ -1,0 +1,88 @@
+"""Softmax over similarities: supervised contrastive loss and NT-Xent."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from fewshot.siamese.distances import cosine_similarities
+from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
+from fewshot.siamese.relation import Relation, relate
+
+Against = Literal["all", "negatives"]
+
+
+def supervised_contrastive_loss(
+    similarities: Float[Tensor, "anchor reference"],
+    relation: Relation,
+    temperature: float = 0.1,
+    against: Against = "all",
+) -> Float[Tensor, ""]:
+    """Mean over anchors with positives of the mean over their positives of -log softmax.
+
+    Args:
+        similarities: cosines.
+        relation: which pairs are positive and negative.
+        temperature: divides the similarities.
+        against: what a positive stands against in the softmax: "all" other items, further
+            positives included (supervised contrastive), or itself and the "negatives" (NT-Xent;
+            with one positive an anchor both are the same).
+
+    Returns:
+        0 without positive pairs; also where a lone positive has nothing against it.
+
+    Papers: Khosla et al., Supervised contrastive learning, NeurIPS 2020, equation 2; Chen et al.,
+    A simple framework for contrastive learning of visual representations, ICML 2020.
+
+    >>> both = Relation(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
+    >>> supervised_contrastive_loss(torch.zeros(1, 2), both)
+    tensor(0.6931)
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature is {temperature}; expected above 0")
+    anchors = relation.positives.any(dim=1)
+    scores = similarities[anchors] / temperature
+    positives, negatives = relation.positives[anchors], relation.negatives[anchors]
+    if against == "all":
+        shown = scores.masked_fill(~(positives | negatives), -torch.inf)
+        logarithms = scores - shown.logsumexp(dim=1, keepdim=True)
+    else:
+        lowest = torch.finfo(scores.dtype).min  # finite: -inf against -inf would be NaN
+        rest = scores.masked_fill(~negatives, lowest).logsumexp(dim=1, keepdim=True)
+        logarithms = scores - torch.logaddexp(scores, rest)
+    each = torch.where(positives, logarithms, 0.0).sum(dim=1) / positives.sum(dim=1)
+    return mean_or_zero(-each, similarities)
+
+
+class SupervisedContrastiveLoss(PairLoss):
+    """`supervised_contrastive_loss` of a batch.
+
+    Args:
+        temperature: as above.
+        against: as above.
+    """
+
+    def __init__(self, temperature: float = 0.1, against: Against = "all") -> None:
+        super().__init__()
+        if against not in ("all", "negatives"):
+            raise ValueError(f"against is {against!r}; expected 'all' or 'negatives'")
+        self.temperature, self.against = temperature, against
+
+    def forward(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        labels: Int64[Tensor, "anchor"],
+        references: Float[Tensor, "reference dim"] | None = None,
+        reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the loss."""
+        others = embeddings if references is None else references
+        similarities = cosine_similarities(embeddings, others)
+        relation = relate(labels, reference_labels, left_out)
+        return {
+            "loss": supervised_contrastive_loss(
+                similarities, relation, self.temperature, self.against
+            )
+        }

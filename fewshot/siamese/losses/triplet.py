@@ -1,0 +1,254 @@
+"""Triplet losses: every anchor nearer to its positives than to its negatives."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from fewshot.siamese.distances import euclidean_distances, paired_euclidean_distances
+from fewshot.siamese.losses.contract import PairLoss
+from fewshot.siamese.losses.contrastive import Distance
+from fewshot.siamese.mining.angular import angular_weights
+from fewshot.siamese.mining.distance_weighted import distance_weights
+from fewshot.siamese.mining.hardest import farthest, nearest
+from fewshot.siamese.mining.triplets import (
+    TripletWeights,
+    list_positives,
+    semi_hard_of_pairs,
+    triplet_weights,
+)
+from fewshot.siamese.relation import Relation, relate
+
+Mining = Literal[
+    "batch-hard",
+    "easy-positive",
+    "all",
+    "hard",
+    "semi-hard",
+    "semi-hard of pairs",
+    "distance-weighted",
+    "angular",
+]
+MININGS: tuple[Mining, ...] = Mining.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class AdaptiveMargin:
+    """The margin is a share of the gap between the mean negative and the mean positive distance.
+
+    It grows as classes come apart, so that triplets stay active; never below `least`.
+
+    Attributes:
+        share: of the gap.
+        least: smallest margin.
+
+    Paper: Chen et al., Beyond triplet loss: a deep quadruplet network, CVPR 2017, section 3.3.
+    """
+
+    share: float = 1.0
+    least: float = 0.05
+
+    def of(
+        self, distances: Float[Tensor, "anchor reference"], relation: Relation
+    ) -> Float[Tensor, ""]:
+        """Return the margin of a batch, without a gradient; `least` where a kind is missing."""
+        with torch.no_grad():
+            means = [
+                (distances * kind).sum() / kind.count_nonzero()  # 0 / 0 is NaN, and then `least`
+                for kind in (relation.negatives, relation.positives)
+            ]
+            return (self.share * (means[0] - means[1])).nan_to_num(0.0).clamp(min=self.least)
+
+
+Margin = float | Literal["soft"] | AdaptiveMargin
+"""A number; or "soft" for log(1 + exp(p - n)) in place of max(0, p - n + margin); or adaptive."""
+
+
+def weighted_triplet_loss(
+    distances: Float[Tensor, "anchor reference"],
+    mined: TripletWeights,
+    margin: float | Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Mean of p - n + margin over mined triplets, all of which are active.
+
+    Args:
+        distances: with a gradient.
+        mined: from one of the miners, with the same margin.
+        margin: above 0.
+    """
+    # Row sums first, then in double precision: thousands of distances cancel but for the gaps.
+    gaps = (distances * mined.weights).sum(dim=1).double().sum().to(distances.dtype)
+    return (gaps + margin * mined.triplets) / mined.triplets.clamp(min=1e-12)
+
+
+def soft_triplet_loss(
+    distances: Float[Tensor, "anchor reference"], relation: Relation
+) -> Float[Tensor, ""]:
+    """Mean of log(1 + exp(p - n)) over all triplets, in O(anchor reference) memory.
+
+    Paper: Hermans et al., In defense of the triplet loss for person re-identification, 2017.
+    """
+    total = _SoftTriplets.apply(distances, relation.positives, relation.negatives)
+    counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
+    return total / counts.sum().clamp(min=1)
+
+
+class _SoftTriplets(torch.autograd.Function):
+    """The gradient is summed up beside the value: keeping every triplet would cost n^3."""
+
+    @staticmethod
+    def forward(context: Any, distances: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        listed = list_positives(distances, Relation(positives, negatives))
+        gradient, of_positive = torch.zeros_like(distances), torch.zeros_like(listed.distances)
+        total = distances.new_zeros((), dtype=torch.float64)
+        for slot in range(listed.distances.shape[1]):
+            gaps = (listed.distances[:, slot, None] - distances).masked_fill(~negatives, -torch.inf)
+            total += functional.softplus(gaps).sum(dim=1).double().sum()
+            slope = gaps.sigmoid()
+            of_positive[:, slot] = slope.sum(dim=1)
+            gradient -= slope
+        gradient[listed.rows, listed.columns] = of_positive[listed.rows, listed.slots]
+        context.save_for_backward(gradient)
+        return total.to(distances.dtype)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient * context.saved_tensors[0], None, None
+
+
+def hardest_triplet_losses(
+    positive: Float[Tensor, "anchor"],
+    negative: Float[Tensor, "anchor"],
+    there: Bool[Tensor, "anchor"],
+    margin: float | Float[Tensor, ""] | Literal["soft"],
+) -> Float[Tensor, "anchor"]:
+    """One triplet an anchor, 0 where the anchor has none.
+
+    >>> there = torch.tensor([True, True, False])
+    >>> near, far = torch.tensor([1.0, 0.1, 9.0]), torch.tensor([0.8, 0.9, 0.0])
+    >>> hardest_triplet_losses(near, far, there, 0.3)
+    tensor([0.5000, 0.0000, 0.0000])
+    """
+    gaps = positive - negative
+    values = functional.softplus(gaps) if margin == "soft" else (gaps + margin).relu()
+    return torch.where(there, values, 0.0)
+
+
+class TripletLoss(PairLoss):
+    """A triplet loss with a choice of miner.
+
+    Besides the loss it says which share of the triplets it looked at is "active" (has a loss).
+
+    Args:
+        mining: which triplets. Batch-hard and easy-positive take one an anchor, all others average
+            over all their active ones.
+        margin: see `Margin`; soft with batch-hard, easy-positive and all only.
+        fallback: the mining from `fall_back` on, e.g. when embeddings collapse.
+        distance: of embeddings; a module if it is learned.
+
+    Raises:
+        ValueError: an unknown mining, or a margin that does not fit it.
+    """
+
+    stage: Tensor
+
+    def __init__(
+        self,
+        mining: Mining = "batch-hard",
+        margin: Margin = 0.2,
+        fallback: Mining = "all",
+        distance: Distance = euclidean_distances,
+    ) -> None:
+        super().__init__()
+        for name in (mining, fallback):
+            if name not in MININGS:
+                raise ValueError(f"mining is {name!r}; expected one of {', '.join(MININGS)}")
+        soft_fits = {mining, fallback} <= {"batch-hard", "easy-positive", "all"}
+        if margin == "soft" and not soft_fits:
+            raise ValueError(
+                f"a soft margin does not fit {mining!r} with the fallback {fallback!r}, which need "
+                "to know where a triplet stops being active; take batch-hard, easy-positive or all"
+            )
+        if isinstance(margin, float | int) and margin <= 0:
+            raise ValueError(f"margin is {margin}; expected above 0")
+        self.minings: tuple[Mining, Mining] = (mining, fallback)
+        self.margin, self.distance = margin, distance
+        # A buffer, so that it is saved with a run and every process gets it from the first.
+        self.register_buffer("stage", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def mining(self) -> Mining:
+        """The mining in use."""
+        return self.minings[int(self.stage)]
+
+    def fall_back(self) -> None:
+        """Go over to the other mining, for good."""
+        self.stage.fill_(1)
+
+    def forward(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        labels: Int64[Tensor, "anchor"],
+        references: Float[Tensor, "reference dim"] | None = None,
+        reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the loss and the share of active triplets."""
+        others = embeddings if references is None else references
+        relation = relate(labels, reference_labels, left_out)
+        if self.mining in ("batch-hard", "easy-positive"):
+            return self._of_anchors(embeddings, others, relation)
+        distances = self.distance(embeddings, others)
+        counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
+        if self.margin == "soft":
+            loss = soft_triplet_loss(distances, relation)
+            return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
+        margin = self._margin(distances, relation)
+        mined = self._mine(distances, relation, margin, embeddings)
+        if self.mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
+            counts = relation.positives.count_nonzero(dim=1) * relation.negatives.any(dim=1)
+        active = mined.triplets / counts.sum().clamp(min=1)
+        return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
+
+    def _of_anchors(self, first: Tensor, second: Tensor, relation: Relation) -> dict[str, Tensor]:
+        """Mine without a gradient; then only the distances found are computed with one."""
+        with torch.no_grad():
+            distances = self.distance(first, second)
+            pick = farthest if self.mining == "batch-hard" else nearest
+            positive, with_positive = pick(distances, relation.positives)
+            negative, with_negative = nearest(distances, relation.negatives)
+            there = with_positive & with_negative
+        near, far = self._found(first, second, torch.stack([positive, negative]))
+        margin = self._margin(distances, relation)
+        values = hardest_triplet_losses(near, far, there, margin)
+        active = values.detach().count_nonzero()
+        share = active / there.count_nonzero().clamp(min=1)
+        return {"loss": values.sum() / active.clamp(min=1), "active": share}
+
+    def _found(self, first: Tensor, second: Tensor, columns: Tensor) -> Tensor:
+        """Distances [found anchor] of each anchor to the references found for it."""
+        if self.distance is not euclidean_distances:
+            return self.distance(first, second).gather(1, columns.T).T
+        found = second.index_select(0, columns.flatten()).unflatten(0, columns.shape)
+        return paired_euclidean_distances(first.expand_as(found), found)
+
+    def _margin(self, distances: Tensor, relation: Relation) -> Any:
+        if isinstance(self.margin, AdaptiveMargin):
+            return self.margin.of(distances, relation)
+        return self.margin
+
+    def _mine(
+        self, distances: Tensor, relation: Relation, margin: Any, embeddings: Tensor
+    ) -> TripletWeights:
+        mining = self.mining
+        if mining == "all" or mining == "hard" or mining == "semi-hard":
+            return triplet_weights(distances, relation, margin, mining)
+        if mining == "semi-hard of pairs":
+            return semi_hard_of_pairs(distances, relation, margin)
+        if mining == "angular":
+            return angular_weights(distances, relation, margin=margin)
+        shares = distance_weights(distances, relation, embeddings.shape[1])
+        return triplet_weights(distances, relation, margin, "all", shares)

@@ -1,0 +1,64 @@
+"""A pairwise task that trains in milliseconds: a linear embedding of pictures made on the spot."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from episodes.load import Loader
+from episodes.measure import measure
+from episodes.pairs import PairSampler, PairSettings
+from episodes.readers import read
+from fewshot.siamese.distances import unit_length
+from fewshot.siamese.hard_negatives import HardNegatives
+from fewshot.siamese.losses.triplet import TripletLoss
+from fewshot.siamese.memory import CrossBatchMemory
+from fewshot.siamese.task import PairObjective
+from fewshot.training.task import Task
+
+DIM = 6
+
+
+class Linear(nn.Module):
+    """Embeds the pixels inside the mask, or all."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(32 * 32, DIM))
+
+    def forward(self, images, masks=None):
+        shown = images[:, 0] if masks is None else images[:, 0] * (masks == 1)
+        return unit_length(self.layers(shown.flatten(1)))
+
+    def embed(self, images, masks=None):
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            found = self(images, masks)
+        self.train(training)
+        return found
+
+
+def tiny_sampler(folder: Path) -> PairSampler:
+    catalog = measure(read(folder))
+    return PairSampler(catalog, PairSettings(3, 4, regions=True), loader=Loader(32))
+
+
+def save(objective, folder: Path) -> None:
+    save_file(objective.state_dict(), folder / "model.safetensors")
+
+
+def tiny_task(folder: Path, seed: int = 0, dropout: float = 0.0) -> Task:
+    """Train with a memory and with hard negatives."""
+    torch.manual_seed(seed)
+    sampler = tiny_sampler(folder)
+    objective = PairObjective(
+        Linear(dropout),
+        TripletLoss("all", 1.0),
+        sampler.size,
+        CrossBatchMemory(30, DIM, patience=2),
+        HardNegatives(len(sampler.everything()), DIM, each=2),
+    )
+    return Task(objective, sampler.load, partial(save, objective))
