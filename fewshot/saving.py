@@ -171,7 +171,7 @@ def _beginning(start: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.
 def _read_calibration(path: Path) -> Calibration:
     if not path.exists():
         return Calibration()
-    content = _read_json(path)
+    content = read_settings(path)
     try:
         return Calibration(**{name: float(value) for name, value in content.items()})
     except (TypeError, ValueError) as error:
