@@ -1,0 +1,1 @@
+"""The Siamese branch: embeddings of whole images, how well they match, and what matching is for."""
