@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from episodes.encode import make_folder, whole_file, write_json
 from episodes.errors import ModelError
@@ -36,7 +37,7 @@ def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
     write_json(folder / SETTINGS, content)
     tensors = {name: t.detach().cpu().contiguous() for name, t in segmenter.state_dict().items()}
     with whole_file(folder / WEIGHTS) as partial:
-        _write_tensors(tensors, partial, {"fingerprint": segmenter.fingerprint()})
+        write_tensors(tensors, partial, {"fingerprint": segmenter.fingerprint()})
     return folder
 
 
@@ -47,7 +48,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
         ModelError: a file is missing, damaged, of another format, or does not fit the settings.
     """
     folder = Path(folder)
-    content = _read_json(folder / SETTINGS)
+    content = read_settings(folder / SETTINGS)
     try:
         if content.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
@@ -66,21 +67,7 @@ def load_segmenter(folder: Path | str) -> Segmenter:
             "save the model again with this version"
         ) from error
     segmenter = build_segmenter(settings)
-    tensors, _ = _read_tensors(folder / WEIGHTS)
-    expected = segmenter.state_dict()
-    wrong = [
-        name
-        for name in {*expected, *tensors}
-        if name not in tensors
-        or name not in expected
-        or tensors[name].shape != expected[name].shape
-    ]
-    if wrong:
-        raise ModelError(
-            f"{folder / WEIGHTS} does not fit {SETTINGS} in {len(wrong)} tensors, "
-            f"e.g. {sorted(wrong)[0]}; both files have to be of one model"
-        )
-    segmenter.load_state_dict(tensors)
+    load_weights(segmenter, folder / WEIGHTS, SETTINGS)
     return segmenter.eval()
 
 
@@ -123,7 +110,7 @@ def save_support(support: Support, path: Path | str) -> Path:
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in support.tensors.items()}
     with whole_file(Path(path)) as partial:
-        _write_tensors(tensors, partial, {"support": json.dumps(about)})
+        write_tensors(tensors, partial, {"support": json.dumps(about)})
     return Path(path)
 
 
@@ -133,7 +120,7 @@ def load_support(path: Path | str) -> Support:
     Raises:
         ModelError: the file is missing, damaged or holds something else.
     """
-    tensors, metadata = _read_tensors(Path(path))
+    tensors, metadata = read_tensors(Path(path))
     try:
         about = json.loads(metadata["support"])
         if about["format"] != FORMAT:
@@ -149,7 +136,40 @@ def load_support(path: Path | str) -> Support:
         raise ModelError(f"{path} holds no support ({error!r}); learn it again") from error
 
 
-def _read_json(path: Path) -> dict:
+def load_weights(module: nn.Module, path: Path, settings: str) -> None:
+    """Load a safetensors file into a module that was built from the settings beside it.
+
+    Args:
+        module: changed in place.
+        path: the weights.
+        settings: name of the settings' file, for the message.
+
+    Raises:
+        ModelError: the file is missing or damaged, or does not fit the module.
+    """
+    tensors, _ = read_tensors(path)
+    expected = module.state_dict()
+    wrong = [
+        name
+        for name in {*expected, *tensors}
+        if name not in tensors
+        or name not in expected
+        or tensors[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise ModelError(
+            f"{path} does not fit {settings} in {len(wrong)} tensors, "
+            f"e.g. {sorted(wrong)[0]}; both files have to be of one model"
+        )
+    module.load_state_dict(tensors)
+
+
+def read_settings(path: Path) -> dict:
+    """Read a JSON object of bounded size.
+
+    Raises:
+        ModelError: the file is missing, damaged or too large.
+    """
     try:
         if path.stat().st_size > _MOST_HEADER:
             raise ModelError(f"{path} has {path.stat().st_size:,} bytes; expected a short file")
@@ -166,7 +186,7 @@ def _read_json(path: Path) -> dict:
     return content
 
 
-def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read a safetensors file whose header was checked against the file's size first."""
     try:
         size = os.path.getsize(path)
@@ -188,7 +208,8 @@ def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise ModelError(f"{path} cannot be read: {error}; copy it again") from error
 
 
-def _write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+def write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write a safetensors file; a disk that is full or gone is an OSError."""
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:  # its only cause here is the disk, so it is told as one

@@ -1,1 +1,1 @@
-"""The Siamese branch: embeddings of whole images, how well they match, and what matching is for."""
+"""Siamese networks: embeddings, distances, mining, losses and training on pairs."""

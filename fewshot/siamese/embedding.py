@@ -1,0 +1,182 @@
+"""The embedding network: the shared encoder, pooled to one vector an image or a region."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional
+
+from episodes.encode import make_folder, whole_file, write_json
+from episodes.errors import ModelError
+from fewshot.encoder import Encoder, EncoderSettings
+from fewshot.precision import autocast, default_device
+from fewshot.saving import WEIGHTS, load_weights, read_settings, write_tensors
+from fewshot.siamese.pooling import average_pool, generalised_mean_pool, region_weights
+
+SETTINGS = "embedding.json"
+FORMAT = 1
+_FIRST_POWER = 3.0  # of the generalised mean before training, as published
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """What an embedding network is made of.
+
+    Attributes:
+        encoder: the backbone.
+        pooling: "average", or "generalised" for the generalised mean with a learned power.
+        dim: length of the embedding, made by a linear projection; 0 leaves the projection out
+            and the embedding has as many numbers as the encoder has features.
+        normalise: whether embeddings are scaled to unit length.
+        size: side of the square in which images are compared, in pixels; a multiple of the
+            encoder's coarsest stride.
+        seed: of the projection's first weights.
+    """
+
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    pooling: Literal["average", "generalised"] = "average"
+    dim: int = 128
+    normalise: bool = True
+    size: int = 224
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("average", "generalised"):
+            raise ModelError(f"pooling is {self.pooling!r}; expected 'average' or 'generalised'")
+        if self.dim < 0:
+            raise ModelError(f"dim is {self.dim}; expected at least 1, or 0 for no projection")
+        coarsest = max(self.encoder.strides, default=1)
+        if self.size < 32 or self.size % coarsest:
+            raise ModelError(
+                f"size is {self.size}; expected a multiple of {coarsest} of at least 32 pixels"
+            )
+
+
+class EmbeddingNetwork(nn.Module):
+    """Turns images, or regions of them, into vectors whose distances say how alike they are.
+
+    Both images of a pair pass through this one network (that is what "Siamese" means). The
+    projection starts as an orthogonal one, which nearly keeps the angles of the pretrained
+    features, so that an untrained network already matches.
+
+    Attributes:
+        dim: length of the embeddings.
+
+    Raises:
+        ModelError: the settings do not fit together.
+    """
+
+    def __init__(self, settings: EmbeddingSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or EmbeddingSettings()
+        self.encoder = Encoder(self.settings.encoder)
+        features = self.encoder.features
+        self.dim = self.settings.dim or features
+        self.projection: nn.Module = nn.Identity()
+        if self.settings.dim:
+            # Without a bias the embedding of an empty region is 0 with and without projection.
+            linear = nn.Linear(features, self.dim, bias=False)
+            generator = torch.Generator().manual_seed(self.settings.seed)
+            nn.init.orthogonal_(linear.weight, generator=generator)
+            self.projection = linear
+        # As a logarithm the power is positive, and weight decay draws it to 1, the average.
+        if self.settings.pooling == "generalised":
+            self.log_power = nn.Parameter(torch.tensor(_FIRST_POWER).log())
+        self.to(default_device())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch channel height width"],
+        masks: Shaped[Tensor, "batch height width"] | None = None,
+    ) -> Float[Tensor, "batch dim"]:
+        """Embed images, or one region of each.
+
+        Args:
+            images: in [0, 1], grey or colour; sides are multiples of the coarsest stride.
+            masks: 1 inside the region, anything else outside; None for the whole image.
+
+        Returns:
+            float32 embeddings, of unit length with `normalise`; 0 where the mask is empty.
+        """
+        with autocast(self.device, training=torch.is_grad_enabled()):
+            features = self.encoder(images.to(self.device))
+        weights = region_weights(masks, features)
+        if self.settings.pooling == "generalised":
+            pooled = generalised_mean_pool(features, weights, self.log_power.exp())
+        else:
+            pooled = average_pool(features, weights)
+        embeddings = self.projection(pooled)
+        return functional.normalize(embeddings, dim=1) if self.settings.normalise else embeddings
+
+    def embed(
+        self,
+        images: Float[Tensor, "batch channel height width"],
+        masks: Shaped[Tensor, "batch height width"] | None = None,
+    ) -> Float[Tensor, "batch dim"]:
+        """Do as `forward`, without a gradient and with training's noise switched off."""
+        training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                return self(images, masks)
+        finally:
+            self.train(training)
+
+    def fingerprint(self) -> str:
+        """Hash what embeddings depend on: those of one network fit no other."""
+        settings = self.settings
+        parts = (settings.encoder.name, settings.encoder.strides, settings.pooling)
+        digest = hashlib.sha256(repr((*parts, settings.dim, settings.normalise)).encode())
+        for name, tensor in self.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def save_embedding(network: EmbeddingNetwork, folder: Path | str) -> Path:
+    """Write `embedding.json` and `model.safetensors` into a folder, each whole or not at all.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    folder = make_folder(Path(folder))
+    write_json(folder / SETTINGS, {"format": FORMAT, **asdict(network.settings)})
+    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    with whole_file(folder / WEIGHTS) as partial:
+        write_tensors(tensors, partial, {"fingerprint": network.fingerprint()})
+    return folder
+
+
+def load_embedding(folder: Path | str) -> EmbeddingNetwork:
+    """Load what `save_embedding` wrote, ready for `embed`.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another format, or does not fit the settings.
+    """
+    folder = Path(folder)
+    content = read_settings(folder / SETTINGS)
+    try:
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        encoder = content.pop("encoder")
+        encoder["strides"] = tuple(encoder["strides"])
+        # The weights come from the folder: nothing has to be downloaded.
+        own = EncoderSettings(**{**encoder, "weights": "none"})
+        settings = EmbeddingSettings(encoder=own, **content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{folder / SETTINGS} does not describe an embedding network ({error!r}); "
+            "save it again with this version"
+        ) from error
+    network = EmbeddingNetwork(settings)
+    load_weights(network, folder / WEIGHTS, SETTINGS)
+    return network.eval()
