@@ -71,6 +71,7 @@ def rankings(
     """
     queries, _ = _places(queries, distance)
     gallery, offsets = _places(gallery, distance)
+    minus = -gallery
     tiles = [slice(s, min(s + tile, len(gallery))) for s in range(0, len(gallery), tile)]
     start, widest = 0, min(tile, len(gallery))
     while start < len(queries):
@@ -83,7 +84,9 @@ def rankings(
             inner = slice(first - block.start, part.stop - block.start)
             best = np.full((part.stop - first, 0), _NEVER)
             for where in tiles:
-                far = offsets[where] - queries[part] @ gallery[where].T
+                far = queries[part] @ minus[where].T
+                if distance == "euclidean":
+                    far += offsets[where]
                 gains = _gains(relevance, exclude, part, where, own, far)
                 best = np.concatenate([best, _nearest(far, gains, deep)], axis=1)
                 best = np.sort(best, axis=1)[:, :deep]
@@ -118,9 +121,9 @@ def unit(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _places(embeddings: np.ndarray, distance: Distance) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors g and numbers b such that b - q·g ranks as the distance of q and g does."""
+    """Vectors g and numbers b such that b - q·g ranks as the distance does; none if b is 0."""
     if distance == "cosine":
-        return unit(embeddings), np.zeros(len(embeddings), np.float32)
+        return unit(embeddings), np.zeros(0, np.float32)
     if distance == "euclidean":
         return embeddings, np.einsum("ic,ic->i", embeddings, embeddings) / 2
     raise DataError(f"distance is {distance!r}; expected 'cosine' or 'euclidean'")

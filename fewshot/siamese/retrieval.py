@@ -104,7 +104,7 @@ def retrieve(
     scores = {name: np.full(count, np.nan) for name in (*names, "r_precision", "map@r")}
     relevant = np.zeros(count, np.int64)
     for ranking in rankings(
-        places, items, relevance, exclude, own=own, depth=max(1, *at), distance=distance
+        places, items, relevance, exclude, own=own, depth=max((1, *at)), distance=distance
     ):
         relevant[ranking.queries] = ranking.relevant
         for name, values in _scores(ranking, at).items():
