@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from fewshot.commands.match_options import Match
 from fewshot.commands.options import (
     Demo,
     Evaluate,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "protocol": ProtocolRun,
     "segment": Segment,
+    "match": Match,
     "inspect": Inspect,
     "recipes": Recipes,
     "runs": Runs,

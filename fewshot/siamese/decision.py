@@ -159,9 +159,7 @@ def _platt(pairs: Pairs) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return (), (float(a - b * centre / spread), float(b / spread))
 
 
-def _isotonic(
-    pairs: Pairs, calibration: str
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _isotonic(pairs: Pairs, calibration: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Fit the rising steps closest to the truth; each step is kept by its two ends."""
     if calibration != "isotonic":
         raise DataError(f"calibration is {calibration!r}; expected 'platt' or 'isotonic'")

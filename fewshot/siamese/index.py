@@ -311,9 +311,7 @@ class FolderIndex:
                 allowed &= self._codes(segment, name, [value])[: len(allowed)] == 0
         return allowed
 
-    def _banned(
-        self, segment: Segment, without: Mapping[str, Sequence[Value]]
-    ) -> list[np.ndarray]:
+    def _banned(self, segment: Segment, without: Mapping[str, Sequence[Value]]) -> list[np.ndarray]:
         """Codes of the rows, then of the queries; a query may not find rows of its own code."""
         return [
             self._codes(segment, name, values)

@@ -13,11 +13,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from episodes.catalog import Catalog
-from episodes.episode import Plan
+from episodes.episode import Plan, to_channels
 from episodes.frame import Frame
 from episodes.protocols import contract
 from episodes.protocols.contract import Case, Protocol
@@ -27,6 +25,7 @@ from fewshot.heads import Support
 from fewshot.segmenter import Segmenter
 from fewshot.siamese.path import choose
 from fewshot.siamese.position import PositionModel, proportional, pyramid, rising
+from fewshot.siamese.rankings import unit
 
 Rule = Callable[[Plan], np.ndarray]
 """Costs of the supports of the first way for the queries of a plan, float [query support]."""
@@ -102,7 +101,7 @@ class Pooled:
     def _pool(self, key: str) -> np.ndarray:
         image = self._model.loader.image(self._model.truth.sample(key))
         with torch.inference_mode():
-            maps = self._model.segmenter.encode(_colour(image)[None])
+            maps = self._model.segmenter.encode(to_channels(image, 3)[None])
             return pyramid(maps)[0].cpu().numpy()
 
 
@@ -131,14 +130,15 @@ def appearance(pooled: Pooled, weight: float = 1.0) -> Rule:
     """
 
     def rule(plan: Plan) -> np.ndarray:
-        query, support = (
-            functional.normalize(torch.from_numpy(pooled(keys)), dim=1)
-            for keys in (plan.query, plan.support[0])
-        )
-        far = 1 - (query @ support.T).numpy().astype(np.float64)
+        far = cosine_distances(pooled(plan.query), pooled(plan.support[0]))
         return far + weight * proportional_place(plan)
 
     return rule
+
+
+def cosine_distances(queries: np.ndarray, supports: np.ndarray) -> np.ndarray:
+    """Cosine distances of feature vectors, 0 to 2: float64 [query support]."""
+    return 1 - (unit(queries) @ unit(supports).T).astype(np.float64)
 
 
 def learned_position(pooled: Pooled, model: PositionModel) -> Rule:
@@ -225,7 +225,3 @@ def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
         cases.append(Case(run, plan))
     test = contract.named_samples(catalog, cases, protocol.test.classes)
     return replace(protocol, name=f"{protocol.name}, whole volumes", cases=tuple(cases), test=test)
-
-
-def _colour(image: Tensor) -> Tensor:
-    return image if image.shape[0] == 3 else image.expand(3, -1, -1)

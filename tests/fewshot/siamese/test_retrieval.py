@@ -192,7 +192,8 @@ def test_exclusion_of_the_own_subject_takes_the_easy_answer_away():
     places, labels = [[0.0], [0.1], [5.0], [1.0]], ["x", "x", "x", "y"]
     subjects = Exclusion.of(["s", "s", "t", "u"], ["s", "s", "t", "u"])
     assert (
-        retrieve(places, SameLabel(labels, labels), distance="euclidean").mean("precision@1") == 2 / 3
+        retrieve(places, SameLabel(labels, labels), distance="euclidean").mean("precision@1")
+        == 2 / 3
     )
     found = retrieve(places, SameLabel(labels, labels), exclude=[subjects], distance="euclidean")
     assert found.mean("precision@1") == 0

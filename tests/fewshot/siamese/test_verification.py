@@ -133,9 +133,7 @@ def slow_identification(scores, probes, gallery, far, rank):
     for threshold in candidates:
         if sum(s > threshold for s in strangers) <= far * len(strangers):
             break
-    right = [
-        b[p] > threshold and sum(v >= b[p] for v in b.values()) <= rank for b, p in known
-    ]
+    right = [b[p] > threshold and sum(v >= b[p] for v in b.values()) <= rank for b, p in known]
     return sum(right) / len(right)
 
 
