@@ -127,7 +127,8 @@ def match_segment(command: MatchSegment) -> int:
             for keys, cost in zip(chosen.keys, chosen.costs, strict=True)
         ]
         rows.append({**result.summary(), "mask": target.name, "planes": planes})
-        print(f"{path.name}: supports {', '.join(dict.fromkeys(sum(chosen.keys, [])))}")
+        named = dict.fromkeys(key for keys in chosen.keys for key in keys)
+        print(f"{path.name}: supports {', '.join(named)}")
     write_json(out / "summary.json", {"gallery": command.gallery.name, "images": rows})
     print(f"{len(rows)} images segmented; masks and overlays in {out}")
     return 0

@@ -102,7 +102,7 @@ def decide(
         DataError: a kind of pair is missing, or the rule is none of these.
     """
     genuine = pairs.genuine
-    if not 0 < genuine.sum() < len(genuine):
+    if genuine.all() or not genuine.any():
         raise DataError(
             f"{int(genuine.sum())} genuine pairs of {len(genuine)}; expected both kinds. "
             "Add images of one subject, or subjects"
@@ -190,7 +190,7 @@ def load_decision(path: Path | str) -> Decision:
             content[name] = tuple(float(value) for value in content[name])
         decision = Decision(**{**content, "threshold": float(content["threshold"])})
         platt = decision.calibration == "platt"
-        whole = len(decision.values) == 2 if platt else 0 < len(decision.knots)
+        whole = len(decision.values) == 2 if platt else len(decision.knots) > 0
         aligned = platt or len(decision.knots) == len(decision.values)
         if decision.calibration not in ("platt", "isotonic") or not (whole and aligned):
             raise ValueError("its calibration is incomplete")

@@ -122,6 +122,8 @@ def auc(roc: Roc) -> float:
     >>> auc(Pairs.of([0.1, 0.4, 0.4, 0.9], [1, 1, 2, 2], [3, 4, 2, 2]).roc())
     0.875
     """
+    if np.isnan(roc.far[-1]) or np.isnan(roc.tar[-1]):
+        return float("nan")
     return float(np.trapezoid(roc.tar, roc.far))
 
 
@@ -221,7 +223,7 @@ def estimate(value: float, draws: np.ndarray, level: float) -> Estimate:
 def identification_rate(
     scores: Any, probes: Labels, gallery: Labels, far: float, *, rank: int = 1
 ) -> float:
-    """Detection and identification rate of an open set: is the probe enrolled, and who is it?
+    """Detection and identification rate of an open set: who is the probe, if anybody enrolled.
 
     A probe whose subject is enrolled counts if its own subject's best score is among the `rank`
     best of all subjects (ties losing) and reaches the threshold. The threshold is the lowest at

@@ -222,7 +222,8 @@ def test_killed_20_times_while_writing_it_opens_with_a_committed_state(folder):
         child.join()
         index = FolderIndex(folder)
         index.check()
-        rounds = sorted({int(key.split()[1]) for key in index.keys()})
+        keys = index.keys()
+        rounds = sorted({int(key.split()[1]) for key in keys})
         assert len(index) == 8 * len(rounds)
         assert 1 <= len(rounds) <= 2
         assert rounds[-1] >= last

@@ -1,4 +1,4 @@
-"""Verification scores against pair-by-pair loops and scikit-learn; decisions are frozen and audited."""
+"""Verification scores against loops over pairs and scikit-learn; frozen decisions, audits."""
 
 import itertools
 import json
@@ -106,7 +106,7 @@ def test_intervals_cover_what_another_sample_shows():
     """Subjects differ in how alike their images look, which an interval over pairs would miss."""
     generator = np.random.default_rng(0)
     hits, widths = 0, []
-    for _ in range(40):
+    for _ in range(20):
         names = np.repeat(np.arange(15), 4)
         looks = np.repeat(generator.normal(size=15), 4)
         index = np.array(list(itertools.combinations(range(60), 2)))
@@ -115,7 +115,7 @@ def test_intervals_cover_what_another_sample_shows():
         found = bootstrap_pairs(Pairs.of(scores, first, second), auc, resamples=100, seed=1)
         hits += found.low <= 0.5 <= found.high  # the looks say nothing of the pair
         widths.append(found.high - found.low)
-    assert hits >= 33
+    assert hits >= 16
     again = bootstrap_pairs(Pairs.of(scores, first, second), auc, resamples=100, seed=1)
     assert again == found
     assert min(widths) > 0.02
