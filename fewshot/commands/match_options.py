@@ -14,7 +14,7 @@ class MatchBuild:
     data: Positional[Path]
     """A data set as `fewshot train` takes it, or a folder of images."""
     index: str
-    """A folder for the index; or Milvus by http://host:port or FILE.db, #NAME naming a collection."""
+    """A folder for the index; or Milvus by http://host:port or FILE.db, then #COLLECTION."""
     model: Path | None = None
     """Folder of a trained embedding network or segmenter; by default ImageNet features."""
     subject_pattern: str | None = None

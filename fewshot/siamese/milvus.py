@@ -21,7 +21,7 @@ from fewshot.siamese.matches import (
 )
 from fewshot.siamese.rankings import Distance
 
-_COLLECTION, _PAGE, _MOST = "fewshot_match", 1000, 16_384
+_COLLECTION, _ABOUT, _PAGE, _MOST = "fewshot_match", "_about", 1000, 16_384
 _METRICS: dict[str, str] = {"cosine": "COSINE", "euclidean": "L2"}
 
 
@@ -43,12 +43,17 @@ class MilvusIndex:
                     f"there is no match index {self._name} at {uri}; make one with "
                     "`fewshot match build`"
                 )
-            content = self._client.describe_collection(self._name).get("description", "")
+            about = f"{self._name}{_ABOUT}"
+            rows = (
+                self._client.query(about, filter='key == "about"', output_fields=["content"])
+                if self._client.has_collection(about)
+                else []
+            )
         try:
-            stored = json.loads(content)
+            stored = json.loads(rows[0]["content"])
             self.dim, self.distance = int(stored["dim"]), stored["distance"]
             self.about: Mapping[str, Any] = dict(stored["about"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError(
                 f"the collection {self._name} at {uri} is no match index ({error!r}); choose "
                 "another name with #name"
@@ -66,17 +71,11 @@ class MilvusIndex:
                     f"there is a collection {name} at {uri}; add to it, or choose another #name"
                 )
             stored = json.dumps({"dim": dim, "distance": distance, "about": about})
-            schema = client.create_schema(
-                auto_id=False, enable_dynamic_field=True, description=stored
-            )
-            kinds = pymilvus.DataType
-            schema.add_field("key", kinds.VARCHAR, is_primary=True, max_length=4 * MOST_KEY)
-            schema.add_field("vector", kinds.FLOAT_VECTOR, dim=dim)
-            plan = client.prepare_index_params()
-            plan.add_index("vector", index_type="FLAT", metric_type=_METRICS[distance])
-            client.create_collection(
-                name, schema=schema, index_params=plan, consistency_level="Strong"
-            )
+            # Milvus Lite forgets descriptions, so what is said of the index is a row of its own.
+            _make(client, pymilvus, f"{name}{_ABOUT}", 2, "L2")
+            row = {"key": "about", "vector": [0.0, 0.0], "content": stored}
+            client.upsert(f"{name}{_ABOUT}", [row])
+            _make(client, pymilvus, name, dim, _METRICS[distance])
         return cls(uri)
 
     def __len__(self) -> int:
@@ -193,6 +192,17 @@ class _told:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, need("pymilvus", "match").MilvusException):
             raise DataError(f"Milvus at {self._uri} says: {error}") from error
+
+
+def _make(client: Any, pymilvus: Any, name: str, dim: int, metric: str) -> None:
+    """Make a collection of keys, vectors and whatever else a row holds, searched exactly."""
+    kinds = pymilvus.DataType
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field("key", kinds.VARCHAR, is_primary=True, max_length=4 * MOST_KEY)
+    schema.add_field("vector", kinds.FLOAT_VECTOR, dim=dim)
+    plan = client.prepare_index_params()
+    plan.add_index("vector", index_type="FLAT", metric_type=metric)
+    client.create_collection(name, schema=schema, index_params=plan, consistency_level="Strong")
 
 
 def _connect(uri: str) -> tuple[Any, str]:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import secrets
 import shutil
 import time
 
@@ -34,13 +35,19 @@ def folder(tmp_path):
     return tmp_path / "index"
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """One file of Milvus Lite, whose server takes seconds to start."""
+    pytest.importorskip("pymilvus", reason="the extra 'match' (pymilvus) is not installed")
+    pytest.importorskip("milvus_lite", reason="the extra 'match' (milvus-lite) is not installed")
+    return tmp_path_factory.mktemp("milvus") / "scans.db"
+
+
 @pytest.fixture(params=["folder", "milvus"])
 def uri(request, tmp_path):
     if request.param == "folder":
         return tmp_path / "index"
-    pytest.importorskip("pymilvus", reason="the extra 'match' (pymilvus) is not installed")
-    pytest.importorskip("milvus_lite", reason="the extra 'match' (milvus-lite) is not installed")
-    return f"{tmp_path}/scans.db"
+    return f"{request.getfixturevalue('database')}#c{secrets.token_hex(6)}"
 
 
 def slow(query, keys, vectors, rows, k, distance, where=(), without=()):
@@ -193,7 +200,7 @@ def _write_forever(folder):
     """Add, replace and delete, one commit after another; a round's state is known by its number."""
     index = FolderIndex(folder)
     generator = np.random.default_rng()
-    number = int(index.keys()[0].split()[1]) if len(index) else 0
+    number = max((int(key.split()[1]) for key in index.keys()), default=0)  # noqa: SIM118
     while True:
         number += 1
         vectors = np.full((8, DIM), number, np.float32) + generator.random((8, DIM), np.float32)
