@@ -106,13 +106,17 @@ class MilvusIndex:
         self.update(keys, embeddings, metadata)
 
     def update(self, keys: Sequence[str], embeddings: Any, metadata: Sequence[Row] = ()) -> None:
-        """Add or replace items; see `Index`."""
+        """Add or replace items; see `Index`. Those replaced are gone for a moment."""
         names, vectors, rows = checked_items(keys, embeddings, metadata, self.dim)
         merged_kinds({}, rows)
         items = [
             {"key": name, "vector": vector, **{n: v for n, v in row.items() if v is not None}}
             for name, vector, row in zip(names, vectors.tolist(), rows, strict=True)
         ]
+        # Milvus Lite would keep metadata of the old item that the new one lacks.
+        there = self._present(names)
+        if there:
+            self.delete(there)
         with _told(self._uri):
             for start in range(0, len(items), _PAGE):
                 self._client.upsert(self._name, items[start : start + _PAGE])
