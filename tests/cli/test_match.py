@@ -95,7 +95,7 @@ def test_segment_takes_the_best_support_of_a_gallery(index_set, tmp_path, capsys
     arguments = ["match", "segment", str(index_set), "--query", str(query), "--out", str(out)]
     assert main([*arguments, "--top", "2"]) == 0
     told = capsys.readouterr().out
-    assert "new.png: supports p2_b" in told  # the same picture, drawn with seed 5
+    assert "new.png: supports images/p2_b.png, " in told  # the same picture, drawn with seed 5
     with Image.open(out / "new.png") as mask:
         assert mask.size == (56, 40)
         assert set(np.unique(np.asarray(mask))) <= {0, 1, 2, 3}
