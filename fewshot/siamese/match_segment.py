@@ -23,6 +23,7 @@ from fewshot.baselines.copy_mask import paste
 from fewshot.counting import Model, Truth
 from fewshot.heads import Support
 from fewshot.segmenter import Segmenter
+from fewshot.siamese.alignment import PRIOR, Scale, align
 from fewshot.siamese.path import choose
 from fewshot.siamese.position import PositionModel, proportional, pyramid, rising
 from fewshot.siamese.rankings import unit
@@ -152,6 +153,23 @@ def learned_position(pooled: Pooled, model: PositionModel) -> Rule:
     def rule(plan: Plan) -> np.ndarray:
         places = [rising(model.predict(pooled(keys))) for keys in (plan.query, plan.support[0])]
         return np.abs(np.subtract.outer(*places))
+
+    return rule
+
+
+def aligned(pooled: Pooled, scale: Scale | None = None, prior: float = PRIOR) -> Rule:
+    """Cost of a pair: how far apart the slices are once the volumes are laid over each other.
+
+    Args:
+        pooled: where the features come from.
+        scale: of the features, from training volumes; by default from the two volumes.
+        prior: see `fewshot.siamese.alignment.align`.
+    """
+
+    def rule(plan: Plan) -> np.ndarray:
+        query, support = pooled(plan.query), pooled(plan.support[0])
+        places = align(query, support, scale or Scale.of([query, support]), prior=prior)
+        return np.abs(np.subtract.outer(places, np.arange(len(support))))
 
     return rule
 

@@ -12,6 +12,7 @@ from fewshot.counting import Truth, count_protocol, pooled
 from fewshot.siamese.match_segment import (
     MatchThenSegment,
     Pooled,
+    aligned,
     appearance,
     at_random,
     learned_position,
@@ -82,6 +83,7 @@ def test_the_rules_cost_what_they_say(protocol, truth, segmenter):
         "place": proportional_place,
         "look": appearance(pool, 0.5),
         "learned": learned_position(pool, fit_best_positions(volumes)),
+        "aligned": aligned(pool),
         "overlap": oracle_overlap(truth),
         "position": oracle_position(truth),
     }

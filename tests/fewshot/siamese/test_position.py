@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from episodes.errors import DataError
+from fewshot.siamese.alignment import Scale, align
 from fewshot.siamese.path import cheapest, choose, monotone_path
 from fewshot.siamese.position import (
     fit_best_positions,
@@ -104,3 +105,32 @@ def test_choices():
     assert choose(costs, 2).tolist() == [[1, 2], [0, 1]]
     assert choose(costs, 2, ordered=True).tolist() == [[1, 2], [1, 0]]
     assert choose(costs, 9).shape == (2, 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10), st.integers(8, 14))
+def test_a_crop_is_laid_where_it_was_cut_from(seed, first, depth):
+    generator = np.random.default_rng(seed)
+    whole = generator.normal(size=(24, 16))
+    part = whole[first : first + depth] + 0.1 * generator.normal(size=(depth, 16))
+    np.testing.assert_array_equal(
+        align(part, whole, Scale.of([whole])), np.arange(first, first + depth)
+    )
+    back = align(whole, part, Scale.of([whole]))
+    np.testing.assert_array_equal(back, np.arange(24) - first)
+
+
+def test_alignment_counts_in_slices_of_the_support():
+    """Every second slice of the support volume, from slice 4: a spacing twice as large."""
+    whole = np.random.default_rng(0).normal(size=(30, 16))
+    found = align(whole[4:20:2], whole, Scale.of([whole]), spacing=(2.0, 1.0))
+    np.testing.assert_array_equal(found, np.arange(4, 20, 2))
+
+
+def test_without_any_difference_middle_lies_on_middle():
+    same = np.ones((9, 3))
+    np.testing.assert_array_equal(align(same[:5], same, Scale.of([same])), np.arange(2, 7))
+    with pytest.raises(DataError, match="0 and 9 slices"):
+        align(same[:0], same, Scale.of([same]))
+    with pytest.raises(DataError, match="no slice"):
+        Scale.of([])
