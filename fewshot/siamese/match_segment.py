@@ -234,7 +234,7 @@ def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
         plan = case.plan
         support = subject_of[plan.support[0][0]]
         pairs[case.run, plan.classes[0], support, plan.query_subjects[0]] += plan.query
-    cases = []
+    cases: list[Case] = []
     for (run, name, support, query), keys in pairs.items():
         tested = set(keys)
         queries = tuple(sample.key for sample in scans[query] if sample.key in tested)

@@ -40,17 +40,22 @@ class Match:
 
 
 class Index(Protocol):
-    """Embeddings with keys and metadata, to be searched.
+    """Embeddings with keys and metadata, to be searched."""
 
-    Attributes:
-        dim: length of an embedding.
-        distance: how embeddings are compared.
-        about: what was said when the index was made, e.g. which model made the embeddings.
-    """
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        ...
 
-    dim: int
-    distance: Distance
-    about: Mapping[str, Any]
+    @property
+    def distance(self) -> Distance:
+        """How embeddings are compared."""
+        ...
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What was said when the index was made, e.g. which model made the embeddings."""
+        ...
 
     def __len__(self) -> int:
         """How many items there are."""

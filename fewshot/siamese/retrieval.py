@@ -117,10 +117,10 @@ def _scores(ranking: Ranking, at: Sequence[int]) -> dict[str, np.ndarray]:
     gains, relevant = ranking.gains, np.maximum(ranking.relevant, 1)
     ranks = np.arange(1, gains.shape[1] + 1, dtype=np.float32)
     hits = gains > 0
-    scores: dict[str, np.ndarray] = {"precision@1": hits[:, :1].any(axis=1)}
+    scores: dict[str, np.ndarray] = {"precision@1": hits[:, :1].max(axis=1, initial=False)}
     discount = 1 / np.log2(1 + np.arange(1, 1 + max(at, default=1)))
     for k in at:
-        scores[f"recall@{k}"] = hits[:, :k].any(axis=1)
+        scores[f"recall@{k}"] = hits[:, :k].max(axis=1, initial=False)
         reached = gains[:, :k] @ discount[: min(k, gains.shape[1])]
         best = ranking.ideal[:, :k] @ discount[:k]
         scores[f"ndcg@{k}"] = reached / np.where(best > 0, best, 1)

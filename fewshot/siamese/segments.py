@@ -278,7 +278,7 @@ def _crc(values: np.ndarray) -> int:
     """CRC-32 of an array, a part at a time, so that a memory map is not read into memory."""
     flat, crc = values.reshape(-1), 0
     for start in range(0, len(flat), 1 << 20):
-        crc = zlib.crc32(np.ascontiguousarray(flat[start : start + (1 << 20)]), crc)
+        crc = zlib.crc32(np.ascontiguousarray(flat[start : start + (1 << 20)]).data, crc)
     return crc
 
 
