@@ -104,7 +104,7 @@ class MatchSegment:
     top: int = 1
     """How many supports an image; their probabilities are averaged."""
     weight: float = 1.0
-    """Of the relative place, for the slices of volumes."""
+    """Of a slice's place along the volume, beside what it looks like."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name; by default each file is a subject."""
     classes: tuple[str, ...] = ()

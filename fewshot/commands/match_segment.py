@@ -26,9 +26,10 @@ from fewshot.inputs import Planes, image_planes
 from fewshot.saving import load_segmenter
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
+from fewshot.siamese.alignment import Scale, align
 from fewshot.siamese.match_segment import Pooled, cosine_distances
 from fewshot.siamese.path import choose, monotone_path
-from fewshot.siamese.position import proportional, pyramid
+from fewshot.siamese.position import pyramid
 
 _SUPPORTS = 256  # condensed supports remembered
 
@@ -72,7 +73,8 @@ class Gallery:
         Args:
             features: pooled, [plane feature].
             top: how many a plane.
-            weight: of the relative place.
+            weight: of the distance from where the slice lies once the volumes are laid over each
+                other, in lengths of the annotated volume.
         """
         whole = [keys for keys in self.volumes.values() if len(keys) > 1]
         if len(features) == 1 or not whole:
@@ -90,8 +92,10 @@ class Gallery:
         return Chosen([[keys[place] for place in row] for row in picked.tolist()], lowest)
 
     def _ordered_costs(self, features: np.ndarray, keys: list[str], weight: float) -> np.ndarray:
-        places = np.subtract.outer(proportional(len(features)), proportional(len(keys)))
-        return cosine_distances(features, self._pooled(tuple(keys))) + weight * np.abs(places)
+        support = self._pooled(tuple(keys))
+        places = align(features, support, Scale.of([features, support]))
+        away = np.abs(np.subtract.outer(places, np.arange(len(keys)))) / len(keys)
+        return cosine_distances(features, support) + weight * away
 
     def _condense(self, key: str) -> Support:
         sample = self._samples[key]

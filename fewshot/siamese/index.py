@@ -21,11 +21,10 @@ from fewshot.siamese.matches import (
     merged_kinds,
 )
 from fewshot.siamese.rankings import Distance, unit
+from fewshot.siamese.search import Searched, look_up, nearest_rows
 from fewshot.siamese.segments import (
-    ARROW,
     MANIFEST,
     Manifest,
-    Segment,
     arrow_table,
     check_embeddings,
     mark_dead,
@@ -35,7 +34,6 @@ from fewshot.siamese.segments import (
     write_segment,
 )
 
-_TILE = 65_536  # items compared at once
 _QUERIES = 256  # queries compared at once
 _PATIENCE = 10.0  # seconds to wait for another writer
 
@@ -55,6 +53,7 @@ class FolderIndex:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._squares: dict[str, np.ndarray] = {}
         self.refresh()
 
     @classmethod
@@ -234,107 +233,17 @@ class FolderIndex:
         vectors = checked_queries(queries, self.dim)
         self._check_search(len(vectors), k, where or {}, without or {})
         asked = unit(vectors) if self.distance == "cosine" else vectors
+        searched = Searched(tuple(self._segments), self.columns, self.distance, self._squares)
         found: list[list[Match]] = []
         for start in range(0, len(asked), _QUERIES):
             part = slice(start, start + _QUERIES)
             own = {name: list(values)[part] for name, values in (without or {}).items()}
-            best = self._best(asked[part], k, where or {}, own)
-            found += [self._matches(q, *rows) for q, rows in zip(asked[part], best, strict=True)]
+            best = nearest_rows(searched, asked[part], k, where or {}, own)
+            found += [
+                look_up(searched, query, rows)
+                for query, rows in zip(asked[part], best, strict=True)
+            ]
         return found
-
-    def _best(
-        self, queries: np.ndarray, k: int, where: Row, without: Mapping[str, Sequence[Value]]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Segment and row of the nearest items of each query."""
-        far = [np.zeros(0, np.float32)] * len(queries)
-        rows = [np.zeros(0, np.int64)] * len(queries)
-        offset = 0
-        for segment in self._segments:
-            alive = segment.alive & self._allowed(segment, where)
-            banned = self._banned(segment, without)
-            for start in range(0, segment.entry.rows, _TILE):
-                kept = start + np.flatnonzero(alive[start : start + _TILE])
-                if not len(kept):
-                    continue
-                whole = len(kept) == min(_TILE, segment.entry.rows - start)
-                view = segment.embeddings[start : start + _TILE] if whole else None
-                items = np.asarray(segment.embeddings[kept] if view is None else view)
-                block = self._compared(queries, items)
-                for query, distances in enumerate(block):
-                    for codes in banned:
-                        distances[codes[kept] == codes[-len(queries) + query]] = np.inf
-                    far[query], rows[query] = _merged(
-                        far[query], rows[query], distances, offset + kept, k
-                    )
-            offset += segment.entry.rows
-        starts = np.cumsum([0, *(segment.entry.rows for segment in self._segments)])
-        places = [np.searchsorted(starts, each, side="right") - 1 for each in rows]
-        return [(p, r - starts[p]) for p, r in zip(places, rows, strict=True)]
-
-    def _compared(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Numbers that rank as the distances do, float32 [query item]."""
-        squares = np.einsum("ic,ic->i", items, items)
-        block = -queries @ items.T
-        if self.distance == "cosine":
-            block /= np.sqrt(np.where(squares > 0, squares, 1))
-        else:
-            block += squares / 2
-        return block
-
-    def _matches(self, query: np.ndarray, places: np.ndarray, rows: np.ndarray) -> list[Match]:
-        """Look the items up, with their distances in float64, nearest first."""
-        found = []
-        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
-            segment = self._segments[place]
-            item, asked = segment.embeddings[row].astype(np.float64), query.astype(np.float64)
-            if self.distance == "euclidean":
-                distance = float(np.linalg.norm(item - asked))
-            else:
-                length = float(np.linalg.norm(item) * np.linalg.norm(asked))
-                distance = 1 - float(item @ asked) / length if length else 1.0
-            stored = segment.table.slice(row, 1).to_pylist()[0]
-            key = stored.pop("key")
-            metadata = {name: value for name, value in stored.items() if value is not None}
-            found.append(Match(key, max(0.0, distance), metadata))
-        return sorted(found, key=lambda match: match.distance)
-
-    def _allowed(self, segment: Segment, where: Row) -> np.ndarray:
-        """Which rows equal the filter, bool [row]."""
-        allowed = np.ones(segment.entry.rows, bool)
-        for name, value in where.items():
-            if name not in segment.table.column_names:
-                return allowed & (value is None)
-            column = segment.table[name]
-            if value is None:
-                allowed &= column.is_null().to_numpy()
-            else:
-                allowed &= self._codes(segment, name, [value])[: len(allowed)] == 0
-        return allowed
-
-    def _banned(self, segment: Segment, without: Mapping[str, Sequence[Value]]) -> list[np.ndarray]:
-        """Codes of the rows, then of the queries; a query may not find rows of its own code."""
-        return [
-            self._codes(segment, name, values)
-            for name, values in without.items()
-            if name in segment.table.column_names
-        ]
-
-    def _codes(self, segment: Segment, name: str, values: Sequence[Value]) -> np.ndarray:
-        """Number rows, then values: equal ones alike, other rows -1 and None -2."""
-        pa, compute = need("pyarrow", "match"), need("pyarrow.compute", "match")
-        kind = getattr(pa, ARROW[self.columns[name]])()
-        known = list(dict.fromkeys(value for value in values if value is not None))
-        try:
-            wanted = pa.array(known, kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise DataError(
-                f"{name!r} is compared with {shorten(known, 3)}; the index holds "
-                f"{self.columns[name]} there"
-            ) from error
-        rows = compute.index_in(segment.table[name], value_set=wanted)
-        numbers = rows.fill_null(-1).to_numpy().astype(np.int64)
-        own = [-2 if value is None else known.index(value) for value in values]
-        return np.concatenate([numbers, np.array(own, np.int64)])
 
     def _check_search(
         self, count: int, k: int, where: Row, without: Mapping[str, Sequence[Value]]
@@ -350,17 +259,3 @@ class FolderIndex:
         for name, values in without.items():
             if len(values) != count:
                 raise DataError(f"{len(values)} values of {name!r} for {count} queries")
-
-
-def _merged(
-    far: np.ndarray, rows: np.ndarray, new_far: np.ndarray, new_rows: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Merge what was found with what a tile offers; of equal distances the first rows stay."""
-    limit = far[-1] if len(far) == k else np.float32(np.finfo(np.float32).max)
-    kept = np.flatnonzero(new_far <= limit)
-    if len(kept) > 4 * k:
-        last = np.partition(new_far[kept], k - 1)[k - 1]
-        kept = kept[new_far[kept] <= last]
-    far, rows = np.concatenate([far, new_far[kept]]), np.concatenate([rows, new_rows[kept]])
-    order = np.lexsort((rows, far))[:k]
-    return far[order], rows[order]

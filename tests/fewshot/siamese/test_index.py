@@ -13,6 +13,7 @@ import pytest
 
 from episodes.errors import DataError
 from fewshot.siamese import index as index_module
+from fewshot.siamese import search as search_module
 from fewshot.siamese.index import FolderIndex
 from fewshot.siamese.matches import create_index, open_index
 
@@ -69,7 +70,7 @@ def slow(query, keys, vectors, rows, k, distance, where=(), without=()):
 @pytest.mark.filterwarnings("ignore")  # of Milvus' own making
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_search_equals_a_slow_loop(uri, distance, monkeypatch):
-    monkeypatch.setattr(index_module, "_TILE", 7)
+    monkeypatch.setattr(search_module, "TILE", 7)
     monkeypatch.setattr(index_module, "_QUERIES", 3)
     index = create_index(uri, DIM, distance=distance, about={"model": "abc"})
     keys, vectors, rows = items(40)
@@ -171,6 +172,8 @@ def test_columns_grow_and_keep_their_types(folder):
     index.add(["b"], vectors[1:2], [{"weight": 2, "site": "north"}])
     assert {m.key for m in index.search(vectors[:1], 9, where={"site": None})[0]} == {"a"}
     assert index.search(vectors[:1], 9, where={"weight": 2.0})[0][0].key == "b"
+    both = index.search(vectors[:1], 9, where={"site": None, "weight": 9.0})
+    assert both == [[]]
     with pytest.raises(DataError, match=r"'weight' is 'heavy', a string; the index holds double"):
         index.add(["c"], vectors[2:3], [{"weight": "heavy"}])
     with pytest.raises(DataError, match=r"no metadata color; it has weight, site"):
