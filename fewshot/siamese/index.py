@@ -53,7 +53,7 @@ class FolderIndex:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self._squares: dict[str, np.ndarray] = {}
+        self._weights: dict[str, np.ndarray] = {}
         self.refresh()
 
     @classmethod
@@ -233,7 +233,7 @@ class FolderIndex:
         vectors = checked_queries(queries, self.dim)
         self._check_search(len(vectors), k, where or {}, without or {})
         asked = unit(vectors) if self.distance == "cosine" else vectors
-        searched = Searched(tuple(self._segments), self.columns, self.distance, self._squares)
+        searched = Searched(tuple(self._segments), self.columns, self.distance, self._weights)
         found: list[list[Match]] = []
         for start in range(0, len(asked), _QUERIES):
             part = slice(start, start + _QUERIES)
