@@ -1,6 +1,6 @@
 """Compare rules that choose the support slice, by the Dice of whole volumes.
 
-    python tools/match_rules.py DATA [--model FOLDER] [--fold 0] [--classes 1=liver] [--rules aligned]
+    python tools/match_rules.py DATA [--model FOLDER] [--fold 0] [--only liver] [--rules aligned]
 
 One annotated support volume, every slice of every query volume of the fold segmented with the
 support that a rule chooses. Positions are learned from the fold's training volumes. Prints one

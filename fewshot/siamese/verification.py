@@ -1,4 +1,4 @@
-"""Are two images of one subject? ROC-AUC, EER, TAR at a FAR, and open-set identification.
+"""Are two images of one subject? ROC-AUC, EER and TAR at a FAR.
 
 A score says how alike two images are: higher is more alike, and a pair is accepted if its score is
 at least the threshold. FAR is the share of impostor pairs (two subjects) accepted, TAR that of
@@ -8,12 +8,11 @@ Intervals draw subjects with replacement. A subject drawn n times counts n times
 product of the counts of the subjects it shows, so n for a genuine pair and n·m for an impostor
 pair. Drawing pairs instead would take pairs that share a subject for independent ones.
 
-Papers: Phillips, Grother and Micheals, Evaluation methods in face recognition, in Handbook of Face
-Recognition, 2011 (identification); Snijders and Borgatti, Non-parametric standard errors and tests
-for network statistics, Connections 1999 (drawing subjects).
+Paper: Snijders and Borgatti, Non-parametric standard errors and tests for network statistics,
+Connections 1999 (drawing subjects).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -194,20 +193,27 @@ def bootstrap_pairs(
     return estimate(score(pairs.roc()), np.array(found), level)
 
 
-def draw_counts(
-    pairs: Pairs, resamples: int, generator: np.random.Generator
-) -> "Sequence[np.ndarray]":
-    """Draw the subjects again and again: how often each one came, float64 [subject].
+def draw_counts(pairs: Pairs, resamples: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """Draw the subjects of pairs again and again: how often each one came, float64 [subject]."""
+    return draw_subjects(np.union1d(pairs.first, pairs.second), resamples, generator)
 
-    Nothing is drawn of fewer than two subjects.
+
+def draw_subjects(
+    subjects: np.ndarray, resamples: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Draw subjects with replacement: how often each number came; of fewer than two, nothing.
+
+    Args:
+        subjects: their numbers, each once.
+        resamples: how many times.
+        generator: to draw from.
     """
-    subjects = np.union1d(pairs.first, pairs.second)
     if len(subjects) < 2:
         return []
     draws = []
     for _ in range(resamples):
         picked = subjects[generator.integers(0, len(subjects), len(subjects))]
-        draws.append(np.bincount(picked, minlength=int(subjects[-1]) + 1).astype(np.float64))
+        draws.append(np.bincount(picked, minlength=int(subjects.max()) + 1).astype(np.float64))
     return draws
 
 
@@ -218,59 +224,3 @@ def estimate(value: float, draws: np.ndarray, level: float) -> Estimate:
         return Estimate(value, float("nan"), float("nan"), len(draws))
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(low), float(high), len(draws) - len(kept))
-
-
-def identification_rate(
-    scores: Any, probes: Labels, gallery: Labels, far: float, *, rank: int = 1
-) -> float:
-    """Detection and identification rate of an open set: who is the probe, if anybody enrolled.
-
-    A probe whose subject is enrolled counts if its own subject's best score is among the `rank`
-    best of all subjects (ties losing) and reaches the threshold. The threshold is the lowest at
-    which at most the share `far` of the probes who are not enrolled find anybody.
-
-    Args:
-        scores: how alike, higher is more alike [probe item].
-        probes, gallery: the subject of each.
-        far: the false alarm rate, 0 to 1; 1 is closed-set identification.
-        rank: how many subjects may be named.
-
-    Returns:
-        A rate in 0..1; NaN without an enrolled probe, or without one that is not.
-
-    Raises:
-        DataError: shapes do not fit, a score is NaN, far or rank is out of range.
-
-    Example:
-        The stranger c scores 0.5 at best, so a has to score more.
-
-        >>> identification_rate([[0.9, 0.1], [0.5, 0.4]], ["a", "c"], ["a", "b"], far=0)
-        1.0
-    """
-    best, own = _subject_scores(scores, probes, gallery)
-    if not 0 <= far <= 1 or rank < 1:
-        raise DataError(f"far is {far} and rank {rank}; expected 0 to 1, and at least 1")
-    enrolled = ~np.isneginf(own)
-    if not enrolled.any() or (enrolled.all() and far < 1):
-        return float("nan")
-    alarms = np.sort(best[~enrolled].max(axis=1))[::-1]
-    allowed = int(np.floor(far * len(alarms) + 1e-9))
-    limit = alarms[allowed] if allowed < len(alarms) else -np.inf
-    better = np.count_nonzero(best[enrolled] >= own[enrolled, None], axis=1)  # itself included
-    named = (better <= rank) & (own[enrolled] > limit)
-    return float(named.mean())
-
-
-def _subject_scores(scores: Any, probes: Labels, gallery: Labels) -> tuple[np.ndarray, np.ndarray]:
-    """Best score of each enrolled subject [probe subject], and of the probe's own subject."""
-    table = np.asarray(as_array(scores), np.float64)
-    asked, there = shared_codes(probes, gallery)
-    if table.shape != (len(asked), len(there)) or not len(there):
-        raise DataError(f"scores have shape {table.shape}; expected {(len(asked), len(there))}")
-    if np.isnan(table).any():
-        raise DataError(f"{int(np.isnan(table).sum())} scores are NaN; they cannot be ranked")
-    order = np.argsort(there, kind="stable")
-    subjects, starts = np.unique(there[order], return_index=True)
-    best = np.maximum.reduceat(table[:, order], starts, axis=1)
-    own = np.where(asked[:, None] == subjects, best, -np.inf).max(axis=1)
-    return best, own

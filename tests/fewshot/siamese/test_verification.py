@@ -13,12 +13,16 @@ from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 from episodes.errors import DataError, ModelError
 from fewshot.metrics.ranking import roc_auc
 from fewshot.siamese.decision import audit, decide, load_decision, save_decision
+from fewshot.siamese.identification import (
+    Probes,
+    bootstrap_identification,
+    identification_rate,
+)
 from fewshot.siamese.verification import (
     Pairs,
     auc,
     bootstrap_pairs,
     equal_error_rate,
-    identification_rate,
     tar_at_far,
 )
 
@@ -146,17 +150,33 @@ def test_identification_equals_a_slow_loop(far, rank):
     truth = np.equal.outer(probes, gallery)
     scores = (generator.normal(size=(40, 7)) + 1.5 * truth).round(1)
     expected = slow_identification(scores, probes, gallery, far, rank)
-    assert identification_rate(scores, probes, gallery, far, rank=rank) == pytest.approx(expected)
+    found = Probes.of(scores, probes, gallery)
+    assert identification_rate(found, far, rank=rank) == pytest.approx(expected)
+    weights = generator.integers(0, 3, 40)
+    copies = [number for number in range(40) for _ in range(weights[number])]
+    copied = slow_identification(
+        scores[copies], [probes[number] for number in copies], gallery, far, rank
+    )
+    weighted = identification_rate(found, far, rank=rank, weights=weights.astype(float))
+    assert weighted == pytest.approx(copied)
+    interval = bootstrap_identification(found, far, rank=rank, resamples=50)
+    assert interval.low <= interval.value <= interval.high
 
 
 def test_identification_needs_strangers_and_members():
-    assert math.isnan(identification_rate([[0.5]], ["a"], ["a"], far=0.1))
-    assert identification_rate([[0.5]], ["a"], ["a"], far=1) == 1
-    assert math.isnan(identification_rate([[0.5]], ["b"], ["a"], far=0.1))
+    known, stranger = Probes.of([[0.5]], ["a"], ["a"]), Probes.of([[0.5]], ["b"], ["a"])
+    assert math.isnan(identification_rate(known, far=0.1))
+    assert identification_rate(known, far=1) == 1
+    assert math.isnan(identification_rate(stranger, far=0.1))
+    assert math.isnan(bootstrap_identification(known, far=1).low)
     with pytest.raises(DataError, match="expected 0 to 1"):
-        identification_rate([[0.5]], ["b"], ["a"], far=2)
+        identification_rate(stranger, far=2)
+    with pytest.raises(DataError, match="level is 1"):
+        bootstrap_identification(stranger, far=0, level=1)
     with pytest.raises(DataError, match=r"shape \(1, 1\)"):
-        identification_rate([[0.5]], ["b"], ["a", "c"], far=0)
+        Probes.of([[0.5]], ["b"], ["a", "c"])
+    with pytest.raises(DataError, match="1 scores are NaN"):
+        Probes.of([[math.nan]], ["b"], ["a"])
 
 
 @pytest.mark.parametrize("rule", ["eer", "youden", "far=0.1", "far=0"])
