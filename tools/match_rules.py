@@ -66,6 +66,11 @@ def main() -> None:
         "nearest features": lambda: (appearance(pooled_of, 0.0), 1, False),
         "nearest features, in order": lambda: (appearance(pooled_of, 0.0), 1, True),
         "features and place, in order": lambda: (appearance(pooled_of, 1.0), 1, True),
+        "features and alignment, in order": lambda: (
+            appearance(pooled_of, 1.0, aligned(pooled_of)),
+            1,
+            True,
+        ),
         "learned position": lambda: (learned(), 1, False),
         "aligned": lambda: (aligned(pooled_of), 1, False),
         "aligned, three fused": lambda: (aligned(pooled_of), 3, False),

@@ -1,4 +1,4 @@
-"""Open-set identification: is the person in the gallery at all, and who is it?
+"""Open-set identification: whether a subject is enrolled in the gallery at all, and which.
 
 Paper: Phillips, Grother and Micheals, Evaluation methods in face recognition, in Handbook of Face
 Recognition, 2011.

@@ -122,17 +122,18 @@ def at_random(seed: int) -> Rule:
     return rule
 
 
-def appearance(pooled: Pooled, weight: float = 1.0) -> Rule:
+def appearance(pooled: Pooled, weight: float = 1.0, place: Rule = proportional_place) -> Rule:
     """Cost of a pair: the cosine distance of pooled features, and a prior of the place.
 
     Args:
         pooled: where the features come from.
-        weight: of the distance between the relative places, which is added.
+        weight: of the prior, which is added.
+        place: the prior, in lengths of a volume: `proportional_place` or `aligned`.
     """
 
     def rule(plan: Plan) -> np.ndarray:
         far = cosine_distances(pooled(plan.query), pooled(plan.support[0]))
-        return far + weight * proportional_place(plan)
+        return far + weight * place(plan)
 
     return rule
 
@@ -158,7 +159,9 @@ def learned_position(pooled: Pooled, model: PositionModel) -> Rule:
 
 
 def aligned(pooled: Pooled, scale: Scale | None = None, prior: float = PRIOR) -> Rule:
-    """Cost of a pair: how far apart the slices are once the volumes are laid over each other.
+    """Cost of a pair: how far apart slices are once the volumes are laid over each other.
+
+    It is counted in lengths of the support volume.
 
     Args:
         pooled: where the features come from.
@@ -169,7 +172,7 @@ def aligned(pooled: Pooled, scale: Scale | None = None, prior: float = PRIOR) ->
     def rule(plan: Plan) -> np.ndarray:
         query, support = pooled(plan.query), pooled(plan.support[0])
         places = align(query, support, scale or Scale.of([query, support]), prior=prior)
-        return np.abs(np.subtract.outer(places, np.arange(len(support))))
+        return np.abs(np.subtract.outer(places, np.arange(len(support)))) / len(support)
 
     return rule
 

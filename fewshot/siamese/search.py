@@ -113,7 +113,7 @@ def _weights(searched: Searched, segment: Segment) -> np.ndarray:
     """What turns products into distances: 1 / length, or length² / 2; computed once an index."""
     name = segment.entry.name
     if name not in searched.weights:
-        weights = np.zeros(segment.entry.rows, np.float32)
+        weights: np.ndarray = np.zeros(segment.entry.rows, np.float32)
         for start in range(0, segment.entry.rows, TILE):
             tile = np.asarray(segment.embeddings[start : start + TILE])
             weights[start : start + TILE] = np.einsum("ic,ic->i", tile, tile)
