@@ -16,6 +16,7 @@ from fewshot.siamese import index as index_module
 from fewshot.siamese import search as search_module
 from fewshot.siamese.index import FolderIndex
 from fewshot.siamese.matches import create_index, open_index
+from tests.fewshot.siamese.writer import write_forever
 
 pa = pytest.importorskip("pyarrow", reason="the extra 'match' (pyarrow) is not installed")
 
@@ -200,31 +201,16 @@ def test_files_that_nothing_names_are_removed(folder):
     index.check()
 
 
-def _write_forever(folder):
-    """Add, replace and delete, one commit after another; a round's state is known by its number."""
-    index = FolderIndex(folder)
-    generator = np.random.default_rng()
-    number = max((int(key.split()[1]) for key in index.keys()), default=0)  # noqa: SIM118
-    while True:
-        number += 1
-        vectors = np.full((8, DIM), number, np.float32) + generator.random((8, DIM), np.float32)
-        keys = [f"round {number} {n}" for n in range(8)]
-        old = index.keys()
-        index.update(keys, vectors, [{"round": number} for _ in keys])
-        index.delete(old)
-        if number % 5 == 0:
-            index.compact()
-
-
 def test_killed_20_times_while_writing_it_opens_with_a_committed_state(folder):
     """Every commit adds all 8 items of a round, or takes all those of earlier rounds out."""
     create_index(folder, DIM)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")  # Milvus has threads, which fork kills
+    context.set_forkserver_preload([write_forever.__module__, "pyarrow.compute"])
     generator = random.Random(0)
     last, seen = 0, set()
     for _ in range(20):
         before = FolderIndex(folder)._manifest.commits
-        child = context.Process(target=_write_forever, args=(folder,))
+        child = context.Process(target=write_forever, args=(folder,))
         child.start()
         while FolderIndex(folder)._manifest.commits == before:
             assert child.is_alive()
