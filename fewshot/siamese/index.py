@@ -25,6 +25,7 @@ from fewshot.siamese.search import Searched, look_up, nearest_rows
 from fewshot.siamese.segments import (
     MANIFEST,
     Manifest,
+    Segment,
     arrow_table,
     check_embeddings,
     mark_dead,
@@ -54,6 +55,7 @@ class FolderIndex:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._weights: dict[str, np.ndarray] = {}
+        self._segments: list[Segment] = []
         self.refresh()
 
     @classmethod
@@ -70,11 +72,12 @@ class FolderIndex:
 
     def refresh(self) -> None:
         """See what other processes have changed."""
+        opened = {segment.entry: segment for segment in self._segments}  # they never change
         for _ in range(5):
             self._manifest = read_manifest(self.folder)
             try:
                 self._segments = [
-                    open_segment(self.folder, entry, self._manifest.dim)
+                    opened.get(entry) or open_segment(self.folder, entry, self._manifest.dim)
                     for entry in self._manifest.segments
                 ]
                 return
