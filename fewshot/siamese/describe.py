@@ -1,6 +1,6 @@
 """Whole images as vectors, by whatever model is at hand: for matching pictures and slices."""
 
-from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch
 from episodes.episode import to_channels
 from episodes.errors import DataError, ModelError
 from episodes.frame import Frame, intensity_range, to_tensor
-from fewshot.encoder import EncoderSettings
 from fewshot.inputs import ImageLike, Planes, image_planes
 from fewshot.saving import SETTINGS as SEGMENTER
 from fewshot.saving import load_segmenter
@@ -40,7 +39,7 @@ def load_describer(folder: Path | None) -> EmbeddingNetwork:
         )
     segmenter = load_segmenter(folder)
     found = segmenter.settings
-    encoder = EncoderSettings(found.encoder.name, found.encoder.strides, weights="none")
+    encoder = replace(found.encoder, weights="none")  # they come from the segmenter
     network = EmbeddingNetwork(EmbeddingSettings(encoder, dim=0, size=found.size))
     network.encoder.load_state_dict(segmenter.encoder.state_dict())
     return network.eval()
@@ -75,10 +74,3 @@ def describe_image(network: EmbeddingNetwork, image: ImageLike) -> np.ndarray:
             "plane you mean as a picture"
         )
     return describe_planes(network, picture)[0]
-
-
-def describe_files(
-    network: EmbeddingNetwork, paths: Iterable[Path]
-) -> Iterator[tuple[Path, np.ndarray]]:
-    """Embed the planes of files, one file after another: (path, float32 [plane dim])."""
-    return ((path, describe_planes(network, image_planes(path))) for path in paths)

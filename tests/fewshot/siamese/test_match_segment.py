@@ -1,14 +1,20 @@
 """Match, then segment: the rules on tiny volumes, and as a method of the whole-volume protocol."""
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
 
+from episodes.errors import DataError, ModelError
 from episodes.measure import measure
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.score import score
 from episodes.readers import read
-from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.counting import Model, Truth, count_protocol, pooled
+from fewshot.saving import save_segmenter
+from fewshot.siamese.describe import describe_image, load_describer
+from fewshot.siamese.embedding import save_embedding
 from fewshot.siamese.match_segment import (
     MatchThenSegment,
     Pooled,
@@ -121,17 +127,14 @@ def test_it_is_a_method_of_the_protocol(protocol, truth, segmenter):
     ):
         method = MatchThenSegment(truth, segmenter, rule, top=top, ordered=ordered)
         counts = pooled(count_protocol(protocol, method, truth))
-        assert sum(counts[0].found + c for c in (counts[0].missed, counts[0].wrong)) >= 0
+        total = sum(c.found + c.missed + c.wrong + c.rest for c in counts)
+        assert total == 7 * 48 * 48
         scores[name] = score(counts, "subject").value
     assert all(0 <= value <= 1 for value in scores.values())
     assert scores["overlap"] > scores["away"]
 
 
 def test_one_support_equals_segmenting_with_it_alone(protocol, truth, segmenter):
-    from dataclasses import replace
-
-    from fewshot.counting import Model
-
     plan = protocol.cases[0].plan
     costs = proportional_place(plan)
     chosen = choose(costs)[:, 0]
@@ -142,3 +145,20 @@ def test_one_support_equals_segmenting_with_it_alone(protocol, truth, segmenter)
         )
         (expected,) = Model(truth, segmenter)(alone)
         np.testing.assert_array_equal(found[place], expected)
+
+
+def test_a_segmenter_an_embedding_network_and_nothing_describe_images(tmp_path, own_segmenter):
+    image = np.random.default_rng(0).integers(0, 255, (40, 56), np.uint8)
+    save_segmenter(own_segmenter, tmp_path / "segmenter")
+    network = load_describer(tmp_path / "segmenter")
+    vector = describe_image(network, image)
+    assert vector.shape == (own_segmenter.encoder.features,)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    save_embedding(network, tmp_path / "network")
+    again = load_describer(tmp_path / "network")
+    assert again.fingerprint() == network.fingerprint()
+    np.testing.assert_array_equal(describe_image(again, image), vector)
+    with pytest.raises(ModelError, match="holds neither"):
+        load_describer(tmp_path)
+    with pytest.raises(DataError, match="4 planes; expected a picture of one"):
+        describe_image(network, np.zeros((4, 40, 56), np.uint8))
