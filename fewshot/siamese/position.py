@@ -4,7 +4,8 @@ The teacher is the relative place of a slice in its own training volume, (z + 1/
 wrong by as much as scans begin and end elsewhere, but those errors differ from volume to volume
 and average out: what a ridge regression on pooled features learns is where such a picture lies in
 a typical volume. Two slices that look alike are then at one position, whatever the ends of their
-volumes. With few volumes `fewshot.siamese.alignment` is better (docs/matching.md). All volumes have to run in the same direction.
+volumes. With few volumes `fewshot.siamese.alignment` is better (docs/matching.md). All volumes have
+to run in the same direction.
 """
 
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ from fewshot.siamese.relevance import Exclusion, Relevance
 Distance = Literal["cosine", "euclidean"]
 TILE = 16_384
 """Gallery items that are compared at once."""
-_CELLS = 1 << 22  # distances held at once
+_CELLS = 1 << 21  # distances held at once
 _NEVER = np.uint64(0x7F80_0000 | 1 << 31) << np.uint64(32)  # an infinite distance, no gain
 
 
@@ -76,7 +76,7 @@ def rankings(
     start, widest = 0, min(tile, len(gallery))
     while start < len(queries):
         block = slice(start, min(start + max(1, _CELLS // max(1, widest)), len(queries)))
-        relevant, ideal = _wanted(relevance, exclude, block, tiles, own, depth)
+        relevant, ideal, single = _wanted(relevance, exclude, block, tiles, own, depth)
         deep = min(max(depth, int(relevant.max(initial=0))), len(gallery))
         rows = max(1, _CELLS // max(1, deep))
         for first in range(block.start, block.stop, rows):
@@ -87,7 +87,10 @@ def rankings(
                 far = queries[part] @ minus[where].T
                 if distance == "euclidean":
                     far += offsets[where]
-                gains = _gains(relevance, exclude, part, where, own, far)
+                _exclude(far, np.inf, exclude, part, where, own)
+                gains = single[inner] if len(tiles) == 1 else None
+                if gains is None:
+                    gains = _gains(relevance, exclude, part, where, own)
                 best = np.concatenate([best, _nearest(far, gains, deep)], axis=1)
                 best = np.sort(best, axis=1)[:, :deep]
             found = (best & np.uint64(0xFFFF_FFFF)).astype(np.uint32).view(np.float32)
@@ -136,11 +139,12 @@ def _wanted(
     tiles: Sequence[slice],
     own: bool,
     depth: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count the relevant items of a block of queries, and find the largest gains."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count the relevant items of a block of queries, find the largest gains, keep the last."""
     rows = block.stop - block.start
     relevant = np.zeros(rows, np.int64)
     largest = np.zeros((rows, depth), np.float32)
+    gains = np.zeros((rows, 0), bool)
     for where in tiles:
         gains = _gains(relevance, exclude, block, where, own)
         relevant += np.count_nonzero(gains, axis=1)
@@ -149,31 +153,32 @@ def _wanted(
             largest = -np.sort(np.partition(-every, depth - 1, axis=1)[:, :depth], axis=1)
         else:
             largest = (np.arange(depth) < relevant[:, None]).astype(np.float32)
-    return relevant, largest
+    return relevant, largest, gains
 
 
 def _gains(
-    relevance: Relevance,
+    relevance: Relevance, exclude: Sequence[Exclusion], queries: slice, gallery: slice, own: bool
+) -> np.ndarray:
+    """Gains of a block; excluded pairs have none."""
+    gains = relevance.gains(queries, gallery)
+    _exclude(gains, 0, exclude, queries, gallery, own)
+    return gains
+
+
+def _exclude(
+    block: np.ndarray,
+    value: float,
     exclude: Sequence[Exclusion],
     queries: slice,
     gallery: slice,
     own: bool,
-    far: np.ndarray | None = None,
-) -> np.ndarray:
-    """Gains of a block; excluded pairs have none and, in `far`, become infinitely far."""
-    gains = relevance.gains(queries, gallery)
+) -> None:
+    """Give the excluded pairs of a block this value."""
     for exclusion in exclude:
-        banned = exclusion.block(queries, gallery)
-        gains[banned] = 0
-        if far is not None:
-            far[banned] = np.inf
+        block[exclusion.block(queries, gallery)] = value
     if own:
         same = np.arange(max(queries.start, gallery.start), min(queries.stop, gallery.stop))
-        places = (same - queries.start, same - gallery.start)
-        gains[places] = 0
-        if far is not None:
-            far[places] = np.inf
-    return gains
+        block[same - queries.start, same - gallery.start] = value
 
 
 def _nearest(far: np.ndarray, gains: np.ndarray, deep: int) -> np.ndarray:
