@@ -1,10 +1,13 @@
 """The match index: against a slow search, through kills and damage, in a folder and on Milvus."""
 
 import json
-import multiprocessing
+import os
 import random
 import secrets
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -16,7 +19,7 @@ from fewshot.siamese import index as index_module
 from fewshot.siamese import search as search_module
 from fewshot.siamese.index import FolderIndex
 from fewshot.siamese.matches import create_index, open_index
-from tests.fewshot.siamese.writer import write_forever
+from tests.fewshot.siamese import writer
 
 pa = pytest.importorskip("pyarrow", reason="the extra 'match' (pyarrow) is not installed")
 
@@ -204,20 +207,26 @@ def test_files_that_nothing_names_are_removed(folder):
 def test_killed_20_times_while_writing_it_opens_with_a_committed_state(folder):
     """Every commit adds all 8 items of a round, or takes all those of earlier rounds out."""
     create_index(folder, DIM)
-    context = multiprocessing.get_context("forkserver")  # Milvus has threads, which fork kills
-    context.set_forkserver_preload([write_forever.__module__, "pyarrow.compute"])
+    starter = subprocess.Popen(
+        [sys.executable, writer.__file__, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     generator = random.Random(0)
     last, seen = 0, set()
     for _ in range(20):
         before = FolderIndex(folder)._manifest.commits
-        child = context.Process(target=write_forever, args=(folder,))
-        child.start()
-        while FolderIndex(folder)._manifest.commits == before:
-            assert child.is_alive()
+        starter.stdin.write("go\n")
+        process = int(starter.stdout.readline())
+        deadline = time.monotonic() + 60
+        while FolderIndex(folder)._manifest.commits == before and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(generator.uniform(0, 0.05))
-        child.kill()
-        child.join()
+        os.kill(process, signal.SIGKILL)
+        assert starter.stdout.readline() == "dead\n"
         index = FolderIndex(folder)
         index.check()
         keys = index.keys()
@@ -229,6 +238,8 @@ def test_killed_20_times_while_writing_it_opens_with_a_committed_state(folder):
         found = index.search(np.ones((1, DIM)), len(index) + 1)[0]
         assert len(found) == len(index)
         assert all(match.metadata["round"] == int(match.key.split()[1]) for match in found)
+    starter.communicate()
+    assert starter.returncode == 0
     assert len(seen) > 5
     index.update(["at last"], np.ones((1, DIM)))
     assert not list(folder.glob(".partial-*"))

@@ -1,4 +1,12 @@
-"""A process that changes a match index until it is killed."""
+"""A process that starts others, which change a match index until they are killed.
+
+It is told "go" on its input, forks a writer, prints its number, waits until the writer was killed
+and says so. A fork of the tests' own process would inherit the threads of Milvus.
+"""
+
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -21,3 +29,13 @@ def write_forever(folder):
         index.delete(old)
         if number % 5 == 0:
             index.compact()
+
+
+if __name__ == "__main__":
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            write_forever(Path(sys.argv[1]))
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("dead", flush=True)
