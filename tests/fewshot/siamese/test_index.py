@@ -223,7 +223,7 @@ def test_killed_20_times_while_writing_it_opens_with_a_committed_state(folder):
         process = int(starter.stdout.readline())
         deadline = time.monotonic() + 60
         while FolderIndex(folder)._manifest.commits == before and time.monotonic() < deadline:
-            time.sleep(0.005)
+            time.sleep(0.01)
         time.sleep(generator.uniform(0, 0.05))
         os.kill(process, signal.SIGKILL)
         assert starter.stdout.readline() == "dead\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from episodes.extras import need
 from fewshot.siamese.index import FolderIndex
 
 DIM = 6
@@ -32,6 +33,8 @@ def write_forever(folder):
 
 
 if __name__ == "__main__":
+    FolderIndex(Path(sys.argv[1])).check()  # imports what the writers need, once
+    need("pyarrow.compute", "match")
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
