@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from fewshot.commands.match_options import Match
 from fewshot.commands.options import (
     Benchmark,
     Calibrate,
@@ -35,6 +36,7 @@ COMMANDS: dict[str, type] = {
     "benchmark": Benchmark,
     "segment": Segment,
     "calibrate": Calibrate,
+    "match": Match,
     "inspect": Inspect,
     "recipes": Recipes,
     "runs": Runs,

@@ -18,4 +18,8 @@ What is where:
     memory           earlier batches; hard_negatives: the data set's nearest negatives
     gather           one batch over several processes
     task             all of it for the training loop
+    retrieval        recall, precision, mAP@R, nDCG; identification: open sets
+    verification     same or not: ROC, EER, TAR at a FAR; decision: a frozen threshold
+    matches          the match index, in a folder or on Milvus
+    match_segment    pick the support that fits, then segment with it; alignment, position, path
 """

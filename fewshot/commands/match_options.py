@@ -1,0 +1,129 @@
+"""What `fewshot match ...` takes: one dataclass an action, its docstrings being the help."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
+
+
+@dataclass(frozen=True)
+class MatchBuild:
+    """Build an index of the images of a data set, or of any folder of images."""
+
+    data: Positional[Path]
+    """A data set as `fewshot train` takes it, or a folder of images."""
+    index: str
+    """A folder for the index; or Milvus by http://host:port or FILE.db, then #COLLECTION."""
+    model: Path | None = None
+    """Folder of a trained embedding network or segmenter; by default ImageNet features."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+
+
+@dataclass(frozen=True)
+class MatchAdd:
+    """Add images to an index; those that are there already are replaced."""
+
+    images: Positional[tuple[Path, ...]]
+    """Images, or folders of them."""
+    index: str
+    """That `fewshot match build` made."""
+    model: Path | None = None
+    """Where the model lies now, if the index was built with one that has been moved."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+
+
+@dataclass(frozen=True)
+class MatchQuery:
+    """Find the images of an index that look most like a picture."""
+
+    image: Positional[Path]
+    """The picture."""
+    index: str
+    """That `fewshot match build` made."""
+    k: int = 5
+    """How many matches."""
+    where: tuple[str, ...] = ()
+    """Only images with this metadata, e.g. subject=p1 plane=3."""
+    without_subject: str | None = None
+    """Leave out the images of this subject."""
+    out: Path | None = None
+    """Also draw the picture beside its matches, into this PNG file."""
+    model: Path | None = None
+    """Where the model lies now, if the index was built with one that has been moved."""
+
+
+@dataclass(frozen=True)
+class MatchThreshold:
+    """Choose, freeze and audit the threshold at which two images are of one subject."""
+
+    data: Positional[Path]
+    """A data set with several images a subject, of subjects that the model was not trained on."""
+    out: Path
+    """JSON file for the decision."""
+    model: Path | None = None
+    """Folder of a trained embedding network or segmenter; by default ImageNet features."""
+    rule: str = "eer"
+    """eer, youden, or the false accept rate allowed, e.g. far=0.001."""
+    calibration: str = "platt"
+    """How scores become probabilities: platt or isotonic."""
+    test_share: float = 0.5
+    """Share of the subjects on which the frozen threshold is audited."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name."""
+    seed: int = 0
+    """Of the split of the subjects, the impostor pairs and the intervals."""
+
+
+@dataclass(frozen=True)
+class MatchVerify:
+    """Say whether two pictures show the same subject."""
+
+    images: Positional[tuple[Path, Path]]
+    """The two pictures."""
+    threshold: Path
+    """That `fewshot match threshold` wrote."""
+    model: Path | None = None
+    """The model that the threshold was chosen with; by default ImageNet features."""
+
+
+@dataclass(frozen=True)
+class MatchSegment:
+    """Segment images with the annotated images of a gallery that look most like each of them."""
+
+    gallery: Positional[Path]
+    """A data set with masks; of volumes, every slice is a possible support."""
+    query: tuple[Path, ...]
+    """Images or volumes to segment, or folders of them."""
+    out: Path
+    """Folder for masks, overlays and summary.json."""
+    model: Path | None = None
+    """Folder of a trained segmenter; by default ImageNet features."""
+    top: int = 1
+    """How many supports an image; their probabilities are averaged."""
+    weight: float = 1.0
+    """Of a slice's place along the volume, beside what it looks like."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+
+
+Action = (
+    Annotated[MatchBuild, subcommand("build")]
+    | Annotated[MatchAdd, subcommand("add")]
+    | Annotated[MatchQuery, subcommand("query")]
+    | Annotated[MatchThreshold, subcommand("threshold")]
+    | Annotated[MatchVerify, subcommand("verify")]
+    | Annotated[MatchSegment, subcommand("segment")]
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Find images that look alike, tell subjects apart, and segment with the best support."""
+
+    action: OmitArgPrefixes[OmitSubcommandPrefixes[Action]]
+    """What to do."""

@@ -1,0 +1,193 @@
+"""`fewshot match segment`: every image is segmented with the annotated one that fits it best."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from episodes import decode
+from episodes.catalog import Sample
+from episodes.encode import make_folder, write_json, write_picture
+from episodes.episode import to_channels
+from episodes.errors import DataError
+from episodes.frame import Frame, intensity_range, to_tensor
+from episodes.load import Loader
+from episodes.sampler import binary_mask
+from fewshot.commands.data import open_catalog
+from fewshot.commands.match_options import MatchSegment
+from fewshot.counting import Truth
+from fewshot.heads import Support
+from fewshot.inputs import Planes, image_planes
+from fewshot.saving import load_segmenter
+from fewshot.segmentation import Segmentation
+from fewshot.segmenter import Segmenter
+from fewshot.siamese.alignment import Scale, align
+from fewshot.siamese.match_segment import Pooled, cosine_distances
+from fewshot.siamese.path import choose, monotone_path
+from fewshot.siamese.position import pyramid
+
+_SUPPORTS = 256  # condensed supports remembered
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The supports of every plane of a query: keys [plane][top], and their costs [plane]."""
+
+    keys: list[list[str]]
+    costs: list[float]
+
+
+class Gallery:
+    """Annotated images to choose supports from.
+
+    Args:
+        samples: with masks, in the order of their volumes.
+        classes: of their catalog.
+        truth: of their catalog.
+        segmenter: whose features are compared.
+    """
+
+    def __init__(
+        self, samples: list[Sample], classes: tuple[str, ...], truth: Truth, segmenter: Segmenter
+    ) -> None:
+        self.classes, self.segmenter = classes, segmenter.eval()
+        self._samples = {sample.key: sample for sample in samples}
+        self._loader = Loader(segmenter.settings.size)
+        self._pooled = Pooled(truth, segmenter)
+        self.volumes: dict[Path, list[str]] = defaultdict(list)
+        for sample in samples:
+            self.volumes[sample.image.path].append(sample.key)
+        self.support = lru_cache(_SUPPORTS)(self._condense)
+
+    def choose(self, features: np.ndarray, top: int, weight: float) -> Chosen:
+        """Choose supports for the planes of a query.
+
+        Slices of a volume get slices of the one annotated volume that fits best, in order. A
+        picture gets the nearest of all annotated images.
+
+        Args:
+            features: pooled, [plane feature].
+            top: how many a plane.
+            weight: of the distance from where the slice lies once the volumes are laid over each
+                other, in lengths of the annotated volume.
+        """
+        whole = [keys for keys in self.volumes.values() if len(keys) > 1]
+        if len(features) == 1 or not whole:
+            keys = tuple(self._samples)
+            costs = cosine_distances(features, self._pooled(keys))
+            picked = choose(costs, top)
+        else:
+            tables = [self._ordered_costs(features, keys, weight) for keys in whole]
+            rows = np.arange(len(features))
+            fits = [table[rows, monotone_path(table)].mean() for table in tables]
+            best = int(np.argmin(fits))
+            keys, costs = tuple(whole[best]), tables[best]
+            picked = choose(costs, top, ordered=True)
+        lowest = costs[np.arange(len(costs)), picked[:, 0]].tolist()
+        return Chosen([[keys[place] for place in row] for row in picked.tolist()], lowest)
+
+    def _ordered_costs(self, features: np.ndarray, keys: list[str], weight: float) -> np.ndarray:
+        support = self._pooled(tuple(keys))
+        places = align(features, support, Scale.of([features, support]))
+        away = np.abs(np.subtract.outer(places, np.arange(len(keys)))) / len(keys)
+        return cosine_distances(features, support) + weight * away
+
+    def _condense(self, key: str) -> Support:
+        sample = self._samples[key]
+        image = to_channels(self._loader.image(sample), 3)[None]
+        labels = self._loader.labels(sample, self.classes)[None]
+        ways = range(1, len(self.classes) + 1)
+        masks = torch.stack([binary_mask(labels, way) for way in ways])
+        with torch.inference_mode():
+            return self.segmenter.condense([image], masks.to(self.segmenter.device))
+
+
+def match_segment(command: MatchSegment) -> int:
+    """Segment every query, say which supports were chosen, write masks and overlays."""
+    if command.top < 1:
+        raise DataError(f"top is {command.top}; expected at least 1")
+    queries = _files(command.query)
+    out = make_folder(command.out)
+    _refuse_clashes(queries, out)
+    catalog = open_catalog(command.gallery, command.subject_pattern, command.classes)
+    samples = [sample for sample in catalog.samples if sample.masks]
+    if not samples:
+        raise DataError(f"{command.gallery} holds no annotated image; expected images and masks")
+    segmenter = load_segmenter(command.model) if command.model else Segmenter()
+    gallery = Gallery(samples, catalog.classes, Truth(catalog), segmenter)
+    rows = []
+    for path in tqdm(queries, desc="segmenting", unit="image"):
+        result, chosen = segment_with(gallery, image_planes(path), command.top, command.weight)
+        target = result.save(out / result.default_name())
+        stem = decode.stem(target)
+        write_picture(out / f"{stem}_overlay.png", result.overlay())
+        planes = [
+            {"supports": keys, "cost": round(cost, 5)}
+            for keys, cost in zip(chosen.keys, chosen.costs, strict=True)
+        ]
+        rows.append({**result.summary(), "mask": target.name, "planes": planes})
+        named = dict.fromkeys(key for keys in chosen.keys for key in keys)
+        print(f"{path.name}: supports {', '.join(named)}")
+    write_json(out / "summary.json", {"gallery": command.gallery.name, "images": rows})
+    print(f"{len(rows)} images segmented; masks and overlays in {out}")
+    return 0
+
+
+def segment_with(
+    gallery: Gallery, picture: Planes, top: int = 1, weight: float = 1.0
+) -> tuple[Segmentation, Chosen]:
+    """Segment an image or volume with the supports that a gallery offers for it."""
+    segmenter = gallery.segmenter
+    limits = intensity_range(picture.pixels)
+    frame = Frame(picture.pixels.shape[1], picture.pixels.shape[2], segmenter.settings.size)
+    images = [to_channels(frame.fit_image(to_tensor(p, limits)), 3)[None] for p in picture.pixels]
+    with torch.inference_mode():
+        pooled = [pyramid(segmenter.encode(image))[0].cpu().numpy() for image in images]
+        chosen = gallery.choose(np.stack(pooled), top, weight)
+        shares = [
+            _shares(gallery, frame, image, keys)
+            for image, keys in zip(images, chosen.keys, strict=True)
+        ]
+    labels = [share.argmax(dim=0).to(torch.uint8).cpu().numpy() for share in shares]
+    result = Segmentation(
+        labels=np.stack(labels),
+        probabilities=np.stack([share.half().cpu().numpy() for share in shares], axis=1),
+        class_names=gallery.classes,
+        values=tuple(range(1, len(gallery.classes) + 1)),
+        source=picture,
+    )
+    return result, chosen
+
+
+def _shares(gallery: Gallery, frame: Frame, image: Tensor, keys: list[str]) -> Tensor:
+    """Average the probabilities that several supports give: [label height width]."""
+    logits = [gallery.segmenter.score(gallery.support(key), image)[0] for key in keys]
+    return torch.stack([frame.undo(each).softmax(dim=0) for each in logits]).mean(dim=0)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [p for p in inside if not path.is_dir() or (p.is_file() and decode.is_readable(p))]
+    if not found:
+        raise DataError("there is no image to segment; expected images or folders after --query")
+    return found
+
+
+def _refuse_clashes(queries: list[Path], out: Path) -> None:
+    """No result may replace an input, and no two queries may share a result."""
+    seen: dict[str, Path] = {}
+    for query in queries:
+        other = seen.setdefault(decode.stem(query), query)
+        if other != query or query.resolve().parent == out.resolve():
+            raise DataError(
+                f"the mask of {query} would replace "
+                f"{f'that of {other}' if other != query else 'it'}; choose an empty --out, or "
+                "segment them into folders of their own"
+            )

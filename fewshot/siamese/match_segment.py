@@ -1,0 +1,248 @@
+"""Match, then segment: find the annotated image or slice that fits a query best, segment with it.
+
+`MatchThenSegment` is a `fewshot.counting.Method`. Its plans name every annotated slice of a support
+volume and every slice of a query volume, both in order (`whole_volumes` makes such cases out of
+`full_volume`); a rule gives the cost of every pair, from which supports are chosen. All rules but
+the two oracles are blind to the query's truth.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from episodes.catalog import Catalog
+from episodes.episode import Plan, to_channels
+from episodes.frame import Frame
+from episodes.protocols import contract
+from episodes.protocols.contract import Case, Protocol
+from fewshot.baselines.copy_mask import paste
+from fewshot.counting import Model, Truth
+from fewshot.heads import Support
+from fewshot.segmenter import Segmenter
+from fewshot.siamese.alignment import PRIOR, Scale, align
+from fewshot.siamese.path import choose
+from fewshot.siamese.position import PositionModel, proportional, pyramid, rising
+from fewshot.siamese.rankings import unit
+
+Rule = Callable[[Plan], np.ndarray]
+"""Costs of the supports of the first way for the queries of a plan, float [query support]."""
+_SUPPORTS = 512  # condensed supports remembered
+
+
+class MatchThenSegment(Model):
+    """Choose supports for every query by a rule, and segment with them.
+
+    Args:
+        truth: where the supports' masks come from.
+        segmenter: in evaluation mode.
+        rule: what a pair of support and query costs; of this object's own features where it is
+            `appearance` or `learned_position`.
+        top: how many supports a query; their probabilities are averaged.
+        ordered: whether the chosen supports must follow the order of the query volume.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        segmenter: Segmenter,
+        rule: Rule,
+        *,
+        top: int = 1,
+        ordered: bool = False,
+    ) -> None:
+        super().__init__(truth, segmenter)
+        self.rule, self.top, self.ordered = rule, top, ordered
+        self._supports: Callable[[str, str], Support] = lru_cache(_SUPPORTS)(self._condense)
+
+    @torch.inference_mode()
+    def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
+        """See `fewshot.counting.Method`."""
+        chosen = choose(self.rule(plan), self.top, ordered=self.ordered)
+        for key, places in zip(plan.query, chosen, strict=True):
+            features = self._features(key)[None, None]
+            frame = Frame(*self.truth.sample(key).size, self.segmenter.settings.size)
+            shares = [
+                frame.undo(self.segmenter.head.score(support, features)[0, 0]).softmax(dim=0)
+                for support in (
+                    self._supports(plan.support[0][place], plan.classes[0]) for place in places
+                )
+            ]
+            background, foreground = torch.stack(shares).mean(dim=0)
+            yield (foreground > background).cpu().numpy()
+
+    def _condense(self, key: str, name: str) -> Support:
+        mask = self._mask(key, name).to(self.segmenter.device)
+        features = self._features(key)[None, None, None]
+        return self.segmenter.head.condense(features, mask[None, None, None])
+
+
+class Pooled:
+    """Pooled features of samples, computed once each.
+
+    Args:
+        truth: of the catalog.
+        segmenter: whose encoder is used.
+    """
+
+    def __init__(self, truth: Truth, segmenter: Segmenter) -> None:
+        self._model = Model(truth, segmenter)
+        self._vectors: dict[str, np.ndarray] = {}
+
+    def __call__(self, keys: tuple[str, ...]) -> np.ndarray:
+        """Pooled features of some samples, float32 [sample feature]."""
+        for key in keys:
+            if key not in self._vectors:
+                self._vectors[key] = self._pool(key)
+        return np.stack([self._vectors[key] for key in keys])
+
+    def _pool(self, key: str) -> np.ndarray:
+        image = self._model.loader.image(self._model.truth.sample(key))
+        with torch.inference_mode():
+            maps = self._model.segmenter.encode(to_channels(image, 3)[None])
+            return pyramid(maps)[0].cpu().numpy()
+
+
+def proportional_place(plan: Plan) -> np.ndarray:
+    """Cost of a pair: how far apart the relative places in their volumes are, 0 to 1."""
+    places = proportional(len(plan.query)), proportional(len(plan.support[0]))
+    return np.abs(np.subtract.outer(*places))
+
+
+def at_random(seed: int) -> Rule:
+    """Costs drawn at random: any support, the same one for the same plan and seed."""
+
+    def rule(plan: Plan) -> np.ndarray:
+        generator = np.random.default_rng((seed, plan.index))
+        return generator.random((len(plan.query), len(plan.support[0])))
+
+    return rule
+
+
+def appearance(pooled: Pooled, weight: float = 1.0, place: Rule = proportional_place) -> Rule:
+    """Cost of a pair: the cosine distance of pooled features, and a prior of the place.
+
+    Args:
+        pooled: where the features come from.
+        weight: of the prior, which is added.
+        place: the prior, in lengths of a volume: `proportional_place` or `aligned`.
+    """
+
+    def rule(plan: Plan) -> np.ndarray:
+        far = cosine_distances(pooled(plan.query), pooled(plan.support[0]))
+        return far + weight * place(plan)
+
+    return rule
+
+
+def cosine_distances(queries: np.ndarray, supports: np.ndarray) -> np.ndarray:
+    """Cosine distances of feature vectors, 0 to 2: float64 [query support]."""
+    return 1 - (unit(queries) @ unit(supports).T).astype(np.float64)
+
+
+def learned_position(pooled: Pooled, model: PositionModel) -> Rule:
+    """Cost of a pair: how far apart the predicted positions in the body are.
+
+    Args:
+        pooled: where the features come from.
+        model: fitted on training volumes.
+    """
+
+    def rule(plan: Plan) -> np.ndarray:
+        places = [rising(model.predict(pooled(keys))) for keys in (plan.query, plan.support[0])]
+        return np.abs(np.subtract.outer(*places))
+
+    return rule
+
+
+def aligned(pooled: Pooled, scale: Scale | None = None, prior: float = PRIOR) -> Rule:
+    """Cost of a pair: how far apart slices are once the volumes are laid over each other.
+
+    It is counted in lengths of the support volume.
+
+    Args:
+        pooled: where the features come from.
+        scale: of the features, from training volumes; by default from the two volumes.
+        prior: see `fewshot.siamese.alignment.align`.
+    """
+
+    def rule(plan: Plan) -> np.ndarray:
+        query, support = pooled(plan.query), pooled(plan.support[0])
+        places = align(query, support, scale or Scale.of([query, support]), prior=prior)
+        return np.abs(np.subtract.outer(places, np.arange(len(support)))) / len(support)
+
+    return rule
+
+
+def oracle_overlap(truth: Truth) -> Rule:
+    """Cost of a pair: 1 - Dice of the support's mask, pasted, with the query's truth.
+
+    Where both are empty the cost is 0, where one is, 1. It looks at the truth: a bound, no method.
+    """
+
+    def rule(plan: Plan) -> np.ndarray:
+        name = plan.classes[0]
+        masks = [truth.mask(key, name) == 1 for key in plan.support[0]]
+        costs = np.zeros((len(plan.query), len(masks)))
+        for row, key in enumerate(plan.query):
+            real = truth.mask(key, name) == 1
+            for column, mask in enumerate(masks):
+                pasted = paste(mask.astype(np.uint8), real.shape) == 1
+                total = pasted.sum() + real.sum()
+                costs[row, column] = 1 - 2 * (pasted & real).sum() / total if total else 0.0
+        return costs
+
+    return rule
+
+
+def oracle_position(truth: Truth) -> Rule:
+    """Cost of a pair: how far apart the places relative to the organ's ends are.
+
+    0 is the organ's first slice, 1 its last; slices beyond are below 0 and above 1. It looks at
+    the truth: a bound, no method. Where the query lacks the organ, places in the volume stand in.
+    """
+
+    def rule(plan: Plan) -> np.ndarray:
+        name = plan.classes[0]
+        places = []
+        for keys in (plan.query, plan.support[0]):
+            shown = np.flatnonzero([(truth.mask(key, name) == 1).any() for key in keys])
+            if not len(shown):
+                return proportional_place(plan)
+            length = shown[-1] - shown[0] + 1
+            places.append((np.arange(len(keys)) - shown[0] + 0.5) / length)
+        return np.abs(np.subtract.outer(*places))
+
+    return rule
+
+
+def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
+    """Merge the cases of `full_volume` so that each names whole volumes, in order.
+
+    Args:
+        protocol: of `full_volume` with annotated="volume".
+        catalog: that it was laid over.
+
+    Returns:
+        The same tests: a case a run, query volume and class, whose support is every slice of the
+        support volume.
+    """
+    scans = contract.volumes(catalog)
+    subject_of = {sample.key: sample.subject for sample in catalog.samples}
+    pairs: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for case in protocol.cases:
+        plan = case.plan
+        support = subject_of[plan.support[0][0]]
+        pairs[case.run, plan.classes[0], support, plan.query_subjects[0]] += plan.query
+    cases: list[Case] = []
+    for (run, name, support, query), keys in pairs.items():
+        tested = set(keys)
+        queries = tuple(sample.key for sample in scans[query] if sample.key in tested)
+        shots = tuple(sample.key for sample in scans[support])
+        plan = Plan(len(cases), (name,), (shots,), queries, (query,) * len(queries))
+        cases.append(Case(run, plan))
+    test = contract.named_samples(catalog, cases, protocol.test.classes)
+    return replace(protocol, name=f"{protocol.name}, whole volumes", cases=tuple(cases), test=test)

@@ -1,0 +1,201 @@
+"""Gains of the nearest gallery items of every query, in bounded memory.
+
+Queries are taken in blocks and the gallery in tiles. Of each tile only items are kept that can be
+among the nearest, found by one partition of the distances; what is kept is sorted at the end. So
+the largest arrays have one block of queries by one tile, or by the number of relevant items.
+
+Ties. Items at equal float32 distance are ranked with the least relevant first: an embedding that
+puts everything into one place finds nothing. The order of the gallery plays no part.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from episodes.errors import DataError
+from fewshot.metrics.arrays import as_array
+from fewshot.siamese.relevance import Exclusion, Relevance
+
+Distance = Literal["cosine", "euclidean"]
+TILE = 16_384
+"""Gallery items that are compared at once."""
+_CELLS = 1 << 21  # distances held at once
+_NEVER = np.uint64(0x7F80_0000 | 1 << 31) << np.uint64(32)  # an infinite distance, no gain
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a block of queries found.
+
+    Attributes:
+        queries: which queries.
+        gains: relevance of the nearest items, nearest first, float32 [query rank]; 0 past the end
+            of the gallery.
+        relevant: how many items of the gallery are relevant to each query, excluded ones apart.
+        ideal: the largest gains there are, largest first, float32 [query rank].
+    """
+
+    queries: slice
+    gains: np.ndarray
+    relevant: np.ndarray
+    ideal: np.ndarray
+
+
+def rankings(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    relevance: Relevance,
+    exclude: Sequence[Exclusion],
+    *,
+    own: bool,
+    depth: int,
+    distance: Distance = "cosine",
+    tile: int = TILE,
+) -> Iterator[Ranking]:
+    """Rank the gallery for every query, as deep as there are relevant items, and at least `depth`.
+
+    Args:
+        queries: embeddings, float32 [query channel].
+        gallery: embeddings, float32 [item channel].
+        relevance: of every pair.
+        exclude: pairs that do not count.
+        own: whether query i is item i of the gallery, which it may not find.
+        depth: the least number of ranks.
+        distance: "cosine" compares directions, "euclidean" places.
+        tile: gallery items compared at once.
+
+    Yields:
+        Blocks of queries, in order.
+    """
+    queries, _ = _places(queries, distance)
+    gallery, offsets = _places(gallery, distance)
+    minus = -gallery
+    tiles = [slice(s, min(s + tile, len(gallery))) for s in range(0, len(gallery), tile)]
+    start, widest = 0, min(tile, len(gallery))
+    while start < len(queries):
+        block = slice(start, min(start + max(1, _CELLS // max(1, widest)), len(queries)))
+        relevant, ideal, single = _wanted(relevance, exclude, block, tiles, own, depth)
+        deep = min(max(depth, int(relevant.max(initial=0))), len(gallery))
+        rows = max(1, _CELLS // max(1, deep))
+        for first in range(block.start, block.stop, rows):
+            part = slice(first, min(first + rows, block.stop))
+            inner = slice(first - block.start, part.stop - block.start)
+            best = np.full((part.stop - first, 0), _NEVER)
+            for where in tiles:
+                far = queries[part] @ minus[where].T
+                if distance == "euclidean":
+                    far += offsets[where]
+                _exclude(far, np.inf, exclude, part, where, own)
+                gains = single[inner] if len(tiles) == 1 else None
+                if gains is None:
+                    gains = _gains(relevance, exclude, part, where, own)
+                best = np.concatenate([best, _nearest(far, gains, deep)], axis=1)
+                best = np.sort(best, axis=1)[:, :deep]
+            found = (best & np.uint64(0xFFFF_FFFF)).astype(np.uint32).view(np.float32)
+            yield Ranking(part, found, relevant[inner], ideal[inner])
+        start = block.stop
+
+
+def checked_embeddings(values: Any, name: str) -> np.ndarray:
+    """Bring embeddings to float32 [item channel].
+
+    Raises:
+        DataError: another shape, no channel, or a value that is not finite.
+    """
+    array = np.ascontiguousarray(as_array(values), dtype=np.float32)
+    if array.ndim != 2 or not array.shape[1]:
+        raise DataError(f"{name} have shape {array.shape}; expected (item, channel)")
+    if not np.isfinite(array).all():
+        wrong = int((~np.isfinite(array)).any(axis=1).sum())
+        raise DataError(f"{wrong} of {len(array)} {name} are not finite; the model diverged")
+    return array
+
+
+def unit(embeddings: np.ndarray) -> np.ndarray:
+    """Scale embeddings to length 1; one of length 0 stays, and is at a right angle to all others.
+
+    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.where(length > 0, length, 1)
+
+
+def _places(embeddings: np.ndarray, distance: Distance) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors g and numbers b such that b - q·g ranks as the distance does; none if b is 0."""
+    if distance == "cosine":
+        return unit(embeddings), np.zeros(0, np.float32)
+    if distance == "euclidean":
+        return embeddings, np.einsum("ic,ic->i", embeddings, embeddings) / 2
+    raise DataError(f"distance is {distance!r}; expected 'cosine' or 'euclidean'")
+
+
+def _wanted(
+    relevance: Relevance,
+    exclude: Sequence[Exclusion],
+    block: slice,
+    tiles: Sequence[slice],
+    own: bool,
+    depth: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count the relevant items of a block of queries, find the largest gains, keep the last."""
+    rows = block.stop - block.start
+    relevant = np.zeros(rows, np.int64)
+    largest = np.zeros((rows, depth), np.float32)
+    gains = np.zeros((rows, 0), bool)
+    for where in tiles:
+        gains = _gains(relevance, exclude, block, where, own)
+        relevant += np.count_nonzero(gains, axis=1)
+        if gains.dtype != bool:
+            every = np.concatenate([largest, gains], axis=1)
+            largest = -np.sort(np.partition(-every, depth - 1, axis=1)[:, :depth], axis=1)
+        else:
+            largest = (np.arange(depth) < relevant[:, None]).astype(np.float32)
+    return relevant, largest, gains
+
+
+def _gains(
+    relevance: Relevance, exclude: Sequence[Exclusion], queries: slice, gallery: slice, own: bool
+) -> np.ndarray:
+    """Gains of a block; excluded pairs have none."""
+    gains = relevance.gains(queries, gallery)
+    _exclude(gains, 0, exclude, queries, gallery, own)
+    return gains
+
+
+def _exclude(
+    block: np.ndarray,
+    value: float,
+    exclude: Sequence[Exclusion],
+    queries: slice,
+    gallery: slice,
+    own: bool,
+) -> None:
+    """Give the excluded pairs of a block this value."""
+    for exclusion in exclude:
+        block[exclusion.block(queries, gallery)] = value
+    if own:
+        same = np.arange(max(queries.start, gallery.start), min(queries.stop, gallery.stop))
+        block[same - queries.start, same - gallery.start] = value
+
+
+def _nearest(far: np.ndarray, gains: np.ndarray, deep: int) -> np.ndarray:
+    """Keep the `deep` nearest and what ties with the last: keys uint64 [query kept], padded."""
+    deep = min(deep, far.shape[1])
+    limit = np.partition(far, deep - 1, axis=1)[:, deep - 1 : deep]
+    kept = np.flatnonzero(far <= limit)  # of two axes at once it would be ten times slower
+    rows = kept // far.shape[1]
+    counts = np.bincount(rows, minlength=len(far))
+    columns = np.arange(len(kept)) - np.repeat(np.cumsum(counts) - counts, counts)
+    keys = np.full((len(far), int(counts.max())), _NEVER)
+    keys[rows, columns] = _keys(far.reshape(-1)[kept], gains.reshape(-1)[kept])
+    return keys if keys.shape[1] <= 2 * deep else np.sort(keys, axis=1)[:, :deep]
+
+
+def _keys(far: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """Numbers that order by distance, then by gain: both floats' bits, made to sort."""
+    bits = (far + np.float32(0)).view(np.uint32)  # + 0 turns -0 into 0
+    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    return ordered.astype(np.uint64) << np.uint64(32) | gains.astype(np.float32).view(np.uint32)
