@@ -63,19 +63,26 @@ class Model:
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
         """See `Method`."""
-        keys = plan.support[0]
-        sets = [keys] if self.how == "together" else [(key,) for key in keys]
-        supports = [self._condense(shots, plan.classes[0]) for shots in sets]
+        chosen = iter(self.supports(plan))
         for stack in _stacks([self.truth.sample(key) for key in plan.query]):
             frame = Frame(*stack[0].size, self.segmenter.settings.size)
+            supports = [next(chosen) for _ in stack]
             for sample in stack:
                 self._features(sample.key, False)  # is not part of the answer's time
             with self._timed("answer", len(stack)):
-                scored = (self._score(supports, sample) for sample in stack)
-                found = refine(scored, frame, self.refine, prior_of(supports, self.refine))
+                scored = map(self._score, supports, stack)
+                used = {id(one): one for each in supports for one in each}
+                prior = prior_of(list(used.values()), self.refine)
+                found = refine(scored, frame, self.refine, prior)
                 # argmax over the first axis is slow
                 masks = [(inside > outside).cpu().numpy() for outside, inside in found]
             yield from masks
+
+    def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
+        """Give the supports of each query of a plan; here all queries have the same."""
+        keys = plan.support[0]
+        sets = [keys] if self.how == "together" else [(key,) for key in keys]
+        return [[self._condense(shots, plan.classes[0]) for shots in sets]] * len(plan.query)
 
     def _condense(self, keys: Sequence[str], name: str) -> Support:
         masks = torch.stack([self._mask(key, name) for key in keys])[None]

@@ -7,7 +7,7 @@ the two oracles are blind to the query's truth.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,12 +16,13 @@ import torch
 
 from episodes.catalog import Catalog
 from episodes.episode import Plan, to_channels
-from episodes.frame import Frame
 from episodes.protocols import contract
 from episodes.protocols.contract import Case, Protocol
 from fewshot.baselines.copy_mask import paste
-from fewshot.counting import Model, Truth
+from fewshot.counting import Truth
 from fewshot.heads import Support
+from fewshot.protocol_model import Model
+from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
 from fewshot.siamese.alignment import PRIOR, Scale, align
 from fewshot.siamese.path import choose
@@ -43,6 +44,7 @@ class MatchThenSegment(Model):
             `appearance` or `learned_position`.
         top: how many supports a query; their probabilities are averaged.
         ordered: whether the chosen supports must follow the order of the query volume.
+        refine: cues that improve the answers; by default none.
     """
 
     def __init__(
@@ -53,31 +55,19 @@ class MatchThenSegment(Model):
         *,
         top: int = 1,
         ordered: bool = False,
+        refine: RefineSettings | None = None,
     ) -> None:
-        super().__init__(truth, segmenter)
+        super().__init__(truth, segmenter, refine, "probabilities")
         self.rule, self.top, self.ordered = rule, top, ordered
-        self._supports: Callable[[str, str], Support] = lru_cache(_SUPPORTS)(self._condense)
+        self._known: Callable[[str, str], Support] = lru_cache(_SUPPORTS)(
+            lambda key, name: self._condense([key], name)
+        )
 
-    @torch.inference_mode()
-    def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
-        """See `fewshot.counting.Method`."""
+    def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
+        """Give the supports that the rule chooses for each query."""
         chosen = choose(self.rule(plan), self.top, ordered=self.ordered)
-        for key, places in zip(plan.query, chosen, strict=True):
-            features = self._features(key)[None, None]
-            frame = Frame(*self.truth.sample(key).size, self.segmenter.settings.size)
-            shares = [
-                frame.undo(self.segmenter.head.score(support, features)[0, 0]).softmax(dim=0)
-                for support in (
-                    self._supports(plan.support[0][place], plan.classes[0]) for place in places
-                )
-            ]
-            background, foreground = torch.stack(shares).mean(dim=0)
-            yield (foreground > background).cpu().numpy()
-
-    def _condense(self, key: str, name: str) -> Support:
-        mask = self._mask(key, name).to(self.segmenter.device)
-        features = self._features(key)[None, None, None]
-        return self.segmenter.head.condense(features, mask[None, None, None])
+        keys, name = plan.support[0], plan.classes[0]
+        return [[self._known(keys[place], name) for place in places] for places in chosen]
 
 
 class Pooled:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class Match:
     metadata: Row = field(default_factory=dict)
 
 
+@runtime_checkable
 class Index(Protocol):
     """Embeddings with keys and metadata, to be searched."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +14,7 @@ Labels = Any
 """Whole numbers of any size or strings, one an item: a list, an array or a tensor."""
 
 
+@runtime_checkable
 class Relevance(Protocol):
     """How relevant gallery items are to queries, block by block."""
 

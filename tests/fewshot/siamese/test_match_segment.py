@@ -11,7 +11,8 @@ from episodes.measure import measure
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.score import score
 from episodes.readers import read
-from fewshot.counting import Model, Truth, count_protocol, pooled
+from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.protocol_model import Model
 from fewshot.saving import save_segmenter
 from fewshot.siamese.describe import describe_image, load_describer
 from fewshot.siamese.embedding import save_embedding
