@@ -1,6 +1,6 @@
 """Measure learned slice positions against proportional ones on volumes that were left out.
 
-    python tools/slice_positions.py DATA [--folds 5] [--fold 0]
+    python tools/slice_positions.py DATA [--classes 1=liver ...] [--folds 5] [--fold 0]
 
 In every fold positions are learned from the other volumes, without annotation. Then, for every
 ordered pair of volumes of the fold and every organ, the organ's first and last slice of the one is
@@ -21,6 +21,7 @@ from episodes.measure import measure
 from episodes.protocols import contract
 from episodes.protocols.alpnet import fold_scans
 from episodes.readers import read
+from fewshot.commands.data import parse_names
 from fewshot.counting import Truth
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.segmenter import Segmenter
@@ -33,9 +34,9 @@ Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
 """Pooled features [slice feature] and areas of the classes [slice class] of each subject."""
 
 
-def describe(data: Path) -> Volumes:
+def describe(data: Path, classes: tuple[str, ...]) -> Volumes:
     """Read volumes and pool the features of their slices."""
-    catalog = measure(read(data))
+    catalog = measure(read(data, legend=parse_names(classes)))
     pooled = Pooled(Truth(catalog), Segmenter().eval())
     return {
         subject: (
@@ -102,10 +103,12 @@ def main() -> None:
     """Print a row a fold and the errors of all folds together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("--classes", nargs="*", default=[], help="names of mask values")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--fold", type=int, help="by default all of them")
     arguments = parser.parse_args()
-    report(describe(arguments.data), arguments.folds, arguments.fold)
+    volumes = describe(arguments.data, tuple(arguments.classes))
+    report(volumes, arguments.folds, arguments.fold)
 
 
 def report(volumes: Volumes, folds: int, fold: int | None) -> None:
