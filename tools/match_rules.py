@@ -1,10 +1,12 @@
-"""Compare rules that choose the support slice, by the Dice of whole volumes.
+r"""Compare rules that choose the support slice, by the Dice of whole volumes.
 
-    python tools/match_rules.py DATA [--model FOLDER] [--fold 0] [--only liver] [--rules aligned]
+    python tools/match_rules.py DATA [--model FOLDER] [--fold 0] [--only liver] [--rules aligned] \
+        [--recipe superpixels-walker]
 
 One annotated support volume, every slice of every query volume of the fold segmented with the
-support that a rule chooses. Positions are learned from the fold's training volumes. Prints one
-JSON object a rule; the two oracles look at the query's truth and are bounds.
+support that a rule chooses, and refined as the recipe says at test time. Positions are learned from
+the fold's training volumes. Prints one JSON object a rule; the two oracles look at the query's truth
+and are bounds.
 """
 
 import argparse
@@ -16,8 +18,10 @@ from episodes.protocols import contract
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.score import score
 from episodes.readers import read
+from fewshot import recipes
 from fewshot.commands.data import parse_names
 from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter
 from fewshot.siamese.match_segment import (
@@ -45,7 +49,10 @@ def main() -> None:
     parser.add_argument("--classes", nargs="*", default=[])
     parser.add_argument("--only", nargs="*", default=[], help="classes to test")
     parser.add_argument("--rules", nargs="*", default=[])
+    parser.add_argument("--recipe", help="whose refinement is used; by default none")
     arguments = parser.parse_args()
+    at_test = recipes.settings_at_test(arguments.recipe) if arguments.recipe else {}
+    refine = RefineSettings(**at_test)
     catalog = measure(read(arguments.data, legend=parse_names(tuple(arguments.classes))))
     chosen = FullVolumeSettings(
         fold=arguments.fold, classes=tuple(arguments.only), annotated="volume"
@@ -60,7 +67,7 @@ def main() -> None:
         features = [pooled_of(tuple(sample.key for sample in samples)) for samples in volumes]
         return learned_position(pooled_of, fit_best_positions(features))
 
-    rules = {
+    kinds = {
         "random": lambda: (at_random(0), 1, False),
         "proportional": lambda: (proportional_place, 1, False),
         "nearest features": lambda: (appearance(pooled_of, 0.0), 1, False),
@@ -77,9 +84,9 @@ def main() -> None:
         "oracle position": lambda: (oracle_position(truth), 1, False),
         "oracle overlap": lambda: (oracle_overlap(truth), 1, False),
     }
-    for name in arguments.rules or rules:
-        rule, top, ordered = rules[name]()
-        method = MatchThenSegment(truth, segmenter, rule, top=top, ordered=ordered)
+    for name in arguments.rules or kinds:
+        rule, top, ordered = kinds[name]()
+        method = MatchThenSegment(truth, segmenter, rule, top=top, ordered=ordered, refine=refine)
         found = score(pooled(count_protocol(protocol, method, truth)), "subject")
         line = {"rule": name, "dice": round(100 * found.value, 2), "cases": len(protocol.cases)}
         print(json.dumps(line), flush=True)

@@ -1,4 +1,4 @@
-r"""superpixels-local with the changes of medical images: bias fields, histograms, blur, Rician noise."""
+r"""superpixels-local with changes as scanners make them: bias fields, histograms, Rician noise."""
 
 SETTINGS = {
     "head": "local",

@@ -316,19 +316,23 @@ def test_a_recipe_may_use_the_encoder_of_another(data, tmp_path, monkeypatch, ca
     (tmp_path / "toy_shared.py").write_text(
         'SETTINGS = {"head": "prototypical"}\nTRAINED_BY = "superpixels-local"\n'
     )
+    (tmp_path / "toy_refined.py").write_text(
+        'SETTINGS = {"head": "prototypical"}\nTRAINED_BY = "superpixels-local"\n'
+        'TEST = {"smooth": "walker", "keep": "largest"}\n'
+    )
     (tmp_path / "toy_tested.py").write_text('SETTINGS = {}\nTEST = {"steps": 3}\n')
     (tmp_path / "toy_chain.py").write_text('SETTINGS = {}\nTRAINED_BY = "toy-shared"\n')
     monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
     out = tmp_path / "out"
     words = ["benchmark", str(data), "--under", "alpnet", "--folds", "0", *TOY, "--out", str(out)]
-    assert main([*words, "--methods", "superpixels-local", "toy-shared"]) == 0
-    first, shared = (row for row in read(out)["results"] if row["models"])
-    assert first["models"] == shared["models"]
-    assert first["mean"] != shared["mean"]
+    assert main([*words, "--methods", "superpixels-local", "toy-shared", "toy-refined"]) == 0
+    first, shared, refined = (row for row in read(out)["results"] if row["models"])
+    assert first["models"] == shared["models"] == refined["models"]
+    assert len({row["mean"] for row in (first, shared, refined)}) == 3
     assert len(list((out / "models").iterdir())) == 1
     assert main([*words, "--methods", "toy-tested"]) == 2
     assert "toy-tested has TEST settings {'steps': 3}" in capsys.readouterr().err
     assert main([*words, "--methods", "toy-chain"]) == 2
     assert "trained by toy-shared, which does not train itself" in capsys.readouterr().err
-    for name in ("toy_shared", "toy_tested", "toy_chain"):
+    for name in ("toy_shared", "toy_refined", "toy_tested", "toy_chain"):
         sys.modules.pop(f"fewshot.recipes.{name}", None)
