@@ -5,8 +5,8 @@ r"""Compare rules that choose the support slice, by the Dice of whole volumes.
 
 One annotated support volume, every slice of every query volume of the fold segmented with the
 support that a rule chooses, and refined as the recipe says at test time. Positions are learned from
-the fold's training volumes. Prints one JSON object a rule; the two oracles look at the query's truth
-and are bounds.
+the fold's training volumes. Prints one JSON object a rule; the two oracles look at the query's
+truth and are bounds.
 """
 
 import argparse
