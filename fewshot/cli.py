@@ -7,6 +7,7 @@ answers at once; each command imports what it needs.
 import functools
 import importlib
 import operator
+import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -25,8 +26,8 @@ from fewshot.commands.options import (
     Runs,
     Segment,
     Share,
-    Train,
 )
+from fewshot.commands.train_options import Train
 
 COMMANDS: dict[str, type] = {
     "demo": Demo,
@@ -46,7 +47,7 @@ COMMANDS: dict[str, type] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0 fine, 2 bad input, 130 Ctrl-C)."""
+    """Run the command line; returns the exit code (0 fine, 2 bad input, 130 Ctrl-C, 141 pipe)."""
     from episodes.errors import FewshotError
 
     warnings.showwarning = _show_warning
@@ -55,6 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     except FewshotError as error:
         print(f"fewshot: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("fewshot: stopped by Ctrl-C", file=sys.stderr)
         return 130

@@ -9,8 +9,9 @@ from typing import Any, get_args
 from episodes.errors import FewshotError, ModelError
 from fewshot import recipes
 from fewshot.adapt.settings import Method as GradientMethod
-from fewshot.commands.options import Benchmark, HeadName, Train
+from fewshot.commands.options import Benchmark
 from fewshot.commands.train import segmenter_settings
+from fewshot.commands.train_options import HeadName, Train
 from fewshot.counting import CopyMask, FeatureGrid, Method, Truth
 from fewshot.protocol_model import Model
 from fewshot.refine.settings import RefineSettings

@@ -14,8 +14,9 @@ from fewshot.benchmark.cells import Setting
 from fewshot.benchmark.methods import Recipe
 from fewshot.benchmark.peak import forget_peak
 from fewshot.commands.data import hold_out
-from fewshot.commands.options import Benchmark, Held
+from fewshot.commands.options import Benchmark
 from fewshot.commands.train import fit, make_segmenter, read_split
+from fewshot.commands.train_options import Held
 from fewshot.training.resume import STATE
 
 DONE = "done.json"

@@ -10,8 +10,9 @@ from episodes.catalog import Catalog
 from episodes.encode import write_json
 from episodes.errors import DataError
 from fewshot.benchmark.methods import FEATURE_GRID, Recipe, grid_of
-from fewshot.commands.options import Benchmark, Train
+from fewshot.commands.options import Benchmark
 from fewshot.commands.runs import flatten
+from fewshot.commands.train_options import Train
 
 NAME, FORMAT = "benchmark-settings.json", 1
 _KEPT = ("way", "shot", "sources", "head", "backbone", "strides", "size", "model", "train")

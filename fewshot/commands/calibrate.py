@@ -7,9 +7,10 @@ from episodes.load import Loader
 from fewshot.calibration import Calibration
 from fewshot.calibration import calibrate as fit
 from fewshot.commands.data import hold_out, open_catalog
-from fewshot.commands.options import Calibrate, Sources, Train
+from fewshot.commands.options import Calibrate
 from fewshot.commands.sources import make_source
 from fewshot.commands.train import read_split, remembered_held
+from fewshot.commands.train_options import Sources, Train
 from fewshot.saving import load_segmenter, save_calibration
 from fewshot.training.settings import TrainSettings
 

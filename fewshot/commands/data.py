@@ -11,7 +11,7 @@ from episodes.legend import Legend, parse_legend
 from episodes.measure import measure
 from episodes.readers import read
 from episodes.splits import Split, draw_subjects, split
-from fewshot.commands.options import Held
+from fewshot.commands.train_options import Held
 
 SPLIT = "split.json"
 

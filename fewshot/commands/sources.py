@@ -10,7 +10,7 @@ from episodes.pseudo import STRONG, Mixture, PseudoSampler, PseudoSettings
 from episodes.pseudo_volumes import SupervoxelSampler
 from episodes.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource, Transform
 from episodes.synthetic import SyntheticSampler, SyntheticSettings
-from fewshot.commands.options import AugmentName, Sources, Train
+from fewshot.commands.train_options import AugmentName, Sources, Train
 
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""

@@ -16,8 +16,8 @@ from episodes.splits import Split
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.calibration import Calibration
 from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
-from fewshot.commands.options import HeadName, Held, Train
 from fewshot.commands.sources import make_source
+from fewshot.commands.train_options import HeadName, Held, Train
 from fewshot.commands.watch import callbacks, keep_aside
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import (

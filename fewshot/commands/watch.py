@@ -9,7 +9,7 @@ from episodes.errors import DataError
 from episodes.load import Loader
 from episodes.sampler import EpisodeSampler, EpisodeSettings
 from episodes.splits import draw_subjects
-from fewshot.commands.options import Train, Watch
+from fewshot.commands.train_options import Train, Watch
 from fewshot.evaluation import evaluate
 from fewshot.segmenter import Segmenter
 from fewshot.sheets import evaluation_sheet

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import FewshotError
-from fewshot.commands.options import Train
+from fewshot.commands.train_options import Train
 
 
 def names() -> list[str]:

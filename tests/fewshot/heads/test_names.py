@@ -2,8 +2,8 @@ from typing import get_args
 
 import pytest
 
-from fewshot.commands.options import HeadName
 from fewshot.commands.train import make_head_settings
+from fewshot.commands.train_options import HeadName
 from fewshot.heads import KINDS, ThresholdSettings, build_head
 from fewshot.segmenter import SegmenterSettings, build_segmenter
 from fewshot.training.task import episodic

@@ -1,0 +1,112 @@
+"""What `fewshot train` takes; other commands that train take parts of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from fewshot.training.settings import TrainSettings
+
+# fmt: off
+HeadName = Literal[
+    "local", "prototypical", "prototypical-euclidean", "adnet", "qnet", "clustered", "mixture",
+    "prior", "gaussian", "gaussian-diagonal", "ridge", "logistic",
+    "correlation", "matching", "cross",
+    "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
+]
+# fmt: on
+AugmentName = Literal["none", "light", "strong", "ssl-alpnet", "medical"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is kept from training; train and evaluate take the same values."""
+
+    novel: tuple[str, ...] = ()
+    """Classes held out of training, to be segmented without having been seen."""
+    test_subjects: tuple[str, ...] = ()
+    """Subjects held out of training; by default drawn by seed, as many as --test-share says."""
+    test_share: float = 0.25
+    """Share of the subjects held out when none are named."""
+    exclude: Literal["none", "any", "all"] = "none"
+    """Training images that show a held-out class: keep them, the class being unlabelled (none);
+    drop those that show any of them; drop those that show all of them."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    split_seed: int = 0
+    """Of the drawing of test subjects."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where training episodes come from; the labels of base classes give what shares leave over."""
+
+    superpixels: float | None = None
+    """Share of episodes made of superpixels; by default 1 with fewer than ten base classes, else
+    0.5, less the shares below."""
+    supervoxels: float = 0.0
+    """Share of episodes made of supervoxels, seen in neighbouring slices of volumes."""
+    synthetic: float = 0.0
+    """Share of generated episodes, of which there is no end."""
+    augment: AugmentName | None = None
+    """How images are changed; by default strongly for regions and lightly for labels."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is watched while a model trains."""
+
+    validate: int = 0
+    """Steps between scores on training subjects that are kept aside for it, with the base
+    classes; the best model is kept in best/. 0 for none."""
+    validation_share: float = 0.2
+    """Share of the training subjects kept aside."""
+    validation_episodes: int = 20
+    """Episodes a score."""
+    patience: int = 0
+    """Stop after so many scores without a gain; 0 for never."""
+    minimum_change: float = 0.0
+    """What counts as a gain in Dice, from 0 to 1."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; 0 for none."""
+    pictures: int = 0
+    """Steps between pictures of what the model does, in pictures/; 0 for none."""
+    tensorboard: bool = False
+    """Also log for TensorBoard (extra train)."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a segmenter on a data set, holding out classes and subjects."""
+
+    data: Positional[Path]
+    """Folder with images and masks, or NIfTI pairs."""
+    out: Path = Path("runs/model")
+    """Folder for model, log and split."""
+    held: OmitArgPrefixes[Held] = field(default_factory=Held)
+    train: OmitArgPrefixes[TrainSettings] = field(default_factory=TrainSettings)
+    watch: OmitArgPrefixes[Watch] = field(default_factory=Watch)
+    sources: OmitArgPrefixes[Sources] = field(default_factory=Sources)
+    way: int = 1
+    """Classes an episode."""
+    shot: int = 1
+    """Annotated images a class in an episode."""
+    head: HeadName = "local"
+    """How pixels are compared with the support."""
+    backbone: str = "tf_efficientnet_lite0"
+    """Any timm model; this one's ImageNet weights are installed, others are downloaded."""
+    strides: tuple[int, ...] = (8, 16)
+    """Resolutions of the backbone to fuse."""
+    size: int = 256
+    """Side of the square in which images are compared, in pixels."""
+    model: Path | None = None
+    """Start from this model instead of ImageNet weights."""
+    resume: bool = False
+    """Go on with the run in --out where it was stopped."""
+    recipe: str | None = None
+    """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
