@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -47,19 +48,7 @@ def segment(command: Segment) -> int:
         except DataError as error:
             failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
             continue
-        target = out / name.parent / result.default_name()
-        make_folder(target.parent)
-        result.save(target)
-        stem = target.name.split(".")[0]
-        picture = write_picture(target.with_name(f"{stem}_overlay.png"), result.overlay())
-        rows.append(
-            {
-                **result.summary(),
-                "mask": target.relative_to(out).as_posix(),
-                "overlay": picture.relative_to(out).as_posix(),
-            }
-        )
-        write_json(target.with_name(f"{stem}.json"), rows[-1])
+        rows.append(_write(result, out, name))
         _warn_if_strange(query, result)
     write_json(
         out / "summary.json",
@@ -93,6 +82,22 @@ def _learned(command: Segment, legend: Legend | None) -> tuple[Segmenter, list[S
     sets = [shots] if command.fuse == "together" else shots.apart()
     mirror = command.refine.flip == "both"
     return segmenter, [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
+
+
+def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:
+    """Write mask, overlay and summary of one image; return its row of the whole summary."""
+    target = out / name.parent / result.default_name()
+    make_folder(target.parent)
+    result.save(target)
+    stem = target.name.split(".")[0]
+    picture = write_picture(target.with_name(f"{stem}_overlay.png"), result.overlay())
+    row = {
+        **result.summary(),
+        "mask": target.relative_to(out).as_posix(),
+        "overlay": picture.relative_to(out).as_posix(),
+    }
+    write_json(target.with_name(f"{stem}.json"), row)
+    return row
 
 
 def _warn_if_strange(query: Path, result: Segmentation) -> None:
