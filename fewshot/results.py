@@ -16,8 +16,9 @@ from fewshot.evaluation import Evaluation
 
 
 def typed_command() -> str:
-    """The command as the user typed it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command as the user typed it; `python -m fewshot.cli` is `fewshot`."""
+    name = Path(sys.argv[0]).name
+    return shlex.join(["fewshot" if name == "cli.py" else name, *sys.argv[1:]])
 
 
 def machine() -> dict[str, Any]:

@@ -11,9 +11,11 @@ from episodes.sampler import EpisodeSampler, EpisodeSettings
 from fewshot import evaluation, results
 from fewshot.commands.data import hold_out, open_catalog
 from fewshot.commands.options import Evaluate
-from fewshot.commands.train import read_split, remembered_held, training_seconds
+from fewshot.commands.train import commands_of, read_split, remembered_held, training_seconds
 from fewshot.saving import load_segmenter
 from fewshot.sheets import evaluation_sheet
+
+_NOT_OF_THE_SPLIT = ("data", "command", "earlier_commands", "machine")
 
 
 def evaluate(command: Evaluate) -> int:
@@ -42,7 +44,9 @@ def evaluate(command: Evaluate) -> int:
     write_picture(out / "episodes.png", evaluation_sheet(segmenter, sampler, found))
     about = {
         "data": data.resolve().name,
-        "split": {k: v for k, v in remembered.items() if k not in ("data", "command")},
+        "split": {
+            k: v for k, v in remembered.items() if k not in ("data", "command", "earlier_commands")
+        },
         "settings": {"segmenter": asdict(segmenter.settings), "episode": asdict(sampler.settings)},
         "seed": command.seed,
         "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
@@ -50,7 +54,7 @@ def evaluate(command: Evaluate) -> int:
     write_json(out / "scores.json", {**about, **found.content()})
     print(f"scores and pictures in {out}")
     if command.result is not None:
-        commands = [remembered.get("command", ""), results.typed_command()]
+        commands = [*commands_of(remembered), results.typed_command()]
         results.write(command.result, command.headline, found, about, commands)
         print(f"result in {command.result}")
     return 0

@@ -15,7 +15,7 @@ from fewshot import protocol_results, results
 from fewshot.commands.data import open_catalog
 from fewshot.commands.lay import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
 from fewshot.commands.options import ProtocolName, ProtocolRun
-from fewshot.commands.train import read_split
+from fewshot.commands.train import commands_of, read_split
 from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
 from fewshot.protocol_model import Model
 from fewshot.protocol_results import Scored
@@ -55,7 +55,7 @@ def protocol(command: ProtocolRun) -> int:
         }
         commands = [results.typed_command()]
         if command.model is not None:
-            commands.insert(0, read_split(command.model).get("command", ""))
+            commands = [*commands_of(read_split(command.model)), *commands]
         protocol_results.write(command.result, command.headline, found, about, commands)
         print(f"result in {command.result}")
     return 0

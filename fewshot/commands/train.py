@@ -117,6 +117,7 @@ def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
     source = make_source(learnt, command, Loader(segmenter.settings.size))
     about = {
         "command": typed_command(),
+        "earlier_commands": _earlier(command.model),
         **describe_split(command.data, command.held, parts),
         "validation_subjects": list(aside.subjects) if aside else [],
         "episodes": episode_source(learnt, command),
@@ -214,6 +215,17 @@ def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
     rows = read_log(_run_folder(folder) / LOG)
     return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def commands_of(remembered: dict) -> list[str]:
+    """What was typed to train a model: the models it went on from come first."""
+    return [*remembered.get("earlier_commands", ()), remembered.get("command", "")]
+
+
+def _earlier(model: Path | None) -> list[str]:
+    if model is None or not (_run_folder(model) / SPLIT).exists():
+        return []
+    return commands_of(read_split(model))
 
 
 def _run_folder(folder: Path) -> Path:

@@ -109,6 +109,10 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     assert "copy-mask" in captured.out
     assert (run / "evaluation" / "episodes.png").exists()
     assert json.loads(result.read_text())["headline"][0]["name"] == "toy_dice"
+    more = ["train", str(data), "--out", str(tmp_path / "more"), "--novel", "bar", "--size", "64"]
+    assert main([*more, "--minutes", "0", "--steps", "1", "--model", str(run)]) == 0
+    remembered = json.loads((tmp_path / "more" / "split.json").read_text())
+    assert remembered["earlier_commands"] == [split["command"]]
     assert main(["calibrate", str(run), "--episodes", "4", "--bias"]) == 0
     fitted = json.loads((run / "calibration.json").read_text())
     assert f"temperature {fitted['temperature']:.3f}" in capsys.readouterr().out
