@@ -4,6 +4,7 @@ import pytest
 
 from fewshot.commands.train import make_head_settings
 from fewshot.commands.train_options import HeadName
+from fewshot.encoder import Level
 from fewshot.heads import KINDS, ThresholdSettings, build_head
 from fewshot.segmenter import SegmenterSettings, build_segmenter
 from fewshot.training.task import episodic
@@ -14,7 +15,7 @@ from tests.fewshot.heads.family import TINY
 def test_every_name_stands_for_a_head_that_can_be_saved(name):
     settings = make_head_settings(name)
     assert type(settings) in KINDS.values()
-    assert build_head(settings, 8).settings == settings
+    assert build_head(settings, [Level(8, 8)]).settings == settings
 
 
 class NoEpisodes:
