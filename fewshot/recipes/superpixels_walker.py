@@ -6,7 +6,13 @@ part of each class stays (docs/refinement.md).
     fewshot benchmark ../shared/data/chaos_t2 \
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
         --methods superpixels-local superpixels-walker --under alpnet --support all \
-        --minutes 3 --out runs/chaos --result docs/results/chaos.json
+        --exclude none --folds 0 1 2 3 4 --seeds 0 --minutes 3 --out runs/chaos \
+        --result docs/results/chaos.json \
+        --headline s1_organ_slices_all_supports=superpixels-walker:alpnet:none
+
+3 minutes of training a fold on 2 cores, 5,555 MiB when refining.
+Dice 77.9 [73.4, 80.1] over 20 subjects, every support scan in turn; superpixels-local 73.9
+[71.1, 75.6], copy-mask 45.5 [41.2, 47.7] (docs/results/chaos.json).
 """
 
 TRAINED_BY = "superpixels-local"
