@@ -97,7 +97,9 @@ def train(
             if save:
                 save_state(run, processes, finished=False)
             _step(run, objective, processes, batches, share)
-            bar.set_postfix(loss=f"{run.recent():.3f}", step=run.step, refresh=False)
+            numbers = {"loss": run.recent(), **run.scores}
+            shown = {name: f"{value:.3f}" for name, value in numbers.items()}
+            bar.set_postfix({**shown, "step": run.step}, refresh=False)
             bar.update(min(1.0, run.share()) * bar.total - bar.n)
     interrupted = run.reason in _SIGNALS.values()
     for callback in reversed(run.callbacks):  # the log, which comes first, sees all the rest

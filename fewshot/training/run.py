@@ -31,6 +31,7 @@ class Run:
         optimiser: AdamW over the objective's weights.
         reason: why the run shall stop; "" while it goes on.
         losses: the last ones.
+        scores: what was measured last.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Run:
         )
         self.step, self.reason = 0, ""
         self.losses: list[float] = []
+        self.scores: dict[str, float] = {}
         self.earlier = 0.0  # seconds spent before a resume
         self.save_wanted = False
         self.started = self.saved = time.monotonic()
@@ -64,7 +66,8 @@ class Run:
         self.save_wanted = True
 
     def measure(self, values: Mapping[str, float]) -> None:
-        """Tell all callbacks of scores."""
+        """Tell all callbacks of scores; the progress bar shows the last ones."""
+        self.scores = dict(values)
         for callback in self.callbacks:
             callback.measured(self, values)
 

@@ -47,6 +47,14 @@ def test_early_stopping_waits_for_a_real_gain(tmp_path):
         train(tiny_task(), settings(), tmp_path, [Series(scores), EarlyStopping("iou")])
 
 
+def test_the_bar_shows_loss_and_the_score_so_far(tmp_path, capsys):
+    train(tiny_task(), settings(steps=3), tmp_path, [Series([0.25, 0.5, 0.75])])
+    shown = capsys.readouterr().err
+    assert "3 steps" in shown
+    assert "dice=0.750" in shown
+    assert "loss=" in shown
+
+
 def test_the_best_model_is_kept(tmp_path):
     from safetensors.torch import load_file
 
