@@ -11,8 +11,8 @@ Three of 20 abdominal T2 scans to train on, two organs held out:
         --out runs/few_tuned
     fewshot evaluate runs/few_tuned --episodes 200
 
-1.5 minutes on 2 cores (230 steps) and 1.5 minutes more (272 steps), 1,732 MiB.
-Dice 61.3 [55.0, 65.8] over 17 subjects; copy-mask 33.2 [27.9, 37.8]
+1.5 minutes on 2 cores (228 steps) and 1.5 minutes more (253 steps), 1,754 MiB.
+Dice 62.4 [57.2, 66.7] over 17 subjects; copy-mask 33.2 [27.9, 37.8]
 (docs/results/few_subjects_pretrained.json). The same 3 minutes on superpixels alone give 62.7
 [56.3, 66.9]: with ImageNet weights to start from, pretraining brings nothing here.
 """
