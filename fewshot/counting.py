@@ -38,6 +38,15 @@ class Timed(Interface):
         ...
 
 
+@runtime_checkable
+class Arranging(Interface):
+    """A method that wants several cases at once."""
+
+    def arrange(self, protocol: Protocol) -> Protocol:
+        """Give the same tests, cut into other cases."""
+        ...
+
+
 class Truth:
     """Label maps of a catalog at the size of the files.
 
@@ -117,6 +126,8 @@ def count_protocol(
 ) -> list[Count]:
     """Segment every case and count the pixels of its class, case by case in the protocol's order.
 
+    A method that is `Arranging` is given other cases of the same tests.
+
     Args:
         protocol: its plans have one way.
         method: what is scored.
@@ -126,6 +137,8 @@ def count_protocol(
     Returns:
         One row a case and subject.
     """
+    if isinstance(method, Arranging):
+        protocol = method.arrange(protocol)
     square = partial(paste, shape=(protocol.score_size,) * 2) if protocol.score_size else None
     fold = int(protocol.settings.get("fold", 0))
     counts: list[Count] = []

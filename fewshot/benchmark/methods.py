@@ -14,6 +14,7 @@ from fewshot.commands.train import segmenter_settings
 from fewshot.commands.train_options import HeadName, Train
 from fewshot.counting import CopyMask, FeatureGrid, Method, Truth
 from fewshot.protocol_model import Model
+from fewshot.protocol_slices import SharedSlices
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, build_segmenter
@@ -21,6 +22,8 @@ from fewshot.segmenter import Segmenter, build_segmenter
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 BASELINES = (COPY_MASK, FEATURE_GRID)
 UNTRAINED = "untrained-"
+SHARED = "shared slices"
+"""The value of a recipe's "fuse" that asks for `SharedSlices`."""
 _HEADS: tuple[str, ...] = tuple(
     name for name in get_args(HeadName) if name not in get_args(GradientMethod)
 )
@@ -113,13 +116,16 @@ def build_method(recipe: Recipe, segmenter: Segmenter, truth: Truth) -> Method:
     settings = dict(recipe.test)
     how = settings.pop("fuse", "together")
     try:
-        return Model(truth, segmenter, RefineSettings(**settings), how)
+        refine = RefineSettings(**settings)
     except TypeError:
         known = ["fuse", *(each.name for each in fields(RefineSettings))]
         raise ModelError(
             f"recipe {recipe.name} has TEST settings {dict(recipe.test)}; expected some of "
             f"{', '.join(known)}"
         ) from None
+    if how == SHARED:
+        return SharedSlices(truth, segmenter, refine)
+    return Model(truth, segmenter, refine, how)
 
 
 def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:

@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import numpy as np
+import torch
 
 from episodes.errors import ModelError
 from fewshot.refine.edges import edge_weights
@@ -34,7 +35,7 @@ def graph_cut(foreground: np.ndarray, image: np.ndarray, strength: float) -> np.
     inside = -np.log(foreground.astype(np.float64).clip(_LEAST, 1))
     outside = -np.log((1 - foreground.astype(np.float64)).clip(_LEAST, 1))
     height, width = foreground.shape
-    down, right = edge_weights(image)
+    down, right = _weights(image)
     graph = library.Graph[float](height * width, 2 * height * width)
     nodes = graph.add_grid_nodes((height, width))
     for weights, structure, full in (
@@ -55,10 +56,15 @@ def cut_energy(
 ) -> float:
     """Return E of a labelling (bool [height width]); see `graph_cut`."""
     chance = np.where(labelling, foreground, 1 - foreground).astype(np.float64)
-    down, right = edge_weights(image)
+    down, right = _weights(image)
     borders = (down * np.diff(labelling.astype(int), axis=0) ** 2).sum()
     borders += (right * np.diff(labelling.astype(int), axis=1) ** 2).sum()
     return float(-np.log(chance.clip(_LEAST, 1)).sum() + strength * borders)
+
+
+def _weights(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    links = edge_weights(torch.from_numpy(np.asarray(image, np.float64))[None])
+    return links.down[0].numpy(), links.right[0].numpy()
 
 
 def _maxflow() -> ModuleType:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -58,12 +59,12 @@ def refine(
 
     1. similarity and 2. proximity, on the feature grid;
     3. depth, on the feature grid of all slices;
-    4. smooth, in a square of `smooth_side` pixels;
-    5. keep and 6. fill, at the image's own size.
+    4. smooth, in a square of `smooth_side` pixels, of all slices where the walker goes across them;
+    5. threshold, 6. keep and 7. fill, at the image's own size.
 
     Mirror images are scored before (`flip_consistent`), because they need the head. With all
     switches off, this is `frame.undo(logits).softmax(dim=0)`. Slices are handled as they come;
-    only steps 3, 5 and 6 hold all of them.
+    only steps 3, 6 and 7, and a walker across slices, hold all of them.
 
     Args:
         chunks: slices in order; all of one image, stack or volume.
@@ -82,7 +83,9 @@ def refine(
     )
     if settings.depth:
         slices = _along_depth(list(slices), settings)
-    shares = (frame.undo(_within_regions(one, settings)).softmax(dim=0) for one in slices)
+    groups = [list(slices)] if settings.walks_across else ([one] for one in slices)
+    found = (logits for group in groups for logits in _within_regions(group, settings))
+    shares = (shift_threshold(frame.undo(one).softmax(dim=0), settings.threshold) for one in found)
     if settings.keep == "all" and not settings.fill:
         return shares
     return _with_parts_settled(shares, settings)
@@ -136,25 +139,62 @@ def _along_depth(slices: list[_Slice], settings: RefineSettings) -> Iterator[_Sl
     return (replace(one, logits=logits) for one, logits in zip(slices, smoothed, strict=True))
 
 
-def _within_regions(one: _Slice, settings: RefineSettings) -> Float[Tensor, "label rows columns"]:
+def _within_regions(
+    group: list[_Slice], settings: RefineSettings
+) -> Iterator[Float[Tensor, "label rows columns"]]:
     """Smooth within the image's edges, in a square of its own; logits in, logits out."""
-    if one.image is None:
-        return one.logits
+    images = [one.image for one in group if one.image is not None]
+    if not images:
+        yield from (one.logits for one in group)
+        return
+    logits = torch.stack([one.logits for one in group])
     large = functional.interpolate(
-        one.logits[None], size=one.image.shape[-2:], mode="bilinear", align_corners=False
-    )[0]
-    shares = large.softmax(dim=0)
+        logits, size=images[0].shape[-2:], mode="bilinear", align_corners=False
+    )
+    shares = large.softmax(dim=1)
     if settings.smooth == "walker":
-        found = random_walker(shares.cpu().numpy(), one.image.numpy(), settings.walker_length)
-        return torch.from_numpy(found).to(one.logits).clamp(min=_LEAST).log()
+        shares = random_walker(
+            shares,
+            torch.stack(images).to(shares),
+            settings.walker_length,
+            contrast=settings.walker_contrast,
+            across=settings.walker_across,
+        )
+    else:
+        shares = torch.stack(list(map(partial(_cut, settings=settings), shares, images)))
+    yield from shares.clamp(min=_LEAST).log()
+
+
+def _cut(
+    shares: Float[Tensor, "label height width"],
+    image: Float[Tensor, "channel height width"],
+    settings: RefineSettings,
+) -> Float[Tensor, "label height width"]:
     if len(shares) != 2:
         raise ModelError(
             f"the graph cut tells one class from background, but there are {len(shares) - 1} "
             "classes; smooth with the walker, or segment the classes one by one"
         )
-    inside = graph_cut(shares[1].cpu().numpy(), one.image.numpy(), settings.cut_strength)
+    inside = graph_cut(shares[1].cpu().numpy(), image.numpy(), settings.cut_strength)
     after = torch.from_numpy(inside).to(shares.device)
-    return exchange(shares, shares.argmax(dim=0), after).clamp(min=_LEAST).log()
+    return exchange(shares, shares.argmax(dim=0), after)
+
+
+def shift_threshold(
+    shares: Float[Tensor, "label *place"], threshold: float
+) -> Float[Tensor, "label *place"]:
+    """Multiply the odds of every class by (1 - threshold) / threshold.
+
+    Of one class and background, the class then wins where its probability was above the threshold.
+
+    >>> shift_threshold(torch.tensor([0.6, 0.4]), 0.4)
+    tensor([0.5000, 0.5000])
+    """
+    if threshold == 0.5:
+        return shares
+    weights = torch.full_like(shares, 1 - threshold)
+    weights[0] = threshold
+    return (shares * weights) / (shares * weights).sum(dim=0, keepdim=True)
 
 
 def _with_parts_settled(

@@ -27,8 +27,12 @@ class RefineSettings:
         smooth_side: side of the square in which that is done, in pixels.
         walker_length: how far the walker carries evidence where there is no edge, in pixels of
             that square; by default one position of the feature grid.
+        walker_contrast: how much an edge holds the walker up.
+        walker_across: how far the walker carries evidence from slice to slice, in slices.
         cut_strength: what a pixel of border costs the cut where there is no edge, beside the
             logarithm of each pixel's probability.
+        threshold: probability from which a class wins over background, between 0 and 1. Smoothing
+            takes from small structures, and less than one half gives it back.
         keep: which connected parts of a class stay: all, the largest one, or the large ones.
         keep_share: smallest area of a large part, as a share of its class's.
         fill: close the holes of each class.
@@ -44,7 +48,10 @@ class RefineSettings:
     smooth: Literal["none", "walker", "cut"] = "none"
     smooth_side: int = 128
     walker_length: float = 4.0
+    walker_contrast: float = 1.0
+    walker_across: float = 0.0
     cut_strength: float = 2.0
+    threshold: float = 0.5
     keep: Literal["all", "largest", "large"] = "all"
     keep_share: float = 0.1
     fill: bool = False
@@ -62,10 +69,17 @@ class RefineSettings:
         for name in ("similarity_temperature", "proximity_width"):
             if numbers[name] == 0:
                 raise FewshotError(f"{name} is 0; expected more")
+        if not 0 < self.threshold < 1:
+            raise FewshotError(f"threshold is {self.threshold}; expected more than 0, less than 1")
         if self.smooth_side < 8:
             raise FewshotError(f"smooth_side is {self.smooth_side} pixels; expected at least 8")
 
     @property
+    def walks_across(self) -> bool:
+        """Whether the walker goes from slice to slice."""
+        return self.smooth == "walker" and self.walker_across > 0
+
+    @property
     def needs_stack(self) -> bool:
         """Whether the slices of a volume have to be seen together."""
-        return self.depth > 0 or self.keep != "all" or self.fill
+        return self.depth > 0 or self.walks_across or self.keep != "all" or self.fill

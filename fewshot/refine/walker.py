@@ -1,32 +1,43 @@
 """Common region and continuity: evidence spreads over the image, but not across its edges."""
 
-import numpy as np
-from scipy.sparse import csr_array, diags_array
-from scipy.sparse.linalg import cg
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from episodes.errors import ModelError
-from fewshot.refine.edges import Weights, edge_weights
+from fewshot.refine.edges import Links, edge_weights
 
-_TOLERANCE, _MOST = 1e-5, 1000
+_TOLERANCE, _MOST = 1e-3, 1000
+"""Error of the solution, relative to the priors, and steps of the solver."""
 
 
-def random_walker(probabilities: np.ndarray, image: np.ndarray, length: float) -> np.ndarray:
+def random_walker(
+    shares: Float[Tensor, "slice label height width"],
+    images: Float[Tensor, "slice channel height width"],
+    length: float,
+    *,
+    contrast: float = 1.0,
+    across: float = 0.0,
+) -> Float[Tensor, "slice label height width"]:
     """Smooth probabilities with a random walker that takes them as priors.
 
-    (L + gamma I) x = gamma p for each label, with gamma = 1 / length². L is the Laplacian of the
-    grid of pixels: L_ii = sum_j w_ij and L_ij = -w_ij, with w from `edge_weights`. x_i is the
-    chance that a walker from pixel i, who prefers links of large weight and ends his walk at a
-    pixel with a rate of gamma, ends with this label. In the paper gamma multiplies the diagonal
-    matrix of the sums of the priors, which is I because probabilities sum to 1; for the same
-    reason x sums to 1 and one label need not be solved for.
+    (I + L) x = p for each label. L is the Laplacian of the grid of pixels: L_ii = sum_j l_ij and
+    L_ij = -l_ij, where l_ij = length² w_ij within a slice and across² w_ij between slices, with w
+    from `edge_weights`. x_i is the chance that a walker from pixel i, who prefers links of large
+    weight and may stop anywhere, stops at this label. The paper has gamma = 1 / length² times the
+    diagonal matrix of the sums of the priors, which is I because probabilities sum to 1; for the
+    same reason x sums to 1 and one label need not be solved for.
 
     Args:
-        probabilities: [label height width], summing to 1.
-        image: [channel height width].
-        length: how far evidence is carried where there is no edge, in pixels; 0 changes nothing.
+        shares: probabilities, summing to 1 over the labels.
+        images: of the same slices.
+        length: how far evidence is carried within a slice where there is no edge, in pixels.
+        contrast: how much an edge holds it up, see `edge_weights`.
+        across: how far evidence is carried from slice to slice, in slices; 0 leaves each slice to
+            itself.
 
     Returns:
-        float32 probabilities [label height width].
+        Probabilities.
 
     Raises:
         ModelError: the solver does not converge, e.g. because a probability is NaN.
@@ -34,56 +45,76 @@ def random_walker(probabilities: np.ndarray, image: np.ndarray, length: float) -
     Paper: Grady, Multilabel random walker image segmentation using prior models, CVPR 2005,
     equation 13; the weights are those of `edge_weights`.
     """
-    if not length:
-        return probabilities
-    shape = probabilities.shape[1:]
-    system = length**2 * laplacian(*edge_weights(image)) + diags_array(np.ones(shape[0] * shape[1]))
-    inverse = diags_array(1 / system.diagonal())  # Jacobi's preconditioner
-    found = np.empty(probabilities.shape, np.float32)
-    for label, prior in enumerate(probabilities[1:].astype(np.float64), start=1):
-        flat = prior.ravel()
-        solved, failure = cg(
-            system, flat, x0=flat, rtol=_TOLERANCE, atol=1e-8, maxiter=_MOST, M=inverse
-        )
-        if failure:
-            raise ModelError(
-                f"the random walker does not converge with a length of {length} pixels; "
-                "choose a smaller walker_length"
-            )
-        found[label] = solved.reshape(shape)
-    found = found.clip(0, 1)
-    found[0] = (1 - found[1:].sum(axis=0)).clip(0, 1)
-    return found
+    if not length and not across:
+        return shares
+    system = _System(edge_weights(images.float(), contrast), length, across)
+    solved = [_solve(system, prior) for prior in shares[:, 1:].float().unbind(dim=1)]
+    found = torch.stack(solved, dim=1).clamp(0, 1).to(shares)
+    return torch.cat([(1 - found.sum(dim=1, keepdim=True)).clamp(min=0), found], dim=1)
 
 
-def laplacian(down: Weights, right: Weights) -> csr_array:
-    """Build the Laplacian of a grid of pixels from the weights of its links.
+_ALL, _FRONT, _BACK = slice(None), slice(None, -1), slice(1, None)
+_ENDS = (
+    ((_ALL, _FRONT, _ALL), (_ALL, _BACK, _ALL)),
+    ((_ALL, _ALL, _FRONT), (_ALL, _ALL, _BACK)),
+    ((_FRONT, _ALL, _ALL), (_BACK, _ALL, _ALL)),
+)
+"""Both ends of the links down, to the right and across, in [slice height width]."""
+
+
+class _System:
+    """I + L, held as its diagonal and its links.
 
     Args:
-        down: [height-1 width], of the links to the pixel below.
-        right: [height width-1], of the links to the pixel to the right.
-
-    Returns:
-        Sparse [pixel pixel], pixels in rows from the top left.
+        weights: of the links.
+        length, across: see `random_walker`.
     """
-    height, width = right.shape[0], down.shape[1]
-    pixels = height * width
-    across = np.zeros((height, width))
-    across[:, :-1] = right
-    links = np.zeros(pixels)
-    links[: down.size] = down.ravel()
-    sideways = across.ravel()[: pixels - 1]
-    below = links[: pixels - width]
-    if width == 1:  # the pixel below is also the next one
-        sideways, below = below, below[:0]
-    offsets = [(1, sideways), (width, below)]
-    kept = [(offset, values) for offset, values in offsets if len(values)]
-    if not kept:
-        return csr_array((pixels, pixels))
-    upper = diags_array(
-        [values for _, values in kept],
-        offsets=[offset for offset, _ in kept],
-        shape=(pixels, pixels),
+
+    def __init__(self, weights: Links, length: float, across: float) -> None:
+        shape = (len(weights.down), weights.right.shape[1], weights.down.shape[2])
+        self.diagonal = weights.down.new_ones(shape)
+        self.links = []
+        strengths = (length**2, length**2, across**2)
+        for (one, other), found, strength in zip(_ENDS, weights, strengths, strict=True):
+            if strength and found.numel():
+                link = strength * found
+                self.diagonal[one] += link
+                self.diagonal[other] += link
+                self.links.append((one, other, link))
+
+    def times(self, x: Float[Tensor, "slice height width"]) -> Float[Tensor, "slice height width"]:
+        product = self.diagonal * x
+        for one, other, link in self.links:
+            product[one].addcmul_(link, x[other], value=-1)
+            product[other].addcmul_(link, x[one], value=-1)
+        return product
+
+
+def _solve(
+    system: _System, prior: Float[Tensor, "slice height width"]
+) -> Float[Tensor, "slice height width"]:
+    """Conjugate gradients with Jacobi's preconditioner.
+
+    Slices that no link joins are solved together all the same: that is one system with blocks.
+    """
+    inverse = 1 / system.diagonal
+    found = prior.clone()
+    residual = prior - system.times(found)
+    scaled = inverse * residual
+    direction = scaled.clone()
+    energy = (residual * scaled).sum()
+    goal = _TOLERANCE**2 * (prior * inverse * prior).sum()
+    for _ in range(_MOST):
+        if energy <= goal:
+            return found
+        product = system.times(direction)
+        step = energy / (direction * product).sum()
+        found += step * direction
+        residual -= step * product
+        torch.mul(inverse, residual, out=scaled)
+        before, energy = energy, (residual * scaled).sum()
+        direction = torch.addcmul(scaled, energy / before, direction)
+    raise ModelError(
+        f"the random walker does not converge in {_MOST} steps; choose a smaller walker_length, "
+        "and check that no probability is NaN"
     )
-    both = upper + upper.T
-    return csr_array(diags_array(both.sum(axis=1)) - both)

@@ -1,23 +1,18 @@
 """Each cue by itself: where it must help, where it must change nothing, and its formula."""
 
 import itertools
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from episodes.errors import FewshotError, ModelError
-from fewshot.refine import cut as cut_module
-from fewshot.refine.cut import cut_energy, graph_cut
+from episodes.errors import FewshotError
 from fewshot.refine.depth import depth_weights, smooth_depth
-from fewshot.refine.edges import edge_weights
 from fewshot.refine.flip import flip_consistent, mirrored
 from fewshot.refine.parts import exchange, settle_parts
 from fewshot.refine.proximity import add_prior, append_coordinates, position_prior
 from fewshot.refine.settings import RefineSettings
 from fewshot.refine.similarity import smooth_by_similarity
-from fewshot.refine.walker import laplacian, random_walker
 
 
 def shares(seed: int, labels: int = 2, rows: int = 5, columns: int = 6) -> torch.Tensor:
@@ -122,95 +117,6 @@ def test_coordinates_make_far_positions_less_alike():
     assert append_coordinates(features, 0.0) is features
 
 
-# -- common region and continuity ----------------------------------------------------------------
-
-
-def loop_laplacian(image: np.ndarray) -> np.ndarray:
-    rows, columns = image.shape[1:]
-    pairs = [
-        ((r, c), (r + down, c + right))
-        for r, c in itertools.product(range(rows), range(columns))
-        for down, right in ((1, 0), (0, 1))
-        if r + down < rows and c + right < columns
-    ]
-    squares = [((image[:, *a] - image[:, *b]) ** 2).sum() for a, b in pairs]
-    found = np.zeros((rows * columns,) * 2)
-    for (a, b), square in zip(pairs, squares, strict=True):
-        weight = np.exp(-square / (2 * np.mean(squares))) if np.mean(squares) else 1.0
-        i, j = a[0] * columns + a[1], b[0] * columns + b[1]
-        found[[i, j], [j, i]] -= weight
-        found[[i, j], [i, j]] += weight
-    return found
-
-
-@pytest.mark.parametrize("shape", [(5, 6), (1, 4), (4, 1), (1, 1), (2, 2)])
-def test_the_walker_solves_the_system_of_the_paper(shape):
-    image, given = picture(0, *shape), shares(1, 3, *shape).numpy()
-    expected = loop_laplacian(image)
-    np.testing.assert_allclose(laplacian(*edge_weights(image)).toarray(), expected, atol=1e-12)
-    gamma = 1 / 2.5**2
-    solved = np.linalg.solve(
-        expected + gamma * np.eye(len(expected)), gamma * given.reshape(3, -1).T
-    ).T.reshape(given.shape)
-    found = random_walker(given, image, 2.5)
-    np.testing.assert_allclose(found, solved, atol=1e-4)
-    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
-
-
-def noisy_square() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A square that the image shows clearly and the probabilities only on the whole."""
-    generator = np.random.default_rng(0)
-    truth = np.zeros((24, 24), bool)
-    truth[6:18, 6:18] = True
-    image = truth[None] + generator.normal(0, 0.05, (1, 24, 24))
-    chance = np.clip(
-        0.5 + 0.2 * (2 * truth - 1) + generator.normal(0, 0.25, truth.shape), 0.01, 0.99
-    )
-    return truth, image, chance
-
-
-def test_the_walker_fills_a_region_up_to_its_edge():
-    truth, image, chance = noisy_square()
-    assert 0.6 < ((chance > 0.5) == truth).mean() < 0.9
-    found = random_walker(np.stack([1 - chance, chance]), image, 4.0)[1]
-    assert ((found > 0.5) == truth).mean() > 0.99
-    even = random_walker(np.stack([1 - chance, chance]), np.zeros_like(image), 4.0)[1]
-    assert ((even > 0.5) == truth).mean() < ((found > 0.5) == truth).mean()
-
-
-def test_the_walker_without_length_changes_nothing_and_refuses_nan():
-    given = shares(0).numpy()
-    assert random_walker(given, picture(0), 0.0) is given
-    with pytest.raises(ModelError, match="does not converge"):
-        random_walker(np.full((2, 5, 6), np.nan, np.float32), picture(0), 2.0)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_no_labelling_is_cheaper_than_the_cut(seed):
-    pytest.importorskip("maxflow")
-    image = picture(seed, 3, 4)
-    chance = np.random.default_rng(seed + 9).random((3, 4))
-    found = graph_cut(chance, image, 0.8)
-    every = (
-        np.array(bits, bool).reshape(3, 4) for bits in itertools.product((False, True), repeat=12)
-    )
-    best = min(cut_energy(labelling, chance, image, 0.8) for labelling in every)
-    assert cut_energy(found, chance, image, 0.8) == pytest.approx(best)
-    np.testing.assert_array_equal(graph_cut(chance, image, 0.0), chance > 0.5)
-
-
-def test_the_cut_cleans_a_region():
-    pytest.importorskip("maxflow")
-    truth, image, chance = noisy_square()
-    assert (graph_cut(chance, image, 2.0) == truth).mean() > 0.99
-
-
-def test_without_the_library_the_cut_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "maxflow", None)
-    with pytest.raises(ModelError, match=r"fewshot-segmentation\[baselines\]"):
-        cut_module.graph_cut(np.full((2, 2), 0.5), np.zeros((1, 2, 2)), 1.0)
-
-
 # -- parts ---------------------------------------------------------------------------------------
 
 
@@ -312,6 +218,9 @@ def test_depth_leaves_one_slice_no_sigma_and_offsets_alone():
         ("smooth_side", 4),
         ("keep_share", 2.0),
         ("depth", float("inf")),
+        ("threshold", 0.0),
+        ("threshold", 1.0),
+        ("walker_across", -1.0),
     ],
 )
 def test_settings_without_meaning_are_refused(name, value):
