@@ -17,4 +17,12 @@ Dice 77.9 [73.4, 80.1] over 20 subjects, every support scan in turn; superpixels
 
 TRAINED_BY = "superpixels-local"
 SETTINGS = {"head": "local", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
-TEST = {"depth": 0.7, "smooth": "walker", "walker_length": 8.0, "keep": "largest"}
+TEST = {
+    "fuse": "shared slices",
+    "smooth": "walker",
+    "walker_length": 12.0,
+    "walker_contrast": 3.0,
+    "walker_across": 2.0,
+    "threshold": 0.4,
+    "keep": "largest",
+}
