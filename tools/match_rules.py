@@ -1,26 +1,36 @@
-r"""Compare rules that choose the support slice, by the Dice of whole volumes.
+r"""Compare rules that choose supports for whole volumes, and measure "match, then segment".
 
-    python tools/match_rules.py DATA [--model FOLDER] [--fold 0] [--only liver] [--rules aligned] \
-        [--recipe superpixels-walker]
+    python tools/match_rules.py DATA --models FOLDER --out runs/rules \
+        [--recipe superpixels-matched] [--folds 0 1] [--supports 0 5] [--rules matched random] \
+        [--classes 1=liver ...] [--result matching.json] [--volumes chaos_volumes.json]
 
-One annotated support volume, every slice of every query volume of the fold segmented with the
-support that a rule chooses, and refined as the recipe says at test time. Positions are learned from
-the fold's training volumes. Prints one JSON object a rule; the two oracles look at the query's
-truth and are bounds.
+One annotated volume (for "matched, three slices", three slices of it) segments every slice of every
+query volume of a fold. The truth of the queries chooses nothing, but for the oracle. --models holds
+one trained model a fold, as `fewshot benchmark --out` makes them. All rules have one encoder and
+one refinement, that of the recipe at test time. What is computed lies in --out and is not computed
+again. --supports are places after the fold, as in `alpnet`; 0 is the published support scan.
 """
 
 import argparse
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from episodes.catalog import Catalog
+from episodes.encode import make_folder, write_json
+from episodes.errors import DataError
 from episodes.measure import measure
-from episodes.protocols import contract
+from episodes.protocols.contract import Protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
-from episodes.protocols.score import score
 from episodes.readers import read
-from fewshot import recipes
+from fewshot import recipes, results
+from fewshot.benchmark.table import differences
 from fewshot.commands.data import parse_names
-from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.commands.train import commands_of, read_split
+from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
+from fewshot.protocol_results import Scored, count_line, read_count
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter
@@ -31,65 +41,201 @@ from fewshot.siamese.match_segment import (
     aligned,
     appearance,
     at_random,
-    learned_position,
     oracle_overlap,
-    oracle_position,
     proportional_place,
     whole_volumes,
 )
-from fewshot.siamese.position import fit_best_positions
+from fewshot.siamese.match_volumes import MatchedVolumes
+
+COPY, PROPORTIONAL, MATCHED, THREE = (
+    "copy-mask",
+    "proportional",
+    "matched",
+    "matched, three slices",
+)
+HEADLINES = {
+    "chaos_volume_dice_matched": MATCHED,
+    "chaos_volume_dice_proportional": PROPORTIONAL,
+    "chaos_volume_dice_random": "random",
+    "chaos_volume_dice_oracle": "oracle",
+}
+VOLUMES = {"s1_whole_volume_1_volume": MATCHED, "s1_whole_volume_3_slices": THREE}
+Made = Callable[[Truth, Segmenter, RefineSettings], Method]
+
+
+def _choosing(rule: Callable[[Truth, Segmenter], Rule]) -> Made:
+    return lambda truth, segmenter, refine: MatchThenSegment(
+        truth, segmenter, rule(truth, segmenter), refine=refine
+    )
+
+
+RULES: dict[str, Made] = {
+    COPY: lambda truth, segmenter, refine: CopyMask(truth),
+    MATCHED: MatchedVolumes,
+    THREE: MatchedVolumes,
+    PROPORTIONAL: _choosing(lambda truth, segmenter: proportional_place),
+    "oracle": _choosing(lambda truth, segmenter: oracle_overlap(truth)),
+    "random": _choosing(lambda truth, segmenter: at_random(0)),
+    "untrained nearest": _choosing(
+        lambda truth, segmenter: appearance(Pooled(truth, Segmenter().eval()), 0.0)
+    ),
+    "nearest": _choosing(lambda truth, segmenter: appearance(Pooled(truth, segmenter), 0.0)),
+    "shifted": _choosing(lambda truth, segmenter: aligned(Pooled(truth, segmenter))),
+}
+"""Copy-mask pastes the proportional slice, as in the protocol itself."""
 
 
 def main() -> None:
-    """Score the rules asked for."""
+    """Compute what is missing, print a table, write results."""
+    started = time.monotonic()
+    options = read_options()
+    catalog = measure(read(options.data, legend=parse_names(tuple(options.classes))))
+    found: dict[str, Scored] = {}
+    for rule in options.rules:
+        laid, counts = [], []
+        for fold in options.folds:
+            for support in options.supports:
+                protocol = lay(catalog, fold, support, rule)
+                laid.append(protocol)
+                counts += cell(options, catalog, protocol, rule, fold, support)
+        found[rule] = Scored("full-volume", rule, tuple(laid), tuple(counts))
+        row = found[rule].row()
+        print(json.dumps({"rule": rule, "dice": row["mean"], "ci95": row["ci95"]}), flush=True)
+    spent = time.monotonic() - started
+    for path, names in ((options.result, HEADLINES), (options.volumes, VOLUMES)):
+        if path is not None:
+            write(path, names, found, options, spent)
+
+
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recipe", default="superpixels-matched")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--supports", type=int, nargs="+", default=[0])
+    parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
     parser.add_argument("--classes", nargs="*", default=[])
-    parser.add_argument("--only", nargs="*", default=[], help="classes to test")
-    parser.add_argument("--rules", nargs="*", default=[])
-    parser.add_argument("--recipe", help="whose refinement is used; by default none")
-    arguments = parser.parse_args()
-    at_test = recipes.settings_at_test(arguments.recipe) if arguments.recipe else {}
-    refine = RefineSettings(**at_test)
-    catalog = measure(read(arguments.data, legend=parse_names(tuple(arguments.classes))))
-    chosen = FullVolumeSettings(
-        fold=arguments.fold, classes=tuple(arguments.only), annotated="volume"
-    )
-    protocol = whole_volumes(full_volume(catalog, chosen), catalog)
-    segmenter = load_segmenter(arguments.model) if arguments.model else Segmenter().eval()
+    parser.add_argument("--result", type=Path)
+    parser.add_argument("--volumes", type=Path)
+    return parser.parse_args()
+
+
+def lay(catalog: Catalog, fold: int, support: int, rule: str) -> Protocol:
+    """Lay the protocol over the data: the same queries and supports for every rule."""
+    annotated = "slices" if rule == THREE else "volume"
+    settings = FullVolumeSettings(fold=fold, support=support, annotated=annotated)
+    protocol = full_volume(catalog, settings)
+    return protocol if rule == COPY else whole_volumes(protocol, catalog)
+
+
+def cell(
+    options: argparse.Namespace,
+    catalog: Catalog,
+    protocol: Protocol,
+    rule: str,
+    fold: int,
+    support: int,
+) -> list[Any]:
+    """Counts of one rule, fold and support scan: those stored, or computed now."""
+    path = options.out / rule.replace(", ", "_").replace(" ", "_") / f"{fold}_{support}.json"
+    about = {"hash": protocol.hash, "recipe": options.recipe}
+    if path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if {name: stored[name] for name in about} != about:
+            raise DataError(f"{path} was computed for other cases; choose another --out")
+        return [read_count(line) for line in stored["counts"]]
+    segmenter = load_segmenter(model_of(options.models, fold)).eval()
+    check_unseen(model_of(options.models, fold), protocol)
+    settings = recipes.settings_at_test(options.recipe)
+    refine = RefineSettings(**{k: v for k, v in settings.items() if k != "fuse"})
     truth = Truth(catalog)
-    pooled_of = Pooled(truth, segmenter)
+    counts = pooled(count_protocol(protocol, RULES[rule](truth, segmenter, refine), truth))
+    make_folder(path.parent)
+    write_json(path, {**about, "counts": [count_line(count) for count in counts]})
+    return counts
 
-    def learned() -> Rule:
-        volumes = contract.volumes(protocol.train).values()
-        features = [pooled_of(tuple(sample.key for sample in samples)) for samples in volumes]
-        return learned_position(pooled_of, fit_best_positions(features))
 
-    kinds = {
-        "random": lambda: (at_random(0), 1, False),
-        "proportional": lambda: (proportional_place, 1, False),
-        "nearest features": lambda: (appearance(pooled_of, 0.0), 1, False),
-        "nearest features, in order": lambda: (appearance(pooled_of, 0.0), 1, True),
-        "features and place, in order": lambda: (appearance(pooled_of, 1.0), 1, True),
-        "features and alignment, in order": lambda: (
-            appearance(pooled_of, 1.0, aligned(pooled_of)),
-            1,
-            True,
-        ),
-        "learned position": lambda: (learned(), 1, False),
-        "aligned": lambda: (aligned(pooled_of), 1, False),
-        "aligned, three fused": lambda: (aligned(pooled_of), 3, False),
-        "oracle position": lambda: (oracle_position(truth), 1, False),
-        "oracle overlap": lambda: (oracle_overlap(truth), 1, False),
+def model_of(models: Path, fold: int) -> Path:
+    """Find the model of a fold.
+
+    Raises:
+        DataError: there is none, or there are several.
+    """
+    found = sorted(models.glob(f"*_none_fold{fold}_*"))
+    if len(found) != 1:
+        raise DataError(
+            f"{models} holds {len(found)} models of fold {fold}; expected one, which `fewshot "
+            "benchmark --exclude none --seeds 0` makes"
+        )
+    return found[0]
+
+
+def check_unseen(model: Path, protocol: Protocol) -> None:
+    """Refuse a model that was trained on a query of the protocol."""
+    queries = {subject for case in protocol.cases for subject in case.plan.query_subjects}
+    seen = queries & set(read_split(model)["train_subjects"])
+    if seen:
+        raise DataError(f"{model} was trained on {sorted(seen)}, which are tested here")
+
+
+def write(
+    path: Path,
+    names: dict[str, str],
+    found: dict[str, Scored],
+    options: argparse.Namespace,
+    spent: float,
+) -> None:
+    """Put the table and its headlines into a result file in parts."""
+    scored = {rule: each for rule, each in found.items() if rule != THREE or THREE in names.values()}
+    rows = {rule: each.content() for rule, each in scored.items()}
+    order = {PROPORTIONAL: None, **dict.fromkeys(scored)} if PROPORTIONAL in scored else scored
+    apart = differences({rule: scored[rule] for rule in order})
+    classes = list(next(iter(rows.values()))["by_class"])
+    head = [
+        {
+            "name": name,
+            "value": rows[rule]["mean"],
+            "ci95": rows[rule]["ci95"],
+            "baseline": rows[COPY]["mean"] if COPY in rows else None,
+            "unit": rows[rule]["unit"],
+        }
+        for name, rule in names.items()
+        if rule in rows
+    ]
+    columns = ["rule", "Dice", "95 %", *classes, "minus proportional", "95 %", "p"]
+    models = [model_of(options.models, fold) for fold in options.folds]
+    part = {
+        "headline": head,
+        "about": "Whole volumes of "
+        f"{options.data.resolve().name}, setting 1, folds {', '.join(map(str, options.folds))}, "
+        f"support scans {', '.join(map(str, options.supports))} after the fold; Dice, 0 to 100, "
+        "mean over scans, classes and support scans; intervals over subjects; differences are "
+        "paired over subjects. Oracle looks at the query's truth to choose one support slice.",
+        "commands": [*commands_of(read_split(models[0])), results.typed_command()],
+        "seconds": round(spent, 1),
+        **results.dated(),
+        "tables": [
+            {
+                "title": "Rules that choose supports",
+                "columns": columns,
+                "rows": [_row(rule, rows[rule], apart[rule], classes) for rule in rows],
+            }
+        ],
+        "models": [model.name for model in models],
+        "recipe": {"name": options.recipe, **recipes.settings_at_test(options.recipe)},
+        "differences": apart,
+        "rows": rows,
     }
-    for name in arguments.rules or kinds:
-        rule, top, ordered = kinds[name]()
-        method = MatchThenSegment(truth, segmenter, rule, top=top, ordered=ordered, refine=refine)
-        found = score(pooled(count_protocol(protocol, method, truth)), "subject")
-        line = {"rule": name, "dice": round(100 * found.value, 2), "cases": len(protocol.cases)}
-        print(json.dumps(line), flush=True)
+    results.add_part(path, "whole_volumes", part)
+
+
+def _row(rule: str, row: dict[str, Any], apart: dict[str, Any], classes: list[str]) -> list[Any]:
+    less = apart["minus_first"] or {"mean": None, "ci95": None, "p_value": None}
+    shown = [row["by_class"].get(name) for name in classes]
+    return [rule, row["mean"], row["ci95"], *shown, less["mean"], less["ci95"], less["p_value"]]
 
 
 if __name__ == "__main__":

@@ -210,29 +210,36 @@ def oracle_position(truth: Truth) -> Rule:
 
 
 def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
-    """Merge the cases of `full_volume` so that each names whole volumes, in order.
+    """Merge the cases of a protocol of volumes so that each names whole volumes, in order.
 
     Args:
-        protocol: of `full_volume` with annotated="volume".
+        protocol: e.g. of `full_volume`.
         catalog: that it was laid over.
 
     Returns:
-        The same tests: a case a run, query volume and class, whose support is every slice of the
-        support volume.
+        The same tests: a case a run, query volume and class. Its support is every slice of the
+        support volume where the protocol's settings say that the volume is annotated, else every
+        slice that is the support of some query.
     """
     scans = contract.volumes(catalog)
     subject_of = {sample.key: sample.subject for sample in catalog.samples}
+    whole = protocol.settings.get("annotated") == "volume"
     pairs: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    named: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for case in protocol.cases:
         plan = case.plan
         support = subject_of[plan.support[0][0]]
-        pairs[case.run, plan.classes[0], support, plan.query_subjects[0]] += plan.query
+        test = case.run, plan.classes[0], support, plan.query_subjects[0]
+        pairs[test] += plan.query
+        named[test].update(plan.support[0])
     cases: list[Case] = []
     for (run, name, support, query), keys in pairs.items():
         tested = set(keys)
         queries = tuple(sample.key for sample in scans[query] if sample.key in tested)
-        shots = tuple(sample.key for sample in scans[support])
+        given = named[run, name, support, query]
+        shots = tuple(s.key for s in scans[support] if whole or s.key in given)
         plan = Plan(len(cases), (name,), (shots,), queries, (query,) * len(queries))
         cases.append(Case(run, plan))
-    test = contract.named_samples(catalog, cases, protocol.test.classes)
-    return replace(protocol, name=f"{protocol.name}, whole volumes", cases=tuple(cases), test=test)
+    samples = contract.named_samples(catalog, cases, protocol.test.classes)
+    name = f"{protocol.name}, whole volumes"
+    return replace(protocol, name=name, cases=tuple(cases), test=samples)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from episodes.errors import DataError, ModelError
 from episodes.measure import measure
@@ -28,6 +29,7 @@ from fewshot.siamese.match_segment import (
     proportional_place,
     whole_volumes,
 )
+from fewshot.siamese.match_volumes import MatchedVolumes, segment_volume, shares_of
 from fewshot.siamese.path import choose
 from fewshot.siamese.position import fit_best_positions
 
@@ -163,3 +165,53 @@ def test_a_segmenter_an_embedding_network_and_nothing_describe_images(tmp_path, 
         load_describer(tmp_path)
     with pytest.raises(DataError, match="4 planes; expected a picture of one"):
         describe_image(network, np.zeros((4, 40, 56), np.uint8))
+
+
+def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmenter):
+    """Each slice is answered once, at its own size; all slices and three of them are supports."""
+    for annotated in ("volume", "slices"):
+        chosen = FullVolumeSettings(fold=0, folds=3, annotated=annotated)
+        method = MatchedVolumes(truth, segmenter)
+        laid = full_volume(catalog, chosen)
+        (case,) = method.arrange(laid).cases
+        assert len(case.plan.support[0]) == (9 if annotated == "volume" else 3)
+        counts = pooled(count_protocol(laid, method, truth))
+        assert sum(c.found + c.missed + c.wrong + c.rest for c in counts) == 7 * 48 * 48
+        # The organ's own place is known: copying it would be 0, were it elsewhere.
+        assert score(counts, "subject").value > 0.4
+        assert method.milliseconds() > 0
+
+
+def test_masks_of_unannotated_slices_are_not_read(catalog, truth, segmenter, monkeypatch):
+    chosen = FullVolumeSettings(fold=0, folds=3, annotated="slices")
+    method = MatchedVolumes(truth, segmenter)
+    (case,) = method.arrange(full_volume(catalog, chosen)).cases
+    read_masks, load = [], method._mask
+    monkeypatch.setattr(method, "_mask", lambda key, name: read_masks.append(key) or load(key, name))
+    assert len(list(method(case.plan))) == 7
+    assert read_masks == list(case.plan.support[0])
+
+
+def test_a_volume_segments_itself(protocol, truth, segmenter):
+    plan = protocol.cases[0].plan
+    method = MatchedVolumes(truth, segmenter)
+    itself = replace(plan, query=plan.support[0], query_subjects=("x",) * 9)
+    found = np.stack(list(method(itself)))
+    real = np.stack([truth.mask(key, "organ") == 1 for key in plan.support[0]])
+    assert 2 * (found & real).sum() / (found.sum() + real.sum()) > 0.75
+
+
+def test_a_class_that_is_nowhere_is_found_nowhere():
+    features = torch.rand(3, 5, 4, 4, generator=torch.Generator().manual_seed(0))
+    places = torch.stack(
+        torch.meshgrid(*(torch.arange(float(n)) for n in (3, 4, 4)), indexing="ij"), dim=1
+    )
+    logits = segment_volume(features, features, torch.zeros(3, 4, 4), places)
+    assert logits.shape == (3, 2, 4, 4)
+    assert (logits.argmax(dim=1) == 0).all()
+
+
+def test_unknown_pixels_are_no_part_of_a_class():
+    masks = torch.tensor([[[1, 1, 255, 255], [1, 1, 255, 255], [0, 0, 1, 0], [0, 0, 0, 0]]])
+    shares = shares_of(masks.to(torch.uint8), 4, 4)
+    torch.testing.assert_close(shares, (masks == 1).float())
