@@ -189,7 +189,9 @@ def write(
     spent: float,
 ) -> None:
     """Put the table and its headlines into a result file in parts."""
-    scored = {rule: each for rule, each in found.items() if rule != THREE or THREE in names.values()}
+    scored = {
+        rule: each for rule, each in found.items() if rule != THREE or THREE in names.values()
+    }
     rows = {rule: each.content() for rule, each in scored.items()}
     order = {PROPORTIONAL: None, **dict.fromkeys(scored)} if PROPORTIONAL in scored else scored
     apart = differences({rule: scored[rule] for rule in order})

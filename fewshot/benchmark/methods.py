@@ -18,12 +18,15 @@ from fewshot.protocol_slices import SharedSlices
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, build_segmenter
+from fewshot.siamese.match_volumes import MatchedVolumes
 
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 BASELINES = (COPY_MASK, FEATURE_GRID)
 UNTRAINED = "untrained-"
 SHARED = "shared slices"
 """The value of a recipe's "fuse" that asks for `SharedSlices`."""
+MATCHED = "matched volumes"
+"""The one that asks for `MatchedVolumes`."""
 _HEADS: tuple[str, ...] = tuple(
     name for name in get_args(HeadName) if name not in get_args(GradientMethod)
 )
@@ -125,6 +128,8 @@ def build_method(recipe: Recipe, segmenter: Segmenter, truth: Truth) -> Method:
         ) from None
     if how == SHARED:
         return SharedSlices(truth, segmenter, refine)
+    if how == MATCHED:
+        return MatchedVolumes(truth, segmenter, refine)
     return Model(truth, segmenter, refine, how)
 
 

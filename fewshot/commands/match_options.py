@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
@@ -101,8 +101,16 @@ class MatchSegment:
     """Folder for masks, overlays and summary.json."""
     model: Path | None = None
     """Folder of a trained segmenter; by default ImageNet features."""
+    rule: Literal["places", "slices"] = "places"
+    """For volumes: lay them over the annotated volume and compare what lies close (places), or
+    segment each slice with the one annotated slice that fits it (slices)."""
+    annotated: Literal["volume", "slices"] = "volume"
+    """What is annotated in annotated volumes: all slices, or only those that show a class, which
+    then reaches half a gap beyond the outer ones. Slices whose mask is unknown (255) never are."""
+    smooth: bool = True
+    """Refine answers for volumes: within edges, across slices, the largest part alone."""
     top: int = 1
-    """How many supports an image; their probabilities are averaged."""
+    """How many annotated images or volumes an image; their probabilities are averaged."""
     weight: float = 1.0
     """Of a slice's place along the volume, beside what it looks like."""
     subject_pattern: str | None = None

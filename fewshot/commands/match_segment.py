@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
 from episodes import decode
-from episodes.catalog import Sample
+from episodes.catalog import IGNORE, Sample
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.episode import to_channels
 from episodes.errors import DataError
@@ -23,15 +24,29 @@ from fewshot.commands.match_options import MatchSegment
 from fewshot.counting import Truth
 from fewshot.heads import Support
 from fewshot.inputs import Planes, image_planes
+from fewshot.refine.order import Scored, refine
+from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
 from fewshot.siamese.alignment import Scale, align
 from fewshot.siamese.match_segment import Pooled, cosine_distances
+from fewshot.siamese.match_volumes import segment_volume, shares_of
+from fewshot.siamese.nearby import complete
 from fewshot.siamese.path import choose, monotone_path
-from fewshot.siamese.position import pyramid
+from fewshot.siamese.position import pyramid, rising
+from fewshot.siamese.registration import register
 
-_SUPPORTS = 256  # condensed supports remembered
+_SUPPORTS, _VOLUMES = 256, 4  # condensed supports, and volumes whose features are remembered
+WHOLE = RefineSettings(
+    smooth="walker",
+    walker_length=12.0,
+    walker_contrast=3.0,
+    walker_across=2.0,
+    threshold=0.4,
+    keep="largest",
+)
+"""How answers for volumes are refined, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,60 @@ class Gallery:
         for sample in samples:
             self.volumes[sample.image.path].append(sample.key)
         self.support = lru_cache(_SUPPORTS)(self._condense)
+        self._maps = lru_cache(_VOLUMES)(self._encode)
+
+    @property
+    def whole(self) -> list[tuple[str, ...]]:
+        """Keys of the slices of every annotated volume."""
+        return [tuple(keys) for keys in self.volumes.values() if len(keys) > 1]
+
+    def lay_over(
+        self, features: Float[Tensor, "plane channel rows columns"], command: MatchSegment
+    ) -> tuple[Chosen, Float[Tensor, "plane label rows columns"]]:
+        """Lay a query volume over the annotated ones that fit it best, and segment it with them.
+
+        Returns:
+            The slice of each volume on which each plane lies, and log-probabilities.
+        """
+        pooled = pyramid(features).cpu().numpy()
+        tables = [self._ordered_costs(pooled, keys, command.weight) for keys in self.whole]
+        rows = np.arange(len(pooled))
+        fits = [float(table[rows, monotone_path(table)].mean()) for table in tables]
+        order = np.argsort(fits, kind="stable")[: command.top]
+        named, shares = [], []
+        for keys in (self.whole[number] for number in order):
+            support = self._maps(keys)
+            places = register(features, support)
+            found = [
+                segment_volume(features, support, covered, places)[:, 1]
+                for covered in self._covered(keys, command.annotated)
+            ]
+            logits = torch.stack([torch.zeros_like(found[0]), *found], dim=1)
+            shares.append(self.segmenter.calibration(logits).softmax(dim=1))
+            heights = rising(places[:, 0].mean(dim=(1, 2)).cpu().numpy())
+            named.append([keys[z] for z in heights.round().clip(0, len(keys) - 1).astype(int)])
+        chosen = Chosen([list(row) for row in zip(*named, strict=True)], [min(fits)] * len(pooled))
+        return chosen, torch.stack(shares).mean(dim=0).clamp(min=1e-6).log()
+
+    def _covered(
+        self, keys: tuple[str, ...], annotated: str
+    ) -> list[Float[Tensor, "plane rows columns"]]:
+        """Which share of every position each class covers, in all slices of a volume."""
+        samples = [self._samples[key] for key in keys]
+        labels = torch.stack([self._loader.labels(sample, self.classes) for sample in samples])
+        features = self._maps(keys)
+        found = []
+        for way in range(1, len(self.classes) + 1):
+            masks = torch.stack([binary_mask(each, way) for each in labels])
+            known = (masks != IGNORE).flatten(1).any(dim=1)
+            if annotated == "slices":
+                known &= (masks == 1).flatten(1).any(dim=1)
+            heights = known.nonzero()[:, 0].tolist()
+            shares = shares_of(masks, *features.shape[-2:]).to(features)
+            if 0 < len(heights) < len(keys):
+                shares = complete(features, shares[heights], heights)
+            found.append(shares)
+        return found
 
     def choose(self, features: np.ndarray, top: int, weight: float) -> Chosen:
         """Choose supports for the planes of a query.
@@ -76,7 +145,7 @@ class Gallery:
             weight: of the distance from where the slice lies once the volumes are laid over each
                 other, in lengths of the annotated volume.
         """
-        whole = [keys for keys in self.volumes.values() if len(keys) > 1]
+        whole = self.whole
         if len(features) == 1 or not whole:
             keys = tuple(self._samples)
             costs = cosine_distances(features, self._pooled(keys))
@@ -86,16 +155,23 @@ class Gallery:
             rows = np.arange(len(features))
             fits = [table[rows, monotone_path(table)].mean() for table in tables]
             best = int(np.argmin(fits))
-            keys, costs = tuple(whole[best]), tables[best]
+            keys, costs = whole[best], tables[best]
             picked = choose(costs, top, ordered=True)
         lowest = costs[np.arange(len(costs)), picked[:, 0]].tolist()
         return Chosen([[keys[place] for place in row] for row in picked.tolist()], lowest)
 
-    def _ordered_costs(self, features: np.ndarray, keys: list[str], weight: float) -> np.ndarray:
-        support = self._pooled(tuple(keys))
+    def _ordered_costs(
+        self, features: np.ndarray, keys: tuple[str, ...], weight: float
+    ) -> np.ndarray:
+        support = self._pooled(keys)
         places = align(features, support, Scale.of([features, support]))
         away = np.abs(np.subtract.outer(places, np.arange(len(keys)))) / len(keys)
         return cosine_distances(features, support) + weight * away
+
+    @torch.inference_mode()
+    def _encode(self, keys: tuple[str, ...]) -> Float[Tensor, "plane channel rows columns"]:
+        images = (self._loader.image(self._samples[key]) for key in keys)
+        return torch.cat([self.segmenter.encode(to_channels(each, 3)[None]) for each in images])
 
     def _condense(self, key: str) -> Support:
         sample = self._samples[key]
@@ -122,7 +198,7 @@ def match_segment(command: MatchSegment) -> int:
     gallery = Gallery(samples, catalog.classes, Truth(catalog), segmenter)
     rows = []
     for path in tqdm(queries, desc="segmenting", unit="image"):
-        result, chosen = segment_with(gallery, image_planes(path), command.top, command.weight)
+        result, chosen = segment_with(gallery, image_planes(path), command)
         target = result.save(out / result.default_name())
         stem = decode.stem(target)
         write_picture(out / f"{stem}_overlay.png", result.overlay())
@@ -139,7 +215,7 @@ def match_segment(command: MatchSegment) -> int:
 
 
 def segment_with(
-    gallery: Gallery, picture: Planes, top: int = 1, weight: float = 1.0
+    gallery: Gallery, picture: Planes, command: MatchSegment
 ) -> tuple[Segmentation, Chosen]:
     """Segment an image or volume with the supports that a gallery offers for it."""
     segmenter = gallery.segmenter
@@ -147,12 +223,18 @@ def segment_with(
     frame = Frame(picture.pixels.shape[1], picture.pixels.shape[2], segmenter.settings.size)
     images = [to_channels(frame.fit_image(to_tensor(p, limits)), 3)[None] for p in picture.pixels]
     with torch.inference_mode():
-        pooled = [pyramid(segmenter.encode(image))[0].cpu().numpy() for image in images]
-        chosen = gallery.choose(np.stack(pooled), top, weight)
-        shares = [
-            _shares(gallery, frame, image, keys)
-            for image, keys in zip(images, chosen.keys, strict=True)
-        ]
+        features = torch.cat([segmenter.encode(image) for image in images])
+        if command.rule == "places" and len(images) > 1 and gallery.whole:
+            chosen, logits = gallery.lay_over(features, command)
+            scored = map(Scored, logits.split(1), images, features.split(1))
+            shares = list(refine(scored, frame, WHOLE if command.smooth else RefineSettings()))
+        else:
+            pooled = pyramid(features).cpu().numpy()
+            chosen = gallery.choose(pooled, command.top, command.weight)
+            shares = [
+                _shares(gallery, frame, image, keys)
+                for image, keys in zip(images, chosen.keys, strict=True)
+            ]
     labels = [share.argmax(dim=0).to(torch.uint8).cpu().numpy() for share in shares]
     result = Segmentation(
         labels=np.stack(labels),

@@ -18,8 +18,8 @@ from episodes.frame import Frame
 from episodes.protocols import contract
 from episodes.protocols.contract import Protocol
 from fewshot.counting import Truth
-from fewshot.prototypes import grid_weights
 from fewshot.protocol_model import Model
+from fewshot.prototypes import grid_weights
 from fewshot.refine.order import Scored, refine
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
@@ -55,9 +55,7 @@ def segment_volume(
     return torch.stack([torch.zeros_like(found), found], dim=1)
 
 
-def shares_of(
-    masks: Tensor, rows: int, columns: int
-) -> Float[Tensor, "slice rows columns"]:
+def shares_of(masks: Tensor, rows: int, columns: int) -> Float[Tensor, "slice rows columns"]:
     """Which share of every entry of a feature grid masks {0, 1, 255} cover; unknown is none."""
     entry = masks.shape[-2] * masks.shape[-1] / (rows * columns)
     return grid_weights(masks == 1, rows, columns) / entry

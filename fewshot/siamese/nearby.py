@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-
 _LEAST = 1e-30  # sum of weights below which nothing speaks
 
 

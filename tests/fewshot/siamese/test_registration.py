@@ -139,9 +139,7 @@ def slow_scores(query, support, shares, places, settings, heights):
                 cosine = functional.cosine_similarity(
                     query[z, :, y, x], support[number, :, a, b], dim=0
                 )
-                groups[share > 0.5].append(
-                    settings.scale * (cosine - settings.proximity * away)
-                )
+                groups[share > 0.5].append(settings.scale * (cosine - settings.proximity * away))
         found = [torch.stack(groups[label]) for label in (False, True)]
         background, inside = [float((each.softmax(0) * each).sum()) for each in found]
         scores[z, y, x] = inside - background

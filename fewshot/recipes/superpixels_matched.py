@@ -1,0 +1,26 @@
+r"""The encoder of superpixels-local; volumes are laid over each other, and compared in place.
+
+For whole volumes whose truth chooses nothing: every position of the query gets a place in the
+annotated volume, and is compared with what lies near it (docs/matching.md). Refined as
+superpixels-walker.
+
+    fewshot benchmark ../shared/data/chaos_t2 \
+        --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
+        --methods superpixels-matched --under full-slices full-volume --support published \
+        --exclude none --folds 0 1 2 3 4 --seeds 0 --minutes 3 --out runs/chaos \
+        --headline s1_whole_volume_3_slices=superpixels-matched:full-slices:none \
+        s1_whole_volume_1_volume=superpixels-matched:full-volume:none \
+        --result docs/results/chaos.json
+"""
+
+TRAINED_BY = "superpixels-local"
+SETTINGS = {"head": "local", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
+TEST = {
+    "fuse": "matched volumes",
+    "smooth": "walker",
+    "walker_length": 12.0,
+    "walker_contrast": 3.0,
+    "walker_across": 2.0,
+    "threshold": 0.4,
+    "keep": "largest",
+}
