@@ -87,21 +87,22 @@ RULES: dict[str, Made] = {
 
 def main() -> None:
     """Compute what is missing, print a table, write results."""
-    started = time.monotonic()
     options = read_options()
     catalog = measure(read(options.data, legend=parse_names(tuple(options.classes))))
     found: dict[str, Scored] = {}
+    spent = 0.0
     for rule in options.rules:
         laid, counts = [], []
         for fold in options.folds:
             for support in options.supports:
                 protocol = lay(catalog, fold, support, rule)
                 laid.append(protocol)
-                counts += cell(options, catalog, protocol, rule, fold, support)
+                stored = cell(options, catalog, protocol, rule, fold, support)
+                counts += [read_count(line) for line in stored["counts"]]
+                spent += stored.get("seconds", 0.0)
         found[rule] = Scored("full-volume", rule, tuple(laid), tuple(counts))
         row = found[rule].row()
         print(json.dumps({"rule": rule, "dice": row["mean"], "ci95": row["ci95"]}), flush=True)
-    spent = time.monotonic() - started
     for path, names in ((options.result, HEADLINES), (options.volumes, VOLUMES)):
         if path is not None:
             write(path, names, found, options, spent)
@@ -138,15 +139,16 @@ def cell(
     rule: str,
     fold: int,
     support: int,
-) -> list[Any]:
+) -> dict[str, Any]:
     """Counts of one rule, fold and support scan: those stored, or computed now."""
+    started = time.monotonic()
     path = options.out / rule.replace(", ", "_").replace(" ", "_") / f"{fold}_{support}.json"
     about = {"hash": protocol.hash, "recipe": options.recipe}
     if path.exists():
         stored = json.loads(path.read_text(encoding="utf-8"))
         if {name: stored[name] for name in about} != about:
             raise DataError(f"{path} was computed for other cases; choose another --out")
-        return [read_count(line) for line in stored["counts"]]
+        return stored
     segmenter = load_segmenter(model_of(options.models, fold)).eval()
     check_unseen(model_of(options.models, fold), protocol)
     settings = recipes.settings_at_test(options.recipe)
@@ -154,8 +156,10 @@ def cell(
     truth = Truth(catalog)
     counts = pooled(count_protocol(protocol, RULES[rule](truth, segmenter, refine), truth))
     make_folder(path.parent)
-    write_json(path, {**about, "counts": [count_line(count) for count in counts]})
-    return counts
+    lines = [count_line(count) for count in counts]
+    content = {**about, "seconds": round(time.monotonic() - started, 1), "counts": lines}
+    write_json(path, content)
+    return content
 
 
 def model_of(models: Path, fold: int) -> Path:

@@ -130,7 +130,7 @@ def _slices_near(
     heights: Float[Tensor, " position"], levels: Int[Tensor, " annotated"], reach: float
 ) -> list[int]:
     """Number the annotated slices that are near most of some places; at least the nearest one."""
-    low, high = heights.quantile(0.05), heights.quantile(0.95)
+    low, high = float(heights.quantile(0.05)), float(heights.quantile(0.95))
     near = ((levels >= low - reach) & (levels <= high + reach)).nonzero()[:, 0].tolist()
     return near or [int((levels - (low + high) / 2).abs().argmin())]
 
