@@ -27,7 +27,7 @@ from fewshot.heads import (
     Support,
     build_head,
 )
-from fewshot.inputs import ImageLike, image_planes
+from fewshot.inputs import ImageLike, Planes, image_planes
 from fewshot.precision import autocast, default_device
 from fewshot.refine.flip import mirrored
 from fewshot.refine.proximity import append_coordinates
@@ -164,7 +164,7 @@ class Segmenter(nn.Module):
 
     def segment(
         self,
-        image: ImageLike,
+        image: ImageLike | Planes,
         support: Support | Sequence[Support],
         refine: RefineSettings | None = None,
         fuse: Fuse = "probabilities",
