@@ -157,9 +157,12 @@ class Benchmark:
     """Folder for models, scores and tables; the same command goes on where it was stopped."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
+    part: str = ""
+    """Write this benchmark as the part of this name into --result, and keep its other parts."""
     headline: tuple[str, ...] = ()
-    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none; by default one for the
-    best method under each protocol."""
+    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none, or with all/0 as support
+    the run of one; NAME=minutes:method:protocol:exclude is the training time of a fold. By default
+    one for the best method under each protocol."""
     duplicates: bool = True
     """Read all images to look for some that are in training and test."""
     classes: tuple[str, ...] = ()
