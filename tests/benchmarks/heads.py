@@ -155,8 +155,9 @@ def main() -> None:
 def report(supports: int, median: dict[str, float], peaks: dict[str, float]) -> None:
     other = median.get("universeg")
     for name in (name for name in median if name != "universeg"):
+        what = f"{name} head" if name in HEADS else name
         line = {
-            "name": f"one query, {name if name not in HEADS else name + ' head'}, {supports} supports",
+            "name": f"one query, {what}, {supports} supports",
             "unit": "ms",
             "ours": round(median[name], 2),
             "peer": None if other is None else "UniverSeg's architecture, 128 x 128 grey",
