@@ -52,7 +52,9 @@ def relate(
             raise DataError(
                 f"labels are {values.dtype}; expected int64 (code_labels makes them of names)"
             )
-    known = (labels != UNKNOWN)[:, None] & (others != UNKNOWN)
+    # As bytes: the same of booleans takes ten times as long.
+    known = torch.outer(*((each != UNKNOWN).view(torch.uint8) for each in (labels, others)))
+    known = known.view(torch.bool)
     positives = (labels[:, None] == others) & known
     negatives = known ^ positives
     if reference_labels is None:

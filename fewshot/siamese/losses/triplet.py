@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.siamese.distances import euclidean_distances, paired_euclidean_distances
+from fewshot.siamese.distances import euclidean_distances, picked_euclidean_distances
 from fewshot.siamese.losses.contract import PairLoss
 from fewshot.siamese.losses.contrastive import Distance
 from fewshot.siamese.mining.angular import angular_weights
@@ -79,9 +79,26 @@ def weighted_triplet_loss(
         mined: from one of the miners, with the same margin.
         margin: above 0.
     """
-    # Row sums first, then in double precision: thousands of distances cancel but for the gaps.
-    gaps = (distances * mined.weights).sum(dim=1).double().sum().to(distances.dtype)
-    return (gaps + margin * mined.triplets) / mined.triplets.clamp(min=1e-12)
+    return _WeightedTriplets.apply(distances, mined.weights, mined.triplets, margin)
+
+
+class _WeightedTriplets(torch.autograd.Function):
+    """Linear in the distances, so that the weights are the gradient."""
+
+    @staticmethod
+    def forward(
+        context: Any, distances: Tensor, weights: Tensor, triplets: Tensor, margin: float | Tensor
+    ) -> Tensor:
+        # Row sums first, then in double precision: thousands of distances cancel but for the gaps.
+        gaps = (distances * weights).sum(dim=1).sum(dtype=torch.float64)
+        count = triplets.clamp(min=1e-12)
+        context.save_for_backward(weights, count)
+        return (gaps.to(distances.dtype) + margin * triplets) / count
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        weights, count = context.saved_tensors
+        return weights * (gradient / count), None, None, None
 
 
 def soft_triplet_loss(
@@ -110,7 +127,7 @@ class _SoftTriplets(torch.autograd.Function):
             slope = gaps.sigmoid()
             of_positive[:, slot] = slope.sum(dim=1)
             gradient -= slope
-        gradient[listed.rows, listed.columns] = of_positive[listed.rows, listed.slots]
+        listed.put(of_positive, gradient)
         context.save_for_backward(gradient)
         return total.to(distances.dtype)
 
@@ -134,7 +151,7 @@ def hardest_triplet_losses(
     """
     gaps = positive - negative
     values = functional.softplus(gaps) if margin == "soft" else (gaps + margin).relu()
-    return torch.where(there, values, 0.0)
+    return values * there
 
 
 class TripletLoss(PairLoss):
@@ -232,8 +249,7 @@ class TripletLoss(PairLoss):
         """Distances [found anchor] of each anchor to the references found for it."""
         if self.distance is not euclidean_distances:
             return self.distance(first, second).gather(1, columns.T).T
-        found = second.index_select(0, columns.flatten()).unflatten(0, columns.shape)
-        return paired_euclidean_distances(first.expand_as(found), found)
+        return picked_euclidean_distances(first, second, columns)
 
     def _margin(self, distances: Tensor, relation: Relation) -> Any:
         if isinstance(self.margin, AdaptiveMargin):
