@@ -215,26 +215,28 @@ class TripletLoss(PairLoss):
     ) -> dict[str, Tensor]:
         """Return the loss and the share of active triplets."""
         others = embeddings if references is None else references
-        relation = relate(labels, reference_labels, left_out)
-        if self.mining in ("batch-hard", "easy-positive"):
-            return self._of_anchors(embeddings, others, relation)
+        relation, mining = relate(labels, reference_labels, left_out), self.mining
+        if mining in ("batch-hard", "easy-positive"):
+            return self._of_anchors(embeddings, others, relation, mining)
         distances = self.distance(embeddings, others)
         counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
         if self.margin == "soft":
             loss = soft_triplet_loss(distances, relation)
             return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
         margin = self._margin(distances, relation)
-        mined = self._mine(distances, relation, margin, embeddings)
-        if self.mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
+        mined = self._mine(distances, relation, margin, embeddings, mining)
+        if mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
             counts = relation.positives.count_nonzero(dim=1) * relation.negatives.any(dim=1)
         active = mined.triplets / counts.sum().clamp(min=1)
         return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
 
-    def _of_anchors(self, first: Tensor, second: Tensor, relation: Relation) -> dict[str, Tensor]:
+    def _of_anchors(
+        self, first: Tensor, second: Tensor, relation: Relation, mining: Mining
+    ) -> dict[str, Tensor]:
         """Mine without a gradient; then only the distances found are computed with one."""
         with torch.no_grad():
             distances = self.distance(first, second)
-            pick = farthest if self.mining == "batch-hard" else nearest
+            pick = farthest if mining == "batch-hard" else nearest
             positive, with_positive = pick(distances, relation.positives)
             negative, with_negative = nearest(distances, relation.negatives)
             there = with_positive & with_negative
@@ -256,10 +258,10 @@ class TripletLoss(PairLoss):
             return self.margin.of(distances, relation)
         return self.margin
 
+    @staticmethod
     def _mine(
-        self, distances: Tensor, relation: Relation, margin: Any, embeddings: Tensor
+        distances: Tensor, relation: Relation, margin: Any, embeddings: Tensor, mining: Mining
     ) -> TripletWeights:
-        mining = self.mining
         if mining == "all" or mining == "hard" or mining == "semi-hard":
             return triplet_weights(distances, relation, margin, mining)
         if mining == "semi-hard of pairs":

@@ -136,7 +136,7 @@ def _compare(
             inside *= torch.gt(distances[:, None], some, out=torch.empty_like(inside))
         inside *= share[:, None]
         torch.sum(inside, dim=2, out=of_positive[:, start : start + slots])
-        of_negative += inside.sum(dim=1)
+        of_negative += inside.sum(dim=1) if slots > 1 else inside[:, 0]
     return of_positive, of_negative
 
 
