@@ -201,9 +201,7 @@ def _find_near(squared: Tensor, lengths: Tensor, across: Tensor) -> Tensor | Non
     return near if len(near) else None
 
 
-def _pull(
-    pull: Tensor, first: Tensor, second: Tensor, near: Tensor | None, direct: bool
-) -> Tensor:
+def _pull(pull: Tensor, first: Tensor, second: Tensor, near: Tensor | None, direct: bool) -> Tensor:
     """Sum pull * (x - y) over the references y of each anchor x.
 
     Near pairs are taken out of the matrix product, in which their differences would cancel; after

@@ -1,7 +1,7 @@
 """Gains of the nearest gallery items of every query, in bounded memory.
 
 Queries are taken in blocks and the gallery in tiles. Of each tile only items are kept that can be
-among the nearest, found by one partition of the distances; what is kept is sorted at the end. So
+among the nearest, those within a limit; what is kept is sorted at the end. So
 the largest arrays have one block of queries by one tile, or by the number of relevant items.
 
 Ties. Items at equal float32 distance are ranked with the least relevant first: an embedding that
@@ -22,6 +22,7 @@ Distance = Literal["cosine", "euclidean"]
 TILE = 16_384
 """Gallery items that are compared at once."""
 _CELLS = 1 << 21  # distances held at once
+_GROUPS = 256  # of gallery items, at least, when a limit is found
 _NEVER = np.uint64(0x7F80_0000 | 1 << 31) << np.uint64(32)  # an infinite distance, no gain
 
 
@@ -184,14 +185,27 @@ def _exclude(
 def _nearest(far: np.ndarray, gains: np.ndarray, deep: int) -> np.ndarray:
     """Keep the `deep` nearest and what ties with the last: keys uint64 [query kept], padded."""
     deep = min(deep, far.shape[1])
-    limit = np.partition(far, deep - 1, axis=1)[:, deep - 1 : deep]
-    kept = np.flatnonzero(far <= limit)  # of two axes at once it would be ten times slower
+    kept = np.flatnonzero(far <= _limit(far, deep))  # of two axes it would be ten times slower
     rows = kept // far.shape[1]
     counts = np.bincount(rows, minlength=len(far))
     columns = np.arange(len(kept)) - np.repeat(np.cumsum(counts) - counts, counts)
     keys = np.full((len(far), int(counts.max())), _NEVER)
     keys[rows, columns] = _keys(far.reshape(-1)[kept], gains.reshape(-1)[kept])
     return keys if keys.shape[1] <= 2 * deep else np.sort(keys, axis=1)[:, :deep]
+
+
+def _limit(far: np.ndarray, deep: int) -> np.ndarray:
+    """Find a distance [query 1] that at least `deep` items of a query do not exceed.
+
+    Where few of many items are wanted, the smallest distances of groups of items
+    stand for all: `deep` groups whose smallest is within the limit hold as many items
+    within it. It is a little larger than need be, and found in a fraction of the time.
+    """
+    groups = max(_GROUPS, 4 * deep)
+    height = far.shape[1] // groups
+    if height >= 4:
+        far = far[:, : height * groups].reshape(len(far), height, groups).min(axis=1)
+    return np.partition(far, deep - 1, axis=1)[:, deep - 1 : deep]
 
 
 def _keys(far: np.ndarray, gains: np.ndarray) -> np.ndarray:
