@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ from fewshot.siamese.mining.triplets import (
     semi_hard_of_pairs,
     triplet_weights,
 )
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 Mining = Literal[
     "batch-hard",
@@ -205,20 +205,17 @@ class TripletLoss(PairLoss):
         """Go over to the other mining, for good."""
         self.stage.fill_(1)
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss and the share of active triplets."""
-        others = embeddings if references is None else references
-        relation, mining = relate(labels, reference_labels, left_out), self.mining
+        mining = self.mining
         if mining in ("batch-hard", "easy-positive"):
-            return self._of_anchors(embeddings, others, relation, mining)
-        distances = self.distance(embeddings, others)
+            return self._of_anchors(embeddings, references, relation, mining)
+        distances = self.distance(embeddings, references)
         counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
         if self.margin == "soft":
             loss = soft_triplet_loss(distances, relation)
