@@ -16,10 +16,11 @@ from fewshot.adapt.test_time import TestTimeSettings, adapt_to_shots
 from fewshot.commands.data import parse_names
 from fewshot.commands.options import Segment
 from fewshot.confidence import LOW
+from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
 from fewshot.saving import load_segmenter, save_support
 from fewshot.segmentation import Segmentation
-from fewshot.segmenter import Segmenter, with_coordinates
+from fewshot.segmenter import Segmenter
 from fewshot.shots import read_shots
 from fewshot.zoom import learn_zoomed, segment_zoomed
 
