@@ -1,10 +1,12 @@
 """Result files: a score with everything that is needed to question it."""
 
 import datetime
+import json
 import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 
 import fewshot
 from episodes.encode import make_folder, whole_file, write_json
+from episodes.errors import DataError
 from fewshot.evaluation import Evaluation
 
 
@@ -92,6 +95,95 @@ def write_pair(path: Path, content: dict[str, Any], text: str) -> None:
     write_json(path, content)
     with whole_file(path.with_suffix(".md")) as partial:
         partial.write_text(text, "utf-8")
+
+
+def add_part(path: Path, name: str, part: dict[str, Any]) -> None:
+    """Put one part into a result file that several commands write, and keep the other parts.
+
+    The file is `{"headline": [those of all parts], "parts": {name: part}}`; the table made of it
+    lies beside it as Markdown.
+
+    Args:
+        path: the JSON file, which need not be there yet.
+        name: of the part; one of that name is replaced.
+        part: "headline" (a list of "name", "value", "ci95", "baseline" and "unit"), "commands",
+            "seconds" and what `dated` gives; where there are any, "about" (a sentence) and "tables"
+            (each of "title", "columns" and "rows"), which the Markdown shows; and anything else.
+
+    Raises:
+        DataError: the file is no result in parts, another part has a headline of the same name, or
+            the file cannot be written.
+        KeyError: the part lacks one of the five.
+    """
+    missing = {"headline", "commands", "seconds", "date", "machine"} - set(part)
+    if missing:
+        raise KeyError(f"part {name!r} lacks {', '.join(sorted(missing))}")
+    make_folder(path.parent)
+    parts = {**_read_parts(path), name: part}
+    headline = [head for each in parts.values() for head in each["headline"]]
+    names = [head["name"] for head in headline]
+    twice = sorted({each for each in names if names.count(each) > 1})
+    if twice:
+        raise DataError(
+            f"{path} would have two headlines {twice}: part {name!r} and another; name them apart"
+        )
+    content = {"headline": headline, "parts": parts}
+    write_pair(path, content, parts_markdown(content, path.stem))
+
+
+def _read_parts(path: Path) -> dict[str, Any]:
+    try:
+        parts = json.loads(path.read_text(encoding="utf-8"))["parts"]
+        if not all("headline" in part for part in parts.values()):
+            raise KeyError("headline")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no result in parts ({error!r}); move it away, or choose another file"
+        ) from error
+    return dict(parts)
+
+
+def parts_markdown(content: dict[str, Any], title: str) -> str:
+    """Make the tables of a result file in parts, headlines first."""
+    rows = [
+        [head["name"], with_interval(head["value"], head["ci95"]), head["baseline"], head["unit"]]
+        for head in content["headline"]
+    ]
+    lines = [f"# {title}", "", *table_lines(["", "value [95 %]", "baseline", "unit"], rows)]
+    for name, part in content["parts"].items():
+        lines += ["", f"## {name}", ""] + ([part["about"], ""] if "about" in part else [])
+        for table in part.get("tables", ()):
+            lines += [f"{table['title']}:", "", *table_lines(table["columns"], table["rows"]), ""]
+        where = part["machine"]
+        lines += [
+            f"{part['date']}, {where['processor']}, {where['threads']} threads, torch "
+            f"{where['torch']}, {part['seconds']:.0f} s.",
+            *("", "```", *part["commands"], "```"),
+        ]
+    return "\n".join([*lines, ""])
+
+
+def with_interval(value: float | None, interval: Sequence[float | None]) -> str:
+    """Write a value and its interval as they are.
+
+    >>> with_interval(95.75, [94.5, 96.75])
+    '95.75 [94.5, 96.75]'
+    """
+    if value is None:
+        return "undefined"
+    low, high = interval
+    return f"{value}" if low is None else f"{value} [{low}, {high}]"
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Write a Markdown table; None is a dash."""
+    lines = [list(columns), ["---"] * len(columns), *rows]
+    return [
+        "| " + " | ".join("-" if each is None else str(each) for each in line) + " |"
+        for line in lines
+    ]
 
 
 def markdown(content: dict[str, Any]) -> str:

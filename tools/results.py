@@ -5,6 +5,7 @@ python tools/results.py
 
 import json
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 
@@ -12,9 +13,16 @@ FOLDER = Path(__file__).parents[1] / "docs" / "results"
 def lines(path: Path) -> list[str]:
     """Describe one result file."""
     content = json.loads(path.read_text(encoding="utf-8"))
+    if "parts" in content:
+        parts = content["parts"].items()
+        return [row for name, part in parts for row in _rows(f"{path.name}, {name}", part)]
+    return _rows(path.name, content)
+
+
+def _rows(name: str, content: dict[str, Any]) -> list[str]:
     minutes = content["seconds"] / 60
     where = content["machine"]["processor"]
-    rows = [f"{path.name}: {minutes:.1f} minutes on {content['machine']['threads']} x {where}"]
+    rows = [f"{name}: {minutes:.1f} minutes on {content['machine']['threads']} x {where}"]
     for head in content["headline"]:
         low, high = head["ci95"]
         rows.append(
