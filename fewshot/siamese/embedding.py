@@ -124,12 +124,15 @@ class EmbeddingNetwork(nn.Module):
         self,
         images: Float[Tensor, "batch channel height width"],
         masks: Shaped[Tensor, "batch height width"] | None = None,
+        change: float | None = None,
     ) -> Float[Tensor, "batch dim"]:
         """Embed images, or one region of each.
 
         Args:
             images: in [0, 1], grey or colour; sides are multiples of the coarsest stride.
             masks: 1 inside the region, anything else outside; None for the whole image.
+            change: how far drawings are changed at random, 0 to 1; by default 1 in training,
+                else 0.
 
         Returns:
             float32 embeddings, of unit length with `normalise`; 0 where the mask is empty.
@@ -138,7 +141,7 @@ class EmbeddingNetwork(nn.Module):
         if self.ink is not None:
             if masks is not None:
                 raise ModelError("drawings are cut out around their ink, so there are no regions")
-            images = self.ink(images)
+            images = self.ink(images, change)
         with autocast(self.device, training=torch.is_grad_enabled()):
             features = self.encoder(images)
         embeddings = self.centre(self.projection(self._pool(features, masks)))
@@ -167,13 +170,14 @@ class EmbeddingNetwork(nn.Module):
         self,
         images: Float[Tensor, "batch channel height width"],
         masks: Shaped[Tensor, "batch height width"] | None = None,
+        change: float = 0.0,
     ) -> Float[Tensor, "batch dim"]:
         """Do as `forward`, without a gradient and with training's noise switched off."""
         training = self.training
         self.eval()
         try:
             with torch.inference_mode():
-                return self(images, masks)
+                return self(images, masks, change)
         finally:
             self.train(training)
 

@@ -7,7 +7,7 @@ The randomness is torch's own, like that of dropout, which a resumed run goes on
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -62,6 +62,11 @@ class InkSettings:
             raise ModelError(
                 f"{wrong[0]} is {getattr(self, wrong[0])}; expected degrees below 90, or 0 to 1"
             )
+
+    def times(self, share: float) -> "InkSettings":
+        """Change by a share of these changes; 0 for none."""
+        names = ("rotation", "shear", "scale", "shift", "bend", "thickness")
+        return replace(self, **{name: share * getattr(self, name) for name in names})
 
 
 def ink_of(images: Float[Tensor, "batch channel height width"]) -> Tensor:
@@ -135,19 +140,19 @@ class InkFrame(nn.Module):
         self.settings = settings or InkSettings()
 
     def forward(
-        self, images: Float[Tensor, "batch channel height width"], change: bool | None = None
+        self, images: Float[Tensor, "batch channel height width"], change: float | None = None
     ) -> Float[Tensor, "batch 1 side side"]:
         """Cut out.
 
         Args:
             images: in [0, 1], dark ink on light paper.
-            change: whether at random; by default in training.
+            change: share of the changes, 0 to 1; by default 1 in training, else 0.
 
         Returns:
             The ink: 0 is paper.
         """
-        settings, ink = self.settings, ink_of(images)
-        change = self.training if change is None else change
+        change = float(self.training) if change is None else change
+        settings, ink = self.settings.times(change), ink_of(images)
         frames = ink_frames(ink, settings.evened, settings.view)
         if change:
             frames = change_frames(frames, settings)
