@@ -1,8 +1,8 @@
 r"""Omniglot's characters told apart from one drawing each.
 
-    fewshot match train ../shared/data/omniglot/images_background.zip \
+fewshot match train ../shared/data/omniglot/images_background.zip \
         --recipe omniglot --out runs/omniglot
-    fewshot match omniglot ../shared/data/omniglot --model runs/omniglot --views 16 \
+fewshot match omniglot ../shared/data/omniglot --model runs/omniglot --views 16 \
         --result docs/results/omniglot.json
 """
 

@@ -33,7 +33,9 @@ class SmallSettings:
                 "and blocks for each of them but the first"
             )
         if min(*self.widths, *self.blocks) < 1:
-            raise ModelError(f"widths {self.widths} and blocks {self.blocks} must be 1 or more")
+            raise ModelError(
+                f"widths are {self.widths} and blocks {self.blocks}; expected numbers from 1 on"
+            )
 
     @property
     def name(self) -> str:
