@@ -62,7 +62,7 @@ class PairSettings:
         if self.identity == "subject" and of_classes:
             raise EpisodeError(
                 "images of one subject are the positives, so neither regions of classes nor "
-                "disjoint_subjects nor turns make sense; leave them out or set identity to 'class'"
+                "disjoint_subjects nor turns make sense; expected identity 'class' with them"
             )
 
     @property

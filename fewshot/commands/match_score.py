@@ -12,11 +12,11 @@ from episodes.pairs import PairSampler, PairSettings
 from fewshot import results
 from fewshot.commands.data import open_catalog
 from fewshot.commands.match_options import MatchScore
-from fewshot.commands.match_watch import embed_listed
 from fewshot.commands.pair_data import names_of, of_names
 from fewshot.commands.train import commands_of, read_split, training_seconds
 from fewshot.siamese.describe import load_describer
 from fewshot.siamese.embedding import EmbeddingNetwork
+from fewshot.siamese.listed import embed_listed
 from fewshot.siamese.scores import Scored
 
 UNITS = {
@@ -96,7 +96,7 @@ def score_network(network: EmbeddingNetwork, test: Catalog, command: MatchScore)
     lister = PairSampler(
         test, PairSettings(1, 2, command.identity), loader=Loader(network.settings.size)
     )
-    return Scored(*embed_listed(network, lister, most=10_000), command.apart)
+    return Scored(*embed_listed(network, lister), command.apart)
 
 
 def describe(scored: Scored, test: Catalog, command: MatchScore) -> str:

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-import torch
-
 from episodes.catalog import Catalog
 from episodes.load import Loader
 from episodes.pairs import PairSampler, PairSettings
 from fewshot.commands.match_train_options import MatchTrain
 from fewshot.siamese.embedding import EmbeddingNetwork
 from fewshot.siamese.hard_negatives import HardNegatives, RefreshNegatives
+from fewshot.siamese.listed import embed_listed
 from fewshot.siamese.losses.contract import PairLoss
 from fewshot.siamese.losses.triplet import TripletLoss
 from fewshot.siamese.scores import Scored
@@ -22,7 +20,6 @@ from fewshot.training.callbacks.scores import EarlyStopping, KeepBest, Measure
 
 SCORE = "validation_auc"
 MOST_IMAGES = 2000  # of a score: all their pairs are compared
-_CHUNK = 64
 
 
 def pair_callbacks(
@@ -76,31 +73,8 @@ def validation_scores(
     network: EmbeddingNetwork, lister: PairSampler, apart: int = 1
 ) -> dict[str, float]:
     """Score what a sampler lists, at most `MOST_IMAGES` of it, evenly chosen."""
-    vectors, labels = embed_listed(network, lister)
+    vectors, labels = embed_listed(network, lister, MOST_IMAGES)
     return {
         f"validation_{name}": value
         for name, value in Scored(vectors, labels, apart).values().items()
     }
-
-
-def embed_listed(
-    network: EmbeddingNetwork, lister: PairSampler, most: int = MOST_IMAGES
-) -> tuple[np.ndarray, list[str]]:
-    """Embed what a sampler lists, with the name of each.
-
-    Args:
-        network: makes the embeddings.
-        lister: lists images, or their regions.
-        most: images; of more, evenly spread ones are taken.
-
-    Returns:
-        Embeddings [image channel] in the catalog's order, and names.
-    """
-    listed = lister.everything()
-    if len(listed) > most:
-        listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).round().astype(int)]
-    parts = []
-    for start in range(0, len(listed), _CHUNK):
-        batch = lister.load_unchanged(listed[start : start + _CHUNK])
-        parts.append(network.embed(batch.images, batch.masks).cpu())
-    return torch.cat(parts).numpy(), [lister.names[label] for _, label in listed]
