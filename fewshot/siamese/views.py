@@ -8,7 +8,7 @@ from episodes.errors import ModelError
 from fewshot.siamese.distances import unit_length
 from fewshot.siamese.embedding import EmbeddingNetwork
 
-SHARE = 0.7  # of the changes made in training
+SHARE = 0.35  # of the changes made in training
 
 
 def embed_views(
