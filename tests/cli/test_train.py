@@ -122,6 +122,7 @@ def test_every_recipe_fits_and_says_what_to_expect(name):
     command = recipes.command(name)
     assert command.train.minutes > 0 or command.train.steps > 0
     said = recipes.about(name)
-    assert "fewshot train" in said or "fewshot benchmark" in said
-    for word in ("minutes", "MiB", "[", "copy-mask"):
+    of_pairs = recipes.command_of(name) == "match train"
+    assert f"fewshot {recipes.command_of(name)}" in said or "fewshot benchmark" in said
+    for word in ("minutes", "MiB", "[", "docs/results" if of_pairs else "copy-mask"):
         assert word in said
