@@ -8,11 +8,11 @@ or not, by the numbers of its items.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from episodes.catalog import Catalog
@@ -21,6 +21,7 @@ from episodes.errors import EpisodeError, shorten
 from episodes.load import Loader
 from episodes.plans import Transform, binary_mask, episode_generator
 
+Turns = Literal[1, 4, 8]
 _DRAW, _CHANGE = 0x61, 0x62  # streams of the generator, apart from the other samplers'
 
 
@@ -37,6 +38,8 @@ class PairSettings:
             that show several of the catalog's classes stand for none of them.
         disjoint_subjects: whether the images of a class come from different subjects.
         min_area: pixels (of the file) of a class that an image needs to stand for it.
+        turns: classes made of each one: 1 as it is, 4 turned by quarters, 8 also mirrored. For
+            drawings, where a turned character is another one; not for subjects.
     """
 
     classes: int = 16
@@ -45,6 +48,7 @@ class PairSettings:
     regions: bool = False
     disjoint_subjects: bool = False
     min_area: int = 1
+    turns: Turns = 1
 
     def __post_init__(self) -> None:
         for name, least in (("classes", 1), ("samples", 2), ("min_area", 1)):
@@ -52,10 +56,13 @@ class PairSettings:
                 raise EpisodeError(f"{name} is {getattr(self, name)}; expected at least {least}")
         if self.identity not in ("class", "subject"):
             raise EpisodeError(f"identity is {self.identity!r}; expected 'class' or 'subject'")
-        if self.identity == "subject" and (self.regions or self.disjoint_subjects):
+        if self.turns not in get_args(Turns):
+            raise EpisodeError(f"turns is {self.turns}; expected 1, 4 or 8")
+        of_classes = self.regions or self.disjoint_subjects or self.turns > 1
+        if self.identity == "subject" and of_classes:
             raise EpisodeError(
                 "images of one subject are the positives, so neither regions of classes nor "
-                "disjoint_subjects make sense; set both to False or identity to 'class'"
+                "disjoint_subjects nor turns make sense; expected identity 'class' with them"
             )
 
     @property
@@ -70,7 +77,7 @@ class PairPlan:
 
     Attributes:
         index: the batch's number.
-        keys: sample keys [item]; all different, but for regions of one image.
+        keys: sample keys [item]; all different, but for regions and turns of one image.
         labels: number of the class of each (place in `PairSampler.names`).
         subjects: the subject of each.
     """
@@ -143,8 +150,11 @@ class PairSampler:
         self.catalog, self.settings = catalog, settings or PairSettings()
         self.loader, self.seed, self.transform = loader or Loader(), seed, transform
         by_class = self.settings.identity == "class"
-        self.names = catalog.classes if by_class else catalog.subjects
-        self._groups = _groups(catalog, self.settings, self.names)
+        self._names = catalog.classes if by_class else catalog.subjects
+        turns = range(self.settings.turns)
+        self.names = tuple(f"{n}, turn {t}" if t else n for n in self._names for t in turns)
+        groups = _groups(catalog, self.settings, self._names)
+        self._groups = [group for group in groups for _ in turns]
         self._subject_codes = {name: code for code, name in enumerate(catalog.subjects)}
         self._able = np.array([label for label, g in enumerate(self._groups) if len(g) > 1])
         self._places = {sample.key: place for place, sample in enumerate(catalog.samples)}
@@ -239,10 +249,12 @@ class PairSampler:
 
     def _item(self, place: int, label: int) -> tuple[Tensor, Tensor]:
         sample = self.catalog.samples[place]
-        image = self.loader.image(sample)
+        label, number = divmod(label, self.settings.turns)
+        image = turn(self.loader.image(sample), number)
         if not self.settings.regions:  # a transform changes an image and a mask together
             return image, torch.zeros(image.shape[-2:], dtype=torch.uint8)
-        return image, binary_mask(self.loader.labels(sample, self.names), label + 1)
+        mask = binary_mask(self.loader.labels(sample, self._names), label + 1)
+        return image, turn(mask, number)
 
     def _draw(self, label: int, count: int, generator: np.random.Generator) -> list[int]:
         """Draw images of a class without repetition: a part of its group each, then one of it."""
@@ -271,6 +283,18 @@ class PairSampler:
                 f"and there are {others} further classes to fill a batch of {self.size}; ask for "
                 f"fewer than {samples} images a class, or add images"
             )
+
+
+def turn(pixels: Shaped[Tensor, "*any height width"], number: int) -> Tensor:
+    """Turn by quarters against the clock, `number` from 0 to 3; from 4 to 7 mirrored afterwards.
+
+    >>> turn(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
+    [[2, 4], [1, 3]]
+    >>> turn(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
+    [[2, 1], [4, 3]]
+    """
+    turned = torch.rot90(pixels, number % 4, (-2, -1)) if number % 4 else pixels
+    return turned.flip(-1) if number >= 4 else turned
 
 
 def _groups(

@@ -68,11 +68,12 @@ def _parse(arguments: list[str]) -> Any:
     """Make a command of what was typed; a recipe's settings stand in for the defaults."""
     defaults: dict[str, Any] = {}
     words = [part for word in arguments for part in word.split("=", 1)]
-    if words[:1] == ["train"] and "--recipe" in words[:-1]:
+    trains = next((n for n in ("train", "match train") if " ".join(words).startswith(f"{n} ")), "")
+    if trains and "--recipe" in words[:-1]:
         from fewshot import recipes
 
-        name = words[words.index("--recipe") + 1]
-        defaults["train"] = recipes.command(name, tyro.MISSING)
+        filled = recipes.command(words[words.index("--recipe") + 1], tyro.MISSING, trains)
+        defaults = {"match": Match(filled)} if trains == "match train" else {"train": filled}
     kinds: Any = functools.reduce(
         operator.or_,
         (

@@ -35,8 +35,8 @@ class Planes:
     geometry: decode.Geometry | None = None
 
 
-def image_planes(image: ImageLike) -> Planes:
-    """Take an image as a path, an array or a tensor.
+def image_planes(image: ImageLike | Planes) -> Planes:
+    """Take an image as a path, an array or a tensor; planes stay as they are.
 
     Arrays are [height width], [height width 3 or 4] or volumes [depth height width]; tensors have
     their channel first, [1 or 3 height width].
@@ -44,6 +44,8 @@ def image_planes(image: ImageLike) -> Planes:
     Raises:
         DataError: a shape or a type that is none of these, no pixel, or no finite value.
     """
+    if isinstance(image, Planes):
+        return image
     if isinstance(image, (str, PathLike)):
         return _from_file(Path(image), decode.read_planes)
     if isinstance(image, Tensor):

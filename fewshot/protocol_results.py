@@ -97,7 +97,7 @@ def write(
 
     Args:
         path: the JSON file.
-        name: of the scores in `headline`, before the protocol's name.
+        name: of the score in `headline`; of several protocols' scores, before their names.
         found: all methods under all protocols, copy-mask among them.
         about: data and settings.
         commands: what has to be typed to get the result again.
@@ -108,10 +108,11 @@ def write(
     baseline = {one.protocol: one.row()["mean"] for one in found if one.method == "copy-mask"}
     rows = [one.row() for one in found]
     shown = [row for row in rows if row["method"] == "model"] or rows
+    several = len(baseline) > 1
     content = {
         "headline": [
             {
-                "name": f"{name}_{row['protocol']}".replace("-", "_"),
+                "name": f"{name}_{row['protocol']}".replace("-", "_") if several else name,
                 "value": row["mean"],
                 "ci95": row["ci95"],
                 "baseline": baseline[row["protocol"]],

@@ -27,7 +27,7 @@ from fewshot.heads import (
     Support,
     build_head,
 )
-from fewshot.inputs import ImageLike, image_planes
+from fewshot.inputs import ImageLike, Planes, image_planes
 from fewshot.precision import autocast, default_device
 from fewshot.refine.flip import mirrored
 from fewshot.refine.proximity import append_coordinates
@@ -164,7 +164,7 @@ class Segmenter(nn.Module):
 
     def segment(
         self,
-        image: ImageLike,
+        image: ImageLike | Planes,
         support: Support | Sequence[Support],
         refine: RefineSettings | None = None,
         fuse: Fuse = "probabilities",
@@ -295,21 +295,3 @@ def build_segmenter(settings: SegmenterSettings) -> Segmenter:
 
         return GradientSegmenter(settings)
     return Segmenter(settings)
-
-
-def with_coordinates(segmenter: Segmenter, weight: float) -> Segmenter:
-    """Give a trained segmenter coordinates beside its features; 0 takes them away.
-
-    Raises:
-        ModelError: its head has weights of its own, which were made for other features.
-    """
-    if any(True for _ in segmenter.head.parameters()):
-        raise ModelError(
-            f"coordinates is {weight}, but the head {type(segmenter.head).__name__} has weights "
-            "that know no coordinates; train it with them (SegmenterSettings.coordinates)"
-        )
-    plain = replace(segmenter.settings.encoder, weights="none")  # they are copied from the old one
-    changed = Segmenter(replace(segmenter.settings, encoder=plain, coordinates=weight))
-    changed.load_state_dict(segmenter.state_dict())
-    changed.calibration = segmenter.calibration
-    return changed.eval()

@@ -77,7 +77,7 @@ def read(
     """Read a data set with the first reader that recognises its layout.
 
     Args:
-        path: the data set's folder.
+        path: the data set's folder, or one of Omniglot's archives.
         subject_pattern: regular expression whose first group (or whole match) in an item's name
             is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
         legend: what mask values mean; by default from classes.json, or found out from them.
@@ -87,10 +87,11 @@ def read(
         DataError: the folder is missing, or no reader recognises it.
     """
     root = Path(path)
-    if not root.is_dir():
+    archive = root.is_file() and omniglot.recognises(root)
+    if not (root.is_dir() or archive):
         what = "is a file" if root.exists() else "does not exist"
         raise DataError(f"data set {root} {what}; expected a folder with images and masks")
-    known = (*readers, *installed(), *READERS)
+    known = (omniglot,) if archive else (*readers, *installed(), *READERS)
     for reader in known:
         if reader.recognises(root):
             catalog = reader.read(root, subject_pattern=subject_pattern, legend=legend)

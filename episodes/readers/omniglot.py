@@ -30,8 +30,8 @@ _DRAWING = re.compile(
 
 
 def recognises(root: Path) -> bool:
-    """Whether one of the two archives lies in the folder."""
-    return any((root / name).is_file() for name in ARCHIVES)
+    """Whether this is one of the two archives, or a folder in which one lies."""
+    return bool(_archives(root))
 
 
 def read(
@@ -40,7 +40,7 @@ def read(
     """Read the drawings of the archives that are there.
 
     Args:
-        root: the folder of the archives.
+        root: the folder of the archives, or one of them, the other being left out.
         subject_pattern: searched in e.g. `images_background/Latin/character05/0686_01.png`.
         legend: one name for all ink; by default each character is a class.
 
@@ -50,9 +50,7 @@ def read(
     if legend is not None and not isinstance(legend, str):
         raise DataError(f"the classes are {legend}; ink has one value: expected one name or none")
     samples: list[Sample] = []
-    for path in (root / name for name in ARCHIVES):
-        if not path.is_file():
-            continue
+    for path in _archives(root):
         found = [match for member in zipped.members(path) if (match := _DRAWING.fullmatch(member))]
         if not found:
             raise DataError(f"{path} holds no drawing; expected {_DRAWING.pattern}")
@@ -65,6 +63,12 @@ def read(
             picture = PixelRef(path, None, read_drawing, member)
             samples.append(Sample(f"{path.name}/{member}", picture, (ink,), subject, SIZE))
     return naming.catalog_of(root, samples)
+
+
+def _archives(root: Path) -> list[Path]:
+    if root.name in ARCHIVES and root.is_file():
+        return [root]
+    return [root / name for name in ARCHIVES if (root / name).is_file()]
 
 
 def read_drawing(path: Path, member: str) -> np.ndarray:

@@ -53,11 +53,29 @@ def content(
     }
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write the JSON, and the tables made from it as Markdown and CSV beside it."""
-    results.write_pair(path, content, markdown(content, path.stem))
-    with whole_file(path.with_suffix(".csv")) as partial:
+def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
+    """Write the JSON, and the tables made from it as Markdown and CSV beside it.
+
+    Args:
+        path: the JSON file.
+        content: see `content`.
+        part: where this is one of several parts of the file, its name; CSV and picture, which hold
+            one benchmark each, then have it in their names.
+
+    Returns:
+        The path of the CSV file and the picture, without its ending.
+    """
+    if part:
+        columns, rows = table(content)
+        tables = [{"title": "Overlap, costs and differences", "columns": columns, "rows": rows}]
+        about = {"about": explanation(content), "tables": tables}
+        results.add_part(path, part, {**content, **about})
+    else:
+        results.write_pair(path, content, markdown(content, path.stem))
+    stem = path.with_name(f"{path.stem}_{part}" if part else path.stem)
+    with whole_file(stem.with_suffix(".csv")) as partial:
         partial.write_text(csv_table(content["results"]), "utf-8")
+    return stem
 
 
 def csv_table(rows: Sequence[Row]) -> str:
@@ -86,31 +104,7 @@ def csv_table(rows: Sequence[Row]) -> str:
 
 def markdown(content: dict[str, Any], name: str) -> str:
     """The table, what leaked, and what it took."""
-    rows = content["results"]
-    classes = _classes(rows)
-    first = content["settings"]["methods"][0] if content["settings"]["methods"] else "copy-mask"
-    columns = [
-        *("protocol", "exclude", "support", "method", "mean", "lowest to highest run", *classes),
-        *("minus copy-mask (p)", f"minus {first} (p)", "training s", "ms a slice", "peak MiB"),
-        "subjects",
-    ]
-    lines = [
-        f"# {name}",
-        "",
-        f"{content['data']}, folds {', '.join(map(str, content['settings']['folds']))} of "
-        f"{content['settings']['fold_count']}; {rows[0]['unit']}: mean over runs (support scans, "
-        "seeds) and folds with a 95 % bootstrap interval over subjects, the lowest and the highest "
-        "run, and each class. Differences are paired over subjects; p is of the permutation test, "
-        "corrected for the methods compared (Holm). feature-grid is the truth brought to the "
-        "feature grid and back, no method.",
-        "",
-        _line(columns),
-        "|---" * len(columns) + "|",
-    ]
-    lines += [
-        _line([row["protocol"], row["exclude"], row["support"], *cells(row, classes)])
-        for row in rows
-    ]
+    lines = [f"# {name}", "", explanation(content), "", *results.table_lines(*table(content))]
     lines += ["", *_leakage_lines(content), ""]
     where = content["machine"]
     lines += [
@@ -119,6 +113,33 @@ def markdown(content: dict[str, Any], name: str) -> str:
         *("", "```", *content["commands"], "```", ""),
     ]
     return "\n".join(lines)
+
+
+def explanation(content: dict[str, Any]) -> str:
+    """What the numbers of the table are."""
+    return (
+        f"{content['data']}, folds {', '.join(map(str, content['settings']['folds']))} of "
+        f"{content['settings']['fold_count']}; {content['results'][0]['unit']}: mean over runs "
+        "(support scans, seeds) and folds with a 95 % bootstrap interval over subjects, the lowest "
+        "and the highest run, and each class. Differences are paired over subjects; p is of the "
+        "permutation test, corrected for the methods compared (Holm). feature-grid is the truth "
+        "brought to the feature grid and back, no method."
+    )
+
+
+def table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the Markdown table."""
+    rows = content["results"]
+    classes = _classes(rows)
+    first = content["settings"]["methods"][0] if content["settings"]["methods"] else "copy-mask"
+    columns = [
+        *("protocol", "exclude", "support", "method", "mean", "lowest to highest run", *classes),
+        *("minus copy-mask (p)", f"minus {first} (p)", "training s", "ms a slice", "peak MiB"),
+        "subjects",
+    ]
+    return columns, [
+        [row["protocol"], row["exclude"], row["support"], *cells(row, classes)] for row in rows
+    ]
 
 
 def text(content: dict[str, Any]) -> str:

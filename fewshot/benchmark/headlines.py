@@ -1,15 +1,28 @@
-"""Which numbers of the table have a name: NAME=method:protocol:exclude[:support]."""
+"""Which numbers of the table have a name.
+
+NAME=method:protocol:exclude[:support[/RUN]] is an overlap, of all runs or, as in all/0, of the one
+whose support comes at that place; NAME=minutes:method:protocol:exclude[:support] is the training
+time of a fold.
+"""
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from episodes.errors import DataError
+from episodes.protocols.score import by_scan
 from fewshot.benchmark.methods import BASELINES, COPY_MASK
 from fewshot.benchmark.table import Place, Row
+from fewshot.metrics.bootstrap import bootstrap_mean
+from fewshot.protocol_results import percent, read_count
 
 BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""
+_MINUTES = "minutes"
+_FORM = (
+    "NAME=method:protocol:exclude, NAME=method:protocol:exclude:support, all/0 being one support "
+    "of all, or NAME=minutes:method:protocol:exclude:support"
+)
 
 
 @dataclass(frozen=True)
@@ -20,24 +33,55 @@ class Headline:
         name: as it stands in result files.
         method: of the table, or "best".
         place: protocol, exclude and support.
+        run: the place of one support, of all; "" for the mean over runs.
+        minutes: whether it is the training time instead of the overlap.
     """
 
     name: str
     method: str
     place: Place
+    run: str = ""
+    minutes: bool = False
 
     def entry(self, rows: Sequence[Row]) -> Row:
         """Find the number, with its interval and copy-mask's beside it."""
         here = {row["method"]: row for row in rows if place_of(row) == self.place}
         row = best(list(here.values())) if self.method == BEST else here[self.method]
+        mean, interval, baseline = row["mean"], row["ci95"], here[COPY_MASK]["mean"]
+        if self.run:
+            mean, interval = one_run(row, self.run)
+            baseline, _ = one_run(here[COPY_MASK], self.run)
+        if self.minutes:
+            mean, interval, baseline = round(row["training_seconds"] / 60, 2), [None, None], None
+        of = (row["method"], *self.place[:2], "/".join(filter(None, (self.place[2], self.run))))
         return {
             "name": self.name,
-            "value": row["mean"],
-            "ci95": row["ci95"],
-            "baseline": here[COPY_MASK]["mean"],
-            "unit": row["unit"],
-            "of": ":".join((row["method"], *self.place)),
+            "value": mean,
+            "ci95": interval,
+            "baseline": baseline,
+            "unit": "minutes of training a fold" if self.minutes else row["unit"],
+            "of": ":".join(of),
         }
+
+
+def one_run(row: Row, place: str) -> tuple[float | None, list[float | None]]:
+    """Mean and interval of the run of one support.
+
+    Args:
+        row: with its cases.
+        place: of the support.
+
+    Raises:
+        DataError: there is no such run.
+    """
+    name = f"support {place}"
+    counts = [count for count in map(read_count, row["cases"]) if count.run == name]
+    if not counts:
+        raise DataError(f"there is no run {name!r}; expected one of {', '.join(row['by_run'])}")
+    found = by_scan(counts)
+    subjects = found.by_subject
+    interval = bootstrap_mean(list(subjects.values()), list(subjects))
+    return percent(found.value), [percent(interval.low), percent(interval.high)]
 
 
 def read_headlines(
@@ -72,10 +116,16 @@ def place_of(row: Row) -> Place:
 def _read(word: str, methods: Sequence[str], places: Sequence[Place]) -> Headline:
     name, mark, what = word.partition("=")
     parts = what.split(":")
+    minutes = parts[0] == _MINUTES
+    parts = parts[minutes:]
     if not name or not mark or len(parts) not in (3, 4):
+        raise DataError(f"headline is {word!r}; expected {_FORM}")
+    run = ""
+    if len(parts) == 4:
+        parts[3], _, run = parts[3].partition("/")
+    if run and (parts[3] != "all" or minutes):
         raise DataError(
-            f"headline is {word!r}; expected NAME=method:protocol:exclude or "
-            "NAME=method:protocol:exclude:support"
+            f"headline {word!r} names one run; that has a meaning of all supports alone"
         )
     _one_of(word, "method", parts[0], [BEST, *methods])
     for number, kind in enumerate(("protocol", "exclude", "support")[: len(parts) - 1]):
@@ -84,7 +134,7 @@ def _read(word: str, methods: Sequence[str], places: Sequence[Place]) -> Headlin
     if len(found) > 1:
         ways = ", ".join(place[2] for place in found)
         raise DataError(f"headline {word!r} fits the supports {ways}; add one of them as :SUPPORT")
-    return Headline(name, parts[0], found[0])
+    return Headline(name, parts[0], found[0], run, minutes)
 
 
 def _one_of(word: str, kind: str, value: str, known: Sequence[str]) -> None:

@@ -63,7 +63,7 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
         FewshotError: there is no such method; the message names the nearest. Or its head adapts
             the encoder to every support.
     """
-    known = [*recipes.names(), *(UNTRAINED + head for head in _HEADS)]
+    known = [*recipes.names("train"), *(UNTRAINED + head for head in _HEADS)]
     head = name.removeprefix(UNTRAINED)
     if name not in known and head not in get_args(GradientMethod):
         near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known

@@ -84,10 +84,10 @@ def benchmark(command: Benchmark) -> int:
         },
     }
     content = files.content(found, headlines, about, [results.typed_command()])
-    files.write(path, content)
-    draw(path.with_suffix(".png"), content["results"])
+    stem = files.write(path, content, command.part)
+    draw(stem.with_suffix(".png"), content["results"])
     print(files.text(content))
-    print(f"tables and picture in {path.with_suffix('')}.json, .md, .csv, .png")
+    print(f"tables in {path.with_suffix('')}.json, .md, and {stem}.csv, picture in {stem}.png")
     return 0
 
 

@@ -1,5 +1,6 @@
 """`fewshot match`: an index of images, the best matches of a picture, same subject or not."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,23 +36,33 @@ from fewshot.siamese.matches import Match as Found
 from fewshot.siamese.rankings import unit
 from fewshot.siamese.verification import Estimate, Pairs
 
+_ELSEWHERE = {
+    "MatchTrain": ("match_train", "match_train"),
+    "MatchScore": ("match_score", "match_score"),
+    "MatchOmniglot": ("match_omniglot", "match_omniglot"),
+    "MatchSegment": ("match_segment", "match_segment"),
+}
+"""Actions of other modules, and what does them; imported when they are asked for."""
 _CHUNK = 16  # images embedded at once
 _COMMIT = 4096  # images written at once
 
 
 def match(command: Match) -> int:
     """Do what was asked for."""
-    from fewshot.commands.match_segment import match_segment
-
+    name = type(command.action).__name__
+    if name in _ELSEWHERE:
+        module, function = _ELSEWHERE[name]
+        return getattr(importlib.import_module(f"fewshot.commands.{module}"), function)(
+            command.action
+        )
     actions: dict[str, Callable[[Any], int]] = {
         "MatchBuild": build,
         "MatchAdd": add,
         "MatchQuery": query,
         "MatchThreshold": threshold,
         "MatchVerify": verify,
-        "MatchSegment": match_segment,
     }
-    return actions[type(command.action).__name__](command.action)
+    return actions[name](command.action)
 
 
 def build(command: MatchBuild) -> int:

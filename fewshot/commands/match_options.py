@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
+from fewshot.commands.match_train_options import MatchTrain
+
 
 @dataclass(frozen=True)
 class MatchBuild:
@@ -119,13 +121,62 @@ class MatchSegment:
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
 
 
+@dataclass(frozen=True)
+class MatchScore:
+    """Score an embedding network: same or not, and who is nearest, beside ImageNet features."""
+
+    data: Positional[Path]
+    """A data set; of that which the network was trained on, the part held out is taken."""
+    model: Path | None = None
+    """Folder of a trained embedding network; by default ImageNet features alone."""
+    identity: Literal["class", "subject"] = "subject"
+    """What makes two images one."""
+    apart: int = 1
+    """Images of one subject that stand nearer in its list than this make no pair, such as slices
+    and frames of a scan side by side."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+    result: Path | None = None
+    """Also write the scores into this result file (JSON), and a table beside it."""
+    part: str = "pairs"
+    """Name of this part of the result file; other parts stay."""
+    headline: str = "pairs"
+    """What the names of its headlines begin with."""
+    seed: int = 0
+    """Of the intervals."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+
+
+@dataclass(frozen=True)
+class MatchOmniglot:
+    """Score embedding networks on Omniglot: Lake's 20 runs, and n-way k-shot trials."""
+
+    data: Positional[Path]
+    """Folder of all_runs.zip and images_evaluation.zip."""
+    model: tuple[Path, ...]
+    """Folders of networks that were trained on the background set; the cosines of several are
+    averaged."""
+    views: int = 1
+    """Changed versions of every drawing whose embeddings are averaged."""
+    trials: int = 4000
+    """Of each n-way k-shot task."""
+    result: Path | None = None
+    """Also write the scores into this result file (JSON), and a table beside it."""
+    seed: int = 0
+    """Of the trials, the views and the intervals."""
+
+
 Action = (
-    Annotated[MatchBuild, subcommand("build")]
+    Annotated[MatchTrain, subcommand("train")]
+    | Annotated[MatchScore, subcommand("score")]
+    | Annotated[MatchBuild, subcommand("build")]
     | Annotated[MatchAdd, subcommand("add")]
     | Annotated[MatchQuery, subcommand("query")]
     | Annotated[MatchThreshold, subcommand("threshold")]
     | Annotated[MatchVerify, subcommand("verify")]
     | Annotated[MatchSegment, subcommand("segment")]
+    | Annotated[MatchOmniglot, subcommand("omniglot")]
 )
 
 

@@ -23,6 +23,7 @@ VolumeProtocol = Literal[
 ]
 ProtocolName = Literal[
     VolumeProtocol,
+    "one-image",
     "panet",
     "hsnet",
     "pfenet",
@@ -78,7 +79,8 @@ class ProtocolRun:
     with images of many classes."""
     under: tuple[ProtocolName, ...] = ("alpnet",)
     """Protocols: of volumes, chunks of the organ's slices (alpnet, adnet) or every slice (adnet-2,
-    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco)."""
+    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco);
+    or all images of the test subjects from one annotated image of another subject (one-image)."""
     model: Path | None = None
     """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
     fold: int | None = None
@@ -86,7 +88,12 @@ class ProtocolRun:
     folds: int = 0
     """How many folds; by default 5 of scans, 4 of classes."""
     support: str = "published"
-    """Which scan is the support: published, all (one run each), or a place such as 0."""
+    """Which scan is the support: published, all (one run each), or a place such as 0; of one-image,
+    whose image it is, and published is all."""
+    test_subjects: tuple[str, ...] = ()
+    """Subjects tested; of one-image only."""
+    test_folder: str | None = None
+    """Subjects tested are those with an image in this folder of the data; of one-image only."""
     novel: tuple[str, ...] = ()
     """Classes tested; by default all."""
     exclude: Literal["none", "any", "all"] = "none"
@@ -102,6 +109,9 @@ class ProtocolRun:
     refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
+    zoom: float = 0.0
+    """Look twice, the second time in a window of so many extents of the structure, such as 2.5; 0
+    looks once. Of one-image only."""
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
@@ -147,9 +157,12 @@ class Benchmark:
     """Folder for models, scores and tables; the same command goes on where it was stopped."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
+    part: str = ""
+    """Write this benchmark as the part of this name into --result, and keep its other parts."""
     headline: tuple[str, ...] = ()
-    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none; by default one for the
-    best method under each protocol."""
+    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none, or with all/0 as support
+    the run of one; NAME=minutes:method:protocol:exclude is the training time of a fold. By default
+    one for the best method under each protocol."""
     duplicates: bool = True
     """Read all images to look for some that are in training and test."""
     classes: tuple[str, ...] = ()
@@ -185,6 +198,9 @@ class Segment:
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Learn all annotated images together; or each by itself, and fuse the answers: by the mean of
     probabilities or logits, weighted by likeness to the query, or by majority."""
+    zoom: float = 0.0
+    """Look twice, the second time in a window of so many extents of the marked structure, such as
+    2.5, around the largest part that was found; 0 looks once. For one small structure an image."""
     adapt: float = 0.0
     """Seconds of training on the annotated images before anything is segmented; 0 for none."""
 

@@ -10,6 +10,7 @@ from episodes.catalog import Catalog
 from episodes.encode import make_folder
 from episodes.errors import DataError, shorten
 from episodes.protocols.contract import Protocol, in_order
+from episodes.protocols.one_image import OneImageSettings, one_image
 from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
 from fewshot import protocol_results, results
 from fewshot.commands.data import open_catalog
@@ -19,7 +20,11 @@ from fewshot.commands.train import commands_of, read_split
 from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
 from fewshot.protocol_model import Model
 from fewshot.protocol_results import Scored
+from fewshot.protocol_user import AsUsed
 from fewshot.saving import load_segmenter
+from fewshot.segmenter import Segmenter
+
+ONE_IMAGE: ProtocolName = "one-image"
 
 
 def protocol(command: ProtocolRun) -> int:
@@ -35,7 +40,7 @@ def protocol(command: ProtocolRun) -> int:
         for parts in laid.values():
             check_unseen(command.model, parts, catalog, command.exclude)
         segmenter = load_segmenter(command.model)
-        methods["model"] = Model(truth, segmenter, command.refine, command.fuse)
+        methods["model"] = _method(truth, segmenter, command)
     found = [
         Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
         for name, parts in laid.items()
@@ -50,6 +55,7 @@ def protocol(command: ProtocolRun) -> int:
                 "segmenter": _segmenter_settings(methods.get("model")),
                 "refine": asdict(command.refine),
                 "fuse": command.fuse,
+                "zoom": command.zoom,
             },
             "seconds": round(time.monotonic() - started, 1),
         }
@@ -92,14 +98,39 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
         )
 
 
+def _method(truth: Truth, segmenter: Segmenter, command: ProtocolRun) -> Method:
+    """Use the model as users do on single images, else with its features remembered."""
+    if command.under == (ONE_IMAGE,):
+        return AsUsed(truth, segmenter, command.refine, command.zoom)
+    return Model(truth, segmenter, command.refine, command.fuse)
+
+
 def _folds(name: ProtocolName, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
     _check_options(name, command)
+    if name == ONE_IMAGE:
+        place = "all" if command.support == "published" else read_support(name, command.support)
+        chosen = OneImageSettings(_test_subjects(catalog, command), command.novel, place)
+        return [one_image(catalog, chosen)]
     count = command.folds or (FOLDS if name in VOLUME_PROTOCOLS else 4)
     folds = range(count) if command.fold is None else [command.fold]
     if name not in VOLUME_PROTOCOLS:
         return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
     rest = (count, command.novel, command.exclude, read_support(name, command.support))
     return [lay(name, catalog, Choices(fold, *rest)) for fold in folds]
+
+
+def _test_subjects(catalog: Catalog, command: ProtocolRun) -> tuple[str, ...]:
+    """Those named, or those with an image in the folder named."""
+    if command.test_folder is None:
+        return command.test_subjects
+    inside = command.test_folder.rstrip("/") + "/"
+    found = {sample.subject for sample in catalog.samples if sample.key.startswith(inside)}
+    if not found:
+        raise DataError(
+            f"no image lies in the folder {command.test_folder!r} of {command.data}; expected the "
+            f"beginning of a path such as {catalog.samples[0].key}"
+        )
+    return tuple(in_order(found))
 
 
 def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
@@ -119,17 +150,24 @@ def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> P
 
 def _check_options(name: str, command: ProtocolRun) -> None:
     """Refuse an option that the protocol has no use for."""
-    if name in VOLUME_PROTOCOLS:
-        unused = {"shot": command.shot != 1, "episodes": command.episodes != 0}
-    else:
-        unused = {
-            "support": command.support != "published",
-            "novel": bool(command.novel),
-            "exclude": command.exclude != "none",
-        }
+    volumes, alone = name in VOLUME_PROTOCOLS, name == ONE_IMAGE
+    if alone and len(command.under) > 1:
+        raise DataError(f"{ONE_IMAGE} tests other subjects than the rest; run it by itself")
+    given_subjects = bool(command.test_subjects) or command.test_folder is not None
+    unused = {
+        "shot": command.shot != 1 and (volumes or alone),
+        "episodes": command.episodes != 0 and (volumes or alone),
+        "support": command.support != "published" and not (volumes or alone),
+        "novel": bool(command.novel) and not (volumes or alone),
+        "exclude": command.exclude != "none" and not volumes,
+        "test-subjects": given_subjects and not alone,
+        "zoom": command.zoom != 0 and not alone,
+        "fuse": command.fuse != "together" and alone,
+        "fold": command.fold is not None and alone,
+    }
     given = [f"--{option}" for option, used in unused.items() if used]
     if given:
-        kind = "volumes" if name in VOLUME_PROTOCOLS else "images"
+        kind = "volumes" if volumes else "images"
         raise DataError(f"{name} is a protocol of {kind} and takes no {' '.join(given)}")
 
 
@@ -138,7 +176,7 @@ def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any
 
 
 def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
-    return asdict(method.segmenter.settings) if isinstance(method, Model) else None
+    return asdict(method.segmenter.settings) if isinstance(method, Model | AsUsed) else None
 
 
 _FLAVOURS: dict[str, Flavour] = {"panet": "panet", "hsnet": "hsnet", "pfenet": "pfenet"}

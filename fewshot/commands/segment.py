@@ -1,7 +1,7 @@
 """`fewshot segment`: annotated images in, masks of all the others out."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ from fewshot.adapt.test_time import TestTimeSettings, adapt_to_shots
 from fewshot.commands.data import parse_names
 from fewshot.commands.options import Segment
 from fewshot.confidence import LOW
+from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
 from fewshot.saving import load_segmenter, save_support
 from fewshot.segmentation import Segmentation
-from fewshot.segmenter import Segmenter, with_coordinates
+from fewshot.segmenter import Segmenter
 from fewshot.shots import read_shots
+from fewshot.zoom import learn_zoomed, segment_zoomed
+
+Look = Callable[[Path], Segmentation]
 
 _MOST_STEPS = 200  # of adaptation, should a machine be so fast
 
@@ -36,15 +40,14 @@ def segment(command: Segment) -> int:
     queries = list(_queries(command.query))
     out = make_folder(command.out)
     _refuse_overwriting(queries, command)
-    segmenter, supports = _learned(command, legend)
-    for number, support in enumerate(supports):
-        suffix = f"_{number + 1}" if len(supports) > 1 else ""
-        save_support(support, out / f"support{suffix}.safetensors")
-    how = "probabilities" if command.fuse == "together" else command.fuse
+    supports, look = _learned(command, legend)
+    for name, support in supports.items():
+        save_support(support, out / f"{name}.safetensors")
+    first = next(iter(supports.values()))
     rows, failed = [], []
     for query, name in tqdm(queries, desc="segmenting", unit="image"):
         try:
-            result = segmenter.segment(query, supports, command.refine, how)
+            result = look(query)
         except DataError as error:
             failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
             continue
@@ -53,11 +56,12 @@ def segment(command: Segment) -> int:
     write_json(
         out / "summary.json",
         {
-            "classes": dict(zip(supports[0].class_names, supports[0].values, strict=True)),
+            "classes": dict(zip(first.class_names, first.values, strict=True)),
             "support": [path.name for path in command.support],
-            "model": supports[0].model,
+            "model": first.model,
             "refine": {**asdict(command.refine), "coordinates": command.coordinates},
             "fuse": command.fuse,
+            "zoom": command.zoom,
             "adapt_seconds": command.adapt,
             "images": rows,
             "failed": failed,
@@ -69,7 +73,7 @@ def segment(command: Segment) -> int:
     return 0
 
 
-def _learned(command: Segment, legend: Legend | None) -> tuple[Segmenter, list[Support]]:
+def _learned(command: Segment, legend: Legend | None) -> tuple[dict[str, Support], Look]:
     """Load the model, change it as asked for, and learn the support: one, or one an image."""
     segmenter = load_segmenter(command.model) if command.model else Segmenter()
     if command.coordinates:
@@ -79,9 +83,24 @@ def _learned(command: Segment, legend: Legend | None) -> tuple[Segmenter, list[S
     if command.adapt:
         settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)
         segmenter = adapt_to_shots(segmenter, shots, settings, size=size)
-    sets = [shots] if command.fuse == "together" else shots.apart()
-    mirror = command.refine.flip == "both"
-    return segmenter, [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
+    mirror, how = command.refine.flip == "both", command.fuse
+    if command.zoom:
+        if how != "together":
+            raise DataError(f"--zoom learns all annotated images together; leave out --fuse {how}")
+        zoomed = learn_zoomed(segmenter, shots, command.zoom, size=size, mirror=mirror)
+        named = {"support": zoomed.whole}
+        if zoomed.window is None:
+            print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
+        else:
+            named["support_window"] = zoomed.window
+        return named, lambda query: segment_zoomed(segmenter, query, zoomed, command.refine)
+    sets = [shots] if how == "together" else shots.apart()
+    supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
+    fuse = "probabilities" if how == "together" else how
+    named = {f"support_{number}": support for number, support in enumerate(supports, start=1)}
+    if len(supports) == 1:
+        named = {"support": supports[0]}
+    return named, lambda query: segmenter.segment(query, supports, command.refine, fuse)
 
 
 def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:

@@ -117,16 +117,16 @@ def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
     source = make_source(learnt, command, Loader(segmenter.settings.size))
     about = {
         "command": typed_command(),
-        "earlier_commands": _earlier(command.model),
+        "earlier_commands": earlier_commands(command.model),
         **describe_split(command.data, command.held, parts),
         "validation_subjects": list(aside.subjects) if aside else [],
         "episodes": episode_source(learnt, command),
         "machine": machine(),
     }
     if command.resume:
-        _same_data(command.out, dict(about))
+        same_data(command.out, dict(about))
     else:
-        _refuse_unfinished(command.out)
+        refuse_unfinished(command.out)
         if first:
             write_json(make_folder(command.out) / SPLIT, about)
     if command.head in UNTRAINED:
@@ -222,7 +222,8 @@ def commands_of(remembered: dict) -> list[str]:
     return [*remembered.get("earlier_commands", ()), remembered.get("command", "")]
 
 
-def _earlier(model: Path | None) -> list[str]:
+def earlier_commands(model: Path | None) -> list[str]:
+    """What was typed to train the model that a run goes on from."""
     if model is None or not (_run_folder(model) / SPLIT).exists():
         return []
     return commands_of(read_split(model))
@@ -234,15 +235,24 @@ def _run_folder(folder: Path) -> Path:
     return folder.parent if within else folder
 
 
-def _refuse_unfinished(folder: Path) -> None:
-    """A run that was stopped is worth something: it is not replaced without a word."""
+def refuse_unfinished(folder: Path) -> None:
+    """A run that was stopped is worth something: it is not replaced without a word.
+
+    Raises:
+        DataError: the folder holds one.
+    """
     if (folder / STATE).exists() and not read_state(folder)["finished"]:
         raise DataError(
             f"{folder} holds a run that was stopped; go on with --resume, or choose another --out"
         )
 
 
-def _same_data(folder: Path, about: dict) -> None:
+def same_data(folder: Path, about: dict) -> None:
+    """Make sure that a run to be resumed has the data, the split and the draws of this command.
+
+    Raises:
+        DataError: it has not; or the folder holds no run.
+    """
     stored = read_split(folder)
     # Another seed is found, and named, where the settings are compared.
     for kept in (stored, about):

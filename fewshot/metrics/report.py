@@ -196,8 +196,7 @@ class Report:
 
     def __str__(self) -> str:
         head = ["method", "target", "score", "mean", f"{100 * self.level:g} % interval"]
-        head += ["subjects", "undefined", "missing"]
-        table = [head]
+        table = [[*head, "subjects", "undefined", "missing"]]
         for method, target, score, interval, missing in self.summary():
             bounds = f"[{interval.low:.4g}, {interval.high:.4g}]"
             numbers = [interval.subjects, interval.undefined, missing]

@@ -2,7 +2,8 @@
 
 A recipe's docstring states its command, its time and memory, and the score to expect; its
 `SETTINGS` are values of `fewshot train`'s options. `fewshot train DATA --recipe NAME` takes them,
-and options on the command line replace single ones. `fewshot recipes` lists them.
+and options on the command line replace single ones. `fewshot recipes` lists them. A recipe with
+`COMMAND = "match train"` is one of `fewshot match train`.
 
 Two further names are for `fewshot benchmark`. A recipe with `TRAINED_BY = "NAME"` trains nothing
 itself: it puts its own head and size on the encoder that recipe NAME trains, so that one training a
@@ -17,12 +18,26 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import FewshotError
+from fewshot.commands.match_train_options import MatchTrain
 from fewshot.commands.train_options import Train
 
+KINDS: dict[str, Any] = {"train": Train, "match train": MatchTrain}
+"""Commands that take recipes."""
 
-def names() -> list[str]:
-    """List the recipes."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+def names(of: str | None = None) -> list[str]:
+    """List the recipes, or those of one of `KINDS`."""
+    found = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    return found if of is None else [name for name in found if command_of(name) == of]
+
+
+def command_of(name: str) -> str:
+    """Return which of `KINDS` a recipe is of.
+
+    Raises:
+        FewshotError: there is no such recipe.
+    """
+    return getattr(_module(name), "COMMAND", "train")
 
 
 def load(name: str) -> dict[str, Any]:
@@ -34,20 +49,35 @@ def load(name: str) -> dict[str, Any]:
     return dict(_module(name).SETTINGS)
 
 
-def command(name: str, data: Any = Path()) -> Train:
-    """Fill a training command with a recipe's settings."""
-    settings = load(name)
-    for part, kind in _groups().items():
-        fields = {each.name for each in dataclasses.fields(kind)}
+def command(name: str, data: Any = Path(), of: str | None = None) -> Any:
+    """Fill a training command with a recipe's settings.
+
+    Args:
+        name: of the recipe.
+        data: the data set.
+        of: which of `KINDS` it has to be of; None for its own.
+
+    Raises:
+        FewshotError: there is no such recipe, or it is of another command.
+    """
+    own = command_of(name)
+    if of not in (None, own):
+        raise FewshotError(
+            f"recipe {name} is for `fewshot {own}`; recipes of `fewshot {of}` are "
+            f"{', '.join(names(of))}"
+        )
+    kind, settings = KINDS[own], load(name)
+    for part, group in _groups(kind).items():
+        fields = {each.name for each in dataclasses.fields(group)}
         inner = {key: settings.pop(key) for key in list(settings) if key in fields}
-        settings[part] = kind(**inner)
-    return Train(data=data, recipe=name, **settings)
+        settings[part] = group(**inner)
+    return kind(data=data, recipe=name, **settings)
 
 
-def _groups() -> dict[str, Any]:
-    """The options of `fewshot train` that are kept in dataclasses of their own."""
-    made = {field.name: field.default_factory for field in dataclasses.fields(Train)}
-    return {name: kind for name, kind in made.items() if dataclasses.is_dataclass(kind)}
+def _groups(kind: Any) -> dict[str, Any]:
+    """The options of a command that are kept in dataclasses of their own."""
+    made = {field.name: field.default_factory for field in dataclasses.fields(kind)}
+    return {name: part for name, part in made.items() if dataclasses.is_dataclass(part)}
 
 
 def trained_by(name: str) -> str:

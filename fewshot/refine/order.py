@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from episodes.errors import ModelError
 from episodes.frame import Frame
+from fewshot.refine.areas import keep_areas, shift_threshold
 from fewshot.refine.cut import graph_cut
 from fewshot.refine.depth import depth_weights, smooth_depth
 from fewshot.refine.parts import exchange, settle_parts
@@ -153,13 +154,14 @@ def _within_regions(
     )
     shares = large.softmax(dim=1)
     if settings.smooth == "walker":
-        shares = random_walker(
+        walked = random_walker(
             shares,
             torch.stack(images).to(shares),
             settings.walker_length,
             contrast=settings.walker_contrast,
             across=settings.walker_across,
         )
+        shares = keep_areas(walked, shares) if settings.walker_area else walked
     else:
         shares = torch.stack(list(map(partial(_cut, settings=settings), shares, images)))
     yield from shares.clamp(min=_LEAST).log()
@@ -178,23 +180,6 @@ def _cut(
     inside = graph_cut(shares[1].cpu().numpy(), image.numpy(), settings.cut_strength)
     after = torch.from_numpy(inside).to(shares.device)
     return exchange(shares, shares.argmax(dim=0), after)
-
-
-def shift_threshold(
-    shares: Float[Tensor, "label *place"], threshold: float
-) -> Float[Tensor, "label *place"]:
-    """Multiply the odds of every class by (1 - threshold) / threshold.
-
-    Of one class and background, the class then wins where its probability was above the threshold.
-
-    >>> shift_threshold(torch.tensor([0.6, 0.4]), 0.4)
-    tensor([0.5000, 0.5000])
-    """
-    if threshold == 0.5:
-        return shares
-    weights = torch.full_like(shares, 1 - threshold)
-    weights[0] = threshold
-    return (shares * weights) / (shares * weights).sum(dim=0, keepdim=True)
 
 
 def _with_parts_settled(

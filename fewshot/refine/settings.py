@@ -29,6 +29,8 @@ class RefineSettings:
             that square; by default one position of the feature grid.
         walker_contrast: how much an edge holds the walker up.
         walker_across: how far the walker carries evidence from slice to slice, in slices.
+        walker_area: leave each class the area it had before the walk, so that only its border
+            moves; a walk takes from small structures, and from all where the head is unsure.
         cut_strength: what a pixel of border costs the cut where there is no edge, beside the
             logarithm of each pixel's probability.
         threshold: probability from which a class wins over background, between 0 and 1. Smoothing
@@ -50,6 +52,7 @@ class RefineSettings:
     walker_length: float = 4.0
     walker_contrast: float = 1.0
     walker_across: float = 0.0
+    walker_area: bool = False
     cut_strength: float = 2.0
     threshold: float = 0.5
     keep: Literal["all", "largest", "large"] = "all"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 NEAR = 1e-3
@@ -24,7 +24,7 @@ def squared_euclidean_distances(
     tensor([[25.,  0.]])
     """
     # A batch with itself has a symmetric matrix, whose gradient costs one product instead of two.
-    return _SquaredDistances.apply(first, None if second is first else second)
+    return _Distances.apply(first, None if second is first else second, False)
 
 
 def euclidean_distances(
@@ -35,7 +35,7 @@ def euclidean_distances(
     >>> euclidean_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([[5., 0.]])
     """
-    return root(squared_euclidean_distances(first, second))
+    return _Distances.apply(first, None if second is first else second, True)
 
 
 def cosine_similarities(
@@ -67,6 +67,21 @@ def paired_euclidean_distances(
     return torch.linalg.vector_norm(first - second, dim=-1)  # torch defines its gradient at 0 as 0
 
 
+def picked_euclidean_distances(
+    first: Float[Tensor, "anchor dim"],
+    second: Float[Tensor, "reference dim"],
+    places: Int64[Tensor, "pick anchor"],
+) -> Float[Tensor, "pick anchor"]:
+    """Euclidean distances of each anchor to the references at some places; the gradient at 0 is 0.
+
+    >>> places = torch.tensor([[1], [0]])
+    >>> picked_euclidean_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0, 1]]), places)
+    tensor([[1.],
+            [5.]])
+    """
+    return _Picked.apply(first, None if second is first else second, places)
+
+
 def root(squared: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Square root whose gradient at 0 is 0 instead of infinite."""
     return _Root.apply(squared)
@@ -92,56 +107,112 @@ class _Root(torch.autograd.Function):
         return (0.5 * gradient / result).masked_fill_(result == 0, 0.0)
 
 
-class _SquaredDistances(torch.autograd.Function):
-    """The product form for most pairs; differences for the few that are close together."""
+class _Picked(torch.autograd.Function):
+    """One step, where the steps of torch would take a small batch most of its time."""
 
     @staticmethod
-    def forward(context: Any, first: Tensor, second: Tensor | None) -> Tensor:
-        other = first if second is None else second
-        lengths = first.square().sum(dim=1)
-        across = lengths if second is None else other.square().sum(dim=1)
-        sums = lengths[:, None] + across
-        squared = torch.addmm(sums, first, other.T, alpha=-2.0)
-        if second is None:  # exactly 0, so not among the near pairs
-            squared.fill_diagonal_(0.0)
-            sums.fill_diagonal_(0.0)
-        near = (squared < sums.mul_(NEAR)).nonzero()
-        if len(near) > _MOST_NEAR * squared.numel() + len(first) + len(other):
-            context.save_for_backward(first, second, None)
-            exact = torch.cdist(first, other, compute_mode="donot_use_mm_for_euclid_dist")
-            return exact.square_()
-        if len(near):
-            rows, columns = near.unbind(dim=1)
-            squared[rows, columns] = (first[rows] - other[columns]).square_().sum(dim=1)
-        context.save_for_backward(first, second, near)
-        return squared
+    def forward(context: Any, first: Tensor, second: Tensor | None, places: Tensor) -> Tensor:
+        gaps = _gaps(first, second, places)
+        lengths = torch.linalg.vector_norm(gaps, dim=-1)
+        context.save_for_backward(first, second, places, gaps, lengths)
+        return lengths
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        first, second, places, gaps, lengths = context.saved_tensors
+        if torch.is_grad_enabled():  # for second derivatives, which run through the embeddings
+            gaps = _gaps(first, second, places)
+        share = (gradient / lengths).masked_fill(lengths == 0, 0.0)
+        pulls = share[..., None] * gaps
+        of_first = pulls.sum(dim=0)
+        of_second = of_first if second is None else torch.zeros_like(second)
+        pulled = of_second.index_add(0, places.flatten(), pulls.flatten(0, 1), alpha=-1)
+        return (pulled, None, None) if second is None else (of_first, pulled, None)
+
+
+def _gaps(first: Tensor, second: Tensor | None, places: Tensor) -> Tensor:
+    """Differences [pick anchor dim] of each anchor and the references at its places."""
+    other = first if second is None else second
+    return first - other.index_select(0, places.flatten()).unflatten(0, places.shape)
+
+
+class _Distances(torch.autograd.Function):
+    """Squared distances or, in one step with them, their roots."""
+
+    @staticmethod
+    def forward(context: Any, first: Tensor, second: Tensor | None, rooted: bool) -> Tensor:
+        squared, near, context.direct = _measure(first, second)
+        result = squared.sqrt_() if rooted else squared
+        context.save_for_backward(first, second, near, result if rooted else None)
+        return result
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        first, second, near = context.saved_tensors
+        first, second, near, roots = context.saved_tensors
+        pull = 2.0 * gradient if roots is None else gradient / roots
+        if roots is not None and (context.direct or near is not None):
+            pull = pull.masked_fill(roots == 0, 0.0)  # only near pairs are at a distance of 0
         if second is None:  # each pair stands in the matrix twice
-            return _pull((gradient + gradient.T).fill_diagonal_(0.0), first, first, near), None
-        flipped = None if near is None else near.flip(1)
-        need = context.needs_input_grad
+            # Copied first: adding a transposed matrix as it lies takes several times as long.
+            pull = (pull + pull.T.contiguous()).fill_diagonal_(0.0)
+            return _pull(pull, first, first, near, context.direct), None, None
+        need, flipped = context.needs_input_grad, None if near is None else near.flip(1)
         return (
-            _pull(gradient.clone(), first, second, near) if need[0] else None,
-            _pull(gradient.T.clone(), second, first, flipped) if need[1] else None,
+            _pull(pull, first, second, near, context.direct) if need[0] else None,
+            _pull(pull.T, second, first, flipped, context.direct) if need[1] else None,
+            None,
         )
 
 
-def _pull(gradient: Tensor, first: Tensor, second: Tensor, near: Tensor | None) -> Tensor:
-    """Sum 2 g (x - y) over the references y of each anchor x.
+def _measure(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor | None, bool]:
+    """The product form for most pairs; differences for the few that are close together.
 
-    Near pairs are taken out of the matrix product, in which their differences would cancel; None
-    says that all are near, which are then taken a row at a time. `gradient` is used up.
+    Returns:
+        Squared distances, the places [pair 2] of near pairs (None without any), and whether there
+        are so many that all pairs were computed directly.
     """
+    other = first if second is None else second
+    lengths = first.square().sum(dim=1)
+    across = lengths if second is None else other.square().sum(dim=1)
+    squared = (lengths[:, None] + across).addmm_(first, other.T, alpha=-2.0)
+    if second is None:
+        squared.fill_diagonal_(torch.inf)  # not among the near pairs
+    near = _find_near(squared, lengths, across)
+    if second is None:
+        squared.fill_diagonal_(0.0)
     if near is None:
-        pulled = [g @ (x - second) for x, g in zip(first, gradient, strict=True)]
-        return 2 * torch.stack(pulled)
+        return squared, None, False
+    if len(near) > _MOST_NEAR * squared.numel() + len(first) + len(other):
+        exact = torch.cdist(first, other, compute_mode="donot_use_mm_for_euclid_dist")
+        return exact.square_(), None, True
     rows, columns = near.unbind(dim=1)
-    apart = gradient[rows, columns]
-    gradient[rows, columns] = 0.0
-    result = gradient.sum(dim=1)[:, None] * first - gradient @ second
-    if len(near):
-        result.index_add_(0, rows, apart[:, None] * (first[rows] - second[columns]))
-    return result.mul_(2)
+    squared[rows, columns] = (first[rows] - other[columns]).square_().sum(dim=1)
+    return squared, near, False
+
+
+def _find_near(squared: Tensor, lengths: Tensor, across: Tensor) -> Tensor | None:
+    if not squared.numel():
+        return None
+    # Most batches have none, which the smallest distance says sooner than all of them.
+    longest = lengths.max() + across.max()
+    if torch.sub(squared.min(), longest, alpha=NEAR).item() > 0:
+        return None
+    near = (squared <= NEAR * (lengths[:, None] + across)).nonzero()
+    return near if len(near) else None
+
+
+def _pull(pull: Tensor, first: Tensor, second: Tensor, near: Tensor | None, direct: bool) -> Tensor:
+    """Sum pull * (x - y) over the references y of each anchor x.
+
+    Near pairs are taken out of the matrix product, in which their differences would cancel; after
+    a direct computation the sum is taken a row at a time.
+    """
+    if direct:
+        return torch.stack([row @ (x - second) for x, row in zip(first, pull, strict=True)])
+    if near is None:
+        return pull.sum(dim=1)[:, None] * first - pull @ second
+    rows, columns = near.unbind(dim=1)
+    apart = pull[rows, columns]
+    pull = pull.index_put((rows, columns), pull.new_zeros(()))
+    result = pull.sum(dim=1)[:, None] * first - pull @ second
+    return result.index_add(0, rows, apart[:, None] * (first[rows] - second[columns]))

@@ -52,9 +52,12 @@ def relate(
             raise DataError(
                 f"labels are {values.dtype}; expected int64 (code_labels makes them of names)"
             )
-    known = (labels != UNKNOWN)[:, None] & (others != UNKNOWN)
-    positives = (labels[:, None] == others) & known
-    negatives = known ^ positives
+    positives = labels[:, None] == others
+    negatives = ~positives
+    each = [labels == UNKNOWN] if others is labels else [labels == UNKNOWN, others == UNKNOWN]
+    if any(unknown.any() for unknown in each):
+        known = ~(each[0][:, None] | each[-1])
+        positives, negatives = positives & known, negatives & known
     if reference_labels is None:
         positives.fill_diagonal_(False)
     if left_out is not None:

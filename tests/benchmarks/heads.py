@@ -27,6 +27,7 @@ import torch
 from shared import observe
 from shared.universeg_peer import PARAMETERS, SIDE, UniverSeg
 
+from episodes.frame import Frame
 from fewshot.heads import (
     CorrelationSettings,
     CrossSettings,
@@ -36,6 +37,9 @@ from fewshot.heads import (
     PrototypicalSettings,
     Support,
 )
+from fewshot.recipes import settings_at_test
+from fewshot.refine.order import Scored, refine
+from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter, SegmenterSettings
 
 SIZE = 256
@@ -46,6 +50,10 @@ HEADS: dict[str, HeadSettings] = {
     "correlation": CorrelationSettings(),
     "cross": CrossSettings(),
 }
+REFINED = RefineSettings(
+    **{k: v for k, v in settings_at_test("superpixels-walker").items() if k != "fuse"}
+)
+"""The refinement of the package's best recipe: answers at the picture's own size."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,13 @@ def scene(count: int) -> Scene:
 def ours(segmenter: Segmenter, support: Support, query: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         return segmenter.score(support, query)
+
+
+def refined(segmenter: Segmenter, support: Support, query: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        logits, features = segmenter.look(support, query)
+        found = refine([Scored(logits, query, features)], Frame(SIZE, SIZE, SIZE), REFINED)
+        return torch.stack(list(found))
 
 
 def peer(model: UniverSeg, query: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
@@ -117,10 +132,13 @@ def main() -> None:
         check(segmenter, found)
     for supports in (1, 16, 64):
         images, masks = found.images[:supports], found.masks[:, :supports]
-        calls: dict[str, Callable[[], Any]] = {
+        calls: dict[str, partial[torch.Tensor]] = {
             name: partial(ours, segmenter, condense(segmenter, images, masks), found.query)
             for name, segmenter in segmenters.items()
         }
+        calls["local head, refined"] = partial(
+            *(refined, segmenters["local"], calls["local"].args[1], found.query)
+        )
         if supports < 64 or not arguments.quick:
             small = torch.cat([images[:, :1], masks[0, :, None].float()], dim=1)
             small = torch.nn.functional.interpolate(small, size=(SIDE, SIDE), mode="area")
@@ -136,9 +154,10 @@ def main() -> None:
 
 def report(supports: int, median: dict[str, float], peaks: dict[str, float]) -> None:
     other = median.get("universeg")
-    for name in HEADS:
+    for name in (name for name in median if name != "universeg"):
+        what = f"{name} head" if name in HEADS else name
         line = {
-            "name": f"one query, {name} head, {supports} supports",
+            "name": f"one query, {what}, {supports} supports",
             "unit": "ms",
             "ours": round(median[name], 2),
             "peer": None if other is None else "UniverSeg's architecture, 128 x 128 grey",

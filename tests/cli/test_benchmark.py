@@ -150,6 +150,13 @@ def test_the_same_command_repeats_nothing(command, ran, monkeypatch, capsys):
     fewer = ["--headline", "one=best:alpnet:none", "--result", str(ran / "part.json")]
     assert main([*command(ran, *fewer), "--folds", "1"]) == 0
     part = json.loads((ran / "part.json").read_text())
+    named = ["--part", "small", "--headline", "two=best:alpnet:none", "--result"]
+    assert main([*command(ran, *named, str(ran / "parts.json")), "--folds", "1"]) == 0
+    parts = json.loads((ran / "parts.json").read_text())
+    assert parts["parts"]["small"]["results"] == part["results"]
+    assert [head["name"] for head in parts["headline"]] == ["two"]
+    assert (ran / "parts_small.csv").read_text() == (ran / "part.csv").read_text()
+    assert (ran / "parts_small.png").exists()
     assert [row["subjects"] for row in part["results"]] == [2] * 6
     (head,) = part["headline"]
     assert head["name"] == "one"

@@ -184,3 +184,27 @@ def test_patients_of_real_scans(real_data):
     assert batch.masks is None
     assert batch.images.shape[0] == 32
     assert Counter(Counter(batch.labels.tolist()).values()) == {4: 8}
+
+
+def test_turns_make_classes_of_their_own(real):
+    settings = dataclasses.replace(real.settings, turns=8)
+    turned = PairSampler(real.catalog, settings, loader=Loader(32))
+    assert len(turned.names) == 24
+    assert turned.names[:2] == ("disc", "disc, turn 1")
+    assert len(turned.everything()) == 8 * len(real.everything())
+    place, label = real.everything()[1]
+    plain = real.load_unchanged([(place, label)])
+    found = turned.load_unchanged([(place, 8 * label + t) for t in range(8)])
+    assert found.labels.tolist() == [8 * label + t for t in range(8)]
+    for kind in ("images", "masks"):
+        (before,), after = getattr(plain, kind), getattr(found, kind)
+        for number in range(8):
+            expected = torch.rot90(before, number % 4, (-2, -1))
+            assert torch.equal(after[number], expected.flip(-1) if number > 3 else expected)
+    plan = turned.plan(3)
+    assert len(set(plan.labels)) == 2
+    for key, name in zip(plan.keys, (turned.names[label] for label in plan.labels), strict=True):
+        sample = next(s for s in real.catalog.samples if s.key == key)
+        assert sample.areas[name.partition(", turn")[0]] > 0
+    with pytest.raises(EpisodeError, match="nor turns make sense"):
+        PairSettings(identity="subject", turns=4)

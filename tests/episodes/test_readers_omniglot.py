@@ -65,6 +65,18 @@ def test_only_one_archive(omniglot):
         read(root, legend={1: "ink"})
 
 
+def test_an_archive_by_its_name_leaves_the_other_out(omniglot, tmp_path):
+    root = omniglot()
+    catalog = read(root / "images_background.zip")
+    assert catalog.classes == ("Latin/character01", "Latin/character02")
+    assert catalog.layout == "omniglot"
+    assert {sample.key for sample in catalog.samples} < {s.key for s in read(root).samples}
+    other = tmp_path / "all_runs.zip"
+    other.write_bytes((root / "images_background.zip").read_bytes())
+    with pytest.raises(DataError, match=r"all_runs.zip is a file"):
+        read(other)
+
+
 class Images:
     def __init__(self, catalog):
         self.samples, self.loader = catalog.samples, Loader(32)

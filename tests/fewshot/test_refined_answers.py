@@ -8,12 +8,13 @@ from episodes.errors import ModelError
 from episodes.measure import measure
 from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.readers import read
+from fewshot.coordinates import with_coordinates
 from fewshot.counting import Truth
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import ClassifierSettings, GradientSettings
 from fewshot.protocol_model import Model, _stacks
 from fewshot.refine.settings import RefineSettings
-from fewshot.segmenter import Segmenter, SegmenterSettings, with_coordinates
+from fewshot.segmenter import Segmenter, SegmenterSettings
 from tests.fewshot.conftest import disc_scene
 
 EVERYTHING = RefineSettings(

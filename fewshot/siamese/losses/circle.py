@@ -1,13 +1,13 @@
 """Circle loss: every similarity is pulled the more, the further it is from its best value."""
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 
 def circle_loss(
@@ -54,16 +54,12 @@ class CircleLoss(PairLoss):
         super().__init__()
         self.margin, self.scale = margin, scale
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss."""
-        others = embeddings if references is None else references
-        similarities = cosine_similarities(embeddings, others)
-        relation = relate(labels, reference_labels, left_out)
+        similarities = cosine_similarities(embeddings, references)
         return {"loss": circle_loss(similarities, relation, self.margin, self.scale)}

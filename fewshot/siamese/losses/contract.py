@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from fewshot.siamese.relation import Relation, relate
+
 
 class PairLoss(nn.Module):
     """Says how badly the embeddings of a batch are placed.
@@ -30,6 +32,22 @@ class PairLoss(nn.Module):
             references: what the anchors are compared with; None for the batch itself.
             reference_labels: the references' classes.
             left_out: pairs that are neither positive nor negative, such as an item and itself.
+        """
+        others = embeddings if references is None else references
+        return self.compare(embeddings, others, relate(labels, reference_labels, left_out))
+
+    def compare(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
+    ) -> dict[str, Tensor]:
+        """Return the same scalars for pairs whose relation is known: what most losses differ in.
+
+        Args:
+            embeddings: of the anchors.
+            references: what they are compared with, the same tensor for a batch with itself.
+            relation: which pairs are positive and negative.
         """
         raise NotImplementedError
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import euclidean_distances
 from fewshot.siamese.losses.contract import PairLoss, mean_of_active
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -65,15 +65,12 @@ class ContrastiveLoss(PairLoss):
         super().__init__()
         self.margin, self.squared, self.distance = margin, squared, distance
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss."""
-        distances = self.distance(embeddings, embeddings if references is None else references)
-        relation = relate(labels, reference_labels, left_out)
+        distances = self.distance(embeddings, references)
         return {"loss": contrastive_loss(distances, relation, self.margin, squared=self.squared)}

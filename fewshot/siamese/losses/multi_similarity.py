@@ -1,12 +1,12 @@
 """Multi-similarity loss: pairs weighted by their own and by their neighbours' similarities."""
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.contract import PairLoss, log_one_plus_sum
 from fewshot.siamese.mining.multi_similarity import relatively_hard
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 
 def multi_similarity_loss(
@@ -51,18 +51,14 @@ class MultiSimilarityLoss(PairLoss):
         super().__init__()
         self.epsilon, self.alpha, self.beta, self.base = epsilon, alpha, beta, base
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss."""
-        others = embeddings if references is None else references
-        similarities = cosine_similarities(embeddings, others)
-        relation = relate(labels, reference_labels, left_out)
+        similarities = cosine_similarities(embeddings, references)
         if self.epsilon is not None:
             relation = relatively_hard(similarities, relation, self.epsilon)
         loss = multi_similarity_loss(similarities, relation, self.alpha, self.beta, self.base)

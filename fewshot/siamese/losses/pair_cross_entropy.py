@@ -1,12 +1,12 @@
 """Binary cross-entropy on the question whether a pair is of one class."""
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewshot.siamese.losses.contract import PairLoss
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 
 def pair_cross_entropy_loss(
@@ -45,14 +45,11 @@ class PairCrossEntropy(PairLoss):
         super().__init__()
         self.head = head
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss."""
-        logits = self.head(embeddings, embeddings if references is None else references)
-        return {"loss": pair_cross_entropy_loss(logits, relate(labels, reference_labels, left_out))}
+        return {"loss": pair_cross_entropy_loss(self.head(embeddings, references), relation)}

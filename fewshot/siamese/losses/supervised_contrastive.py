@@ -3,12 +3,12 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 Against = Literal["all", "negatives"]
 
@@ -69,18 +69,14 @@ class SupervisedContrastiveLoss(PairLoss):
             raise ValueError(f"against is {against!r}; expected 'all' or 'negatives'")
         self.temperature, self.against = temperature, against
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss."""
-        others = embeddings if references is None else references
-        similarities = cosine_similarities(embeddings, others)
-        relation = relate(labels, reference_labels, left_out)
+        similarities = cosine_similarities(embeddings, references)
         return {
             "loss": supervised_contrastive_loss(
                 similarities, relation, self.temperature, self.against

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.siamese.distances import euclidean_distances, paired_euclidean_distances
+from fewshot.siamese.distances import euclidean_distances, picked_euclidean_distances
 from fewshot.siamese.losses.contract import PairLoss
 from fewshot.siamese.losses.contrastive import Distance
 from fewshot.siamese.mining.angular import angular_weights
@@ -20,7 +20,7 @@ from fewshot.siamese.mining.triplets import (
     semi_hard_of_pairs,
     triplet_weights,
 )
-from fewshot.siamese.relation import Relation, relate
+from fewshot.siamese.relation import Relation
 
 Mining = Literal[
     "batch-hard",
@@ -79,9 +79,26 @@ def weighted_triplet_loss(
         mined: from one of the miners, with the same margin.
         margin: above 0.
     """
-    # Row sums first, then in double precision: thousands of distances cancel but for the gaps.
-    gaps = (distances * mined.weights).sum(dim=1).double().sum().to(distances.dtype)
-    return (gaps + margin * mined.triplets) / mined.triplets.clamp(min=1e-12)
+    return _WeightedTriplets.apply(distances, mined.weights, mined.triplets, margin)
+
+
+class _WeightedTriplets(torch.autograd.Function):
+    """Linear in the distances, so that the weights are the gradient."""
+
+    @staticmethod
+    def forward(
+        context: Any, distances: Tensor, weights: Tensor, triplets: Tensor, margin: float | Tensor
+    ) -> Tensor:
+        # Row sums first, then in double precision: thousands of distances cancel but for the gaps.
+        gaps = (distances * weights).sum(dim=1).sum(dtype=torch.float64)
+        count = triplets.clamp(min=1e-12)
+        context.save_for_backward(weights, count)
+        return (gaps.to(distances.dtype) + margin * triplets) / count
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        weights, count = context.saved_tensors
+        return weights * (gradient / count), None, None, None
 
 
 def soft_triplet_loss(
@@ -110,7 +127,7 @@ class _SoftTriplets(torch.autograd.Function):
             slope = gaps.sigmoid()
             of_positive[:, slot] = slope.sum(dim=1)
             gradient -= slope
-        gradient[listed.rows, listed.columns] = of_positive[listed.rows, listed.slots]
+        listed.put(of_positive, gradient)
         context.save_for_backward(gradient)
         return total.to(distances.dtype)
 
@@ -134,7 +151,7 @@ def hardest_triplet_losses(
     """
     gaps = positive - negative
     values = functional.softplus(gaps) if margin == "soft" else (gaps + margin).relu()
-    return torch.where(there, values, 0.0)
+    return values * there
 
 
 class TripletLoss(PairLoss):
@@ -188,36 +205,35 @@ class TripletLoss(PairLoss):
         """Go over to the other mining, for good."""
         self.stage.fill_(1)
 
-    def forward(
+    def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
-        labels: Int64[Tensor, "anchor"],
-        references: Float[Tensor, "reference dim"] | None = None,
-        reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss and the share of active triplets."""
-        others = embeddings if references is None else references
-        relation = relate(labels, reference_labels, left_out)
-        if self.mining in ("batch-hard", "easy-positive"):
-            return self._of_anchors(embeddings, others, relation)
-        distances = self.distance(embeddings, others)
+        mining = self.mining
+        if mining in ("batch-hard", "easy-positive"):
+            return self._of_anchors(embeddings, references, relation, mining)
+        distances = self.distance(embeddings, references)
         counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
         if self.margin == "soft":
             loss = soft_triplet_loss(distances, relation)
             return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
         margin = self._margin(distances, relation)
-        mined = self._mine(distances, relation, margin, embeddings)
-        if self.mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
+        mined = self._mine(distances, relation, margin, embeddings, mining)
+        if mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
             counts = relation.positives.count_nonzero(dim=1) * relation.negatives.any(dim=1)
         active = mined.triplets / counts.sum().clamp(min=1)
         return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
 
-    def _of_anchors(self, first: Tensor, second: Tensor, relation: Relation) -> dict[str, Tensor]:
+    def _of_anchors(
+        self, first: Tensor, second: Tensor, relation: Relation, mining: Mining
+    ) -> dict[str, Tensor]:
         """Mine without a gradient; then only the distances found are computed with one."""
         with torch.no_grad():
             distances = self.distance(first, second)
-            pick = farthest if self.mining == "batch-hard" else nearest
+            pick = farthest if mining == "batch-hard" else nearest
             positive, with_positive = pick(distances, relation.positives)
             negative, with_negative = nearest(distances, relation.negatives)
             there = with_positive & with_negative
@@ -232,18 +248,17 @@ class TripletLoss(PairLoss):
         """Distances [found anchor] of each anchor to the references found for it."""
         if self.distance is not euclidean_distances:
             return self.distance(first, second).gather(1, columns.T).T
-        found = second.index_select(0, columns.flatten()).unflatten(0, columns.shape)
-        return paired_euclidean_distances(first.expand_as(found), found)
+        return picked_euclidean_distances(first, second, columns)
 
     def _margin(self, distances: Tensor, relation: Relation) -> Any:
         if isinstance(self.margin, AdaptiveMargin):
             return self.margin.of(distances, relation)
         return self.margin
 
+    @staticmethod
     def _mine(
-        self, distances: Tensor, relation: Relation, margin: Any, embeddings: Tensor
+        distances: Tensor, relation: Relation, margin: Any, embeddings: Tensor, mining: Mining
     ) -> TripletWeights:
-        mining = self.mining
         if mining == "all" or mining == "hard" or mining == "semi-hard":
             return triplet_weights(distances, relation, margin, mining)
         if mining == "semi-hard of pairs":

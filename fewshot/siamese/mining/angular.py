@@ -33,8 +33,8 @@ def angular_weights(
     if not 0 < degrees < 90:
         raise ValueError(f"degrees is {degrees}; expected between 0 and 90")
     positives = list_positives(distances, relation)
-    partner = positives.columns.new_zeros(positives.distances.shape)
-    partner[positives.rows, positives.slots] = positives.columns
+    partner = positives.places.new_zeros(positives.distances.shape)
+    partner.view(-1)[positives.slots] = positives.places % max(1, distances.shape[1])
     tangent = 2.0 * math.tan(math.radians(degrees))
     squared = distances.square()
     of_positive, of_negative = torch.zeros_like(positives.distances), torch.zeros_like(distances)
@@ -49,5 +49,5 @@ def angular_weights(
         of_positive[:, slot] = counted.sum(dim=1)
         of_negative += counted
     weights = 0.0 - of_negative
-    weights[positives.rows, positives.columns] = of_positive[positives.rows, positives.slots]
+    positives.put(of_positive, weights)
     return TripletWeights(weights, of_positive.sum())

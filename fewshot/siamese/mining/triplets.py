@@ -23,6 +23,7 @@ from fewshot.siamese.relation import Relation
 Which = Literal["all", "hard", "semi-hard"]
 
 _FEW = 12  # positives an anchor up to which comparing each of them beats sorting
+_CELLS = 1 << 16  # comparisons at once, or those of one positive an anchor
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,31 @@ class Positives:
     """The positive pairs, row by row, filled up to the longest row.
 
     Attributes:
-        rows, columns, slots: [pair], where each pair stands in the matrix and in `distances`.
+        places: [pair], where each stands in the flattened matrix.
+        slots: [pair], where each stands in the flattened `distances`.
         distances: [anchor slot], -inf where a row has fewer.
     """
 
-    rows: Tensor
-    columns: Tensor
+    places: Tensor
     slots: Tensor
     distances: Tensor
+
+    def put(self, values: Float[Tensor, "anchor slot"], matrix: Tensor) -> None:
+        """Write the pairs' numbers to their places in a matrix [anchor reference]."""
+        matrix.view(-1)[self.places] = values.view(-1)[self.slots]
 
 
 def list_positives(distances: Float[Tensor, "anchor reference"], relation: Relation) -> Positives:
     """Put the distances of the positive pairs into as few columns as possible."""
-    rows, columns = relation.positives.nonzero(as_tuple=True)
+    places = relation.positives.reshape(-1).nonzero().squeeze(1)  # of two axes it takes longer
+    rows = places.div(max(1, distances.shape[1]), rounding_mode="floor")
     counts = torch.bincount(rows, minlength=len(distances))
-    first = counts.cumsum(dim=0) - counts
-    slots = torch.arange(len(rows), device=rows.device) - first[rows]
     widest = int(counts.max()) if len(counts) else 0
+    filled = torch.arange(widest, device=rows.device) < counts[:, None]
+    slots = filled.view(-1).nonzero().squeeze(1)
     found = distances.new_full((len(distances), widest), -torch.inf)
-    found[rows, slots] = distances[rows, columns]
-    return Positives(rows, columns, slots, found)
+    found.view(-1)[slots] = distances.reshape(-1)[places]
+    return Positives(places, slots, found)
 
 
 @torch.no_grad()
@@ -97,36 +103,45 @@ def triplet_weights(
     if which not in ("all", "hard", "semi-hard"):
         raise ValueError(f"which is {which!r}; expected 'all', 'hard' or 'semi-hard'")
     positives = list_positives(distances, relation)
-    lowest = torch.where(relation.negatives, distances - margin, torch.inf)  # p above it is active
-    plain = torch.where(relation.negatives, distances, torch.inf)
-    if positives.distances.shape[1] <= _FEW:
-        of_positive, of_negative = _compare(positives.distances, lowest, plain, which, shares)
-    else:
-        of_positive, of_negative = _search(positives.distances, lowest, plain, which, shares)
-    weights = 0.0 - of_negative
-    weights[positives.rows, positives.columns] = of_positive[positives.rows, positives.slots]
+    share = as_numbers(relation.negatives, distances.dtype)
+    share = share if shares is None else share.mul_(shares)
+    count = _compare if positives.distances.shape[1] <= _FEW else _search
+    of_positive, of_negative = count(positives.distances, distances, share, margin, which)
+    weights = of_negative.neg_()
+    positives.put(of_positive, weights)
     return TripletWeights(weights, of_positive.sum())
 
 
+def as_numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """1 where the mask is set, else 0; several times faster than from booleans themselves."""
+    return mask.view(torch.uint8).to(dtype)
+
+
 def _compare(
-    positive: Tensor, lowest: Tensor, plain: Tensor, which: Which, shares: Tensor | None
+    positive: Tensor, distances: Tensor, share: Tensor, margin: float | Tensor, which: Which
 ) -> tuple[Tensor, Tensor]:
-    """Compare each positive of an anchor with all its negatives."""
-    of_positive, of_negative = torch.zeros_like(positive), torch.zeros_like(plain)
-    for slot in range(positive.shape[1]):
-        distance = positive[:, slot, None]
-        inside = plain <= distance if which == "hard" else lowest < distance
+    """Compare each positive of an anchor with all its negatives.
+
+    Numbers are compared into numbers, since operations on booleans take several times as long.
+    """
+    of_positive, of_negative = torch.empty_like(positive), torch.zeros_like(distances)
+    lowest = distances if which == "hard" else distances - margin  # positives above it are active
+    above = torch.le if which == "hard" else torch.lt
+    slots = max(1, _CELLS // max(1, distances.numel()))
+    for start in range(0, positive.shape[1], slots):
+        some = positive[:, start : start + slots, None]
+        inside = distances.new_empty(*some.shape[:2], distances.shape[1])
+        above(lowest[:, None], some, out=inside)
         if which == "semi-hard":
-            inside &= plain > distance
-        # As floats, because summing booleans along rows takes several times as long.
-        counted = inside.to(plain.dtype) if shares is None else inside * shares
-        of_positive[:, slot] = counted.sum(dim=1)
-        of_negative += counted
+            inside *= torch.gt(distances[:, None], some, out=torch.empty_like(inside))
+        inside *= share[:, None]
+        torch.sum(inside, dim=2, out=of_positive[:, start : start + slots])
+        of_negative += inside.sum(dim=1) if slots > 1 else inside[:, 0]
     return of_positive, of_negative
 
 
 def _search(
-    positive: Tensor, lowest: Tensor, plain: Tensor, which: Which, shares: Tensor | None
+    positive: Tensor, distances: Tensor, share: Tensor, margin: float | Tensor, which: Which
 ) -> tuple[Tensor, Tensor]:
     """Find the active positives of each negative, which are neighbours in the sorted row.
 
@@ -134,15 +149,14 @@ def _search(
     row, gives the number of negatives of each positive in turn.
     """
     ordered, order = positive.sort(dim=1)
-    end = torch.full_like(plain, positive.shape[1], dtype=torch.int64)
+    end = torch.full_like(distances, positive.shape[1], dtype=torch.int64)
     if which == "hard":
-        first = torch.searchsorted(ordered, plain)
+        first = torch.searchsorted(ordered, distances)
     else:
-        first = torch.searchsorted(ordered, lowest, right=True)
+        first = torch.searchsorted(ordered, distances - margin, right=True)
         if which == "semi-hard":
-            end = torch.maximum(torch.searchsorted(ordered, plain), first)
-    share = torch.ones_like(plain) if shares is None else shares
-    changes = plain.new_zeros(len(plain), positive.shape[1] + 1)
+            end = torch.maximum(torch.searchsorted(ordered, distances), first)
+    changes = distances.new_zeros(len(distances), positive.shape[1] + 1)
     changes.scatter_add_(1, first, share).scatter_add_(1, end, -share)
     of_positive = torch.zeros_like(positive)
     of_positive.scatter_(1, order, changes.cumsum(dim=1)[:, :-1])
@@ -170,9 +184,7 @@ def semi_hard_of_pairs(
     place = torch.minimum(place, counts - 1).clamp(min=0)  # the farthest, if none is farther
     # A row without negatives finds infinity, which is never within the margin.
     active = ordered.gather(1, place) < positives.distances + margin
-    weights = torch.zeros_like(distances)
-    weights.scatter_add_(1, order.gather(1, place), -active.to(weights.dtype))
-    weights[positives.rows, positives.columns] = active[positives.rows, positives.slots].to(
-        weights.dtype
-    )
-    return TripletWeights(weights, active.sum().to(weights.dtype))
+    weights, counted = torch.zeros_like(distances), active.to(distances.dtype)
+    weights.scatter_add_(1, order.gather(1, place), -counted)
+    positives.put(counted, weights)
+    return TripletWeights(weights, counted.sum())

@@ -31,6 +31,28 @@ def test_a_headline_finds_its_number_in_its_own_place():
     assert (y["name"], y["value"], y["baseline"]) == ("y", 30, 10)
 
 
+def test_one_support_of_all_and_the_training_time():
+    cases = [
+        *("support 0,0,s,liver,50,25,25,0", "support 0,0,t,liver,20,40,40,0"),
+        *("support 1,0,s,liver,90,5,5,0", "support 1,0,t,liver,90,5,5,0"),
+    ]
+    rows = [
+        {**row(method, 60, PLACES[1]), "unit": "Dice, 0 to 100", "cases": lines, "by_run": {}}
+        for method, lines in (("copy-mask", cases[2:] + cases[:2]), ("a", cases))
+    ]
+    rows[1]["training_seconds"] = 90.0
+    words = ["x=a:alpnet:none:all/0", "y=minutes:a:alpnet:none:all", "z=a:alpnet:none:all/7"]
+    x, y, z = read_headlines(words, METHODS, PLACES)
+    found = x.entry(rows)  # Dice 100 / 150 and 40 / 120
+    assert found["value"] == found["baseline"] == pytest.approx(50, abs=0.01)
+    assert found["ci95"] == [33.33, 66.67]
+    assert found["of"] == "a:alpnet:none:all/0"
+    assert y.entry(rows)["value"] == 1.5
+    assert y.entry(rows)["baseline"] is None
+    with pytest.raises(DataError, match="no run 'support 7'"):
+        z.entry(rows)
+
+
 def test_without_a_word_each_place_has_one():
     found = read_headlines([], METHODS, PLACES)
     assert [each.name for each in found] == [
@@ -54,6 +76,9 @@ def test_the_support_may_be_left_out_where_there_is_one():
         ("=a:alpnet:none", "expected NAME=method"),
         ("x=a:alpnet:none:all:0", "expected NAME=method"),
         ("x=c:alpnet:none", "names the method 'c'"),
+        ("x=minutes:alpnet:none", "expected NAME=method"),
+        ("x=a:alpnet:none:published/0", "names one run"),
+        ("x=minutes:a:alpnet:none:all/0", "names one run"),
         ("x=a:alpnett:none", "did you mean 'alpnet'"),
         ("x=a:alpnet:all", "names the exclude 'all'"),
     ],

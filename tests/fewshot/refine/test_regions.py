@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from episodes.errors import ModelError
+from fewshot.refine.areas import keep_areas
 from fewshot.refine.cut import cut_energy, graph_cut
 from fewshot.refine.edges import edge_weights
 from fewshot.refine.walker import random_walker
@@ -150,3 +151,32 @@ def test_without_the_library_the_cut_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "maxflow", None)
     with pytest.raises(ModelError, match=r"fewshot-segmentation\[baselines\]"):
         graph_cut(np.full((2, 2), 0.5), np.zeros((1, 2, 2)), 1.0)
+
+
+def test_a_class_keeps_its_area_and_takes_the_surest_pixels():
+    before = torch.tensor([0.9, 0.8, 0.6, 0.1, 0.1, 0.1])[None, None, None]
+    after = torch.tensor([0.3, 0.4, 0.25, 0.2, 0.1, 0.35])[None, None, None]
+    kept = keep_areas(torch.cat([1 - after, after], dim=1), torch.cat([1 - before, before], dim=1))
+    assert (kept[0, 1] > 0.5).tolist() == [[True, True, False, False, False, True]]
+    torch.testing.assert_close(kept.sum(dim=1), torch.ones(1, 1, 6))
+    order = kept[0, 1, 0].argsort()
+    assert order.tolist() == after[0, 0, 0].argsort().tolist()
+
+
+def test_classes_without_any_pixel_stay_as_they_are():
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.randn(2, 3, 4, 4, generator=generator).softmax(dim=1)
+    nothing = torch.zeros_like(shares)
+    nothing[:, 0] = 1
+    torch.testing.assert_close(keep_areas(shares, nothing), shares)
+
+
+def test_what_a_walk_takes_from_a_small_structure_comes_back():
+    truth, _, _ = noisy_square()
+    unsure = torch.from_numpy(np.stack([0.45 + 0.1 * ~truth, 0.55 - 0.1 * ~truth]))[None].float()
+    images = torch.zeros(1, 1, *truth.shape)  # no edge holds it up
+    walked = random_walker(unsure, images, 12.0)
+    assert (walked[0, 1] > 0.5).sum() < 0.5 * truth.sum()
+    kept = (keep_areas(walked, unsure)[0, 1] > 0.5).numpy()
+    assert abs(kept.sum() - truth.sum()) <= 4
+    assert (kept & truth).sum() > 0.9 * truth.sum()

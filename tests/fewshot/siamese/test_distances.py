@@ -7,6 +7,7 @@ from fewshot.siamese.distances import (
     cosine_similarities,
     euclidean_distances,
     paired_euclidean_distances,
+    picked_euclidean_distances,
     squared_euclidean_distances,
     unit_length,
 )
@@ -92,6 +93,34 @@ def test_gradcheck(distance, same):
         assert torch.autograd.gradcheck(lambda x: distance(x, x)[kept], first)
     else:
         assert torch.autograd.gradcheck(distance, (first, second))
+
+
+@pytest.mark.parametrize("distance", [euclidean_distances, squared_euclidean_distances])
+def test_second_derivatives(distance):
+    """With a pair among them that is near enough to be computed directly."""
+    first = vectors(5, 3, dtype=torch.float64)
+    first[4] = first[0] + 1e-3
+    kept = ~torch.eye(5, dtype=torch.bool)
+    inputs = first.requires_grad_(), vectors(4, 3, seed=1, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradgradcheck(distance, inputs)
+    assert torch.autograd.gradgradcheck(
+        lambda x: distance(x, x)[kept], inputs[0], eps=1e-7, rtol=1e-2, atol=1e-2
+    )
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_picked_distances_are_those_of_the_matrix(same):
+    first = vectors(5, 3, dtype=torch.float64).requires_grad_()
+    second = first if same else vectors(7, 3, seed=1, dtype=torch.float64).requires_grad_()
+    places = torch.tensor([[1, 2, 3, 4, 0], [3, 3, 1, 0, 1]])
+    found = picked_euclidean_distances(first, second, places)
+    torch.testing.assert_close(found, euclidean_distances(first, second).gather(1, places.T).T)
+    leaves = [first] if same else [first, second]
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda *x: picked_euclidean_distances(x[0], x[-1], places), leaves)
+    equal = torch.ones(3, 2, requires_grad=True)
+    picked_euclidean_distances(equal, equal, torch.tensor([[1, 2, 0]])).sum().backward()
+    assert (equal.grad == 0).all()
 
 
 def test_the_gradient_at_zero_is_finite_everywhere():

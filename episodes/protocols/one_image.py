@@ -1,0 +1,102 @@
+"""One annotated image, many subjects: what a user does who opens a tool with one example.
+
+No paper's own. Some subjects are tested; every other subject gives one annotated image: of its
+images that show the class, the one whose area is in the middle. With `support="all"` each of them
+is the support of one run, so that the score does not hang on a lucky example; or one is chosen by
+its subject's place.
+
+All images of a test subject that show the class or not are segmented; Dice pools the pixels of a
+subject. Nothing is trained on here: `train` holds the subjects that are not tested, for a protocol
+on the same data, and a model from elsewhere has seen none of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from episodes.catalog import Catalog, Sample
+from episodes.errors import DataError, EpisodeError, shorten
+from episodes.protocols import contract
+from episodes.protocols.alpnet import slice_plan
+from episodes.protocols.contract import Case, Protocol, shows
+
+
+@dataclass(frozen=True)
+class OneImageSettings:
+    """Choices within the protocol.
+
+    Attributes:
+        test_subjects: the subjects tested; by their names.
+        classes: the classes tested; all by default.
+        support: the place of the support's subject among the others, in order; "all" for all.
+    """
+
+    test_subjects: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    support: int | Literal["all"] = "all"
+
+
+def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
+    """Lay the protocol over a measured catalog.
+
+    Raises:
+        DataError: the catalog is not measured, a class or subject is unknown, or no subject is
+            left for the support.
+        EpisodeError: no such support, or nobody shows a class.
+    """
+    catalog.require_measured()
+    subjects = contract.in_order(catalog.subjects)
+    unknown = sorted(set(settings.test_subjects) - set(subjects))
+    if unknown or not settings.test_subjects:
+        raise DataError(
+            f"test subjects {shorten(unknown)} are not in {catalog.name}; expected some of "
+            f"{shorten(subjects)}"
+            if unknown
+            else "no test subject; name those that are tested"
+        )
+    tested = set(settings.test_subjects)
+    others = [subject for subject in subjects if subject not in tested]
+    classes = contract.tested_classes(catalog, settings.classes)
+    cases: list[Case] = []
+    for name in classes:
+        for number, support in _supports(catalog, others, name, settings.support):
+            for subject in (one for one in subjects if one in tested):
+                queries = [sample for sample in catalog.samples if sample.subject == subject]
+                plan = slice_plan(len(cases), name, [support], queries)
+                cases.append(Case(f"support {number}", plan))
+    train, excluded = contract.training_catalog(
+        catalog, classes=classes, held={"test subject": sorted(tested)}, exclude="none"
+    )
+    test = contract.named_samples(catalog, cases, classes)
+    return Protocol(
+        *("one_image", asdict(settings), train, excluded, test, tuple(cases), "subject")
+    )
+
+
+def _supports(
+    catalog: Catalog, subjects: Sequence[str], name: str, wanted: int | str
+) -> list[tuple[int, Sample]]:
+    """List (place, image) of the subjects that show the class."""
+    found = []
+    for number, subject in enumerate(subjects):
+        shown = [s for s in catalog.samples if s.subject == subject and shows(s, name)]
+        if shown:
+            found.append((number, middle_area(shown, name)))
+    chosen = found if wanted == "all" else [pair for pair in found if pair[0] == wanted]
+    if not chosen:
+        raise EpisodeError(
+            f"support is {wanted!r}, and {len(subjects)} subjects are not tested, {len(found)} of "
+            f"which show {name!r}; expected 'all' or the place of one that does, from 0"
+        )
+    return chosen
+
+
+def middle_area(samples: Sequence[Sample], name: str) -> Sample:
+    """Take the sample whose area of a class is in the middle; the lower one of two.
+
+    Args:
+        samples: measured, all showing the class.
+        name: of the class.
+    """
+    ordered = sorted(samples, key=lambda sample: ((sample.areas or {})[name], sample.key))
+    return ordered[(len(ordered) - 1) // 2]

@@ -1,0 +1,22 @@
+r"""Is it the same subject? Supervised contrastive training on subjects, validated on others.
+
+fewshot match train ../shared/data/sunnybrook/Train \
+        --subject-pattern 'SC-[A-Z]+-[A-Z]*-?[0-9]+' --test-share 0 --apart 3 \
+        --recipe same-subject --out runs/sunnybrook
+fewshot match score ../shared/data/sunnybrook/Test \
+        --subject-pattern 'SC-[A-Z]+-[A-Z]*-?[0-9]+' --apart 3 --model runs/sunnybrook/best \
+        --result docs/results/matching.json --part sunnybrook --headline sunnybrook
+"""
+
+COMMAND = "match train"
+SETTINGS = {
+    "identity": "subject",
+    "classes_a_batch": 8,
+    "images_a_class": 4,
+    "loss": "supervised-contrastive",
+    "size": 128,
+    "minutes": 0.0,
+    "steps": 150,
+    "learning_rate": 3e-4,
+    "validate": 25,
+}
