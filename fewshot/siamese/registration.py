@@ -71,8 +71,8 @@ def register(
         raise DataError(
             f"volumes of {len(query)} and {len(support)} slices; expected at least one each"
         )
-    pooled = [pyramid(volume).cpu().numpy() for volume in (query, support)]
-    line = align(*pooled, Scale.of(pooled))
+    first, second = (pyramid(volume).cpu().numpy() for volume in (query, support))
+    line = align(first, second, Scale.of([first, second]))
     one, other = _coarse(query.float(), support.float(), settings.grid)
     field = displacements(one, other, line, settings)
     for _ in range(settings.lines):
