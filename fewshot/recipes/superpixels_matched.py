@@ -11,6 +11,11 @@ superpixels-walker.
         --headline s1_whole_volume_3_slices=superpixels-matched:full-slices:none \
         s1_whole_volume_1_volume=superpixels-matched:full-volume:none \
         --result docs/results/chaos.json
+
+3 minutes of training a fold on 2 cores, about 1,600 MiB when segmenting, 1 to 2 seconds of one core
+a volume and organ.
+Dice @WHOLE@ over 20 subjects with one annotated volume, @THREE@ with three annotated slices of it;
+copy-mask @COPY@ (docs/results/chaos_volumes.json).
 """
 
 TRAINED_BY = "superpixels-local"

@@ -110,7 +110,7 @@ def test_slices_of_a_volume_get_slices_of_one_volume_in_order(nifti_set, tmp_pat
     query = tmp_path / "query.nii.gz"
     shutil.copy(nifti_set / "image_1.nii.gz", query)
     arguments = ["match", "segment", str(nifti_set), "--query", str(query), "--out", str(out)]
-    assert main([*arguments, "--weight", "0.1"]) == 0
+    assert main([*arguments, "--rule", "slices", "--weight", "0.1"]) == 0
     summary = json.loads((out / "summary.json").read_text())
     supports = [plane["supports"][0] for plane in summary["images"][0]["planes"]]
     assert len(supports) == 6
@@ -127,15 +127,13 @@ def test_volumes_are_segmented_in_place(nifti_set, tmp_path):
     arguments = ["match", "segment", str(nifti_set), "--query", str(query), "--out"]
     for name, more in {
         "whole": [],
-        "few": ["--annotated", "slices"],
-        "plain": ["--no-smooth", "--top", "2"],
-        "slices": ["--rule", "slices"],
+        "few": ["--annotated", "slices", "--no-smooth", "--top", "2"],
     }.items():
         assert main([*arguments, str(tmp_path / name), *more]) == 0
         summary = json.loads((tmp_path / name / "summary.json").read_text())
         supports = [plane["supports"] for plane in summary["images"][0]["planes"]]
         assert [each[0].split("#")[0] for each in supports] == ["image_1.nii.gz"] * 6
-        assert {len(each) for each in supports} == {2 if name == "plain" else 1}
+        assert {len(each) for each in supports} == {2 if name == "few" else 1}
 
 
 def test_what_cannot_be_done_is_told(index, album, tmp_path, capsys):
