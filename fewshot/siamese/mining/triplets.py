@@ -22,7 +22,7 @@ from fewshot.siamese.relation import Relation
 
 Which = Literal["all", "hard", "semi-hard"]
 
-_FEW = 12  # positives an anchor up to which comparing each of them beats sorting
+_FEW = 64  # positives an anchor up to which comparing each of them beats sorting
 _CELLS = 1 << 16  # comparisons at once, or those of one positive an anchor
 
 
