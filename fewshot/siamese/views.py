@@ -42,6 +42,5 @@ def embed_views(
     devices = [network.device] if network.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
-        for _ in range(views - 1):
-            found.append(unit_length(network.embed(images, change=change)))
+        found += [unit_length(network.embed(images, change=change)) for _ in range(views - 1)]
     return torch.stack(found, dim=1)
