@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from episodes.errors import DataError
 from episodes.protocols.omniglot_within_alphabet import Trial
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
-from fewshot.siamese.one_shot import classify, best_views, nearest
+from fewshot.siamese.one_shot import best_views, classify, nearest
 from fewshot.siamese.scores import Scored
 from fewshot.siamese.whitening import within_class_whitening
 
