@@ -76,7 +76,7 @@ def window_around(marked: np.ndarray, side: int) -> Window:
         side: of the window, in pixels.
 
     >>> window_around(np.eye(6, dtype=bool)[None, 2:5], 2)
-    Window(top=0, left=2, side=4)
+    Window(top=-1, left=1, side=4)
     """
     (top, bottom), (left, right) = _extents(marked)
     side = max(side, int(np.ceil(_ROOM * max(bottom - top, right - left))))

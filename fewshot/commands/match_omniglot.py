@@ -27,12 +27,18 @@ from fewshot.commands.match_options import MatchOmniglot
 from fewshot.commands.train import SPLIT, commands_of, read_split, training_seconds
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.siamese.embedding import EmbeddingNetwork, load_embedding
-from fewshot.siamese.one_shot import classify, mean_cosine, nearest
+from fewshot.siamese.one_shot import best_views, classify, nearest
 from fewshot.siamese.views import embed_views
+from fewshot.siamese.whitening import within_class_whitening
+
+Whitened = tuple[EmbeddingNetwork, np.ndarray]
+"""A network, and the matrix that its embeddings are multiplied by."""
 
 RUNS, EVALUATION = "all_runs.zip", "images_evaluation.zip"
+BACKGROUND = "images_background.zip"
 TASKS = ((5, 1), (5, 5), (20, 1), (20, 5))
 _CHUNK = 256
+_EVERY = 3  # character of the background set gives a covariance
 _THUMBNAIL = 32  # side to which drawings are brought for the comparison of pixels
 
 
@@ -41,8 +47,9 @@ def match_omniglot(command: MatchOmniglot) -> int:
     started = time.monotonic()
     networks = [load_embedding(folder) for folder in command.model]
     remembered = [_only_background(folder) for folder in command.model]
-    lake = _lake(command, networks)
-    rows = [lake, *_trials(command, networks)]
+    whitened = [(network, _whitening(command, network)) for network in networks]
+    lake = _lake(command, whitened)
+    rows = [lake, *_trials(command, whitened)]
     for row in rows:
         value = results.with_interval(row["value"], row["ci95"])
         print(f"{row['name']}: {value} %, baseline {row['baseline']}")
@@ -57,6 +64,8 @@ def match_omniglot(command: MatchOmniglot) -> int:
             "seconds": round(seconds, 1),
             "networks": [_network(each) for each in zip(networks, remembered, strict=True)],
             "views": command.views,
+            "centred": command.centred,
+            "whitened": command.whitened,
             "seed": command.seed,
             "tables": [_table(rows), _table_of_runs(lake)],
             "results": rows,
@@ -69,12 +78,12 @@ def match_omniglot(command: MatchOmniglot) -> int:
 def embed_drawings(
     network: EmbeddingNetwork, drawings: Sequence[np.ndarray], views: int, seed: int
 ) -> np.ndarray:
-    """Embed drawings: float32 [drawing dim], of unit length.
+    """Embed drawings: float32 [drawing view dim], of unit length.
 
     Args:
         network: of the embeddings.
         drawings: bool [height width], ink is True.
-        views: changed versions averaged.
+        views: of every drawing.
         seed: of the changes.
     """
     parts = []
@@ -90,31 +99,31 @@ def embed_drawings(
     return np.concatenate(parts)
 
 
-def _lake(command: MatchOmniglot, networks: Sequence[EmbeddingNetwork]) -> dict[str, Any]:
+def _lake(command: MatchOmniglot, networks: Sequence[Whitened]) -> dict[str, Any]:
     archive = command.data / RUNS
     trials = official_runs(archive)
     names = _names(trials)
     drawings = {name: read_ink(archive, name) for name in names}
-    answers = classify(trials, mean_cosine(_embedded(command, networks, drawings)))
+    answers = classify(trials, best_views(_embedded(command, networks, drawings), command.centred))
     points = {name: ink_points(ink) for name, ink in drawings.items()}
     hausdorff = classify(
         trials, nearest(lambda one, other: modified_hausdorff(points[one], points[other]))
     )
     row = _row("lake_20_runs_accuracy", trials, answers, hausdorff, by_run=True)
-    pixels = classify(trials, mean_cosine([_thumbnails(drawings)]))
+    pixels = classify(trials, best_views([_thumbnails(drawings)]))
     row["pixels"] = _percent(_interval(trials, pixels, by_run=True))
     row["headline"], row["baseline_name"] = True, "modified Hausdorff distance"
     row["protocol"] = "20 official runs, 20-way 1-shot within an alphabet"
     return row
 
 
-def _trials(command: MatchOmniglot, networks: Sequence[EmbeddingNetwork]) -> list[dict[str, Any]]:
+def _trials(command: MatchOmniglot, networks: Sequence[Whitened]) -> list[dict[str, Any]]:
     archive = command.data / EVALUATION
     listed = alphabets(archive)
     names = [name for found in listed.values() for each in found.values() for name in each]
     drawings = {name: read_ink(archive, name) for name in names}
-    ours = mean_cosine(_embedded(command, networks, drawings))
-    pixels = mean_cosine([_thumbnails(drawings)])
+    ours = best_views(_embedded(command, networks, drawings), command.centred)
+    pixels = best_views([_thumbnails(drawings)])
     rows = []
     for within in (False, True):
         for way, shot in TASKS:
@@ -184,7 +193,7 @@ def _names(trials: Sequence[Trial]) -> list[str]:
 
 def _embedded(
     command: MatchOmniglot,
-    networks: Sequence[EmbeddingNetwork],
+    networks: Sequence[Whitened],
     drawings: dict[str, np.ndarray],
 ) -> list[dict[str, np.ndarray]]:
     pixels = list(drawings.values())
@@ -192,21 +201,34 @@ def _embedded(
         dict(
             zip(
                 drawings,
-                embed_drawings(network, pixels, command.views, command.seed),
+                embed_drawings(network, pixels, command.views, command.seed) @ matrix,
                 strict=True,
             )
         )
-        for network in networks
+        for network, matrix in networks
     ]
 
 
+def _whitening(command: MatchOmniglot, network: EmbeddingNetwork) -> np.ndarray:
+    """Whiten by what was trained on: the background set, a part of its characters."""
+    if not command.whitened:
+        return np.eye(network.dim)
+    archive = command.data / BACKGROUND
+    listed = alphabets(archive)
+    characters = [names for found in listed.values() for names in found.values()][::_EVERY]
+    names = [(number, name) for number, each in enumerate(characters) for name in each]
+    drawings = [read_ink(archive, name) for _, name in names]
+    vectors = embed_drawings(network, drawings, 1, command.seed)[:, 0]
+    return within_class_whitening(vectors, [number for number, _ in names], command.whitened)
+
+
 def _thumbnails(drawings: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Small grey pictures as vectors of unit length."""
+    """Small grey pictures as vectors, one view each."""
     found = {}
     for name, ink in drawings.items():
         frame = Frame(*SIZE, _THUMBNAIL)
         small = frame.fit_image(torch.from_numpy(ink.astype(np.float32))[None]).flatten().numpy()
-        found[name] = small / max(float(np.linalg.norm(small)), 1e-12)
+        found[name] = small[None]
     return found
 
 
@@ -217,7 +239,7 @@ def _only_background(folder: Path) -> dict[str, Any]:
         DataError: it did, or it was trained on something else.
     """
     remembered = read_split(folder)
-    if not str(remembered["data"]).endswith("images_background.zip"):
+    if not str(remembered["data"]).endswith(BACKGROUND):
         raise DataError(
             f"{folder / SPLIT}: the network was trained on {remembered['data']}; for these scores "
             "it may be trained on images_background.zip alone"

@@ -153,12 +153,18 @@ class MatchOmniglot:
     """Score embedding networks on Omniglot: Lake's 20 runs, and n-way k-shot trials."""
 
     data: Positional[Path]
-    """Folder of all_runs.zip and images_evaluation.zip."""
+    """Folder of all_runs.zip, images_evaluation.zip and images_background.zip."""
     model: tuple[Path, ...]
     """Folders of networks that were trained on the background set; the cosines of several are
     averaged."""
     views: int = 1
-    """Changed versions of every drawing whose embeddings are averaged."""
+    """Versions of every drawing, all but the first changed at random; the two that are most alike
+    are compared."""
+    centred: float = 0.8
+    """Share of the mean of a trial's examples that is taken from them and from the test drawing."""
+    whitened: float = 1.0
+    """Shrinkage of the covariance within background characters by which embeddings are whitened; 0
+    for none."""
     trials: int = 4000
     """Of each n-way k-shot task."""
     result: Path | None = None

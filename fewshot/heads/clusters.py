@@ -2,8 +2,6 @@
 
 import torch
 from jaxtyping import Float, Int
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,6 +21,10 @@ def cluster_positions(
     Returns:
         The number of each position's cluster, 0, 1, ...; large or small in no order.
     """
+    # Imported here: it takes a while, and all heads are imported together.
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     if len(features) < 2:
         return torch.zeros(len(features), dtype=torch.long, device=features.device)
     unit = functional.normalize(features.detach().float(), dim=1)

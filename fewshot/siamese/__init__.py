@@ -11,6 +11,7 @@
 What is where:
 
     embedding        images -> embeddings; pooling: average, generalised mean, regions
+    small            a small network for small pictures; ink: drawings; views, whitening, one_shot
     distances        Euclidean, cosine; mahalanobis and weighted_l1 are learned
     relation         labels -> which pairs are positive and negative
     mining           which of them a loss looks at
@@ -20,6 +21,7 @@ What is where:
     task             all of it for the training loop
     retrieval        recall, precision, mAP@R, nDCG; identification: open sets
     verification     same or not: ROC, EER, TAR at a FAR; decision: a frozen threshold
+    scores           all of them of one set of embeddings; listed: makes the set
     matches          the match index, in a folder or on Milvus
     match_segment    pick the support that fits, then segment with it; alignment, position, path
 """

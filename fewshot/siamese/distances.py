@@ -191,9 +191,10 @@ def _measure(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor | Non
 
 
 def _find_near(squared: Tensor, lengths: Tensor, across: Tensor) -> Tensor | None:
+    """Find the places [pair 2] of near pairs; None without any, as in most batches."""
     if not squared.numel():
         return None
-    # Most batches have none, which the smallest distance says sooner than all of them.
+    # The smallest distance says so sooner than all of them.
     longest = lengths.max() + across.max()
     if torch.sub(squared.min(), longest, alpha=NEAR).item() > 0:
         return None

@@ -6,9 +6,10 @@ import numpy as np
 
 from episodes.errors import DataError
 from episodes.protocols.omniglot_within_alphabet import Trial
+from fewshot.siamese.rankings import unit
 
-Likeness = Callable[[str, Sequence[str]], float]
-"""How alike a test item and the examples of a class are, by their names; higher is more alike."""
+Likeness = Callable[[Trial], np.ndarray]
+"""How alike the test item of a trial and the examples of every class are [way]; higher is more."""
 
 
 def classify(trials: Sequence[Trial], likeness: Likeness) -> list[int]:
@@ -19,37 +20,46 @@ def classify(trials: Sequence[Trial], likeness: Likeness) -> list[int]:
 
     Args:
         trials: test items with their candidates.
-        likeness: of a test item and a candidate.
+        likeness: of a test item and its candidates.
 
     Returns:
         The place of the class among the candidates of each trial.
     """
-    return [
-        int(np.argmax([likeness(trial.test, shown) for shown in trial.candidates]))
-        for trial in trials
-    ]
+    return [int(np.argmax(likeness(trial))) for trial in trials]
 
 
-def mean_cosine(sets: Sequence[Mapping[str, np.ndarray]]) -> Likeness:
-    """Compare by the cosine with the mean of a class's examples, averaged over several networks.
+def best_views(sets: Sequence[Mapping[str, np.ndarray]], centred: float = 0.0) -> Likeness:
+    """Compare by the cosine of the two views that are most alike.
+
+    Averaged over the examples of a class, then over several networks.
 
     Args:
-        sets: embeddings of unit length by name, of one network each.
+        sets: embeddings of each item's views by name, of one network each [view dim].
+        centred: share of the mean of all examples shown in a trial that is taken from them and
+            from the test item, so that what all candidates have in common counts less.
 
     Raises:
-        DataError: there is none.
+        DataError: there are no embeddings.
+
+    Paper: Wang et al., SimpleShot, 2019, who take away the mean of the training classes.
     """
     if not sets:
         raise DataError("there are no embeddings to compare; expected those of a network or more")
 
-    def likeness(test: str, shown: Sequence[str]) -> float:
-        total = 0.0
+    def likeness(trial: Trial) -> np.ndarray:
+        total = np.zeros(len(trial.candidates))
         for vectors in sets:
-            mean = np.mean([vectors[name] for name in shown], axis=0)
-            total += float(vectors[test] @ mean) / max(float(np.linalg.norm(mean)), 1e-12)
+            shown = np.array([[vectors[name] for name in names] for names in trial.candidates])
+            away = centred * shown.mean(axis=(0, 1, 2))
+            cosines = _unit(shown - away) @ _unit(vectors[trial.test] - away).T
+            total += cosines.max(axis=(2, 3)).mean(axis=1)
         return total / len(sets)
 
     return likeness
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return unit(vectors.reshape(-1, vectors.shape[-1])).reshape(vectors.shape)
 
 
 def nearest(distance: Callable[[str, str], float]) -> Likeness:
@@ -59,7 +69,9 @@ def nearest(distance: Callable[[str, str], float]) -> Likeness:
         distance: of two items by name.
     """
 
-    def likeness(test: str, shown: Sequence[str]) -> float:
-        return -min(distance(test, name) for name in shown)
+    def likeness(trial: Trial) -> np.ndarray:
+        return -np.array(
+            [min(distance(trial.test, name) for name in names) for names in trial.candidates]
+        )
 
     return likeness

@@ -1,4 +1,4 @@
-"""Several slightly changed versions of a drawing, embedded and averaged: steadier than one."""
+"""Several slightly changed versions of a drawing, each embedded."""
 
 import torch
 from jaxtyping import Float
@@ -8,18 +8,18 @@ from episodes.errors import ModelError
 from fewshot.siamese.distances import unit_length
 from fewshot.siamese.embedding import EmbeddingNetwork
 
-SHARE = 0.35  # of the changes made in training
+SHARE = 0.5  # of the changes made in training
 
 
 def embed_views(
     network: EmbeddingNetwork,
     images: Float[Tensor, "batch channel height width"],
-    views: int = 8,
+    views: int = 4,
     *,
     change: float = SHARE,
     seed: int = 0,
-) -> Float[Tensor, "batch dim"]:
-    """Average the embeddings of a drawing as it is and of changed versions of it.
+) -> Float[Tensor, "batch view dim"]:
+    """Embed a drawing as it is, and changed versions of it.
 
     Args:
         network: of drawings, if there is more than one view.
@@ -38,12 +38,9 @@ def embed_views(
         raise ModelError(
             f"views is {views}; expected 1, or more with a network of drawings (--ink)"
         )
-    total = unit_length(network.embed(images))
-    if views == 1:
-        return total
+    found = [unit_length(network.embed(images))]
     devices = [network.device] if network.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
-        for _ in range(views - 1):
-            total = total + unit_length(network.embed(images, change=change))
-    return unit_length(total)
+        found += [unit_length(network.embed(images, change=change)) for _ in range(views - 1)]
+    return torch.stack(found, dim=1)

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import signal
 import zipfile
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from episodes.errors import DataError
 from episodes.measure import measure
+from episodes.pairs import PairSampler
 from episodes.readers import read
 from fewshot.cli import main
 from fewshot.commands.match_losses import make_loss
@@ -108,7 +111,7 @@ def test_drawings_from_an_archive_to_a_result(omniglot, tmp_path, capsys):
     assert "The official runs, one by one" in result.with_suffix(".md").read_text()
 
 
-def test_subjects_are_held_out_resumed_and_scored(index_set, tmp_path, capsys):
+def test_subjects_are_held_out_and_scored(index_set, tmp_path, capsys):
     run, result = tmp_path / "run", tmp_path / "results.json"
     train = [
         *("match", "train", str(index_set), "--subject-pattern", r"p\d+", "--test-share", "0.5"),
@@ -132,6 +135,39 @@ def test_subjects_are_held_out_resumed_and_scored(index_set, tmp_path, capsys):
     assert "trained with --identity subject" in capsys.readouterr().err
     assert main(["match", "omniglot", str(index_set), "--model", str(run)]) == 2
     assert "images_background.zip alone" in capsys.readouterr().err
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(index_set, tmp_path, monkeypatch, capsys):
+    """With a memory and hard negatives, which are part of what it goes on from."""
+
+    def train(run, *more):
+        return main(
+            [
+                *("match", "train", str(index_set), "--subject-pattern", r"p\d+"),
+                *(*SMALL, "--memory", "8", "--memory-patience", "0", "--hard-negatives", "1"),
+                *("--refresh", "2", "--test-share", "0", "--out", str(run), "--steps", "4", *more),
+            ]
+        )
+
+    load, drawn = PairSampler.load, []
+
+    def ctrl_c(sampler, *which):
+        drawn.append(which)
+        if len(drawn) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return load(sampler, *which)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PairSampler, "load", ctrl_c)
+        assert train(tmp_path / "stopped") == 130
+    assert train(tmp_path / "stopped") == 2
+    assert "go on with --resume" in capsys.readouterr().err
+    assert train(tmp_path / "stopped", "--resume") == 0
+    assert train(tmp_path / "whole") == 0
+    stopped, whole = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("stopped", "whole")
+    )
+    assert stopped == whole
 
 
 def test_recipes_of_pairs_and_of_episodes_are_kept_apart(index_set, tmp_path, capsys):

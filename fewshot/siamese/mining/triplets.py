@@ -22,7 +22,7 @@ from fewshot.siamese.relation import Relation
 
 Which = Literal["all", "hard", "semi-hard"]
 
-_FEW = 12  # positives an anchor up to which comparing each of them beats sorting
+_FEW = 64  # positives an anchor up to which comparing each of them beats sorting
 _CELLS = 1 << 16  # comparisons at once, or those of one positive an anchor
 
 
@@ -107,7 +107,7 @@ def triplet_weights(
     share = share if shares is None else share.mul_(shares)
     count = _compare if positives.distances.shape[1] <= _FEW else _search
     of_positive, of_negative = count(positives.distances, distances, share, margin, which)
-    weights = of_negative.neg_()
+    weights = 0.0 - of_negative
     positives.put(of_positive, weights)
     return TripletWeights(weights, of_positive.sum())
 

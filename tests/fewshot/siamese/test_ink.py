@@ -99,7 +99,7 @@ def test_randomness_is_torchs_own():
     assert not torch.equal(found[0], found[2])
 
 
-def test_views_are_averaged_and_leave_no_trace():
+def test_views_begin_with_the_drawing_and_leave_no_trace():
     model = EmbeddingNetwork(
         EmbeddingSettings(SmallSettings((4, 6), (1,)), "grid", 5, size=32, ink=InkSettings(16))
     ).eval()
@@ -107,12 +107,15 @@ def test_views_are_averaged_and_leave_no_trace():
     state = torch.random.get_rng_state()
     one, some, again = (embed_views(model, paper, views, seed=3) for views in (1, 4, 4))
     assert torch.equal(torch.random.get_rng_state(), state)
-    torch.testing.assert_close(one, model.embed(paper))
+    assert (one.shape, some.shape) == ((1, 1, 5), (1, 4, 5))
+    torch.testing.assert_close(one[:, 0], model.embed(paper))
+    torch.testing.assert_close(some[:, :1], one)
     assert torch.equal(some, again)
-    assert not torch.allclose(some, one)
+    assert len(some[0].unique(dim=0)) == 4
     assert not torch.equal(embed_views(model, paper, 4, seed=4), some)
-    torch.testing.assert_close(embed_views(model, paper, 4, change=0.0), one)
-    torch.testing.assert_close(some.norm(dim=1), torch.ones(1))
+    still = embed_views(model, paper, 4, change=0.0)
+    torch.testing.assert_close(still, one.expand(-1, 4, -1))
+    torch.testing.assert_close(some.norm(dim=2), torch.ones(1, 4))
     plain = EmbeddingNetwork(EmbeddingSettings(SmallSettings((4, 6), (1,)), size=32, dim=5))
     with pytest.raises(ModelError, match="views is 2"):
         embed_views(plain, paper, 2)

@@ -7,8 +7,9 @@ from scipy.spatial.distance import cdist
 from episodes.errors import DataError
 from episodes.protocols.omniglot_within_alphabet import Trial
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
-from fewshot.siamese.one_shot import classify, mean_cosine, nearest
+from fewshot.siamese.one_shot import best_views, classify, nearest
 from fewshot.siamese.scores import Scored
+from fewshot.siamese.whitening import within_class_whitening
 
 
 def angles(*degrees) -> np.ndarray:
@@ -75,14 +76,43 @@ def test_the_modified_hausdorff_distance_is_the_papers():
 
 
 def test_a_test_item_goes_to_the_likest_class():
-    names = dict(zip("pqrst", angles(0, 20, 80, 100, 48), strict=True))
+    names = dict(zip("pqrst", angles(0, 20, 80, 100, 48)[:, None], strict=True))
     trial = Trial("run", "t", (("p", "q"), ("r", "s")), 1)
-    assert classify([trial], mean_cosine([names])) == [0]  # 38 degrees from 10, 42 from 90
-    assert classify([trial], mean_cosine([names, {**names, "t": names["s"]}])) == [1]
+    assert classify([trial], best_views([names])) == [
+        0
+    ]  # cos 48 + cos 28 is more than cos 32 + cos 52
+    assert classify([trial], best_views([names, {**names, "t": names["s"]}])) == [1]
+    # Of several views the best two count.
+    views = {**names, "t": angles(48, 99)}
+    assert classify([trial], best_views([views])) == [1]
+    # Without their common part, q and r lie on either side of the mean at 45 degrees.
+    sides = dict(zip("qrt", angles(40, 50, 44)[:, None], strict=True))
+    near = Trial("run", "t", (("q",), ("r",)), 0)
+    plain, centred = (best_views([sides], share)(near) for share in (0.0, 1.0))
+    assert plain[0] - plain[1] < 0.01
+    assert centred.tolist() == pytest.approx([1, -1], abs=0.1)
     places = {"p": 0.0, "q": 3.0, "r": 5.0, "s": 9.0, "t": 4.4}
     distance = nearest(lambda one, other: abs(places[one] - places[other]))
     assert classify([trial], distance) == [1]
     # Two trials may get one and the same answer.
     assert classify([trial, trial], distance) == [1, 1]
     with pytest.raises(DataError, match="no embeddings"):
-        mean_cosine([])
+        best_views([])
+
+
+def test_whitening_makes_classes_round_and_keeps_their_size():
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(50), 40)
+    spread = generator.normal(size=(2000, 3)) * [3.0, 1.0, 0.1]
+    vectors = generator.normal(size=(50, 3))[labels] * 9 + spread
+    matrix = within_class_whitening(vectors, labels.tolist(), 1e-9)
+    np.testing.assert_allclose(matrix, matrix.T)
+    away = spread - np.array([spread[labels == label].mean(axis=0) for label in labels])
+    inside = (away @ matrix).T @ (away @ matrix) / 2000
+    np.testing.assert_allclose(inside, np.trace(away.T @ away) / 6000 * np.eye(3), atol=1e-6)
+    # Drawn far towards the identity, it does next to nothing but scale.
+    still = within_class_whitening(vectors, labels.tolist(), 1e6)
+    np.testing.assert_allclose(still / still[0, 0], np.eye(3), atol=1e-4)
+    for wrong in ((vectors, range(2000), 1.0), (vectors, labels, 0.0)):
+        with pytest.raises(DataError, match="expected both above 0"):
+            within_class_whitening(*wrong)
