@@ -66,8 +66,11 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
         The path of the CSV file and the picture, without its ending.
     """
     if part:
-        columns, rows = table(content)
-        tables = [{"title": "Overlap, costs and differences", "columns": columns, "rows": rows}]
+        titled = {
+            "Overlap, costs and differences": table(content),
+            "What training and test share": _leakage_table(content),
+        }
+        tables = [{"title": t, "columns": c, "rows": r} for t, (c, r) in titled.items()]
         about = {"about": explanation(content), "tables": tables}
         results.add_part(path, part, {**content, **about})
     else:
@@ -105,7 +108,7 @@ def csv_table(rows: Sequence[Row]) -> str:
 def markdown(content: dict[str, Any], name: str) -> str:
     """The table, what leaked, and what it took."""
     lines = [f"# {name}", "", explanation(content), "", *results.table_lines(*table(content))]
-    lines += ["", *_leakage_lines(content), ""]
+    lines += ["", *results.table_lines(*_leakage_table(content)), ""]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, torch "
@@ -197,33 +200,27 @@ def _difference(apart: Row | None) -> str:
     return f"{apart['mean']:+.1f}" + ("" if p is None else f" ({p:.3f})")
 
 
-def _leakage_lines(content: dict[str, Any]) -> list[str]:
-    columns = (
+def _leakage_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    columns = [
         *("protocol", "exclude", "support", "fold", "training images", "subjects shared"),
         *("support scans in training", "tested classes in training", "equal images"),
         "images nearly equal",
-    )
-    lines = [_line(columns), "|---" * len(columns) + "|"]
+    ]
+    rows = []
     for each in content["leakage"]:
         shown = [f"{name} (unlabelled, {n} images)" for name, n in each["unlabelled"].items()]
         shown += [f"{name} (labelled)" for name in each["labelled"]]
         pairs = [str(len(each[name])) if each["looked"] else "-" for name in ("equal", "alike")]
-        fold = f"{each['fold']} {each['group']}".strip()
-        lines.append(
-            _line(
-                [
-                    *(each["protocol"], each["exclude"], each["support"], fold),
-                    *(str(each["training_images"]), str(len(each["subjects"]))),
-                    *(str(len(each["supports"])), ", ".join(shown) or "none", *pairs),
-                ]
-            )
+        rows.append(
+            [
+                *(each["protocol"], each["exclude"], each["support"]),
+                f"{each['fold']} {each['group']}".strip(),
+                *(str(each["training_images"]), str(len(each["subjects"]))),
+                *(str(len(each["supports"])), ", ".join(shown) or "none", *pairs),
+            ]
         )
-    return lines
+    return columns, rows
 
 
 def _classes(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row["by_class"]))
-
-
-def _line(parts: Sequence[str]) -> str:
-    return "| " + " | ".join(parts) + " |"
