@@ -145,7 +145,7 @@ def test_the_result_file_has_the_agreed_form(catalog, tmp_path):
     protocol_results.write(tmp_path / "r.json", "toy", [one], about, ["fewshot protocol x"])
     content = json.loads((tmp_path / "r.json").read_text())
     head = content["headline"][0]
-    assert head["name"] == "toy_alpnet"
+    assert head["name"] == "toy"
     assert head["value"] == head["baseline"]
     assert head["ci95"][0] <= head["value"] <= head["ci95"][1]
     assert {"machine", "date", "commands"} <= set(content)
