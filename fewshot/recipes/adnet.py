@@ -1,6 +1,6 @@
 r"""ADNet as published: a learned threshold around one foreground prototype, on supervoxels.
 
-A peer in the table of docs/results/chaos.json, with the encoder and the budget of
+A peer in the table of docs/results/chaos_peers.json, with the encoder and the budget of
 superpixels-local. Support and query are neighbouring slices that show one supervoxel; background
 pixels weigh 0.1, and the threshold is part of the loss.
 
@@ -8,7 +8,10 @@ pixels weigh 0.1, and the threshold is part of the loss.
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen --novel spleen left_kidney \
         --recipe adnet --out runs/adnet
 
-500 steps, about 3 minutes on 2 cores.
+500 steps, about 3 minutes on 2 cores, 1,877 MiB.
+Dice 63.2 [60.5, 68.3] over the 4 subjects of fold 0 of SSL-ALPNet's protocol, setting 1, every support scan
+in turn; superpixels-local 72.8 [71.4, 75.1], copy-mask 41.0 [22.3, 47.7]
+(docs/results/chaos_peers.json).
 
 Paper: Hansen et al., Anomaly detection-inspired few-shot medical image segmentation through
 self-supervision with supervoxels, Medical Image Analysis 2022.
