@@ -9,7 +9,7 @@ pixels weigh 0.1, and the threshold is part of the loss.
         --recipe adnet --out runs/adnet
 
 500 steps, about 3 minutes on 2 cores, 1,877 MiB.
-Dice 63.2 [60.5, 68.3] over the 4 subjects of fold 0 of SSL-ALPNet's protocol, setting 1, every support scan
+Dice 63.2 [60.5, 68.3] over the 4 subjects of fold 0, protocol alpnet, setting 1, every support scan
 in turn; superpixels-local 72.8 [71.4, 75.1], copy-mask 41.0 [22.3, 47.7]
 (docs/results/chaos_peers.json).
 

@@ -1,6 +1,6 @@
 r"""ALPNet as published: local prototypes, superpixels, background pixels weighing 0.05.
 
-A peer in the table of docs/results/chaos_peers.json, with the encoder, the episodes and the budget of
+A peer in docs/results/chaos_peers.json, with the encoder, the episodes and the budget of
 superpixels-local; what differs is the loss. The paper trains with windows of 4 and tests with 2;
 here both are 2.
 
@@ -9,7 +9,7 @@ here both are 2.
         --recipe alpnet --out runs/alpnet
 
 500 steps, about 3 minutes on 2 cores, 1,883 MiB.
-Dice 65.6 [62.0, 71.2] over the 4 subjects of fold 0 of SSL-ALPNet's protocol, setting 1, every support scan
+Dice 65.6 [62.0, 71.2] over the 4 subjects of fold 0, protocol alpnet, setting 1, every support scan
 in turn; superpixels-local 72.8 [71.4, 75.1], copy-mask 41.0 [22.3, 47.7]
 (docs/results/chaos_peers.json).
 
