@@ -2,7 +2,7 @@ r"""Compare rules that choose supports for whole volumes, and measure "match, th
 
     python tools/match_rules.py DATA --models FOLDER --out runs/rules \
         [--recipe superpixels-matched] [--folds 0 1] [--supports 0 5] [--rules matched random] \
-        [--classes 1=liver ...] [--result matching.json] [--volumes chaos_volumes.json]
+        [--classes 1=liver ...] [--result matching.json] [--volumes chaos.json]
 
 One annotated volume (for "matched, three slices", three slices of it) segments every slice of every
 query volume of a fold. The truth of the queries chooses nothing, but for the oracle. --models holds
