@@ -20,8 +20,14 @@ from fewshot.evaluation import Evaluation
 
 def typed_command() -> str:
     """The command as the user typed it; `python -m fewshot.cli` is `fewshot`."""
-    name = Path(sys.argv[0]).name
-    return shlex.join(["fewshot" if name == "cli.py" else name, *sys.argv[1:]])
+    typed = Path(sys.argv[0])
+    if typed.name == "cli.py":
+        words = ["fewshot"]
+    elif typed.suffix == ".py":
+        words = ["python", typed.name if typed.is_absolute() else typed.as_posix()]
+    else:
+        words = [typed.name]
+    return shlex.join([*words, *sys.argv[1:]])
 
 
 def machine() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Result files that several commands write."""
 
 import json
+import sys
 
 import pytest
 
 from episodes.errors import DataError
-from fewshot.results import add_part
+from fewshot.results import add_part, typed_command
 
 
 def part(*names, value=1.5, **more):
@@ -55,3 +56,17 @@ def test_parts_that_do_not_fit(tmp_path):
     path.write_text('{"headline": []}')
     with pytest.raises(DataError, match="no result in parts"):
         add_part(path, "hearts", part("auc"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "typed"),
+    [
+        (["/usr/bin/fewshot", "demo"], "fewshot demo"),
+        (["/somewhere/fewshot/cli.py", "train", "my data"], "fewshot train 'my data'"),
+        (["tools/match_rules.py", "DATA"], "python tools/match_rules.py DATA"),
+        (["/home/me/tools/match_rules.py"], "python match_rules.py"),
+    ],
+)
+def test_a_command_is_remembered_as_one_would_type_it_again(monkeypatch, argv, typed):
+    monkeypatch.setattr(sys, "argv", argv)
+    assert typed_command() == typed
