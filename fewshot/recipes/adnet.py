@@ -9,7 +9,7 @@ pixels weigh 0.1, and the threshold is part of the loss.
         --recipe adnet --out runs/adnet
 
 500 steps, about 3 minutes on 2 cores, 2,069 MiB.
-Dice 63.3 [56.9, 67.2] over the 8 subjects of folds 0 and 1, protocol alpnet, setting 1, every support
+Dice 63.3 [56.9, 67.2] over 8 subjects, folds 0 and 1, protocol alpnet, setting 1, every support
 scan in turn; superpixels-local 72.4 [67.4, 75.4], copy-mask 43.0 [33.8, 47.8]
 (docs/results/chaos_peers.json).
 

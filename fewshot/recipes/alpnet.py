@@ -9,7 +9,7 @@ here both are 2.
         --recipe alpnet --out runs/alpnet
 
 500 steps, about 3 minutes on 2 cores, 1,883 MiB.
-Dice 65.1 [61.3, 69.0] over the 8 subjects of folds 0 and 1, protocol alpnet, setting 1, every support
+Dice 65.1 [61.3, 69.0] over 8 subjects, folds 0 and 1, protocol alpnet, setting 1, every support
 scan in turn; superpixels-local 72.4 [67.4, 75.4], copy-mask 43.0 [33.8, 47.8]
 (docs/results/chaos_peers.json).
 
