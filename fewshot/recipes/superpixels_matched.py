@@ -18,14 +18,8 @@ Dice 80.3 [76.2, 83.5] over 20 subjects with one annotated volume, 79.8 [76.0, 8
 three annotated slices of it; copy-mask 37.4 [32.1, 41.9] (docs/results/chaos.json).
 """
 
-TRAINED_BY = "superpixels-local"
-SETTINGS = {"head": "local", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
-TEST = {
-    "fuse": "matched volumes",
-    "smooth": "walker",
-    "walker_length": 12.0,
-    "walker_contrast": 3.0,
-    "walker_across": 2.0,
-    "threshold": 0.4,
-    "keep": "largest",
-}
+from fewshot.recipes import superpixels_walker
+
+TRAINED_BY = superpixels_walker.TRAINED_BY
+SETTINGS = superpixels_walker.SETTINGS
+TEST = {**superpixels_walker.TEST, "fuse": "matched volumes"}
