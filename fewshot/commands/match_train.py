@@ -48,9 +48,7 @@ def match_train(command: MatchTrain) -> int:
     result = fit(network, parts, command)
     if first:
         print(
-            f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
-            f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
-            f"network, log and curves in {command.out}\n"
+            f"{result}\nnetwork, log and curves in {command.out}\n"
             f"next: fewshot match score {command.data} --model {command.out}"
         )
     if result.interrupted:

@@ -89,11 +89,7 @@ def train(command: Train) -> int:
                 "saved as it is"
             )
         else:
-            print(
-                f"{result.steps} steps in {result.seconds:.0f} s, loss {result.loss:.3f}: "
-                f"{result.reason}; at most {result.peak_mib:,.0f} MiB of memory\n"
-                f"model, log and curves in {command.out}"
-            )
+            print(f"{result}\nmodel, log and curves in {command.out}")
         print(f"next: fewshot evaluate {command.out}")
     if result.interrupted:
         raise KeyboardInterrupt

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from episodes.encode import whole_file
 from episodes.errors import FewshotError, ModelError
-from episodes.pairs import PairBatch, PairSampler
+from episodes.pair_batch import PairBatch
+from episodes.pairs import PairSampler
 from fewshot.saving import write_tensors
 from fewshot.siamese.embedding import EmbeddingNetwork, save_embedding
 from fewshot.siamese.gather import Embedded, gather_batch

@@ -47,6 +47,12 @@ class TrainResult:
     interrupted: bool
     peak_mib: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.steps} steps in {self.seconds:.0f} s, loss {self.loss:.3f}: {self.reason}; at "
+            f"most {self.peak_mib:,.0f} MiB of memory"
+        )
+
 
 def train(
     task: Task,
