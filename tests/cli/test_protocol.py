@@ -1,28 +1,15 @@
 import json
 
-import nibabel as nib
-import numpy as np
 import pytest
 
 from episodes import bundled
 from fewshot.cli import main
+from tests.cli.scans import write_scans
 
 
 @pytest.fixture
 def data(tmp_path):
-    """Six scans of six slices with two organs that move a little."""
-    folder = tmp_path / "scans"
-    folder.mkdir()
-    for number in range(1, 7):
-        labels = np.zeros((40, 36, 6), np.uint8)
-        labels[4:16, 5:15, 1:5] = 1
-        labels[20 + number % 3 : 32, 8:20, 2:6] = 2
-        noise = np.random.default_rng(number).integers(0, 50, labels.shape)
-        for name, voxels in (("image", labels * 200 + noise), ("label", labels)):
-            image = nib.Nifti1Image(voxels.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
-            nib.save(image, folder / f"{name}_{number}.nii.gz")
-    (folder / "classes.json").write_text('{"1": "liver", "2": "spleen"}', encoding="utf-8")
-    return folder
+    return write_scans(tmp_path / "scans")
 
 
 @pytest.fixture
