@@ -5,12 +5,11 @@ three parts, each of which is segmented with one of them alone. Nothing forbids 
 other two: they are annotated as well, and show the same subject.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 from episodes.episode import Plan
-from episodes.protocols.contract import Case, Protocol
+from episodes.protocols.contract import Protocol
+from episodes.protocols.whole_volumes import whole_volumes
 from fewshot.counting import Truth
 from fewshot.heads import Support
 from fewshot.protocol_model import Model
@@ -38,32 +37,19 @@ class SharedSlices(Model):
         self._own: dict[int, tuple[tuple[str, ...], ...]] = {}
 
     def arrange(self, protocol: Protocol) -> Protocol:
-        """Join the cases of one run, class, support subject and query subject; see `Arranging`."""
-        groups: dict[tuple[str, ...], list[Plan]] = defaultdict(list)
-        for case in protocol.cases:
-            plan = case.plan
-            subjects = {self.truth.sample(key).subject for key in plan.support[0]}
-            groups[case.run, plan.classes[0], *sorted(subjects), plan.query_subjects[0]] += [plan]
-        cases = [
-            Case(run, self._joined(number, plans))
-            for number, ((run, *_), plans) in enumerate(groups.items())
-        ]
-        return replace(protocol, cases=tuple(cases))
-
-    def _joined(self, number: int, plans: Sequence[Plan]) -> Plan:
-        """Make one plan, and remember which support each of its queries had."""
-        pairs = [(key, plan.support[0]) for plan in plans for key in plan.query]
-        pairs.sort(key=lambda pair: self._place(pair[0]))
-        self._own[number] = tuple(own for _, own in pairs)
-        shots = dict.fromkeys(key for plan in plans for key in plan.support[0])
-        return Plan(
-            *(number, plans[0].classes, (tuple(shots),), tuple(key for key, _ in pairs)),
-            (plans[0].query_subjects[0],) * len(pairs),
-        )
-
-    def _place(self, key: str) -> tuple[str, int]:
-        image = self.truth.sample(key).image
-        return str(image.path), image.plane or 0
+        """Join the cases of one run, class, support and query volume; see `Arranging`."""
+        subject = {sample.key: sample.subject for sample in self.truth.catalog.samples}
+        own = {
+            (case.run, case.plan.classes, subject[case.plan.support[0][0]], key): shots
+            for case in protocol.cases
+            for shots in case.plan.support
+            for key in case.plan.query
+        }
+        joined = whole_volumes(protocol, self.truth.catalog)
+        for run, plan in ((case.run, case.plan) for case in joined.cases):
+            of = run, plan.classes, subject[plan.support[0][0]]
+            self._own[plan.index] = tuple(own[*of, key] for key in plan.query)
+        return joined
 
     def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
         """Give the two supports of each query; see `Model`."""

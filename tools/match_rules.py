@@ -24,6 +24,7 @@ from episodes.errors import DataError
 from episodes.measure import measure
 from episodes.protocols.contract import Protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
+from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read
 from fewshot import recipes, results
 from fewshot.benchmark.table import differences
@@ -43,7 +44,6 @@ from fewshot.siamese.match_segment import (
     at_random,
     oracle_overlap,
     proportional_place,
-    whole_volumes,
 )
 from fewshot.siamese.match_volumes import MatchedVolumes
 

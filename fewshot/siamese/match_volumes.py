@@ -17,13 +17,13 @@ from episodes.episode import Plan, to_channels
 from episodes.frame import Frame
 from episodes.protocols import contract
 from episodes.protocols.contract import Protocol
+from episodes.protocols.whole_volumes import whole_volumes
 from fewshot.counting import Truth
 from fewshot.protocol_model import Model
 from fewshot.prototypes import grid_weights
 from fewshot.refine.order import Scored, refine
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
-from fewshot.siamese.match_segment import whole_volumes
 from fewshot.siamese.nearby import NearbySettings, complete, score_nearby
 from fewshot.siamese.registration import RegistrationSettings, carry, register
 

@@ -11,6 +11,7 @@ from episodes.errors import DataError, ModelError
 from episodes.measure import measure
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.score import score
+from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read
 from fewshot.counting import Truth, count_protocol, pooled
 from fewshot.protocol_model import Model
@@ -27,7 +28,6 @@ from fewshot.siamese.match_segment import (
     oracle_overlap,
     oracle_position,
     proportional_place,
-    whole_volumes,
 )
 from fewshot.siamese.match_volumes import MatchedVolumes, segment_volume, shares_of
 from fewshot.siamese.path import choose

@@ -1,0 +1,45 @@
+"""The cases of a protocol of volumes, joined so that each names whole volumes."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from episodes.catalog import Catalog
+from episodes.episode import Plan
+from episodes.protocols import contract
+from episodes.protocols.contract import Case, Protocol
+
+
+def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
+    """Merge the cases of a protocol of volumes so that each names whole volumes, in order.
+
+    Args:
+        protocol: e.g. of `full_volume`.
+        catalog: that it was laid over.
+
+    Returns:
+        The same tests: a case a run, query volume and class. Its support is every slice of the
+        support volume where the protocol's settings say that the volume is annotated, else every
+        slice that is the support of some query.
+    """
+    scans = contract.volumes(catalog)
+    subject_of = {sample.key: sample.subject for sample in catalog.samples}
+    whole = protocol.settings.get("annotated") == "volume"
+    pairs: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    named: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+    for case in protocol.cases:
+        plan = case.plan
+        support = subject_of[plan.support[0][0]]
+        test = case.run, plan.classes[0], support, plan.query_subjects[0]
+        pairs[test] += plan.query
+        named[test].update(plan.support[0])
+    cases: list[Case] = []
+    for (run, name, support, query), keys in pairs.items():
+        tested = set(keys)
+        queries = tuple(sample.key for sample in scans[query] if sample.key in tested)
+        given = named[run, name, support, query]
+        shots = tuple(s.key for s in scans[support] if whole or s.key in given)
+        plan = Plan(len(cases), (name,), (shots,), queries, (query,) * len(queries))
+        cases.append(Case(run, plan))
+    samples = contract.named_samples(catalog, cases, protocol.test.classes)
+    name = f"{protocol.name}, whole volumes"
+    return replace(protocol, name=name, cases=tuple(cases), test=samples)
