@@ -226,7 +226,7 @@ def read_settings(path: Path) -> dict:
     except FileNotFoundError:
         raise ModelError(
             f"there is no model in {path.parent}: {path.name} is missing; "
-            "name the folder that training wrote"
+            "name the folder that `fewshot train` or `fewshot match train` wrote"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
