@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from episodes.catalog import Sample
@@ -27,7 +28,7 @@ from fewshot.refine.order import Scored, refine
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
 
-_FEATURES = 512  # slices whose features are remembered
+_FEATURES = 1024  # slices whose features are remembered
 
 
 class Model:
@@ -73,9 +74,7 @@ class Model:
                 scored = map(self._score, supports, stack)
                 used = {id(one): one for each in supports for one in each}
                 prior = prior_of(list(used.values()), self.refine)
-                found = refine(scored, frame, self.refine, prior)
-                # argmax over the first axis is slow
-                masks = [(inside > outside).cpu().numpy() for outside, inside in found]
+                masks = _masks(refine(scored, frame, self.refine, prior))
             yield from masks
 
     def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
@@ -83,6 +82,22 @@ class Model:
         keys = plan.support[0]
         sets = [keys] if self.how == "together" else [(key,) for key in keys]
         return [[self._condense(shots, plan.classes[0]) for shots in sets]] * len(plan.query)
+
+    def features(self, key: str) -> Float[Tensor, "channel rows columns"]:
+        """Features of a slice; remembered."""
+        return self._features(key, False)
+
+    def _refined(
+        self, keys: Sequence[str], logits: Float[Tensor, "slice label rows columns"]
+    ) -> list[np.ndarray]:
+        """Refine the calibrated logits of some slices of one volume, and make masks of them."""
+        samples = [self.truth.sample(key) for key in keys]
+        frame = Frame(*samples[0].size, self.segmenter.settings.size)
+        scored = (
+            Scored(found[None], self._image(sample), self.features(sample.key)[None])
+            for found, sample in zip(logits, samples, strict=True)
+        )
+        return _masks(refine(scored, frame, self.refine))
 
     def _condense(self, keys: Sequence[str], name: str) -> Support:
         masks = torch.stack([self._mask(key, name) for key in keys])[None]
@@ -100,7 +115,7 @@ class Model:
         return replace(support, shots={"features": features, "masks": small})
 
     def _score(self, supports: Sequence[Support], sample: Sample) -> Scored:
-        image = to_channels(self.loader.image(sample), 3)[None]
+        image = self._image(sample)
 
         def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor]:
             features = self._features(sample.key, mirror)[None]
@@ -111,9 +126,12 @@ class Model:
 
     @torch.inference_mode()
     def _encode(self, key: str, mirror: bool) -> Tensor:
-        image = to_channels(self.loader.image(self.truth.sample(key)), 3)
+        image = self._image(self.truth.sample(key))
         with self._timed("encode"):
-            return self.segmenter.encode(mirrored(image[None]) if mirror else image[None])[0]
+            return self.segmenter.encode(mirrored(image) if mirror else image)[0]
+
+    def _image(self, sample: Sample) -> Float[Tensor, "1 channel height width"]:
+        return to_channels(self.loader.image(sample), 3)[None]
 
     def milliseconds(self) -> float | None:
         """Time of a query slice, the medians of encoding and answering; None before the first."""
@@ -137,6 +155,11 @@ class Model:
 
     def _mask(self, key: str, name: str) -> Tensor:
         return binary_mask(self.loader.labels(self.truth.sample(key), (name,)), 1)
+
+
+def _masks(probabilities: Iterable[Tensor]) -> list[np.ndarray]:
+    """Masks of a class of probabilities [label height width]; argmax over two labels is slow."""
+    return [(inside > outside).cpu().numpy() for outside, inside in probabilities]
 
 
 def _stacks(samples: Sequence[Sample]) -> Iterator[list[Sample]]:

@@ -5,7 +5,12 @@ three parts, each of which is segmented with one of them alone. Nothing forbids 
 other two: they are annotated as well, and show the same subject.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from episodes.episode import Plan
 from episodes.protocols.contract import Protocol
@@ -15,6 +20,10 @@ from fewshot.heads import Support
 from fewshot.protocol_model import Model
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
+from fewshot.siamese.laid_volumes import Keys, LaidVolumes
+from fewshot.siamese.nearby import extent
+from fewshot.siamese.own_look import OwnLookSettings, look_again
+from fewshot.siamese.registration import carry
 
 
 class SharedSlices(Model):
@@ -57,3 +66,56 @@ class SharedSlices(Model):
         wanted = {*self._own[plan.index], everything}
         condensed = {keys: self._condense(keys, name) for keys in wanted}
         return [[condensed[own], condensed[everything]] for own in self._own[plan.index]]
+
+
+class PlacedSlices(SharedSlices):
+    """`SharedSlices`, and what the query looks like where registration puts the class.
+
+    Volumes are laid over each other, annotated or not, and the query learns its own prototypes
+    (`fewshot.siamese.own_look`). The published protocols tell from which slice to which the query
+    shows the class: half the say on a slice's place has the registration, half has that.
+
+    Args:
+        truth: where the supports' masks come from, and which slices a volume has.
+        segmenter: in evaluation mode; one whose head works on features.
+        refine: cues that improve the answers; by default none.
+        own_look: what the query says of itself.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        segmenter: Segmenter,
+        refine: RefineSettings | None = None,
+        own_look: OwnLookSettings | None = None,
+    ) -> None:
+        super().__init__(truth, segmenter, refine)
+        self.laid = LaidVolumes(truth.catalog, self.features, self._mask)
+        self.own_look = own_look
+
+    @torch.inference_mode()
+    def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
+        """See `Method`."""
+        query, scan = self.laid.scan(plan.query[0]), self.laid.scan(plan.support[0][0])
+        for volume in (query, scan):
+            self.laid.features(volume)  # is not the answer's time
+        with self._timed("answer", len(plan.query)):
+            features = self.laid.features(plan.query)
+            samples = [self.truth.sample(key) for key in plan.query]
+            scored = map(self._score, self.supports(plan), samples)
+            found = torch.stack([inside - outside for s in scored for outside, inside in s.logits])
+            carried = self._carried(plan, query, scan)
+            odds = look_again(self.segmenter.head, features, found, carried, self.own_look)
+            masks = self._refined(plan.query, torch.stack([torch.zeros_like(odds), odds], dim=1))
+        yield from masks
+
+    def _carried(self, plan: Plan, query: Keys, scan: Keys) -> Tensor:
+        """Take the annotated class to the query's slices, as far as its place is known."""
+        annotated, name = plan.support[0], plan.classes[0]
+        places = self.laid.places(query, scan)[[query.index(key) for key in plan.query]]
+        low, high = extent([scan.index(key) for key in annotated])
+        if math.isfinite(low):
+            relative = (torch.arange(len(places)).to(places) + 0.5) / len(places)
+            known = low + relative * (high - low)
+            places[:, 0] = (places[:, 0] + known[:, None, None]) / 2
+        return carry(self.laid.shares(annotated, scan, name), places)

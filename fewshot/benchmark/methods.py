@@ -14,7 +14,7 @@ from fewshot.commands.train import segmenter_settings
 from fewshot.commands.train_options import HeadName, Train
 from fewshot.counting import CopyMask, FeatureGrid, Method, Truth
 from fewshot.protocol_model import Model
-from fewshot.protocol_slices import SharedSlices
+from fewshot.protocol_slices import PlacedSlices, SharedSlices
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, build_segmenter
@@ -25,6 +25,8 @@ BASELINES = (COPY_MASK, FEATURE_GRID)
 UNTRAINED = "untrained-"
 SHARED = "shared slices"
 """The value of a recipe's "fuse" that asks for `SharedSlices`."""
+PLACED = "placed slices"
+"""The one that asks for `PlacedSlices`."""
 MATCHED = "matched volumes"
 """The one that asks for `MatchedVolumes`."""
 _HEADS: tuple[str, ...] = tuple(
@@ -128,6 +130,8 @@ def build_method(recipe: Recipe, segmenter: Segmenter, truth: Truth) -> Method:
         ) from None
     if how == SHARED:
         return SharedSlices(truth, segmenter, refine)
+    if how == PLACED:
+        return PlacedSlices(truth, segmenter, refine)
     if how == MATCHED:
         return MatchedVolumes(truth, segmenter, refine)
     return Model(truth, segmenter, refine, how)

@@ -30,8 +30,9 @@ from fewshot.saving import load_segmenter
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
 from fewshot.siamese.alignment import Scale, align
+from fewshot.siamese.laid_volumes import shares_of
 from fewshot.siamese.match_segment import Pooled, cosine_distances
-from fewshot.siamese.match_volumes import segment_volume, shares_of
+from fewshot.siamese.match_volumes import segment_volume
 from fewshot.siamese.nearby import complete
 from fewshot.siamese.path import choose, monotone_path
 from fewshot.siamese.position import pyramid, rising
@@ -103,7 +104,7 @@ class Gallery:
             support = self._maps(keys)
             places = register(features, support)
             found = [
-                segment_volume(features, support, covered, places)[:, 1]
+                segment_volume(self.segmenter.head, features, support, covered, places)[:, 1]
                 for covered in self._covered(keys, command.annotated)
             ]
             logits = torch.stack([torch.zeros_like(found[0]), *found], dim=1)

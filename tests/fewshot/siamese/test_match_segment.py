@@ -14,10 +14,12 @@ from episodes.protocols.score import score
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read
 from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.heads import LocalHead
 from fewshot.protocol_model import Model
 from fewshot.saving import save_segmenter
 from fewshot.siamese.describe import describe_image, load_describer
 from fewshot.siamese.embedding import save_embedding
+from fewshot.siamese.laid_volumes import shares_of
 from fewshot.siamese.match_segment import (
     MatchThenSegment,
     Pooled,
@@ -29,7 +31,7 @@ from fewshot.siamese.match_segment import (
     oracle_position,
     proportional_place,
 )
-from fewshot.siamese.match_volumes import MatchedVolumes, segment_volume, shares_of
+from fewshot.siamese.match_volumes import MatchedVolumes, segment_volume
 from fewshot.siamese.path import choose
 from fewshot.siamese.position import fit_best_positions
 
@@ -186,9 +188,9 @@ def test_masks_of_unannotated_slices_are_not_read(catalog, truth, segmenter, mon
     chosen = FullVolumeSettings(fold=0, folds=3, annotated="slices")
     method = MatchedVolumes(truth, segmenter)
     (case,) = method.arrange(full_volume(catalog, chosen)).cases
-    read_masks, load = [], method._mask
+    read_masks, load = [], method.laid._mask
     monkeypatch.setattr(
-        method, "_mask", lambda key, name: read_masks.append(key) or load(key, name)
+        method.laid, "_mask", lambda key, name: read_masks.append(key) or load(key, name)
     )
     assert len(list(method(case.plan))) == 7
     assert read_masks == list(case.plan.support[0])
@@ -208,7 +210,7 @@ def test_a_class_that_is_nowhere_is_found_nowhere():
     places = torch.stack(
         torch.meshgrid(*(torch.arange(float(n)) for n in (3, 4, 4)), indexing="ij"), dim=1
     )
-    logits = segment_volume(features, features, torch.zeros(3, 4, 4), places)
+    logits = segment_volume(LocalHead(), features, features, torch.zeros(3, 4, 4), places)
     assert logits.shape == (3, 2, 4, 4)
     assert (logits.argmax(dim=1) == 0).all()
 
