@@ -1,6 +1,8 @@
 """Annotated slices of a volume, used together."""
 
+import nibabel as nib
 import numpy as np
+import pytest
 import torch
 
 from episodes.frame import Frame
@@ -8,7 +10,9 @@ from episodes.measure import measure
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read
 from fewshot.counting import CopyMask, Truth, count_protocol, pooled
-from fewshot.protocol_slices import SharedSlices
+from fewshot.protocol_slices import PlacedSlices, SharedSlices
+from fewshot.segmenter import Segmenter
+from fewshot.siamese.own_look import OwnLookSettings
 
 
 def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmenter):
@@ -49,3 +53,72 @@ def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmente
     copied = pooled(count_protocol(protocol, CopyMask(truth), truth))
     assert cells == {(count.run, count.subject, count.class_name) for count in copied}
     assert [c.found + c.missed for c in scores] == [c.found + c.missed for c in copied]
+
+
+@pytest.fixture
+def one_dark_organ(tmp_path):
+    """Three bodies of one build; in the first the organ is dark, and something else is bright."""
+    rows, columns = np.mgrid[:96, :96]
+
+    def box(row: int, column: int, height: int, width: int) -> np.ndarray:
+        return (abs(rows - row) < height) & (abs(columns - column) < width)
+
+    body = (rows - 48) ** 2 + (columns - 48) ** 2 < 42**2
+    organ, spine, liver, gut = (
+        *(box(50, 30, 10, 9), box(76, 48, 6, 6)),
+        *(box(46, 68, 20, 12), box(24, 44, 9, 9)),
+    )
+    for number in range(3):
+        noise = np.random.default_rng(number).normal(0, 2, (96, 96, 6))
+        image = 80.0 * body + 160 * spine - 40 * liver
+        image += (-60 * organ + 90 * gut) if number == 0 else (90 * organ - 60 * gut)
+        labels = np.repeat(organ[..., None], 6, axis=2).astype(np.uint8)
+        for kind, array in (("image", (image[..., None] + noise)), ("label", labels)):
+            path = tmp_path / f"{kind}_{number}.nii.gz"
+            array = array.astype(np.uint8 if kind == "label" else np.int16)
+            nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), path)
+    (tmp_path / "classes.json").write_text('{"1": "organ"}', encoding="utf-8")
+    return measure(read(tmp_path))
+
+
+def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
+    truth, segmenter = Truth(one_dark_organ), Segmenter().eval()
+    protocol = alpnet(one_dark_organ, AlpnetSettings(folds=3))
+
+    def dice(method) -> float:
+        (count,) = pooled(count_protocol(protocol, method, truth))
+        return 2 * count.found / (2 * count.found + count.missed + count.wrong)
+
+    assert dice(SharedSlices(truth, segmenter)) < 0.3
+    assert dice(PlacedSlices(truth, segmenter)) > 0.6
+
+
+def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch):
+    catalog = measure(read(nifti_set))
+    truth = Truth(catalog)
+    method = PlacedSlices(truth, segmenter)
+    case = method.arrange(alpnet(catalog, AlpnetSettings(folds=3))).cases[0]
+    read_keys, load = set(), truth.labels
+    monkeypatch.setattr(truth, "labels", lambda key: read_keys.add(key) or load(key))
+    loaded, load_labels = set(), method.loader.labels
+    monkeypatch.setattr(
+        method.loader,
+        "labels",
+        lambda sample, classes: loaded.add(sample.key) or load_labels(sample, classes),
+    )
+    masks = list(method(case.plan))
+    assert len(masks) == len(case.plan.query)
+    assert {truth.sample(key).size for key in case.plan.query} == {mask.shape for mask in masks}
+    assert loaded <= set(case.plan.support[0])
+    assert not read_keys
+    assert method.milliseconds() > 0
+
+
+def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nifti_set, segmenter):
+    catalog = measure(read(nifti_set))
+    truth = Truth(catalog)
+    protocol = alpnet(catalog, AlpnetSettings(folds=3))
+    silent = OwnLookSettings(say=0.0, fits=0.0, certain=1e9)
+    methods = SharedSlices(truth, segmenter), PlacedSlices(truth, segmenter, own_look=silent)
+    shared, placed = (pooled(count_protocol(protocol, method, truth)) for method in methods)
+    assert shared == placed
