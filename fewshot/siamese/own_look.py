@@ -19,6 +19,7 @@ from episodes.catalog import IGNORE
 from fewshot.heads.contract import Head
 
 _FINE = 8  # pixels a position
+_ENOUGH = 0.1  # of the places of a class
 _LEAST_SHARE = 0.02  # place is never certain
 
 
@@ -29,8 +30,9 @@ class OwnLookSettings:
     Attributes:
         outside: belief below which a position is surely background.
         inside: belief above which it surely is of the class.
-        placed: share of the carried class from which a position is surely where the class was put.
-        fits: mean probability there below which the support's look is not believed at all.
+        placed: share of the carried class from which the class was put at a position.
+        fits: probability that a tenth of these positions has to reach, by likeness to the support;
+            if nothing there looks like it, its look is not believed at all.
         say: what part of the say the query's own look has where the support's fits.
         place: how much of the belief from which it is learnt is registration's, beside likeness; 0
             where likeness is looked for in place anyway.
@@ -39,8 +41,8 @@ class OwnLookSettings:
 
     outside: float = 0.1
     inside: float = 0.7
-    placed: float = 0.8
-    fits: float = 0.4
+    placed: float = 0.5
+    fits: float = 0.85
     say: float = 0.5
     place: float = 1.0
     certain: float = 4.0
@@ -82,14 +84,16 @@ def support_fits(
     carried: Float[Tensor, "slice rows columns"],
     settings: OwnLookSettings,
 ) -> bool:
-    """Say whether the query looks like the support where the class surely is.
+    """Say whether anything looks like the support where registration put the class.
+
+    A tenth is enough: registration may be off, and an organ that looks as usual is then still met.
 
     >>> odds, put = torch.tensor([[[-3.0, 1.0]]]), torch.tensor([[[0.9, 0.2]]])
     >>> support_fits(odds, put, OwnLookSettings())
     False
     """
-    core = carried > settings.placed
-    return not core.any() or float(found[core].sigmoid().mean()) >= settings.fits
+    there = found[carried > settings.placed].sigmoid()
+    return not len(there) or float(there.quantile(1 - _ENOUGH)) >= settings.fits
 
 
 def sure_positions(
