@@ -104,7 +104,7 @@ class Gallery:
             support = self._maps(keys)
             places = register(features, support)
             found = [
-                segment_volume(self.segmenter.head, features, support, covered, places)[:, 1]
+                segment_volume(features, support, covered, places)[:, 1]
                 for covered in self._covered(keys, command.annotated)
             ]
             logits = torch.stack([torch.zeros_like(found[0]), *found], dim=1)

@@ -16,7 +16,7 @@ from episodes.episode import Plan
 from episodes.protocols.contract import Protocol
 from episodes.protocols.whole_volumes import whole_volumes
 from fewshot.counting import Truth
-from fewshot.heads.contract import Head
+from fewshot.heads.local import LocalHead
 from fewshot.protocol_model import Model
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmenter import Segmenter
@@ -30,7 +30,6 @@ IN_PLACE = OwnLookSettings(place=0.0)
 
 
 def segment_volume(
-    head: Head,
     query: Float[Tensor, "depth channel rows columns"],
     support: Float[Tensor, "support_depth channel rows columns"],
     shares: Float[Tensor, "support_depth rows columns"],
@@ -41,13 +40,12 @@ def segment_volume(
     """Segment one class of a volume from an annotated one.
 
     Args:
-        head: compares the query with itself, see `fewshot.siamese.own_look`.
         query, support: features of whole volumes.
         shares: which share of every entry of the support the class covers; of a few annotated
             slices, `fewshot.siamese.nearby.complete` makes the rest.
         places: from `fewshot.siamese.registration.register`.
         nearby: how positions are compared.
-        own_look: what the query says of itself.
+        own_look: what the query says of itself, by local prototypes as well.
 
     Returns:
         Logits of background and class.
@@ -56,7 +54,7 @@ def segment_volume(
     carried = carry(shares, places)
     sought = carried > 1 - nearby.purity
     found = score_nearby(query, support, shares, places, sought, nearby)
-    found = look_again(head, query, found, carried, own_look or IN_PLACE)
+    found = look_again(LocalHead(), query, found, carried, own_look or IN_PLACE)
     return torch.stack([torch.zeros_like(found), found], dim=1)
 
 
@@ -66,7 +64,7 @@ class MatchedVolumes(Model):
     Args:
         truth: where the support's masks come from, and which slices a volume has; masks are read of
             the slices that a plan names as support alone.
-        segmenter: in evaluation mode; one whose head works on features.
+        segmenter: in evaluation mode; one whose head works on features. Its head is not used.
         refine: cues that improve the answers; by default none.
         registration: how volumes are laid over each other.
         nearby: how positions are compared.
@@ -99,8 +97,7 @@ class MatchedVolumes(Model):
             shares = self.laid.shares(plan.support[0], scan, plan.classes[0])
             places = self.laid.places(query, scan)
             logits = segment_volume(
-                *(self.segmenter.head, features, support, shares, places),
-                *(self.laid.nearby, self.own_look),
+                *(features, support, shares, places, self.laid.nearby, self.own_look)
             )
             wanted = [query.index(key) for key in plan.query]
             masks = self._refined(plan.query, self.segmenter.calibration(logits[wanted]))

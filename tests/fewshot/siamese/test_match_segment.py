@@ -14,7 +14,6 @@ from episodes.protocols.score import score
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read
 from fewshot.counting import Truth, count_protocol, pooled
-from fewshot.heads import LocalHead
 from fewshot.protocol_model import Model
 from fewshot.saving import save_segmenter
 from fewshot.siamese.describe import describe_image, load_describer
@@ -210,7 +209,7 @@ def test_a_class_that_is_nowhere_is_found_nowhere():
     places = torch.stack(
         torch.meshgrid(*(torch.arange(float(n)) for n in (3, 4, 4)), indexing="ij"), dim=1
     )
-    logits = segment_volume(LocalHead(), features, features, torch.zeros(3, 4, 4), places)
+    logits = segment_volume(features, features, torch.zeros(3, 4, 4), places)
     assert logits.shape == (3, 2, 4, 4)
     assert (logits.argmax(dim=1) == 0).all()
 
