@@ -1,7 +1,7 @@
 """Score a segmenter and the copy-mask baseline on the same episodes."""
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from episodes.sampler import EpisodeSampler, hash_plans
 from fewshot.baselines.copy_mask import copy_mask
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.overlap import confusion_matrix, dice
+from fewshot.reliability import NEAR, Reliability
 from fewshot.segmenter import Segmenter
 
 METHODS = ("model", "copy_mask")
@@ -44,10 +45,12 @@ class Evaluation:
     Attributes:
         cases: one row a query, class and method.
         plans: the episodes.
+        reliability: of the model's probabilities.
     """
 
     cases: tuple[Case, ...]
     plans: tuple[Plan, ...]
+    reliability: Reliability = field(default_factory=Reliability)
 
     @property
     def episode_hash(self) -> str:
@@ -96,6 +99,8 @@ class Evaluation:
             "episode_hash": self.episode_hash,
             "table": self.table(),
             "difference": as_json(self.difference()),
+            "calibration_error": as_json(self.reliability.error()),
+            "calibration_error_near": as_json(self.reliability.error_near()),
             "cases": [asdict(case) for case in self.cases],
         }
 
@@ -109,6 +114,11 @@ class Evaluation:
             for row in self.table()
         ]
         lines.append(f"{'model - copy-mask':24}{_percent(as_json(self.difference())):>22}")
+        errors = {
+            "calibration error": self.reliability.error(),
+            f"  within {NEAR} pixels": self.reliability.error_near(),
+        }
+        lines += [f"{name:24}{_percent(as_json(error)):>22}" for name, error in errors.items()]
         lines.append(
             f"mean over {subjects} subjects [95 % bootstrap interval over subjects], "
             f"{len(self.plans)} episodes"
@@ -137,31 +147,36 @@ def evaluate(
         raise ValueError(f"episodes is {episodes}; expected at least 1")
     plans = sampler.plans(episodes)
     cases: list[Case] = []
+    reliability = Reliability()
     segmenter.eval()
     bar = tqdm(total=episodes, desc="evaluating", unit="episode", disable=not progress)
     for start in range(0, episodes, batch):
         loaded = collate([sampler.load(plan) for plan in plans[start : start + batch]])
+        chances = predict(
+            segmenter, loaded.support_images, loaded.support_masks, loaded.query_images
+        )
         predicted = {
-            "model": predict(
-                segmenter, loaded.support_images, loaded.support_masks, loaded.query_images
-            ),
+            "model": chances.argmax(dim=2).to(torch.uint8),
             "copy_mask": copy_mask(loaded.support_masks)[:, None].expand_as(loaded.query_labels),
         }
         for method, labels in predicted.items():
             for number, plan in enumerate(loaded.plans):
                 cases += _cases(plan, method, labels[number], loaded.query_labels[number])
+        for plan, shares, truth in zip(loaded.plans, chances, loaded.query_labels, strict=True):
+            for query, subject in enumerate(plan.query_subjects):
+                reliability.add(subject, shares[query].numpy(), truth[query].numpy())
         bar.update(len(loaded.plans))
     bar.close()
-    return Evaluation(tuple(cases), tuple(plans))
+    return Evaluation(tuple(cases), tuple(plans), reliability)
 
 
 def predict(
     segmenter: Segmenter, support_images: Tensor, support_masks: Tensor, query_images: Tensor
 ) -> Tensor:
-    """Labels uint8 [batch query height width] for a batch of episodes."""
+    """Probabilities [batch query label height width] for a batch of episodes, calibrated."""
     with torch.inference_mode():
         logits = segmenter(support_images, support_masks, query_images)
-    return logits.argmax(dim=2).to(torch.uint8).cpu()
+        return segmenter.calibration(logits).softmax(dim=2).float().cpu()
 
 
 def as_json(interval: Interval) -> dict:

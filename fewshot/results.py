@@ -210,6 +210,13 @@ def markdown(content: dict[str, Any]) -> str:
         for row in content["table"]
     ]
     lines += ["", f"Model minus copy-mask, paired: {cell(content['difference'])}.", ""]
+    if "calibration_error" in content:
+        lines += [
+            f"Expected calibration error of the model's probabilities, 0 to 100: "
+            f"{cell(content['calibration_error'])} of all pixels, "
+            f"{cell(content['calibration_error_near'])} near the class.",
+            "",
+        ]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, "

@@ -68,13 +68,13 @@ def evaluation_sheet(
         episode = sampler.load(plans[case.episode])
         query = episode.plan.query.index(case.query)
         batch = collate([episode])
-        labels = predict(segmenter, batch.support_images, batch.support_masks, batch.query_images)
+        chances = predict(segmenter, batch.support_images, batch.support_masks, batch.query_images)
         other = copied[case.episode, case.query, case.class_name]
         caption = (
             f"{case.class_name}: Dice {100 * case_dice(case):.0f} (copy-mask {100 * other:.0f}), "
             f"rank {number + 1} of {len(cases)}, subject {case.subject}"
         )
-        lines.append(episode_row(episode, labels[0, query].numpy(), query, caption))
+        lines.append(episode_row(episode, chances[0, query].argmax(dim=0).numpy(), query, caption))
     interval = found.interval("model")
     title = title or f"Dice {100 * interval.mean:.1f} over {interval.subjects} subjects"
     return pictures.contact_sheet(f"{title}: from the best to the worst", COLUMNS, lines)

@@ -81,9 +81,13 @@ def test_the_result_file_has_the_agreed_form(segmenter, tmp_path):
     found = evaluate(segmenter, sampler, 6)
     write(tmp_path / "r.json", "toy_dice", found, {"data": "emoji"}, ["a", "b"])
     content = json.loads((tmp_path / "r.json").read_text())
+    assert markdown(content) == (tmp_path / "r.md").read_text()
     head = content["headline"][0]
     assert set(head) == {"name", "value", "ci95", "baseline", "unit"}
     low, high = head["ci95"]
     assert low <= head["value"] <= high
     assert {"machine", "date", "commands", "episode_hash", "cases"} <= set(content)
-    assert markdown(content) == (tmp_path / "r.md").read_text()
+    assert 0 < content["calibration_error"]["mean"] < content["calibration_error_near"]["mean"] < 1
+    assert "near the class" in markdown(content)
+    del content["calibration_error"]  # files of earlier versions have none
+    assert "near the class" not in markdown(content)
