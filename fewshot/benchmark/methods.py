@@ -1,4 +1,4 @@
-"""What a method's name stands for: a recipe, an untrained head, copy-mask, or the ceiling."""
+"""What a method's name stands for: a recipe, a head on some encoder, or a baseline."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,8 @@ from fewshot.siamese.match_volumes import MatchedVolumes
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 BASELINES = (COPY_MASK, FEATURE_GRID)
 UNTRAINED = "untrained-"
+SHARED_ENCODER = "+"
+"""Between a recipe and a head that is put on the recipe's encoder."""
 SHARED = "shared slices"
 """The value of a recipe's "fuse" that asks for `SharedSlices`."""
 PLACED = "placed slices"
@@ -58,7 +60,8 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
     """Read the name of a method that has a segmenter.
 
     Args:
-        name: of a recipe, or "untrained-" and a head.
+        name: of a recipe; "untrained-" and a head; or a recipe, "+" and a head, which then answers
+            in the place of the recipe's own: weights of its own stay as they were made.
         budget: its minutes, steps, batch and size replace the recipes'.
 
     Raises:
@@ -66,21 +69,26 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
             the encoder to every support.
     """
     known = [*recipes.names("train"), *(UNTRAINED + head for head in _HEADS)]
-    head = name.removeprefix(UNTRAINED)
-    if name not in known and head not in get_args(GradientMethod):
+    base, plus, other = name.partition(SHARED_ENCODER)
+    head = other if plus else name.removeprefix(UNTRAINED)
+    fits = base in recipes.names("train") and head in _HEADS if plus else name in known
+    if not fits and head not in get_args(GradientMethod):
         near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known
         raise FewshotError(
             f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
-            f"recipes`) or {UNTRAINED}HEAD"
+            f"recipes`), {UNTRAINED}HEAD, or RECIPE{SHARED_ENCODER}HEAD with a head of "
+            f"{', '.join(_HEADS)}"
         )
     if name.startswith(UNTRAINED):
         recipe = Recipe(name, _with_budget(Train(Path(), head=head), budget))  # type: ignore[arg-type]
     else:
-        trainer = recipes.trained_by(name)
+        command, trainer = recipes.command(base), recipes.trained_by(base)
+        if plus:
+            command = replace(command, head=other)
         recipe = Recipe(
-            *(name, _with_budget(recipes.command(name), budget), trainer),
+            *(name, _with_budget(command, budget), trainer),
             training=_with_budget(recipes.command(trainer), budget),
-            test=recipes.settings_at_test(name),
+            test=recipes.settings_at_test(base),
         )
     if recipe.command.head in get_args(GradientMethod):
         raise FewshotError(

@@ -28,6 +28,9 @@ def command(data):
         (["--methods", "superpixel-local"], "did you mean 'superpixels-local'"),
         (["--methods", "untrained-lokal"], "did you mean 'untrained-local'"),
         (["--methods", "untrained-maml"], "adapts the encoder to every support set"),
+        (["--methods", "superpixels-local+lokal"], "RECIPE+HEAD with a head of local"),
+        (["--methods", "superpixels+local"], "there is no method 'superpixels+local'"),
+        (["--methods", "superpixels-local+maml"], "adapts the encoder to every support set"),
         (["--folds", "3"], "fold 3 of 3; expected 0 to 2"),
         (["--fold-count", "7"], "7 folds of 6 subjects"),
         (["--support", "last"], "support is 'last'; expected published, all"),
@@ -46,6 +49,16 @@ def test_bad_input_is_told(command, tmp_path, capsys, more, message):
     assert main([*command(tmp_path / "out"), *more]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("out/cells/**/*.json"))
+
+
+def test_heads_share_the_encoder_that_a_recipe_trains(command, tmp_path):
+    methods = ["superpixels-local", "superpixels-local+local", "superpixels-local+gaussian"]
+    assert main([*command(tmp_path), "--folds", "0", "--methods", *methods]) == 0
+    cases = {row["method"]: row["cases"] for row in read(tmp_path)["results"]}
+    own, same, other = (cases[name] for name in methods)
+    assert own == same
+    assert own != other
+    assert len(list((tmp_path / "models").iterdir())) == 1
 
 
 def test_an_unknown_protocol_is_told(command, tmp_path, capsys):
