@@ -8,7 +8,13 @@ subjects.
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
         --methods superpixels-local superpixels-walker superpixels-placed --under alpnet \
         --support all --exclude none --out runs/chaos --result docs/results/chaos.json \
-        --part setting_1
+        --part setting_1 \
+        --headline s1_organ_slices_all_supports=superpixels-placed:alpnet:none
+
+3 minutes of training a fold on 2 cores, 5,715 MiB when scoring with what is remembered, some 80 ms
+a slice of one core.
+Dice 83.7 [82.2, 84.9] over 20 subjects, every support scan in turn; superpixels-walker 81.2
+[77.8, 83.1], copy-mask 45.5 [41.2, 47.7] (docs/results/chaos.json).
 """
 
 from fewshot.recipes import superpixels_walker
