@@ -14,7 +14,8 @@ subjects.
 3 minutes of training a fold on 2 cores, 5,715 MiB when scoring with what is remembered, some 80 ms
 a slice of one core.
 Dice 83.7 [82.2, 84.9] over 20 subjects, every support scan in turn; superpixels-walker 81.2
-[77.8, 83.1], copy-mask 45.5 [41.2, 47.7] (docs/results/chaos.json).
+[77.8, 83.1], copy-mask 45.5 [41.2, 47.7] (docs/results/chaos.json). On the bright side:
+its settings were not chosen inside training folds (docs/refinement.md).
 """
 
 from fewshot.recipes import superpixels_walker
