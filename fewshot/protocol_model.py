@@ -87,6 +87,10 @@ class Model:
         """Features of a slice; remembered."""
         return self._features(key, False)
 
+    def share(self, other: "Model") -> None:
+        """Use what another method of the same segmenter and catalog remembers."""
+        self._features = other._features
+
     def _refined(
         self, keys: Sequence[str], logits: Float[Tensor, "slice label rows columns"]
     ) -> list[np.ndarray]:
@@ -137,7 +141,7 @@ class Model:
         """Time of a query slice, the medians of encoding and answering; None before the first."""
         if not self.spent["answer"]:
             return None
-        return 1000 * sum(statistics.median(seconds) for seconds in self.spent.values())
+        return 1000 * sum(statistics.median(seconds) for seconds in self.spent.values() if seconds)
 
     @contextmanager
     def _timed(self, part: str, slices: int = 1) -> Iterator[None]:

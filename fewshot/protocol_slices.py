@@ -24,6 +24,7 @@ from fewshot.siamese.laid_volumes import Keys, LaidVolumes
 from fewshot.siamese.nearby import extent
 from fewshot.siamese.own_look import OwnLookSettings, look_again
 from fewshot.siamese.registration import carry
+from fewshot.siamese.relays import Relays
 
 
 class SharedSlices(Model):
@@ -80,6 +81,8 @@ class PlacedSlices(SharedSlices):
         segmenter: in evaluation mode; one whose head works on features.
         refine: cues that improve the answers; by default none.
         own_look: what the query says of itself.
+        relays: how many training scans pass the class on; half the say on its place is theirs. A
+            scan of which the protocol drops a slice passes nothing on.
     """
 
     def __init__(
@@ -88,10 +91,24 @@ class PlacedSlices(SharedSlices):
         segmenter: Segmenter,
         refine: RefineSettings | None = None,
         own_look: OwnLookSettings | None = None,
+        relays: int = 0,
     ) -> None:
         super().__init__(truth, segmenter, refine)
         self.laid = LaidVolumes(truth.catalog, self.features, self._mask)
         self.own_look = own_look
+        self.relays = Relays(self.laid, relays)
+
+    def arrange(self, protocol: Protocol) -> Protocol:
+        """Join cases, and see which scans are trained on; see `Arranging`."""
+        self.relays.choose(protocol)
+        return super().arrange(protocol)
+
+    def share(self, other: Model) -> None:
+        """Use what another method remembers, laid volumes among it; see `Model`."""
+        super().share(other)
+        if isinstance(other, PlacedSlices):
+            self.laid = other.laid
+            self.relays = other.relays.again(self.relays.count)
 
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
@@ -99,6 +116,7 @@ class PlacedSlices(SharedSlices):
         query, scan = self.laid.scan(plan.query[0]), self.laid.scan(plan.support[0][0])
         for volume in (query, scan):
             self.laid.features(volume)  # is not the answer's time
+        self.relays.learn(plan.support[0], scan, plan.classes[0], query)  # nor is this
         with self._timed("answer", len(plan.query)):
             features = self.laid.features(plan.query)
             samples = [self.truth.sample(key) for key in plan.query]
@@ -112,10 +130,13 @@ class PlacedSlices(SharedSlices):
     def _carried(self, plan: Plan, query: Keys, scan: Keys) -> Tensor:
         """Take the annotated class to the query's slices, as far as its place is known."""
         annotated, name = plan.support[0], plan.classes[0]
-        places = self.laid.places(query, scan)[[query.index(key) for key in plan.query]]
+        wanted = [query.index(key) for key in plan.query]
+        places = self.laid.places(query, scan)[wanted]
         low, high = extent([scan.index(key) for key in annotated])
         if math.isfinite(low):
             relative = (torch.arange(len(places)).to(places) + 0.5) / len(places)
             known = low + relative * (high - low)
             places[:, 0] = (places[:, 0] + known[:, None, None]) / 2
-        return carry(self.laid.shares(annotated, scan, name), places)
+        carried = carry(self.laid.shares(annotated, scan, name), places)
+        relayed = self.relays.carried(annotated, scan, name, query)
+        return carried if relayed is None else (carried + relayed[wanted]) / 2

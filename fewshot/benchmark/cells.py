@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from episodes.encode import make_folder, write_json
@@ -57,6 +58,9 @@ class Cell:
         milliseconds: of a query slice; None where the method does not tell.
         peak_mib: most memory held while scoring.
         seconds: of scoring.
+        chosen: settings at test time that its model chose on training scans; None where nothing
+            was to be chosen.
+        choosing_seconds: of that.
     """
 
     method: str
@@ -69,14 +73,18 @@ class Cell:
     milliseconds: float | None
     peak_mib: float | None
     seconds: float
+    chosen: dict[str, Any] | None = None
+    choosing_seconds: float = 0.0
 
 
-def cell_path(out: Path, method: str, setting: Setting, seed: int | None) -> Path:
-    """Name the file of a cell."""
+def cell_path(
+    out: Path, method: str, setting: Setting, seed: int | None, kind: str = "cells"
+) -> Path:
+    """Name the file of a cell, or of what else is kept of it."""
     group = f"_{quote(setting.group, safe=' +')}" if setting.group else ""
     drawn = "" if seed is None else f"_seed{seed}"
     name = f"{setting.exclude}_{setting.support}{group}_fold{setting.fold}{drawn}.json"
-    return out / "cells" / method / setting.protocol / name
+    return out / kind / method / setting.protocol / name
 
 
 def write_cell(path: Path, cell: Cell) -> None:

@@ -70,6 +70,8 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
             "Overlap, costs and differences": table(content),
             "What training and test share": _leakage_table(content),
         }
+        if _chosen_table(content)[1]:
+            titled["Chosen on the training scans of each fold"] = _chosen_table(content)
         tables = [{"title": t, "columns": c, "rows": r} for t, (c, r) in titled.items()]
         about = {"about": explanation(content), "tables": tables}
         results.add_part(path, part, {**content, **about})
@@ -109,6 +111,8 @@ def markdown(content: dict[str, Any], name: str) -> str:
     """The table, what leaked, and what it took."""
     lines = [f"# {name}", "", explanation(content), "", *results.table_lines(*table(content))]
     lines += ["", *results.table_lines(*_leakage_table(content)), ""]
+    if _chosen_table(content)[1]:
+        lines += [*results.table_lines(*_chosen_table(content)), ""]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, torch "
@@ -220,6 +224,19 @@ def _leakage_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]
             ]
         )
     return columns, rows
+
+
+def _chosen_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """What each model chose on its training scans."""
+    columns = ["method", "protocol", "exclude", "support", "fold", "chosen on training scans", "s"]
+    lines = []
+    for row in content["results"]:
+        for each in row["chosen"]:
+            told = ", ".join(f"{name} {value}" for name, value in each["settings"].items())
+            place = [row[name] for name in ("method", "protocol", "exclude", "support")]
+            fold = f"{each['fold']} {each['group']}".strip()
+            lines.append([*place, fold, told, number(each["seconds"])])
+    return columns, lines
 
 
 def _classes(rows: Sequence[Row]) -> list[str]:

@@ -18,7 +18,8 @@ from fewshot.protocol_slices import PlacedSlices, SharedSlices
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter, build_segmenter
-from fewshot.siamese.match_volumes import MatchedVolumes
+from fewshot.siamese.match_volumes import IN_PLACE, MatchedVolumes
+from fewshot.siamese.own_look import OwnLookSettings
 
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 BASELINES = (COPY_MASK, FEATURE_GRID)
@@ -31,6 +32,9 @@ PLACED = "placed slices"
 """The one that asks for `PlacedSlices`."""
 MATCHED = "matched volumes"
 """The one that asks for `MatchedVolumes`."""
+OWN = "own_"
+"""Before the names of `OwnLookSettings` in a recipe's settings at test time."""
+_AT_TEST = (RefineSettings, OwnLookSettings)
 _HEADS: tuple[str, ...] = tuple(
     name for name in get_args(HeadName) if name not in get_args(GradientMethod)
 )
@@ -47,6 +51,7 @@ class Recipe:
         trainer: name of the recipe that is trained for it, often its own; "" for none.
         training: the command that trains that one; None for none.
         test: settings that act at test time alone.
+        among: values of some of them, among which every model chooses on its training scans.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Recipe:
     trainer: str = ""
     training: Train | None = None
     test: Mapping[str, Any] = field(default_factory=dict)
+    among: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 def read_recipe(name: str, budget: Benchmark) -> Recipe:
@@ -89,6 +95,7 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
             *(name, _with_budget(command, budget), trainer),
             training=_with_budget(recipes.command(trainer), budget),
             test=recipes.settings_at_test(base),
+            among=recipes.choices_at_test(base),
         )
     if recipe.command.head in get_args(GradientMethod):
         raise FewshotError(
@@ -120,29 +127,46 @@ def build_baseline(name: str, grid: tuple[int, int], truth: Truth) -> Method:
     return CopyMask(truth) if name == COPY_MASK else FeatureGrid(truth, *grid)
 
 
-def build_method(recipe: Recipe, segmenter: Segmenter, truth: Truth) -> Method:
+def build_method(
+    recipe: Recipe, segmenter: Segmenter, truth: Truth, *, like: Model | None = None
+) -> Model:
     """Make what is scored: here a recipe's test-time settings take effect.
+
+    Args:
+        recipe: its `test` has "fuse", the fields of `RefineSettings`, those of `OwnLookSettings`
+            with "own_" before them, and, for placed slices, "relays".
+        segmenter: trained.
+        truth: of the catalog.
+        like: a method of the same segmenter and catalog; what it remembers is used.
 
     Raises:
         ModelError: a setting is unknown.
     """
     settings = dict(recipe.test)
     how = settings.pop("fuse", "together")
+    relays = {"relays": settings.pop("relays", 0)} if how == PLACED else {}
+    own = {n.removeprefix(OWN): settings.pop(n) for n in list(settings) if n.startswith(OWN)}
     try:
         refine = RefineSettings(**settings)
+        own_look = replace(IN_PLACE if how == MATCHED else OwnLookSettings(), **own)
     except TypeError:
-        known = ["fuse", *(each.name for each in fields(RefineSettings))]
+        refined, looks = ([each.name for each in fields(s)] for s in _AT_TEST)
+        known = ["fuse", "relays", *refined, *(OWN + name for name in looks)]
         raise ModelError(
             f"recipe {recipe.name} has TEST settings {dict(recipe.test)}; expected some of "
             f"{', '.join(known)}"
         ) from None
     if how == SHARED:
-        return SharedSlices(truth, segmenter, refine)
-    if how == PLACED:
-        return PlacedSlices(truth, segmenter, refine)
-    if how == MATCHED:
-        return MatchedVolumes(truth, segmenter, refine)
-    return Model(truth, segmenter, refine, how)
+        method: Model = SharedSlices(truth, segmenter, refine)
+    elif how == PLACED:
+        method = PlacedSlices(truth, segmenter, refine, own_look, **relays)
+    elif how == MATCHED:
+        method = MatchedVolumes(truth, segmenter, refine, own_look=own_look)
+    else:
+        method = Model(truth, segmenter, refine, how)
+    if like is not None:
+        method.share(like)
+    return method
 
 
 def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:

@@ -66,6 +66,8 @@ def _describe(recipe: Recipe) -> Section:
     content: Section = {"trainer": recipe.trainer, "test": dict(recipe.test)}
     content |= {name: getattr(recipe.command, name) for name in ("head", "backbone", "strides")}
     content["size"] = recipe.command.size
+    if recipe.among:
+        content["among"] = {name: list(values) for name, values in recipe.among.items()}
     if recipe.training is not None:
         content["training"] = _training(recipe.training)
     return flatten(content)

@@ -50,7 +50,7 @@ class Found:
     def seconds(self) -> float:
         """Time of all parts, whenever they were computed."""
         models = {cell.model for cell in self.cells if cell.model}
-        return sum(cell.seconds for cell in self.cells) + sum(
+        return sum(cell.seconds + cell.choosing_seconds for cell in self.cells) + sum(
             self.trained[name].seconds for name in models
         )
 
@@ -70,6 +70,7 @@ class Found:
                 **_without(one.content(), ("method", "protocol")),
                 **apart.get(name, {"minus_copy_mask": None, "minus_first": None}),
                 **self._costs(cells[name]),
+                "chosen": _chosen(cells[name]),
             }
             for name, one in scored.items()
         ]
@@ -114,6 +115,21 @@ def differences(scored: Mapping[str, Scored]) -> dict[str, Row]:
                 "p_adjusted": _defined(each.adjusted),
             }
     return rows
+
+
+def _chosen(cells: Iterable[Cell]) -> list[Row]:
+    """What each model chose on its training scans; empty where nothing was to be chosen."""
+    return [
+        {
+            "fold": cell.setting.fold,
+            "group": cell.setting.group,
+            "seed": cell.seed,
+            "settings": cell.chosen,
+            "seconds": cell.choosing_seconds,
+        }
+        for cell in cells
+        if cell.chosen is not None
+    ]
 
 
 def _counts(cells: Iterable[Cell]) -> tuple[Count, ...]:

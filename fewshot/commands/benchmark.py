@@ -4,7 +4,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from episodes.catalog import Catalog
@@ -16,6 +17,7 @@ from episodes.protocols.score import by_scan
 from fewshot import results
 from fewshot.benchmark import files, leakage
 from fewshot.benchmark.cells import Cell, Setting, cell_path, read_cell, write_cell
+from fewshot.benchmark.choose import Choice, choose
 from fewshot.benchmark.headlines import read_headlines
 from fewshot.benchmark.leakage import Leakage
 from fewshot.benchmark.methods import (
@@ -182,7 +184,7 @@ def _work(
             model = _model(command, catalog, protocol, job)
             cell = read_cell(path, protocol)
             if cell is None:
-                cell = _compute(job, protocol, model, truth, grid)
+                cell = _compute(job, protocol, model, truth, grid, command.out)
                 write_cell(path, cell)
                 mean = 100 * by_scan(cell.counts).value
                 seed = "" if job.seed is None else f", seed {job.seed}"
@@ -216,15 +218,23 @@ def _compute(
     model: Trained | None,
     truth: Truth,
     grid: tuple[int, int],
+    out: Path,
 ) -> Cell:
+    method: Method
+    choice: Choice | None = None
     forget_peak()
     started = time.monotonic()
-    method: Method
     if job.recipe is None:
         method = build_baseline(job.method, grid, truth)
     else:
         segmenter = load_for(job.recipe, model.folder if model else None)
-        method = build_method(job.recipe, segmenter, truth)
+        recipe = job.recipe
+        if recipe.among:
+            path = cell_path(out, job.method, job.setting, job.seed, "choices")
+            choice = choose(recipe, segmenter, protocol, job.setting, truth, path)
+            recipe = replace(recipe, test=choice.settings)
+            started = time.monotonic()
+        method = build_method(recipe, segmenter, truth)
     counts = pooled(count_protocol(protocol, method, truth, progress=sys.stderr.isatty()))
     peak = peak_memory()
     return Cell(
@@ -238,6 +248,8 @@ def _compute(
         milliseconds=_rounded(method.milliseconds()) if isinstance(method, Timed) else None,
         peak_mib=_rounded(peak) if peak == peak else None,
         seconds=round(time.monotonic() - started, 2),
+        chosen=choice.settings if choice else None,
+        choosing_seconds=choice.seconds if choice else 0.0,
     )
 
 

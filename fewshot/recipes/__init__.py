@@ -7,7 +7,8 @@ and options on the command line replace single ones. `fewshot recipes` lists the
 
 Two further names are for `fewshot benchmark`. A recipe with `TRAINED_BY = "NAME"` trains nothing
 itself: it puts its own head and size on the encoder that recipe NAME trains, so that one training a
-fold serves several methods. `TEST` is a mapping of settings that act at test time alone.
+fold serves several methods. `TEST` is a mapping of settings that act at test time alone; `AMONG`
+names the values of some of them among which every model chooses on its own training scans.
 """
 
 import dataclasses
@@ -98,6 +99,11 @@ def trained_by(name: str) -> str:
 def settings_at_test(name: str) -> dict[str, Any]:
     """Return what a recipe sets at test time alone."""
     return dict(getattr(_module(name), "TEST", {}))
+
+
+def choices_at_test(name: str) -> dict[str, tuple[Any, ...]]:
+    """Return the values of settings at test time among which a recipe's models choose."""
+    return dict(getattr(_module(name), "AMONG", {}))
 
 
 def about(name: str) -> str:

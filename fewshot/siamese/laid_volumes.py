@@ -13,7 +13,7 @@ from fewshot.prototypes import grid_weights
 from fewshot.siamese.nearby import NearbySettings, complete
 from fewshot.siamese.registration import RegistrationSettings, register
 
-_PAIRS = 128  # whose places are remembered
+_PAIRS = 256  # whose places are remembered
 
 Keys = tuple[str, ...]
 

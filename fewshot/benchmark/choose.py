@@ -1,0 +1,167 @@
+"""Settings chosen inside a training fold, so that no test scan has a say in them.
+
+A recipe with `AMONG` names, for some of its settings at test time, the values worth trying. Each
+model tries them on its own training scans, which a protocol cuts into folds once more: scans of
+one are queries, the first one after it that shows all classes is the support, and nothing else
+differs from the test. One setting after another takes the value that scores best, in the order of
+the recipe; on a tie the earlier value stays. (The outer loop of a nested cross-validation then
+scores the choice: Varma, Simon, Bias in error estimation when using cross-validation for model
+selection, BMC Bioinformatics 2006.)
+
+What was tried is remembered value by value, so that a stopped choice goes on.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from episodes.catalog import Catalog
+from episodes.encode import make_folder, write_json
+from episodes.errors import DataError, EpisodeError
+from episodes.protocols.contract import Protocol
+from episodes.protocols.score import by_scan
+from fewshot.benchmark.cells import Setting
+from fewshot.benchmark.methods import Recipe, build_method
+from fewshot.commands.lay import Choices, lay
+from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.segmenter import Segmenter
+
+FORMAT = 1
+INNER_FOLDS = 4
+"""Folds of the training scans, unless there are fewer scans."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a model chose.
+
+    Attributes:
+        settings: at test time, all of them.
+        tried: settings that were compared and their mean Dice, 0 to 1, in the order of trying.
+        scans: training scans on which they were.
+        seconds: that it took.
+    """
+
+    settings: dict[str, Any]
+    tried: tuple[tuple[dict[str, Any], float], ...]
+    scans: int
+    seconds: float
+
+
+def choose(
+    recipe: Recipe,
+    segmenter: Segmenter,
+    protocol: Protocol,
+    setting: Setting,
+    truth: Truth,
+    path: Path,
+) -> Choice:
+    """Choose the settings of a recipe at test time, or find them chosen.
+
+    Args:
+        recipe: names the values to try.
+        segmenter: trained on the protocol's training catalog.
+        protocol: one fold; only its training subjects and its classes are looked at.
+        setting: what the protocol is of.
+        truth: of the whole catalog.
+        path: of the file in which what was tried is remembered.
+
+    Raises:
+        DataError: there are too few training scans, or the file belongs to another choice.
+    """
+    inner = list(inner_protocols(protocol, setting, truth.catalog))
+    about = {
+        "format": FORMAT,
+        "recipe": recipe.name,
+        "train": protocol.train.fingerprint,
+        "cases": [each.hash for each in inner],
+    }
+    tried = _read(path, about)
+    method = None
+    settings = dict(recipe.test)
+
+    def dice(candidate: dict[str, Any]) -> float:
+        nonlocal method
+        for known in tried:
+            if known["settings"] == candidate:
+                return known["dice"]
+        started = time.monotonic()
+        method = build_method(replace(recipe, test=candidate), segmenter, truth, like=method)
+        counts = [count for each in inner for count in count_protocol(each, method, truth)]
+        found = by_scan(pooled(counts)).value
+        seconds = round(time.monotonic() - started, 2)
+        tried.append({"settings": candidate, "dice": found, "seconds": seconds})
+        write_json(path, {**about, "tried": tried})
+        return found
+
+    for name, values in recipe.among.items():
+        candidates = [settings, *({**settings, name: v} for v in values if v != settings[name])]
+        settings = max(candidates, key=dice)
+    return Choice(
+        settings,
+        tuple((each["settings"], each["dice"]) for each in tried),
+        len(protocol.train.subjects),
+        round(sum(each["seconds"] for each in tried), 2),
+    )
+
+
+def inner_protocols(protocol: Protocol, setting: Setting, catalog: Catalog) -> Iterator[Protocol]:
+    """Lay a protocol over the training scans of one of its folds: each is a query once.
+
+    Args:
+        protocol: one fold.
+        setting: what it is of.
+        catalog: that it was laid over.
+
+    Raises:
+        DataError: there is but one training scan.
+    """
+    subjects = protocol.train.subjects
+    if len(subjects) < 2:
+        raise DataError(
+            f"{len(subjects)} training scan is left of {protocol.name}, and settings are chosen "
+            "on at least two; choose a recipe without AMONG, or more folds"
+        )
+    folds = min(INNER_FOLDS, len(subjects))
+    within = catalog.of_subjects(subjects)
+    classes = protocol.test.classes
+    for fold in range(folds):
+        choices = Choices(fold, folds, classes, exclude=setting.exclude)  # type: ignore[arg-type]
+        yield _first_laid(setting, within, choices)
+
+
+def _first_laid(setting: Setting, catalog: Catalog, choices: Choices) -> Protocol:
+    """Lay a protocol with the first support scan that shows all classes."""
+    last = len(catalog.subjects) - 1
+    for place in range(last):
+        try:
+            return lay(setting.protocol, catalog, replace(choices, support=place))
+        except EpisodeError as error:  # this scan lacks a class
+            missing = error
+    raise DataError(f"no training scan can be the support of an inner fold: {missing}")
+
+
+def _read(path: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read what was tried for the same choice; nothing where nobody began."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        tried = [
+            {name: each[name] for name in ("settings", "dice", "seconds")}
+            for each in content["tried"]
+        ]
+    except FileNotFoundError:
+        make_folder(path.parent)
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} cannot be used ({error!r}); remove it, and it is remade"
+        ) from error
+    if any(content.get(name) != value for name, value in about.items()):
+        raise DataError(
+            f"{path} was chosen on other training scans than this command's; the data or the "
+            "protocol changed, so choose another --out"
+        )
+    return tried

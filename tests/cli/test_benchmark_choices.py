@@ -1,0 +1,114 @@
+"""`fewshot benchmark`: settings that every fold chooses on its own training scans."""
+
+import json
+import sys
+from functools import partial
+
+import pytest
+
+from episodes.measure import measure
+from episodes.readers import read as read_data
+from fewshot import recipes
+from fewshot.benchmark import choose
+from fewshot.benchmark.cells import Setting
+from fewshot.cli import main
+from fewshot.commands.lay import Choices, lay
+from tests.cli.scans import TOY, read, write_scans
+
+RECIPE = (
+    'SETTINGS = {"head": "local"}\nTRAINED_BY = "superpixels-local"\n'
+    'TEST = {"threshold": 0.999999, "keep": "all"}\n'
+    'AMONG = {"threshold": (0.999999, 0.5), "keep": ("all", "largest")}\n'
+)
+METHOD = ("--methods", "toy-choosing", "--under", "alpnet", "--folds", "0")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_scans(tmp_path_factory.mktemp("choices") / "scans")
+
+
+@pytest.fixture
+def command(data, tmp_path, monkeypatch):
+    (tmp_path / "toy_choosing.py").write_text(RECIPE)
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
+    yield ["benchmark", str(data), *METHOD, *TOY, "--out", str(tmp_path / "out")]
+    sys.modules.pop("fewshot.recipes.toy_choosing", None)
+
+
+def test_each_fold_takes_what_scores_best_on_its_training_scans(command, tmp_path):
+    assert main([*command, "--methods", "superpixels-local", "toy-choosing"]) == 0
+    rows = {row["method"]: row for row in read(tmp_path / "out")["results"]}
+    assert rows["superpixels-local"]["chosen"] == []
+    (chosen,) = rows["toy-choosing"]["chosen"]
+    assert chosen["settings"]["threshold"] == 0.5  # the other one finds next to nothing
+    assert rows["toy-choosing"]["mean"] == pytest.approx(rows["superpixels-local"]["mean"], abs=30)
+    (path,) = (tmp_path / "out" / "choices").rglob("*.json")
+    tried = json.loads(path.read_text())["tried"]
+    assert [(t["settings"]["threshold"], t["settings"]["keep"]) for t in tried] == [
+        *((0.999999, "all"), (0.5, "all"), (0.5, "largest"))
+    ]
+    best = max(tried, key=lambda each: each["dice"])
+    assert chosen["settings"] == best["settings"]
+    text = (tmp_path / "out" / "benchmark.md").read_text()
+    assert "chosen on training scans" in text
+    assert "threshold 0.5" in text
+
+
+def test_a_stopped_choice_goes_on(command, tmp_path, monkeypatch):
+    calls = []
+
+    def counting(stop, *args, **options):
+        calls.append(args)
+        if len(calls) > stop:
+            raise KeyboardInterrupt
+        return count(*args, **options)
+
+    count = choose.count_protocol
+    monkeypatch.setattr(choose, "count_protocol", partial(counting, 5))  # the last of 3 inner folds
+    assert main(command) != 0
+    (path,) = (tmp_path / "out" / "choices").rglob("*.json")
+    (first,) = json.loads(path.read_text())["tried"]
+    calls.clear()
+    monkeypatch.setattr(choose, "count_protocol", partial(counting, 99))
+    assert main(command) == 0
+    assert json.loads(path.read_text())["tried"][0] == first
+    assert len(calls) == 6  # the first of three settings was not computed again
+
+    calls.clear()
+    assert main(command) == 0
+    assert not calls
+
+
+def test_no_test_scan_has_a_say(data):
+    catalog = measure(read_data(data))
+    for name in ("alpnet", "full-volume"):
+        protocol = lay(name, catalog, Choices(fold=1, folds=3, support="all"))
+        setting = Setting(name, "none", "all", "", 1)
+        inner = list(choose.inner_protocols(protocol, setting, catalog))
+        queries = {s for each in inner for case in each.cases for s in case.plan.query_subjects}
+        assert queries == set(protocol.train.subjects) == {"1", "2", "5", "6"}
+        for each in inner:
+            assert set(each.test.subjects) <= set(protocol.train.subjects)
+            assert set(each.train.subjects) <= set(protocol.train.subjects)
+
+
+def test_what_was_chosen_on_other_scans_is_refused(command, tmp_path, capsys):
+    assert main(command) == 0
+    for cell in (tmp_path / "out" / "cells" / "toy-choosing").rglob("*.json"):
+        cell.unlink()
+    (path,) = (tmp_path / "out" / "choices").rglob("*.json")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "train": "another"}))
+    assert main(command) == 2
+    assert "chosen on other training scans" in capsys.readouterr().err
+    path.write_text("{")
+    assert main(command) == 2
+    assert "remove it, and it is remade" in capsys.readouterr().err
+
+
+def test_one_training_scan_is_not_enough_to_choose(data):
+    catalog = measure(read_data(data)).of_subjects(["1", "2", "3"])
+    protocol = lay("alpnet", catalog, Choices(fold=0, folds=3, support=0))
+    with pytest.raises(choose.DataError, match="settings are chosen on at least two"):
+        list(choose.inner_protocols(protocol, Setting("alpnet", "none", "0", "", 0), catalog))
