@@ -26,6 +26,8 @@ BASELINES = (COPY_MASK, FEATURE_GRID)
 UNTRAINED = "untrained-"
 SHARED_ENCODER = "+"
 """Between a recipe and a head that is put on the recipe's encoder."""
+TRAINED_WITH = "@"
+"""Between a recipe and a head that is trained as the recipe trains its own."""
 SHARED = "shared slices"
 """The value of a recipe's "fuse" that asks for `SharedSlices`."""
 PLACED = "placed slices"
@@ -66,34 +68,30 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
     """Read the name of a method that has a segmenter.
 
     Args:
-        name: of a recipe; "untrained-" and a head; or a recipe, "+" and a head, which then answers
-            in the place of the recipe's own: weights of its own stay as they were made.
+        name: of a recipe; "untrained-" and a head; a recipe, "+" and a head, which then answers in
+            the place of the recipe's own: weights of its own stay as they were made; or a recipe,
+            "@" and a head, which is trained in the place of the recipe's own.
         budget: its minutes, steps, batch and size replace the recipes'.
 
     Raises:
         FewshotError: there is no such method; the message names the nearest. Or its head adapts
             the encoder to every support.
     """
-    known = [*recipes.names("train"), *(UNTRAINED + head for head in _HEADS)]
-    base, plus, other = name.partition(SHARED_ENCODER)
-    head = other if plus else name.removeprefix(UNTRAINED)
-    fits = base in recipes.names("train") and head in _HEADS if plus else name in known
-    if not fits and head not in get_args(GradientMethod):
-        near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known
-        raise FewshotError(
-            f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
-            f"recipes`), {UNTRAINED}HEAD, or RECIPE{SHARED_ENCODER}HEAD with a head of "
-            f"{', '.join(_HEADS)}"
-        )
+    base, joined, other = _parts(name)
+    head = other if joined else name.removeprefix(UNTRAINED)
+    _check_known(name, base, joined, head)
     if name.startswith(UNTRAINED):
         recipe = Recipe(name, _with_budget(Train(Path(), head=head), budget))  # type: ignore[arg-type]
     else:
         command, trainer = recipes.command(base), recipes.trained_by(base)
-        if plus:
+        training = recipes.command(trainer)
+        if joined:
             command = replace(command, head=other)
+        if joined == TRAINED_WITH:
+            trainer, training = name, command
         recipe = Recipe(
             *(name, _with_budget(command, budget), trainer),
-            training=_with_budget(recipes.command(trainer), budget),
+            training=_with_budget(training, budget),
             test=recipes.settings_at_test(base),
             among=recipes.choices_at_test(base),
         )
@@ -103,6 +101,25 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
             f"does not do; choose a head of {', '.join(_HEADS)}"
         )
     return recipe
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Cut a name into recipe, sign and head; without a sign the other two are empty."""
+    sign = next((each for each in (SHARED_ENCODER, TRAINED_WITH) if each in name), SHARED_ENCODER)
+    return name.partition(sign)
+
+
+def _check_known(name: str, base: str, joined: str, head: str) -> None:
+    known = [*recipes.names("train"), *(UNTRAINED + head for head in _HEADS)]
+    fits = base in recipes.names("train") and head in _HEADS if joined else name in known
+    if fits or head in get_args(GradientMethod):
+        return
+    near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known
+    raise FewshotError(
+        f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
+        f"recipes`), {UNTRAINED}HEAD, or RECIPE{SHARED_ENCODER}HEAD (its encoder) or "
+        f"RECIPE{TRAINED_WITH}HEAD (trained as it is) with a head of {', '.join(_HEADS)}"
+    )
 
 
 def _with_budget(command: Train, budget: Benchmark) -> Train:

@@ -28,8 +28,10 @@ def command(data):
         (["--methods", "superpixel-local"], "did you mean 'superpixels-local'"),
         (["--methods", "untrained-lokal"], "did you mean 'untrained-local'"),
         (["--methods", "untrained-maml"], "adapts the encoder to every support set"),
-        (["--methods", "superpixels-local+lokal"], "RECIPE+HEAD with a head of local"),
+        (["--methods", "superpixels-local+lokal"], "RECIPE+HEAD (its encoder) or RECIPE@HEAD"),
         (["--methods", "superpixels+local"], "there is no method 'superpixels+local'"),
+        (["--methods", "superpixels@local"], "there is no method 'superpixels@local'"),
+        (["--methods", "superpixels-local@"], "there is no method 'superpixels-local@'"),
         (["--methods", "superpixels-local+maml"], "adapts the encoder to every support set"),
         (["--folds", "3"], "fold 3 of 3; expected 0 to 2"),
         (["--fold-count", "7"], "7 folds of 6 subjects"),
@@ -59,6 +61,16 @@ def test_heads_share_the_encoder_that_a_recipe_trains(command, tmp_path):
     assert own == same
     assert own != other
     assert len(list((tmp_path / "models").iterdir())) == 1
+
+
+def test_a_head_is_trained_as_a_recipe_trains_its_own(command, tmp_path):
+    methods = ["superpixels-local", "superpixels-local@local", "superpixels-local@qnet"]
+    assert main([*command(tmp_path), "--folds", "0", "--methods", *methods]) == 0
+    rows = {row["method"]: row for row in read(tmp_path)["results"]}
+    own, same, other = (rows[name] for name in methods)
+    assert own["cases"] == same["cases"]
+    assert own["cases"] != other["cases"]
+    assert len({row["models"][0] for row in (own, same, other)}) == 3
 
 
 def test_an_unknown_protocol_is_told(command, tmp_path, capsys):

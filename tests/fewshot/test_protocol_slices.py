@@ -93,11 +93,13 @@ def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
     assert dice(PlacedSlices(truth, segmenter)) > 0.6
 
 
-def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch):
+@pytest.mark.parametrize("relays", [0, 1])
+def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch, relays):
     catalog = measure(read(nifti_set))
     truth = Truth(catalog)
-    method = PlacedSlices(truth, segmenter)
-    case = method.arrange(alpnet(catalog, AlpnetSettings(folds=3))).cases[0]
+    method = PlacedSlices(truth, segmenter, relays=relays)
+    case = method.arrange(alpnet(catalog, AlpnetSettings(folds=3, support="all"))).cases[0]
+    assert len(method.relays.of(*map(method.laid.scan, case.plan.support[0][:1] * 2))) == relays
     read_keys, load = set(), truth.labels
     monkeypatch.setattr(truth, "labels", lambda key: read_keys.add(key) or load(key))
     loaded, load_labels = set(), method.loader.labels
@@ -122,3 +124,8 @@ def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nift
     methods = SharedSlices(truth, segmenter), PlacedSlices(truth, segmenter, own_look=silent)
     shared, placed = (pooled(count_protocol(protocol, method, truth)) for method in methods)
     assert shared == placed
+    other = PlacedSlices(truth, segmenter, own_look=silent, relays=1)
+    other.share(methods[1])
+    assert other.laid is methods[1].laid
+    assert pooled(count_protocol(protocol, other, truth)) == placed
+    assert (methods[1].relays.count, other.relays.count) == (0, 1)
