@@ -125,8 +125,9 @@ class Benchmark:
     data: Positional[Path]
     """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
     methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")
-    """Names of recipes, or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
-    ceiling, are always there."""
+    """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head trained
+    like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the ceiling,
+    are always there."""
     under: tuple[VolumeProtocol, ...] = ("alpnet", "full-thirds")
     """Protocols, as in `fewshot protocol`."""
     exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
