@@ -13,7 +13,7 @@ What was tried is remembered value by value, so that a stopped choice goes on.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,10 @@ class Choice:
 
     Attributes:
         settings: at test time, all of them.
-        tried: settings that were compared and their mean Dice, 0 to 1, in the order of trying.
-        scans: training scans on which they were.
-        seconds: that it took.
+        seconds: that it took; 0 where it was taken over.
     """
 
     settings: dict[str, Any]
-    tried: tuple[tuple[dict[str, Any], float], ...]
-    scans: int
     seconds: float
 
 
@@ -74,14 +70,13 @@ def choose(
     """
     inner = list(inner_protocols(protocol, setting, truth.catalog))
     about = {
-        "format": FORMAT,
-        "recipe": recipe.name,
+        **_about(recipe, protocol),
         "train": protocol.train.fingerprint,
         "cases": [each.hash for each in inner],
     }
+    make_folder(path.parent)
     tried = _read(path, about)
     method = None
-    settings = dict(recipe.test)
 
     def dice(candidate: dict[str, Any]) -> float:
         nonlocal method
@@ -97,15 +92,39 @@ def choose(
         write_json(path, {**about, "tried": tried})
         return found
 
+    settings = _best(recipe, dice)
+    return Choice(settings, round(sum(each["seconds"] for each in tried), 2))
+
+
+def taken(recipe: Recipe, protocol: Protocol, path: Path) -> Choice:
+    """Take what another model chose on the same training scans, such as that of setting 1.
+
+    Raises:
+        DataError: it did not, or not yet to the end.
+    """
+    tried = _read(path, _about(recipe, protocol))
+    known = {json.dumps(each["settings"], sort_keys=True): each["dice"] for each in tried}
+    try:
+        return Choice(_best(recipe, lambda c: known[json.dumps(c, sort_keys=True)]), 0.0)
+    except KeyError:
+        raise DataError(
+            f"{path} holds no finished choice of {recipe.name}; run the benchmark that --choices "
+            "names to its end"
+        ) from None
+
+
+def _best(recipe: Recipe, dice: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
+    """Let one setting after another take its best value."""
+    settings = dict(recipe.test)
     for name, values in recipe.among.items():
-        candidates = [settings, *({**settings, name: v} for v in values if v != settings[name])]
-        settings = max(candidates, key=dice)
-    return Choice(
-        settings,
-        tuple((each["settings"], each["dice"]) for each in tried),
-        len(protocol.train.subjects),
-        round(sum(each["seconds"] for each in tried), 2),
-    )
+        others = [value for value in values if value != settings[name]]
+        settings = max([settings, *({**settings, name: value} for value in others)], key=dice)
+    return settings
+
+
+def _about(recipe: Recipe, protocol: Protocol) -> dict[str, Any]:
+    subjects = list(protocol.train.subjects)
+    return {"format": FORMAT, "recipe": recipe.name, "subjects": subjects}
 
 
 def inner_protocols(protocol: Protocol, setting: Setting, catalog: Catalog) -> Iterator[Protocol]:
@@ -153,7 +172,6 @@ def _read(path: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
             for each in content["tried"]
         ]
     except FileNotFoundError:
-        make_folder(path.parent)
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -37,7 +37,7 @@ def resolve(command: Benchmark, catalog: Catalog, recipes: Iterable[Recipe]) -> 
             "novel": list(command.novel),
         },
         FEATURE_GRID: {"size": size, "stride": stride},
-        **{recipe.name: _describe(recipe) for recipe in recipes},
+        **{recipe.name: _describe(recipe, command) for recipe in recipes},
     }
     return json.loads(json.dumps(sections, default=str))
 
@@ -62,12 +62,14 @@ def settle(folder: Path, sections: dict[str, Section]) -> None:
         write_json(folder / NAME, {"format": FORMAT, "sections": {**stored, **sections}})
 
 
-def _describe(recipe: Recipe) -> Section:
+def _describe(recipe: Recipe, command: Benchmark) -> Section:
     content: Section = {"trainer": recipe.trainer, "test": dict(recipe.test)}
     content |= {name: getattr(recipe.command, name) for name in ("head", "backbone", "strides")}
     content["size"] = recipe.command.size
     if recipe.among:
         content["among"] = {name: list(values) for name, values in recipe.among.items()}
+        if command.choices is not None:
+            content["choices"] = "taken"
     if recipe.training is not None:
         content["training"] = _training(recipe.training)
     return flatten(content)

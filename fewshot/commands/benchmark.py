@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from episodes.catalog import Catalog
@@ -17,7 +16,7 @@ from episodes.protocols.score import by_scan
 from fewshot import results
 from fewshot.benchmark import files, leakage
 from fewshot.benchmark.cells import Cell, Setting, cell_path, read_cell, write_cell
-from fewshot.benchmark.choose import Choice, choose
+from fewshot.benchmark.choose import Choice, choose, taken
 from fewshot.benchmark.headlines import read_headlines
 from fewshot.benchmark.leakage import Leakage
 from fewshot.benchmark.methods import (
@@ -40,6 +39,7 @@ from fewshot.commands.data import open_catalog
 from fewshot.commands.lay import Choices, lay, read_support
 from fewshot.commands.options import Benchmark
 from fewshot.counting import Method, Timed, Truth, count_protocol, pooled
+from fewshot.segmenter import Segmenter
 from fewshot.training.loop import peak_memory
 
 Tested = dict[Setting, tuple[Protocol, Leakage]]
@@ -184,7 +184,7 @@ def _work(
             model = _model(command, catalog, protocol, job)
             cell = read_cell(path, protocol)
             if cell is None:
-                cell = _compute(job, protocol, model, truth, grid, command.out)
+                cell = _compute(job, protocol, model, truth, grid, command)
                 write_cell(path, cell)
                 mean = 100 * by_scan(cell.counts).value
                 seed = "" if job.seed is None else f", seed {job.seed}"
@@ -218,7 +218,7 @@ def _compute(
     model: Trained | None,
     truth: Truth,
     grid: tuple[int, int],
-    out: Path,
+    command: Benchmark,
 ) -> Cell:
     method: Method
     choice: Choice | None = None
@@ -230,8 +230,7 @@ def _compute(
         segmenter = load_for(job.recipe, model.folder if model else None)
         recipe = job.recipe
         if recipe.among:
-            path = cell_path(out, job.method, job.setting, job.seed, "choices")
-            choice = choose(recipe, segmenter, protocol, job.setting, truth, path)
+            choice = _choice(command, job, protocol, segmenter, truth)
             recipe = replace(recipe, test=choice.settings)
             started = time.monotonic()
         method = build_method(recipe, segmenter, truth)
@@ -251,6 +250,19 @@ def _compute(
         chosen=choice.settings if choice else None,
         choosing_seconds=choice.seconds if choice else 0.0,
     )
+
+
+def _choice(
+    command: Benchmark, job: _Job, protocol: Protocol, segmenter: Segmenter, truth: Truth
+) -> Choice:
+    """Choose settings on the training scans, or take what another benchmark chose on them."""
+    assert job.recipe is not None
+    if command.choices is None:
+        path = cell_path(command.out, job.method, job.setting, job.seed, "choices")
+        return choose(job.recipe, segmenter, protocol, job.setting, truth, path)
+    setting = replace(job.setting, exclude="none", group="")
+    path = cell_path(command.choices, job.method, setting, job.seed, "choices")
+    return taken(job.recipe, protocol, path)
 
 
 def _rounded(value: float | None) -> float | None:

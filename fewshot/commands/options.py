@@ -125,9 +125,9 @@ class Benchmark:
     data: Positional[Path]
     """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
     methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")
-    """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head trained
-    like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the ceiling,
-    are always there."""
+    """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head
+    trained like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
+    ceiling, are always there."""
     under: tuple[VolumeProtocol, ...] = ("alpnet", "full-thirds")
     """Protocols, as in `fewshot protocol`."""
     exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
@@ -156,6 +156,9 @@ class Benchmark:
     """Side of the square in which images are compared, instead of the recipe's."""
     out: Path = Path("runs/benchmark")
     """Folder for models, scores and tables; the same command goes on where it was stopped."""
+    choices: Path | None = None
+    """The --out of a benchmark with --exclude none and without groups; what its models chose on the
+    same training scans (see superpixels-chosen) is taken instead of choosing anew."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
     part: str = ""

@@ -107,6 +107,32 @@ def test_what_was_chosen_on_other_scans_is_refused(command, tmp_path, capsys):
     assert "remove it, and it is remade" in capsys.readouterr().err
 
 
+def test_setting_2_may_take_what_setting_1_chose(command, tmp_path, monkeypatch, capsys):
+    assert main(command) == 0
+
+    def fail(*args, **options):
+        raise AssertionError("chosen again")
+
+    monkeypatch.setattr(choose, "count_protocol", fail)
+    other = [*command[:-1], str(tmp_path / "other"), "--exclude", "any"]
+    other += ["--groups", "liver", "spleen", "--choices", str(tmp_path / "out")]
+    assert main(other) == 0
+    (first,) = (r["chosen"] for r in read(tmp_path / "out")["results"] if r["chosen"])
+    (second,) = (r["chosen"] for r in read(tmp_path / "other")["results"] if r["chosen"])
+    assert [each["settings"] for each in second] == [first[0]["settings"]] * 2
+    assert [each["seconds"] for each in second] == [0.0, 0.0]
+
+    (path,) = (tmp_path / "out" / "choices").rglob("*.json")
+    content = json.loads(path.read_text())
+    again = [*other[:-1], str(tmp_path / "out"), "--out", str(tmp_path / "third")]
+    path.write_text(json.dumps({**content, "tried": content["tried"][:1]}))
+    assert main(again) == 2
+    assert "holds no finished choice of toy-choosing" in capsys.readouterr().err
+    path.write_text(json.dumps({**content, "subjects": ["1", "7"]}))
+    assert main(again) == 2
+    assert "chosen on other training scans" in capsys.readouterr().err
+
+
 def test_one_training_scan_is_not_enough_to_choose(data):
     catalog = measure(read_data(data)).of_subjects(["1", "2", "3"])
     protocol = lay("alpnet", catalog, Choices(fold=0, folds=3, support=0))
