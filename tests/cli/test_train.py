@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+from typing import get_args
 
 import pytest
 
 from episodes.episode import collate
 from fewshot import recipes
+from fewshot.adapt.settings import Method
 from fewshot.cli import main
+from fewshot.commands.train_options import HeadName
+from fewshot.saving import load_segmenter
 
 
 def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
@@ -100,6 +104,18 @@ def test_every_method_is_trained_and_scored_by_the_same_commands(data, tmp_path,
     assert main([*arguments, *more]) == 0, capsys.readouterr().err
     assert main(["evaluate", run, "--episodes", "1"]) == 0, capsys.readouterr().err
     assert "copy-mask" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recipe", ["superpixels-local", "labels-local"])
+@pytest.mark.parametrize("head", [h for h in get_args(HeadName) if h not in get_args(Method)])
+def test_every_head_is_trained_with_and_without_labels(data, tmp_path, recipe, head, capsys):
+    run = tmp_path / "run"
+    arguments = ("train", str(data), "--out", str(run), "--novel", "bar", "--size", "64")
+    more = ("--recipe", recipe, "--head", head, "--minutes", "0", "--steps", "1", "--batch", "1")
+    assert main([*arguments, *more]) == 0, capsys.readouterr().err
+    sources = json.loads((run / "split.json").read_text())["episodes"]["sources"]
+    assert sources["superpixels"] == (recipe == "superpixels-local")
+    load_segmenter(run)
 
 
 def test_a_recipe_fills_in_and_options_replace(data, tmp_path, capsys):
