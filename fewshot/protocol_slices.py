@@ -114,9 +114,9 @@ class PlacedSlices(SharedSlices):
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
         """See `Method`."""
         query, scan = self.laid.scan(plan.query[0]), self.laid.scan(plan.support[0][0])
-        for volume in (query, scan):
-            self.laid.features(volume)  # is not the answer's time
-        self.relays.learn(plan.support[0], scan, plan.classes[0], query)  # nor is this
+        self.laid.features(query)  # is not the answer's time, nor is what the support teaches
+        self.laid.shares(plan.support[0], scan, plan.classes[0])
+        self.relays.learn(plan.support[0], scan, plan.classes[0], query)
         with self._timed("answer", len(plan.query)):
             features = self.laid.features(plan.query)
             samples = [self.truth.sample(key) for key in plan.query]

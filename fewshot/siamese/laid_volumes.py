@@ -13,7 +13,7 @@ from fewshot.prototypes import grid_weights
 from fewshot.siamese.nearby import NearbySettings, complete
 from fewshot.siamese.registration import RegistrationSettings, register
 
-_PAIRS = 256  # whose places are remembered
+_PAIRS, _CLASSES = 256, 256  # whose places and shares are remembered
 
 Keys = tuple[str, ...]
 
@@ -46,6 +46,7 @@ class LaidVolumes:
             for sample in samples
         }
         self.places: Callable[[Keys, Keys], Tensor] = lru_cache(_PAIRS)(self._register)
+        self._shares: Callable[[Keys, Keys, str], Tensor] = lru_cache(_CLASSES)(self._complete)
 
     def scan(self, key: str) -> Keys:
         """All slices of the volume that a slice belongs to, in order."""
@@ -58,7 +59,10 @@ class LaidVolumes:
     def shares(
         self, annotated: Sequence[str], scan: Keys, name: str
     ) -> Float[Tensor, "depth rows columns"]:
-        """Shares of a class in all slices of a volume of which some are annotated."""
+        """Shares of a class in all slices of a volume of which some are annotated; remembered."""
+        return self._shares(tuple(annotated), scan, name)
+
+    def _complete(self, annotated: Keys, scan: Keys, name: str) -> Tensor:
         features = self.features(scan)
         masks = torch.stack([self._mask(key, name) for key in annotated])
         shares = shares_of(masks, *features.shape[-2:]).to(features)
