@@ -87,7 +87,7 @@ class Model:
         """Features of a slice; remembered."""
         return self._features(key, False)
 
-    def share(self, other: "Model") -> None:
+    def borrow(self, other: "Model") -> None:
         """Use what another method of the same segmenter and catalog remembers."""
         self._features = other._features
 

@@ -103,9 +103,9 @@ class PlacedSlices(SharedSlices):
         self.relays.choose(protocol)
         return super().arrange(protocol)
 
-    def share(self, other: Model) -> None:
+    def borrow(self, other: Model) -> None:
         """Use what another method remembers, laid volumes among it; see `Model`."""
-        super().share(other)
+        super().borrow(other)
         if isinstance(other, PlacedSlices):
             self.laid = other.laid
             self.relays = other.relays.again(self.relays.count)

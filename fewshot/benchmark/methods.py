@@ -182,7 +182,7 @@ def build_method(
     else:
         method = Model(truth, segmenter, refine, how)
     if like is not None:
-        method.share(like)
+        method.borrow(like)
     return method
 
 

@@ -88,9 +88,9 @@ class MatchedVolumes(Model):
         """Join the cases of one run, class, support and query volume; see `Arranging`."""
         return whole_volumes(protocol, self.truth.catalog)
 
-    def share(self, other: Model) -> None:
+    def borrow(self, other: Model) -> None:
         """Use what another method remembers, laid volumes among it; see `Model`."""
-        super().share(other)
+        super().borrow(other)
         if isinstance(other, MatchedVolumes):
             self.laid = other.laid
 

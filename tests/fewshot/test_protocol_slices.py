@@ -125,7 +125,7 @@ def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nift
     shared, placed = (pooled(count_protocol(protocol, method, truth)) for method in methods)
     assert shared == placed
     other = PlacedSlices(truth, segmenter, own_look=silent, relays=1)
-    other.share(methods[1])
+    other.borrow(methods[1])
     assert other.laid is methods[1].laid
     assert pooled(count_protocol(protocol, other, truth)) == placed
     assert (methods[1].relays.count, other.relays.count) == (0, 1)
