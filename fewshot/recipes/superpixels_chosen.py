@@ -4,6 +4,18 @@ As superpixels-placed, and some training scans, which need no annotation, pass t
 on (docs/refinement.md). What costs most to get wrong is chosen anew inside each fold, so that no
 test scan has a say in it: whether the query's own look and the relays are asked, when the support's
 look is believed, how far the walker goes.
+
+    fewshot benchmark ../shared/data/chaos_t2 \
+        --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
+        --methods superpixels-local superpixels-walker superpixels-placed superpixels-chosen \
+        --under alpnet --support all --exclude none --out runs/chaos \
+        --result docs/results/chaos.json --part setting_1 \
+        --headline s1_organ_slices_all_supports=superpixels-chosen:alpnet:none
+
+3 minutes of training a fold on 2 cores, and 9 to 15 minutes of one core for choosing; 3,856 MiB,
+some 50 ms a slice of one core.
+Dice 83.6 [82.2, 84.9] over 20 subjects, every support scan in turn; superpixels-walker 81.2
+[77.8, 83.1], copy-mask 45.5 [41.2, 47.7] (docs/results/chaos.json).
 """
 
 from fewshot.recipes import superpixels_placed
