@@ -20,7 +20,7 @@ from typing import Any
 
 from episodes.catalog import Catalog
 from episodes.encode import make_folder, write_json
-from episodes.errors import DataError, EpisodeError
+from episodes.errors import DataError, EpisodeError, ModelError
 from episodes.protocols.contract import Protocol
 from episodes.protocols.score import by_scan
 from fewshot.benchmark.cells import Setting
@@ -116,6 +116,12 @@ def taken(recipe: Recipe, protocol: Protocol, path: Path) -> Choice:
 def _best(recipe: Recipe, dice: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
     """Let one setting after another take its best value."""
     settings = dict(recipe.test)
+    unset = [name for name in recipe.among if name not in settings]
+    if unset:
+        raise ModelError(
+            f"recipe {recipe.name} chooses {', '.join(unset)} in AMONG, and its TEST does not say "
+            "where to start; expected a value there"
+        )
     for name, values in recipe.among.items():
         others = [value for value in values if value != settings[name]]
         settings = max([settings, *({**settings, name: value} for value in others)], key=dice)

@@ -133,6 +133,12 @@ def test_setting_2_may_take_what_setting_1_chose(command, tmp_path, monkeypatch,
     assert "chosen on other training scans" in capsys.readouterr().err
 
 
+def test_a_choice_without_a_start_is_told(command, tmp_path, capsys):
+    (tmp_path / "toy_choosing.py").write_text(RECIPE.replace(', "keep": "all"', ""))
+    assert main(command) == 2
+    assert "toy-choosing chooses keep in AMONG" in capsys.readouterr().err
+
+
 def test_one_training_scan_is_not_enough_to_choose(data):
     catalog = measure(read_data(data)).of_subjects(["1", "2", "3"])
     protocol = lay("alpnet", catalog, Choices(fold=0, folds=3, support=0))
