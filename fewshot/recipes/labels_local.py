@@ -8,7 +8,8 @@ On 20 abdominal T2 scans, two organs and five subjects held out, the other two o
     fewshot evaluate runs/labels --episodes 400
 
 3 minutes on 2 cores (405 steps, while other work ran), 2,103 MiB.
-Dice 56.2 [48.4, 65.3] over 5 subjects; copy-mask 27.3 [14.8, 32.5] (docs/results/chaos_labels.json).
+Dice 56.2 [48.4, 65.3] over 5 subjects; copy-mask 27.3 [14.8, 32.5]
+(docs/results/chaos_labels.json).
 Superpixels, which need no label, reach 64.4: two organs teach less than many superpixels do.
 """
 
