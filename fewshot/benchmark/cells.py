@@ -11,6 +11,7 @@ from episodes.encode import make_folder, write_json
 from episodes.errors import DataError
 from episodes.protocols.contract import Protocol
 from episodes.protocols.score import Count
+from episodes.splits import Exclude
 from fewshot.commands.lay import VolumeProtocol
 from fewshot.protocol_results import COUNTED, count_line, read_count
 
@@ -30,7 +31,7 @@ class Setting:
     """
 
     protocol: VolumeProtocol
-    exclude: str
+    exclude: Exclude
     support: str
     group: str
     fold: int

@@ -13,7 +13,7 @@ What was tried is remembered value by value, so that a stopped choice goes on.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,9 @@ def choose(
 
     def dice(candidate: dict[str, Any]) -> float:
         nonlocal method
-        for known in tried:
-            if known["settings"] == candidate:
-                return known["dice"]
+        known = _known(tried, candidate)
+        if known is not None:
+            return known
         started = time.monotonic()
         method = build_method(replace(recipe, test=candidate), segmenter, truth, like=method)
         counts = [count for each in inner for count in count_protocol(each, method, truth)]
@@ -103,14 +103,21 @@ def taken(recipe: Recipe, protocol: Protocol, path: Path) -> Choice:
         DataError: it did not, or not yet to the end.
     """
     tried = _read(path, _about(recipe, protocol))
-    known = {json.dumps(each["settings"], sort_keys=True): each["dice"] for each in tried}
-    try:
-        return Choice(_best(recipe, lambda c: known[json.dumps(c, sort_keys=True)]), 0.0)
-    except KeyError:
-        raise DataError(
-            f"{path} holds no finished choice of {recipe.name}; run the benchmark that --choices "
-            "names to its end"
-        ) from None
+
+    def dice(candidate: dict[str, Any]) -> float:
+        known = _known(tried, candidate)
+        if known is None:
+            raise DataError(
+                f"{path} holds no finished choice of {recipe.name}; run the benchmark that "
+                "--choices names to its end"
+            )
+        return known
+
+    return Choice(_best(recipe, dice), 0.0)
+
+
+def _known(tried: Sequence[Mapping[str, Any]], settings: dict[str, Any]) -> float | None:
+    return next((each["dice"] for each in tried if each["settings"] == settings), None)
 
 
 def _best(recipe: Recipe, dice: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
@@ -154,7 +161,7 @@ def inner_protocols(protocol: Protocol, setting: Setting, catalog: Catalog) -> I
     within = catalog.of_subjects(subjects)
     classes = protocol.test.classes
     for fold in range(folds):
-        choices = Choices(fold, folds, classes, exclude=setting.exclude)  # type: ignore[arg-type]
+        choices = Choices(fold, folds, classes, exclude=setting.exclude)
         yield _first_laid(setting, within, choices)
 
 

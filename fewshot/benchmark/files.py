@@ -70,8 +70,8 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
             "Overlap, costs and differences": table(content),
             "What training and test share": _leakage_table(content),
         }
-        if _chosen_table(content)[1]:
-            titled["Chosen on the training scans of each fold"] = _chosen_table(content)
+        if (chosen := _chosen_table(content))[1]:
+            titled["Chosen on the training scans of each fold"] = chosen
         tables = [{"title": t, "columns": c, "rows": r} for t, (c, r) in titled.items()]
         about = {"about": explanation(content), "tables": tables}
         results.add_part(path, part, {**content, **about})
@@ -111,8 +111,8 @@ def markdown(content: dict[str, Any], name: str) -> str:
     """The table, what leaked, and what it took."""
     lines = [f"# {name}", "", explanation(content), "", *results.table_lines(*table(content))]
     lines += ["", *results.table_lines(*_leakage_table(content)), ""]
-    if _chosen_table(content)[1]:
-        lines += [*results.table_lines(*_chosen_table(content)), ""]
+    if (chosen := _chosen_table(content))[1]:
+        lines += [*results.table_lines(*chosen), ""]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, torch "

@@ -102,7 +102,7 @@ def _held(protocol: Protocol, catalog: Catalog, setting: Setting, command: Bench
     return Held(
         novel=protocol.test.classes,
         test_subjects=tuple(in_order(s for s in catalog.subjects if s not in kept)),
-        exclude=setting.exclude,  # type: ignore[arg-type]
+        exclude=setting.exclude,
         subject_pattern=command.subject_pattern,
         classes=command.classes,
     )

@@ -3,7 +3,8 @@ r"""The encoder of superpixels-local; every fold chooses its settings on its own
 As superpixels-placed, and some training scans, which need no annotation, pass the annotated class
 on (docs/refinement.md). What costs most to get wrong is chosen anew inside each fold, so that no
 test scan has a say in it: whether the query's own look and the relays are asked, when the support's
-look is believed, how far the walker goes.
+look is believed, how far the walker goes. The values it starts from, and all others, were found
+on scans that some folds test.
 
     fewshot benchmark ../shared/data/chaos_t2 \
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \

@@ -88,12 +88,6 @@ class MatchedVolumes(Model):
         """Join the cases of one run, class, support and query volume; see `Arranging`."""
         return whole_volumes(protocol, self.truth.catalog)
 
-    def borrow(self, other: Model) -> None:
-        """Use what another method remembers, laid volumes among it; see `Model`."""
-        super().borrow(other)
-        if isinstance(other, MatchedVolumes):
-            self.laid = other.laid
-
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
         """See `Method`."""

@@ -51,7 +51,10 @@ class Relays:
         self.scans = tuple(scan for scan, slices in kept.items() if slices == len(scan))
 
     def of(self, support: Keys, query: Keys) -> tuple[Keys, ...]:
-        """The first scans after the support, going round; neither it nor the query."""
+        """The first scans after the support, going round; neither it nor the query.
+
+        From the first one on where the support is held out of training.
+        """
         start = self.scans.index(support) if support in self.scans else 0
         others = [*self.scans[start:], *self.scans[:start]]
         return tuple(scan for scan in others if scan not in (support, query))[: self.count]
