@@ -13,7 +13,9 @@ import numpy as np
 from episodes import tiff
 from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
+from episodes.lattice import Placement
 from episodes.limits import check_planes
+from episodes.mask_grid import Grid
 from episodes.picture import (
     IMAGE_SUFFIXES,
     STACK_SUFFIXES,
@@ -24,9 +26,12 @@ from episodes.picture import (
     pages,
     shown_size,
 )
-from episodes.volume import Geometry, read_volume, volume_geometry
+from episodes.volume import Geometry, read_label_voxels, read_volume, volume_geometry
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
+
+_HAIR = 1e-3  # how far a mask's float may lie from a whole number
+_LARGEST = 2**53  # beyond it, floats are not exact
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class Header:
     size: tuple[int, int]
     planes: int
     geometry: Geometry | None = None
+
+    def grid(self, path: Path) -> Grid:
+        """The file's place, for `place_mask`."""
+        return Grid(str(path), (self.planes, *self.size), self.geometry)
 
 
 def suffix(path: Path) -> str:
@@ -128,17 +137,26 @@ def read_planes(path: Path) -> np.ndarray:
     return finite(planes, str(path))
 
 
-def read_labels(path: Path) -> np.ndarray:
+def read_labels(path: Path, placement: Placement | None = None) -> np.ndarray:
     """Read all planes of a mask as integers [depth, height, width].
 
     A colour picture is taken only when it is grey in truth (equal channels).
+
+    Args:
+        path: the file.
+        placement: how it lies on its image, from `place_mask`; by default it is read as if it were
+            an image.
 
     Raises:
         DataError: see `read_header`; or the values are no whole numbers >= 0, or colours.
     """
     if is_volume(path):
-        planes = read_volume(path)
-    elif found := _structure(path):
+        geometry, voxels, step = read_label_voxels(path)
+        voxels = whole_numbers(voxels, str(path), step)
+        return geometry.to_planes(voxels) if placement is None else placement.apply(voxels)
+    if placement is not None:
+        return placement.apply(read_labels(path))
+    if found := _structure(path):
         if found.channels > 1:
             raise DataError(
                 f"mask {path} has {found.channels} channels (axes {found.axes}); expected one "
@@ -192,25 +210,56 @@ def _through(pixels: PixelRef) -> np.ndarray:
     return planes
 
 
-def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
+def whole_numbers(values: np.ndarray, name: str, step: float = 0.0) -> np.ndarray:
     """Return mask values as integers; booleans become 0 and 1.
 
+    Values that rounding left a hair off whole numbers are rounded: those within 0.001; or, where a
+    header scales stored integers, those to which a whole number was stored, which may lie half a
+    step away (2.988 for 3, of steps of 254/255).
+
+    Args:
+        values: of any shape.
+        name: for messages.
+        step: between neighbouring values where stored integers are scaled; 0 where they are not.
+
     Raises:
-        DataError: a value is negative or no whole number.
+        DataError: a value is negative, no whole number, or may stand for two.
     """
     if values.dtype == bool:
         return values.astype(np.uint8)
     if values.dtype.kind == "f":
-        odd = values[~np.isfinite(values) | (values != np.floor(values))]
-        if odd.size:
-            raise DataError(
-                f"mask {name} holds {odd.flat[0]:g}; expected whole numbers (class or object "
-                "numbers). A probability map has to be thresholded first"
-            )
-        values = values.astype(np.int64)
+        values = _rounded(values, name, step)
     if values.size and values.min() < 0:
         raise DataError(f"mask {name} holds {values.min()}; expected numbers from 0 upwards")
     return values.astype(values.dtype.newbyteorder("="), copy=False)  # torch takes no other
+
+
+def _rounded(values: np.ndarray, name: str, step: float) -> np.ndarray:
+    """Round what lies within tolerance of whole numbers; see `whole_numbers`."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise DataError(
+            f"mask {name} holds {values[bad].flat[0]:g}; expected whole numbers (class or object "
+            f"numbers), and {int(bad.sum()):,} of {values.size:,} are NaN or infinite"
+        )
+    whole = np.rint(values)
+    away = np.abs(values - whole)
+    tolerance = max(0.499 * step, _HAIR) if step < 1 else _HAIR
+    odd = (away > tolerance) | (np.abs(whole) > _LARGEST)
+    if odd.any():
+        scaled = f"; its header scales stored integers by {step:g}" if step else ""
+        raise DataError(
+            f"mask {name} holds {values[odd].flat[0]:g}{scaled}; expected whole numbers (class or "
+            "object numbers). A probability map has to be thresholded first"
+        )
+    if away.max(initial=0) > _HAIR:
+        at = np.unravel_index(int(away.argmax()), values.shape)
+        warnings.warn(
+            f"mask {name}: the scale in its header leaves values off whole numbers; they are "
+            f"rounded, e.g. {values[at]:g} to {whole[at]:g}",
+            stacklevel=3,
+        )
+    return whole.astype(np.int64)
 
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:

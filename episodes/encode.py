@@ -14,6 +14,12 @@ from episodes.decode import STACK_SUFFIXES, VOLUME_SUFFIXES, suffix
 from episodes.errors import DataError
 from episodes.volume import Geometry
 
+_PLACE = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z"),
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+)
+"""Fields of a NIfTI header that say where its voxels lie."""
+
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -115,7 +121,16 @@ def write_mask(path: Path, planes: np.ndarray, geometry: Geometry | None = None)
 def _write_nifti(path: Path, planes: np.ndarray, geometry: Geometry) -> Path:
     import nibabel as nib
 
-    image = nib.Nifti1Image(geometry.from_planes(planes), geometry.affine)
+    voxels = geometry.from_planes(planes)
+    if geometry.header is None:
+        image = nib.Nifti1Image(voxels, geometry.affine)
+    else:
+        second = isinstance(geometry.header, nib.Nifti2Header)
+        header = (nib.Nifti2Header if second else nib.Nifti1Header)()
+        for name in _PLACE:  # the place alone: what else a header tells may be of the patient
+            header[name] = geometry.header[name]
+        header.set_data_dtype(voxels.dtype)
+        image = (nib.Nifti2Image if second else nib.Nifti1Image)(voxels, None, header)
     with whole_file(path) as partial:
         nib.save(image, partial)
     return path

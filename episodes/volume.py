@@ -1,7 +1,8 @@
 """NIfTI volumes: how their planes lie in the file and in the body."""
 
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,53 @@ class Geometry:
     """How the planes of a volume lie in its file, so that a result can be written back in place.
 
     Attributes:
-        affine: voxel index -> millimetres, as in the file [4, 4].
+        affine: voxel index -> position, in the file's unit of length [4, 4]; by nibabel's rule the
+            sform, else the qform, else the spacing alone.
         shape: the file's own array shape.
         order: the file's axes that become depth, height and width.
         flips: the file's axes that run against the display direction.
+        qform: the other affine of a file that has both, else None.
+        declared: whether the file has an affine at all, and one that spans space.
+        unit: millimetres in the file's unit of length; None where the file names none.
+        header: nibabel's header, of which a result takes over its place.
     """
 
     affine: np.ndarray
     shape: tuple[int, ...]
     order: tuple[int, int, int]
     flips: tuple[int, ...]
+    qform: np.ndarray | None = field(default=None, compare=False)
+    declared: bool = True
+    unit: float | None = None
+    header: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """The first three lengths of `shape`, 1 where there are fewer."""
+        first, second, third = (*self.shape, 1, 1)[:3]
+        return first, second, third
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Lengths of a voxel along the file's axes, in the file's unit [3]."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel; a file that names no unit is taken to mean millimetres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) * (self.unit or 1.0) ** 3
+
+    @property
+    def view(self) -> str:
+        """How its planes cut the body: axial, coronal or sagittal; "" where it has no affine."""
+        if not self.declared:
+            return ""
+        return ("sagittal", "coronal", "axial")[_axes_in_space(self.affine)[0][self.order[0]]]
 
     @property
     def plane_shape(self) -> tuple[int, int, int]:
         """Depth, height and width of the planes."""
-        full = (*self.shape, 1, 1)
-        depth, height, width = (full[axis] for axis in self.order)
+        depth, height, width = (self.grid[axis] for axis in self.order)
         return depth, height, width
 
     def to_planes(self, voxels: np.ndarray) -> np.ndarray:
@@ -54,12 +86,32 @@ def volume_geometry(path: Path) -> Geometry:
 
 
 def read_volume(path: Path) -> np.ndarray:
-    """Read all voxels as planes [depth, height, width]; see `Geometry.to_planes`."""
+    """Read all voxels as planes [depth, height, width]; see `Geometry.to_planes`.
+
+    Scaled integers are float32.
+    """
     geometry, proxy = _open(path)
-    return geometry.to_planes(_voxels(path, proxy))
+    voxels = _voxels(path, proxy)
+    if voxels.dtype == np.float64:
+        voxels = voxels.astype(np.float32)
+    return geometry.to_planes(voxels)
 
 
-def _open(path: Path) -> tuple[Geometry, object]:
+def read_label_voxels(path: Path) -> tuple[Geometry, np.ndarray, float]:
+    """Read all voxels in the file's own order and in full precision.
+
+    Returns:
+        Geometry, voxels [i, j, k], and the step between neighbouring values that the header's
+        scale allows; 0 where it scales nothing.
+    """
+    geometry, proxy = _open(path)
+    slope = float(getattr(proxy, "slope", 1.0) or 1.0)
+    scaled = (slope, float(getattr(proxy, "inter", 0.0) or 0.0)) != (1.0, 0.0)
+    whole = getattr(proxy, "dtype", np.dtype(float)).kind in "iu"
+    return geometry, _voxels(path, proxy), abs(slope) if scaled and whole else 0.0
+
+
+def _open(path: Path) -> tuple[Geometry, Any]:
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
@@ -86,41 +138,95 @@ def _open(path: Path) -> tuple[Geometry, object]:
         )
     if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
         raise DataError(f"{path} holds {image.get_data_dtype()}; expected one real number a voxel")
-    zooms = tuple(float(zoom) for zoom in image.header.get_zooms())
-    geometry = _geometry(image.affine, shape, zooms)
-    return geometry, image.dataobj
+    return _geometry(path, image.affine, shape, image.header), image.dataobj
 
 
-def _geometry(affine: np.ndarray, shape: tuple[int, ...], zooms: tuple[float, ...]) -> Geometry:
+def _geometry(path: Path, affine: np.ndarray, shape: tuple[int, ...], header: Any) -> Geometry:
+    """Gather what a header tells of the place of its voxels."""
+    qform = _qform(header)
+    declared = qform is not None or int(header["sform_code"]) > 0
+    if not _spans_space(affine):
+        if declared:
+            warnings.warn(
+                f"{path} has an affine that spans no space (zeros, NaN or axes in one plane); "
+                + (
+                    "its qform is used"
+                    if qform is not None
+                    else "left, right, front and back are unknown, and the spacing alone is used"
+                ),
+                stacklevel=4,
+            )
+        declared = qform is not None
+        affine = _spacing_alone(header) if qform is None else qform
+        qform = None
+    elif int(header["sform_code"]) <= 0:
+        qform = None  # it is the affine
+    unit = {1: 1000.0, 2: 1.0, 3: 0.001}.get(int(header["xyzt_units"]) & 7)
+    order, flips = display_axes(affine, shape)
+    if qform is not None and display_axes(qform, shape) != (order, flips):
+        warnings.warn(
+            f"the sform and the qform of {path} turn its axes differently; the sform is taken, as "
+            "nibabel does. Other programs may show the volume mirrored or turned",
+            stacklevel=4,
+        )
+    return Geometry(affine, shape, order, flips, qform, declared, unit, header)
+
+
+def _qform(header: Any) -> np.ndarray | None:
+    """Return the qform where there is one that spans space."""
+    from nibabel.spatialimages import HeaderDataError
+
+    if int(header["qform_code"]) <= 0:
+        return None
+    try:
+        found: np.ndarray = header.get_qform()
+    except HeaderDataError:  # no rotation; the sform is there
+        return None
+    return found if _spans_space(found) else None
+
+
+def _spacing_alone(header: Any) -> np.ndarray:
+    zooms = (*(float(zoom) for zoom in header.get_zooms()), 1.0, 1.0)[:3]
+    return np.diag([*(z if np.isfinite(z) and z > 0 else 1.0 for z in zooms), 1.0])
+
+
+def display_axes(
+    affine: np.ndarray, shape: tuple[int, ...]
+) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """Choose the plane axis and the directions in which a radiologist looks at the planes.
 
     Planes are cut across the axis of the largest spacing (the way the scan was acquired), across
     the body's long axis where all are equal. Rows run to posterior or inferior, columns to the
     patient's left.
-    """
-    from nibabel.orientations import io_orientation
 
-    if affine is None or not np.isfinite(affine).all() or not _spans_space(affine[:3, :3]):
-        affine = np.diag([*(float(z) or 1.0 for z in (*zooms, 1.0, 1.0)[:3]), 1.0])
-    world, direction = io_orientation(affine).T  # the world axis (R, A, S) of each file axis
+    Returns:
+        The file's axes that become depth, height and width, and those that are turned over.
+    """
+    world, direction = _axes_in_space(affine)
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    body = int(np.argmax(world == 2))
-    axis = int(np.argmax(spacing)) if spacing.max() > 1.2 * np.median(spacing) else body
+    axis = int(np.argmax(spacing)) if spacing.max() > 1.2 * np.median(spacing) else world.index(2)
     if len(shape) == 2:
         axis = 2
     # Rows and columns: the world axes in the order S, A, R; S and A shown first.
     rest = sorted((a for a in range(3) if a != axis), key=lambda a: -world[a])
-    flips = []
-    for file_axis in range(3):
-        is_plane_axis = file_axis == axis
-        towards = +1 if is_plane_axis else -1  # columns to L, rows to P or I, planes to R, A or S
-        if direction[file_axis] != towards:
-            flips.append(file_axis)
-    return Geometry(affine, shape, (axis, rest[0], rest[1]), tuple(flips))
+    # Columns to L, rows to P or I, planes to R, A or S.
+    flips = tuple(a for a in range(3) if direction[a] != (1 if a == axis else -1))
+    return (axis, rest[0], rest[1]), flips
 
 
-def _spans_space(axes: np.ndarray) -> bool:
+def _axes_in_space(affine: np.ndarray) -> tuple[list[int], list[int]]:
+    """Find the world axis (R, A, S) that each file axis is nearest to, and its direction."""
+    from nibabel.orientations import io_orientation
+
+    world, direction = io_orientation(affine).T
+    return [int(axis) for axis in world], [int(sign) for sign in direction]
+
+
+def _spans_space(affine: np.ndarray | None) -> bool:
     """Whether three axes, of any length (micrometres are 0.001 mm), lie in no common plane."""
+    if affine is None or not np.isfinite(affine).all():
+        return False
+    axes = affine[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     return bool(lengths.all() and abs(np.linalg.det(axes / lengths)) > 1e-6)
 
@@ -132,6 +238,4 @@ def _voxels(path: Path, proxy: object) -> np.ndarray:
         raise DataError(
             f"{path} ends before its voxels do, or is damaged: {error}; copy it again"
         ) from error
-    if voxels.dtype == np.float64:
-        voxels = voxels.astype(np.float32)  # scaled integers arrive as float64
     return voxels.reshape((*voxels.shape, 1, 1)[:3])

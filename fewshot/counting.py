@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
@@ -10,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from episodes import decode
-from episodes.catalog import IGNORE, Catalog, Sample
+from episodes.catalog import IGNORE, Catalog, PixelRef, Sample
 from episodes.episode import Plan
 from episodes.legend import class_map, named
 from episodes.protocols.contract import Protocol
@@ -57,7 +56,7 @@ class Truth:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._samples = {sample.key: sample for sample in catalog.samples}
-        self._planes: Callable[[Path], np.ndarray] = lru_cache(_FILES)(decode.read_labels)
+        self._planes: Callable[[PixelRef], np.ndarray] = lru_cache(_FILES)(decode.labels_of)
         self.labels: Callable[[str], np.ndarray] = lru_cache(_MAPS)(self._read)
 
     def sample(self, key: str) -> Sample:
@@ -75,9 +74,8 @@ class Truth:
         sample = self._samples[key]
         merged = np.full(sample.size, 0 if sample.masks else IGNORE, np.uint8)
         for mask in sample.masks:
-            path = mask.pixels.path
-            values = self._planes(path)[mask.pixels.plane or 0]
-            found = class_map(values, named(mask), self.catalog.classes, str(path))
+            values = self._planes(mask.pixels.source)[mask.pixels.plane or 0]
+            found = class_map(values, named(mask), self.catalog.classes, mask.pixels.name)
             clash = (merged > 0) & (found > 0) & (merged != found)
             merged = np.where(found > 0, found, merged)
             merged[clash] = IGNORE

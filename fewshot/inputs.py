@@ -1,7 +1,8 @@
 """What users hand over, paths and arrays of any kind, as planes of pixels."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from episodes import decode
 from episodes.catalog import IGNORE
 from episodes.errors import DataError, shorten
 from episodes.legend import Legend, class_map, guess_legend, legend_classes
+from episodes.mask_grid import Grid, place_mask
 
 ImageLike = str | PathLike[str] | np.ndarray | Tensor
 
@@ -59,16 +61,40 @@ def image_planes(image: ImageLike | Planes) -> Planes:
     return _from_array(decode.finite(pixels, "array"))
 
 
-def mask_planes(mask: ImageLike) -> Planes:
-    """Take a mask as a path, an array or a tensor of whole numbers or booleans."""
+def mask_planes(
+    mask: ImageLike, image: Planes | None = None, ignore_affine: bool = False
+) -> Planes:
+    """Take a mask as a path, an array or a tensor of whole numbers or booleans.
+
+    Args:
+        mask: the mask.
+        image: that it belongs to; planes are put in its order (see `episodes.mask_grid`).
+        ignore_affine: lay it on the image voxel for voxel, whatever the headers tell.
+
+    Raises:
+        DataError: it cannot be read, or does not lie on its image.
+    """
     if isinstance(mask, (str, PathLike)):
-        return _from_file(Path(mask), decode.read_labels)
+        path = Path(mask)
+        placement = None
+        if image is not None:
+            there = decode.read_header(path).grid(path)
+            placement = place_mask(_grid(image), there, ignore_affine)
+        found = _from_file(path, partial(decode.read_labels, placement=placement))
+        return found if placement is None or image is None else replace(found, volume=image.volume)
     if isinstance(mask, Tensor):
         mask = mask.detach().cpu().numpy()
     pixels = _array(mask, "mask")
     if pixels.ndim == 3 and 1 in (pixels.shape[0], pixels.shape[2]):
         pixels = pixels.squeeze(0 if pixels.shape[0] == 1 else 2)
-    return _from_array(decode.whole_numbers(pixels, "array"))
+    found = _from_array(decode.whole_numbers(pixels, "array"))
+    placement = None if image is None else place_mask(_grid(image), _grid(found), ignore_affine)
+    return found if placement is None else replace(found, pixels=placement.apply(found.pixels))
+
+
+def _grid(planes: Planes) -> Grid:
+    depth, height, width = planes.pixels.shape[:3]
+    return Grid(planes.name, (depth, height, width), planes.geometry)
 
 
 def settle_masks(

@@ -116,4 +116,4 @@ class Segmentation:
     def _voxel_volume(self) -> float | None:
         if self.source.geometry is None:
             return None
-        return float(abs(np.linalg.det(self.source.geometry.affine[:3, :3])))
+        return self.source.geometry.voxel_mm3

@@ -110,6 +110,7 @@ class Segmenter(nn.Module):
         *,
         size: int | None = None,
         mirror: bool = False,
+        ignore_affine: bool = False,
     ) -> Support:
         """Learn classes from one or several annotated images.
 
@@ -124,14 +125,18 @@ class Segmenter(nn.Module):
                 settings' own, or up to three times as much where the marked structures would
                 be too small to be seen (`enlargement`).
             mirror: also learn the mirrored images, which `RefineSettings(flip="both")` needs.
+            ignore_affine: lay NIfTI masks on their images voxel for voxel; by default their
+                affines decide, and a mask that lies elsewhere is refused (`episodes.mask_grid`).
 
         Returns:
             The support, for `segment`; it can be saved with `fewshot.saving.save_support`.
 
         Raises:
-            DataError: unreadable files, sizes that differ, masks without foreground.
+            DataError: unreadable files, sizes that differ, masks that do not lie on their images,
+                or without foreground.
         """
-        return self.learn_shots(read_shots(images, masks, classes), size=size, mirror=mirror)
+        shots = read_shots(images, masks, classes, ignore_affine=ignore_affine)
+        return self.learn_shots(shots, size=size, mirror=mirror)
 
     def learn_shots(
         self, shots: Shots, *, size: int | None = None, mirror: bool = False

@@ -89,14 +89,22 @@ def read_shots(
     images: ImageLike | Sequence[ImageLike],
     masks: ImageLike | Sequence[ImageLike],
     classes: Legend | Sequence[str] | None = None,
+    *,
+    ignore_affine: bool = False,
 ) -> Shots:
     """Read annotated images; see `Segmenter.learn` for the arguments.
 
     Raises:
-        DataError: unreadable files, sizes that differ, masks without foreground.
+        DataError: unreadable files, sizes that differ, masks that do not lie on their images, or
+            without foreground.
     """
     pictures = [image_planes(image) for image in _listed(images)]
-    drawings = [mask_planes(mask) for mask in _listed(masks)]
+    listed = _listed(masks)
+    partners = [*pictures, *[None] * len(listed)]  # numbers that differ are refused below
+    drawings = [
+        mask_planes(mask, partner, ignore_affine)
+        for mask, partner in zip(listed, partners, strict=False)
+    ]
     legend: Legend | None = None
     if classes is not None:
         legend = classes if isinstance(classes, str) else parse_legend(_plain(classes))

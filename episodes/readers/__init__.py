@@ -5,7 +5,8 @@ A reader is a module, or any object, with two functions:
     recognises(root: Path) -> bool
         Whether the folder has the reader's layout; looks at names, opens next to nothing.
     read(root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None) -> Catalog
-        Makes the catalog. It raises DataError for what is damaged, and reads no pixels.
+        Makes the catalog. It raises DataError for what is damaged, and reads no pixels. It may take
+        ignore_affine: bool = False as well (see `episodes.mask_grid`).
 
 Where pixels lie in no plain picture or volume, the reader gives its references a function to read
 them (`episodes.catalog.PixelRef.reader`), as `fss1000` does in a few lines.
@@ -20,11 +21,12 @@ Readers are asked in this order: those given, those installed (by name), those t
 package. `Catalog.layout` says which one recognised the data set.
 """
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from episodes.catalog import Catalog
 from episodes.errors import DataError
@@ -72,6 +74,7 @@ def read(
     *,
     subject_pattern: str | None = None,
     legend: Legend | None = None,
+    ignore_affine: bool = False,
     readers: Iterable[Reader] = (),
 ) -> Catalog:
     """Read a data set with the first reader that recognises its layout.
@@ -81,6 +84,8 @@ def read(
         subject_pattern: regular expression whose first group (or whole match) in an item's name
             is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
         legend: what mask values mean; by default from classes.json, or found out from them.
+        ignore_affine: lay masks on their images voxel for voxel, whatever place the headers of
+            NIfTI files give them (see `episodes.mask_grid`).
         readers: readers of your own, asked before all others.
 
     Raises:
@@ -94,13 +99,30 @@ def read(
     known = (omniglot,) if archive else (*readers, *installed(), *READERS)
     for reader in known:
         if reader.recognises(root):
-            catalog = reader.read(root, subject_pattern=subject_pattern, legend=legend)
+            options = _options(reader, ignore_affine)
+            catalog = reader.read(root, subject_pattern=subject_pattern, legend=legend, **options)
             return replace(catalog, layout=catalog.layout or name_of(reader))
     layouts = "\n".join(f"  {name_of(reader)}: {_first_line(reader)}" for reader in known)
     raise DataError(
         f"no reader recognises the layout of {root}; expected one of\n{layouts}\n"
         "The simplest is images/ and masks/ with files of the same names"
     )
+
+
+def _options(reader: Reader, ignore_affine: bool) -> dict[str, Any]:
+    """Return the options that a reader takes beyond those of all.
+
+    Raises:
+        DataError: one is wanted that means nothing to it.
+    """
+    if not ignore_affine:
+        return {}
+    if "ignore_affine" not in inspect.signature(reader.read).parameters:
+        raise DataError(
+            f"--ignore-affine is for masks that are NIfTI files; this data set is read as "
+            f"{name_of(reader)}. Leave it out"
+        )
+    return {"ignore_affine": True}
 
 
 def installed() -> tuple[Reader, ...]:

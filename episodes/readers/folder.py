@@ -13,12 +13,15 @@ whose pages are samples of one subject.
 """
 
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
 from episodes import decode
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend, read_legend
+from episodes.mask_grid import Grid
+from episodes.placed_masks import mask_source
 from episodes.readers import naming
 
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -31,22 +34,32 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path,
+    *,
+    subject_pattern: str | None = None,
+    legend: Legend | None = None,
+    ignore_affine: bool = False,
 ) -> Catalog:
     """Read a data set of pictures; see the module for the layouts.
 
+    Args:
+        root: the folder.
+        subject_pattern: searched in a picture's name; by default each file is a subject.
+        legend: what mask values mean; by default from classes.json, or found out from them.
+        ignore_affine: lay NIfTI masks on pictures voxel for voxel (see `episodes.mask_grid`).
+
     Raises:
-        DataError: no picture, two files of one name, an unreadable header, or a mask stack of
-            another length.
+        DataError: no picture, two files of one name, an unreadable header, a mask stack of another
+            length, or a NIfTI mask that nothing lays on its picture.
     """
     legend = read_legend(root) if legend is None else legend
     if _is_pair(root):
-        samples, notes = _read_pair(root, root, legend, subject_pattern)
+        samples, notes = _read_pair(root, root, legend, subject_pattern, ignore_affine)
     else:
         samples, notes = [], ()
         for sub in sorted(p for p in root.iterdir() if p.is_dir() and _is_pair(p)):
             meaning = legend if sub.name.lower() in PARTS else sub.name
-            more, said = _read_pair(root, sub, meaning, subject_pattern)
+            more, said = _read_pair(root, sub, meaning, subject_pattern, ignore_affine)
             samples += more
             notes += said
     return naming.catalog_of(root, samples, notes)
@@ -59,7 +72,11 @@ def _is_pair(folder: Path) -> bool:
 
 
 def _read_pair(
-    root: Path, folder: Path, legend: Legend | None, subject_pattern: str | None
+    root: Path,
+    folder: Path,
+    legend: Legend | None,
+    subject_pattern: str | None,
+    ignore_affine: bool = False,
 ) -> tuple[list[Sample], tuple[str, ...]]:
     image_folder = naming.subfolder(folder, naming.IMAGE_WORDS)
     mask_folder = naming.subfolder(folder, naming.MASK_WORDS)
@@ -70,8 +87,10 @@ def _read_pair(
     samples: list[Sample] = []
     for name, path in images.items():
         header = decode.read_header(path)
-        for mask, _ in masks.get(name, ()):
-            _same_pages(path, header, mask)
+        sources = [
+            (_source(header.grid(path), mask, ignore_affine), meaning)
+            for mask, meaning in masks.get(name, ())
+        ]
         prefix = path.relative_to(root).as_posix()
         subject = naming.subject_of(name, subject_pattern)
         samples += [
@@ -79,7 +98,7 @@ def _read_pair(
                 key=prefix if header.planes == 1 else f"{prefix}#{plane}",
                 image=PixelRef(path, plane),
                 masks=tuple(
-                    MaskRef(PixelRef(p, plane), meaning) for p, meaning in masks.get(name, ())
+                    MaskRef(replace(source, plane=plane), meaning) for source, meaning in sources
                 ),
                 subject=subject,
                 size=header.size,
@@ -91,15 +110,12 @@ def _read_pair(
     return samples, notes
 
 
-def _same_pages(image: Path, header: decode.Header, mask: Path) -> None:
-    if decode.suffix(mask) not in decode.STACK_SUFFIXES:
-        return  # holds one plane, which is checked when it is measured
-    planes = decode.read_header(mask).planes
-    if planes != header.planes:
-        raise DataError(
-            f"mask {mask} has {planes} pages and its image {image} has {header.planes}; expected "
-            "a page a page"
-        )
+def _source(image: Grid, mask: Path, ignore_affine: bool) -> PixelRef:
+    """Refer to a mask; a picture of one plane is not opened yet, and checked when measured."""
+    opened = image.geometry or decode.is_volume(mask)
+    if not opened and decode.suffix(mask) not in decode.STACK_SUFFIXES:
+        return PixelRef(mask)
+    return mask_source(image, mask, ignore_affine)
 
 
 def _masks(

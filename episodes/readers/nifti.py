@@ -8,6 +8,7 @@
 `classes.json` or `classes.yaml` beside them names the values.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from episodes import decode
@@ -15,6 +16,7 @@ from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.decode import is_volume
 from episodes.errors import DataError
 from episodes.legend import Legend, legend_classes, read_legend
+from episodes.placed_masks import mask_source
 from episodes.readers import naming
 
 
@@ -25,45 +27,48 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path,
+    *,
+    subject_pattern: str | None = None,
+    legend: Legend | None = None,
+    ignore_affine: bool = False,
 ) -> Catalog:
     """Read a data set of volumes; each slice is a sample, each volume a subject.
 
+    Args:
+        root: the folder.
+        subject_pattern: searched in a volume's name; by default each file is a subject.
+        legend: what mask values mean; by default from classes.json, or found out from them.
+        ignore_affine: lay masks on their images voxel for voxel (see `episodes.mask_grid`).
+
     Raises:
-        DataError: no volume, two files of one name, a damaged header, or a mask of another shape.
+        DataError: no volume, two files of one name, a damaged header, or masks that do not lie on
+            their images.
     """
     images, masks = naming.pairs(root, is_volume)
     if not images:
         raise DataError(f"{root} holds no NIfTI image; expected e.g. image_1.nii.gz")
     legend = read_legend(root) if legend is None else legend
     samples: list[Sample] = []
+    elsewhere: list[str] = []
     for name, path in images.items():
         header = decode.read_header(path)
-        mask = masks.get(name)
-        if mask is not None:
-            _same_grid(path, header, mask)
+        sources: tuple[PixelRef, ...] = ()
+        if name in masks:
+            try:
+                sources = (mask_source(header.grid(path), masks[name], ignore_affine),)
+            except DataError as error:
+                elsewhere.append(str(error))
         subject = naming.subject_of(name, subject_pattern)
         prefix = path.relative_to(root).as_posix()
         for plane in range(header.planes):
-            references = () if mask is None else (MaskRef(PixelRef(mask, plane), legend),)
+            references = tuple(MaskRef(replace(s, plane=plane), legend) for s in sources)
             samples.append(
                 Sample(f"{prefix}#{plane}", PixelRef(path, plane), references, subject, header.size)
             )
+    if elsewhere:
+        more = f" (and {len(elsewhere) - 1} more of {len(masks)} masks)"
+        raise DataError(elsewhere[0] + (more if len(elsewhere) > 1 else ""))
     notes = naming.partner_note("volumes", [n for n in images if n not in masks], "a label volume")
     notes += naming.partner_note("label volumes", [n for n in masks if n not in images], "an image")
     return Catalog(tuple(samples), legend_classes(legend), name=root.resolve().name, notes=notes)
-
-
-def _same_grid(image: Path, header: decode.Header, mask: Path) -> None:
-    other = decode.read_header(mask)
-    if (other.size, other.planes) != (header.size, header.planes):
-        raise DataError(
-            f"label volume {mask} has {other.planes} planes of {other.size} and its image {image} "
-            f"has {header.planes} planes of {header.size}; expected the same grid"
-        )
-    here, there = header.geometry, other.geometry
-    if here and there and (here.order, here.flips) != (there.order, there.flips):
-        raise DataError(
-            f"label volume {mask} and its image {image} say that their axes point in different "
-            "directions; resample one onto the other, or copy the image's affine to the label"
-        )

@@ -105,6 +105,7 @@ def _held(protocol: Protocol, catalog: Catalog, setting: Setting, command: Bench
         exclude=setting.exclude,
         subject_pattern=command.subject_pattern,
         classes=command.classes,
+        ignore_affine=command.ignore_affine,
     )
 
 

@@ -61,7 +61,13 @@ def benchmark(command: Benchmark) -> int:
     path = command.result or command.out / "benchmark.json"
     for folder in (command.out, path.parent):
         make_folder(folder)
-    catalog = open_catalog(command.data, command.subject_pattern, command.classes, command.cache)
+    catalog = open_catalog(
+        command.data,
+        command.subject_pattern,
+        command.classes,
+        command.cache,
+        ignore_affine=command.ignore_affine,
+    )
     laid = _lay(command, catalog)
     places = list(dict.fromkeys((s.protocol, s.exclude, s.support) for s in laid))
     methods = (COPY_MASK, *(recipe.name for recipe in recipes), FEATURE_GRID)

@@ -24,7 +24,9 @@ def calibrate(command: Calibrate) -> int:
     remembered = read_split(command.model)
     held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])
-    catalog = open_catalog(data, held.subject_pattern, held.classes)
+    catalog = open_catalog(
+        data, held.subject_pattern, held.classes, ignore_affine=held.ignore_affine
+    )
     parts = hold_out(catalog, held)
     if parts.train.fingerprint != remembered["train_fingerprint"]:
         raise DataError(f"{data} is not the data set that {command.model} was trained on")

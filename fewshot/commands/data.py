@@ -17,10 +17,20 @@ SPLIT = "split.json"
 
 
 def open_catalog(
-    data: Path, subject_pattern: str | None, classes: tuple[str, ...], cache: bool = True
+    data: Path,
+    subject_pattern: str | None,
+    classes: tuple[str, ...],
+    cache: bool = True,
+    *,
+    ignore_affine: bool = False,
 ) -> Catalog:
     """Read a data set and measure its masks, or remember what was measured before."""
-    catalog = read(data, subject_pattern=subject_pattern, legend=parse_names(classes))
+    catalog = read(
+        data,
+        subject_pattern=subject_pattern,
+        legend=parse_names(classes),
+        ignore_affine=ignore_affine,
+    )
     return measure(catalog, progress=True, cache=cache_folder() if cache else None)
 
 

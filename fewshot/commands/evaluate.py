@@ -26,7 +26,13 @@ def evaluate(command: Evaluate) -> int:
     remembered = read_split(command.model)
     held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])
-    catalog = open_catalog(data, held.subject_pattern, held.classes, command.cache)
+    catalog = open_catalog(
+        data,
+        held.subject_pattern,
+        held.classes,
+        command.cache,
+        ignore_affine=held.ignore_affine,
+    )
     parts = hold_out(catalog, held)
     if parts.test.fingerprint != remembered["test_fingerprint"]:
         raise DataError(

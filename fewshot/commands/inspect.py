@@ -20,7 +20,12 @@ def inspect(command: Inspect) -> int:
     if command.pictures is not None:
         make_folder(command.pictures)
     legend = parse_names(command.classes)
-    raw = read(command.data, subject_pattern=command.subject_pattern, legend=legend)
+    raw = read(
+        command.data,
+        subject_pattern=command.subject_pattern,
+        legend=legend,
+        ignore_affine=command.ignore_affine,
+    )
     cache = cache_folder() if command.cache else None
     counts = count_masks(raw, cache=cache, progress=True)
     catalog, unnamed = problems.settle_anyway(raw, counts)

@@ -67,7 +67,7 @@ def match(command: Match) -> int:
 
 def build(command: MatchBuild) -> int:
     """Make an index and add every image of a folder."""
-    samples = list_samples(command.data, command.subject_pattern)
+    samples = list_samples(command.data, command.subject_pattern, command.ignore_affine)
     network = load_describer(command.model)
     about: dict[str, Value] = {
         "model": network.fingerprint(),
@@ -83,7 +83,11 @@ def add(command: MatchAdd) -> int:
     """Add images to an index, or replace them."""
     index = open_index(command.index)
     network = _model_of(index, command.model)
-    samples = [s for path in command.images for s in list_samples(path, command.subject_pattern)]
+    samples = [
+        sample
+        for path in command.images
+        for sample in list_samples(path, command.subject_pattern, command.ignore_affine)
+    ]
     before = len(index)
     _fill(index, network, samples)
     print(f"{len(index) - before} images added, {len(index)} in {command.index}")
@@ -117,7 +121,7 @@ def query(command: MatchQuery) -> int:
 
 def threshold(command: MatchThreshold) -> int:
     """Choose a threshold on some subjects, freeze it, and audit it on the others."""
-    samples = list_samples(command.data, command.subject_pattern)
+    samples = list_samples(command.data, command.subject_pattern, command.ignore_affine)
     network = load_describer(command.model)
     generator = np.random.default_rng(command.seed)
     subjects = generator.permutation(sorted({sample.subject for sample in samples})).tolist()
@@ -185,14 +189,16 @@ def audit_text(found: Audit) -> str:
     )
 
 
-def list_samples(path: Path, subject_pattern: str | None) -> list[Sample]:
+def list_samples(
+    path: Path, subject_pattern: str | None, ignore_affine: bool = False
+) -> list[Sample]:
     """List the images of a data set, of a folder, or of a file, plane by plane.
 
     Raises:
         DataError: there is no image, or one cannot be read.
     """
     if path.is_dir() and any(reader.recognises(path) for reader in (*installed(), *READERS)):
-        catalog: Catalog = read(path, subject_pattern=subject_pattern)
+        catalog: Catalog = read(path, subject_pattern=subject_pattern, ignore_affine=ignore_affine)
         return list(catalog.samples)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [p for p in files if not path.is_dir() or (p.is_file() and decode.is_readable(p))]

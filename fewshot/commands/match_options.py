@@ -21,6 +21,8 @@ class MatchBuild:
     """Folder of a trained embedding network or segmenter; by default ImageNet features."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name; by default each file is a subject."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class MatchAdd:
     """Where the model lies now, if the index was built with one that has been moved."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name; by default each file is a subject."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class MatchThreshold:
     """Share of the subjects on which the frozen threshold is audited."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     seed: int = 0
     """Of the split of the subjects, the impostor pairs and the intervals."""
 
@@ -117,6 +123,8 @@ class MatchSegment:
     """Of a slice's place along the volume, beside what it looks like."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name; by default each file is a subject."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
 
@@ -136,6 +144,8 @@ class MatchScore:
     and frames of a scan side by side."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name; by default each file is a subject."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     result: Path | None = None
     """Also write the scores into this result file (JSON), and a table beside it."""
     part: str = "pairs"

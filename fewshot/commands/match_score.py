@@ -31,7 +31,13 @@ def match_score(command: MatchScore) -> int:
     """Score, say it, and write the result."""
     started = time.monotonic()
     remembered = read_split(command.model) if command.model else {}
-    catalog = open_catalog(command.data, command.subject_pattern, (), command.cache)
+    catalog = open_catalog(
+        command.data,
+        command.subject_pattern,
+        (),
+        command.cache,
+        ignore_affine=command.ignore_affine,
+    )
     test = unseen(catalog, remembered, command)
     found: dict[str, Scored] = {}
     for name, folder in (("trained", command.model), (_IMAGENET, None)):

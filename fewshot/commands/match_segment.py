@@ -191,7 +191,12 @@ def match_segment(command: MatchSegment) -> int:
     queries = _files(command.query)
     out = make_folder(command.out)
     _refuse_clashes(queries, out)
-    catalog = open_catalog(command.gallery, command.subject_pattern, command.classes)
+    catalog = open_catalog(
+        command.gallery,
+        command.subject_pattern,
+        command.classes,
+        ignore_affine=command.ignore_affine,
+    )
     samples = [sample for sample in catalog.samples if sample.masks]
     if not samples:
         raise DataError(f"{command.gallery} holds no annotated image; expected images and masks")

@@ -37,7 +37,13 @@ def match_train(command: MatchTrain) -> int:
     make_folder(command.out)
     network = make_network(command)
     held, pairs = command.held, command.pairs
-    catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
+    catalog = open_catalog(
+        command.data,
+        held.subject_pattern,
+        held.classes,
+        command.cache,
+        ignore_affine=held.ignore_affine,
+    )
     parts = hold_out_names(catalog, held, pairs.identity)
     if first:
         print(

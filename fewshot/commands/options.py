@@ -106,6 +106,8 @@ class ProtocolRun:
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     subject_pattern: str | None = None
     """Regular expression for the scan in a file name; by default each file is a scan."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
@@ -173,6 +175,8 @@ class Benchmark:
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     subject_pattern: str | None = None
     """Regular expression for the scan in a file name; by default each file is a scan."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
@@ -193,6 +197,8 @@ class Segment:
     """Folder of a trained model; by default ImageNet features."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; or one name for every non-zero value."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     size: int | None = None
     """Side of the square in which images are compared, in pixels; by default chosen by the size of
     the marked structures."""
@@ -235,6 +241,8 @@ class Inspect:
     """Folder with images and masks, or NIfTI pairs."""
     subject_pattern: str | None = None
     """Regular expression for the subject in a file name; by default each file is a subject."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
     json: Path | None = None
@@ -283,3 +291,5 @@ class Share:
     """Their masks, in the same order."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""

@@ -32,7 +32,12 @@ def protocol(command: ProtocolRun) -> int:
     started = time.monotonic()
     if command.result is not None:
         make_folder(command.result.parent)
-    catalog = open_catalog(command.data, command.subject_pattern, command.classes)
+    catalog = open_catalog(
+        command.data,
+        command.subject_pattern,
+        command.classes,
+        ignore_affine=command.ignore_affine,
+    )
     laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
     truth = Truth(catalog)
     methods: dict[str, Method] = {"copy-mask": CopyMask(truth)}

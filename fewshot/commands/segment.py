@@ -78,7 +78,9 @@ def _learned(command: Segment, legend: Legend | None) -> tuple[dict[str, Support
     segmenter = load_segmenter(command.model) if command.model else Segmenter()
     if command.coordinates:
         segmenter = with_coordinates(segmenter, command.coordinates)
-    shots = read_shots(list(command.support), list(command.mask), legend)
+    shots = read_shots(
+        list(command.support), list(command.mask), legend, ignore_affine=command.ignore_affine
+    )
     size = command.size or segmenter.size_for(shots)
     if command.adapt:
         settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)

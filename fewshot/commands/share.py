@@ -19,7 +19,12 @@ def share(command: Share) -> int:
     written = ["segmenter.json", "model.safetensors", "README.md"]
     if command.support:
         legend = parse_names(command.classes)
-        support = segmenter.learn(list(command.support), list(command.mask), legend)
+        support = segmenter.learn(
+            list(command.support),
+            list(command.mask),
+            legend,
+            ignore_affine=command.ignore_affine,
+        )
         save_support(support, out / "support.safetensors")
         export_onnx(segmenter, support, out / "segment.onnx")
         written += ["support.safetensors", "segment.onnx"]

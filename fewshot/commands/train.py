@@ -72,7 +72,13 @@ def train(command: Train) -> int:
     make_folder(command.out)
     segmenter = make_segmenter(command)
     held = command.held
-    catalog = open_catalog(command.data, held.subject_pattern, held.classes, command.cache)
+    catalog = open_catalog(
+        command.data,
+        held.subject_pattern,
+        held.classes,
+        command.cache,
+        ignore_affine=held.ignore_affine,
+    )
     parts = hold_out(catalog, command.held)
     if first:
         print(

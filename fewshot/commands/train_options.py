@@ -36,6 +36,8 @@ class Held:
     """Regular expression for the subject in a file name; by default each file is a subject."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     split_seed: int = 0
     """Of the drawing of test subjects."""
 
