@@ -1,7 +1,6 @@
 """Masks from the segmentations of COCO: polygons and run-lengths."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +88,10 @@ def unpack(segmentation: object, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_segments(path: Path, member: str) -> np.ndarray:
-    """Draw the segmentations in `member`: uint8 [height width], 1 inside, 255 in a crowd.
+    """Draw the segmentations in `member`: uint8 [height width], 1 inside, 255 where unknown.
+
+    Unknown are the pixels of crowds and those in the rectangles of `unknown` (see
+    `episodes.annotations`) that no object covers.
 
     Raises:
         DataError: a segmentation has none of COCO's forms.
@@ -98,6 +100,8 @@ def read_segments(path: Path, member: str) -> np.ndarray:
     size = (content["size"][0], content["size"][1])
     mask = np.zeros(size, np.uint8)
     with guarded(path, "segmentation"):
+        for top, bottom, left, right in content.get("unknown", ()):
+            mask[top:bottom, left:right] = IGNORE
         for value, segments in ((IGNORE, content["crowds"]), (1, content["objects"])):
             for segment in segments:
                 try:
@@ -105,16 +109,3 @@ def read_segments(path: Path, member: str) -> np.ndarray:
                 except DataError as error:
                     raise DataError(f"an annotation of {path}: {error}") from error
     return mask
-
-
-def whole(number: object, what: str) -> int:
-    """Return a whole number that a JSON file gives, perhaps as 3.0.
-
-    Raises:
-        DataError: it is none.
-    """
-    if isinstance(number, float) and math.isfinite(number) and number == int(number):
-        return int(number)
-    if type(number) is not int:
-        raise DataError(f"{what} is {str(number)[:40]!r}; expected a whole number")
-    return number

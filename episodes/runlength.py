@@ -26,13 +26,22 @@ def from_counts(counts: Sequence[Any], size: tuple[int, int]) -> np.ndarray:
     array([[0, 1, 0],
            [1, 0, 0]])
     """
+    check_counts(counts, size)
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(size, order="F")
+
+
+def check_counts(counts: Sequence[Any], size: tuple[int, int]) -> None:
+    """Raise unless counts can be unpacked to this size.
+
+    Raises:
+        DataError: a count is negative, or they do not add up to the size.
+    """
     check_size(size)
     if any(type(count) is not int or count < 0 for count in counts):
         raise DataError("run-lengths hold something else than whole numbers from 0 upwards")
     if sum(counts) != size[0] * size[1]:
         raise DataError(f"run-lengths add up to {sum(counts)}; expected {size[0]} x {size[1]}")
-    values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape(size, order="F")
 
 
 def counts_of_text(text: str) -> list[int]:

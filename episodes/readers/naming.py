@@ -37,6 +37,14 @@ def files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def pictures(folder: Path) -> Iterator[Path]:
+    """List the files of a folder and its sub-folders but for those called as masks are."""
+    for path in files(folder):
+        parents = path.relative_to(folder).parts[:-1]
+        if not any(part.lower() in MASK_WORDS for part in parents):
+            yield path
+
+
 def by_stem(folder: Path) -> dict[str, Path]:
     """Map paths below the folder, without ending, to files; two of one name are an error."""
     found: dict[str, Path] = {}

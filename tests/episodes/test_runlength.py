@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from episodes.errors import DataError
-from episodes.polygons import fill, unpack, whole
+from episodes.polygons import fill, unpack
 from episodes.runlength import counts_of_text, from_counts, from_pairs
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
@@ -140,7 +140,3 @@ def test_segmentations_of_other_forms():
         unpack({"size": [2, 3], "counts": None}, (2, 3))
     with pytest.raises(DataError, match="neither a list of polygons nor"):
         unpack(None, (2, 3))
-    assert whole(3.0, "n") == 3
-    for wrong in ("3", 2.5, float("inf"), True, None):
-        with pytest.raises(DataError, match=r"n is .*; expected a whole number"):
-            whole(wrong, "n")
