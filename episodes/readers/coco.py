@@ -30,7 +30,7 @@ from episodes.annotations import Outline, check_outline
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError, shorten
 from episodes.finder import Finder
-from episodes.legend import Legend
+from episodes.legend import Legend, legend_classes
 from episodes.limits import guarded, read_text
 from episodes.polygons import read_segments
 from episodes.readers import naming
@@ -89,7 +89,14 @@ def read(
     if not samples:
         raise DataError(f"{root} holds no picture that can be used. {'. '.join(notes)}".strip())
     _check_outlines(root, samples.values(), notes)
-    return Catalog(tuple(samples.values()), tuple(names), root.resolve().name, tuple(notes))
+    shown = {c for s in samples.values() for m in s.masks for c in legend_classes(m.legend)}
+    if unused := [name for name in names if name not in shown]:
+        notes.append(
+            f"{len(unused)} categories without an annotation are no classes: "
+            f"{shorten(unused, _NAMED)}"
+        )
+    classes = tuple(name for name in names if name in shown)
+    return Catalog(tuple(samples.values()), classes, root.resolve().name, tuple(notes))
 
 
 def _annotations(root: Path) -> list[Path]:
