@@ -2,14 +2,15 @@
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from episodes.dicom import Plane, planes_of_file, read_header, unpack
-from episodes.errors import DataError
+from episodes.dicom import Plane, planes_of_file, read_header
+from episodes.dicom_pixels import unpack
+from episodes.dicom_volumes import Series
+from episodes.errors import DataError, shorten
 from episodes.limits import check_voxels, guarded
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -17,23 +18,6 @@ SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
 TOLERANCE = 0.01
 """How far apart positions of the same plane may be, in mm."""
-
-
-@dataclass
-class Series:
-    """A volume while it is put together.
-
-    Attributes:
-        uid: the series instance UID.
-        patient: the PatientID.
-        planes: its planes.
-        masks: segmentation, member for `read_segment`, and label of each segment.
-    """
-
-    uid: str
-    patient: str
-    planes: list[Plane] = field(default_factory=list)
-    masks: list[tuple[Path, str, str]] = field(default_factory=list)
 
 
 def place_segments(path: Path, header: Any, series: list[Series], legend: str | None) -> None:
@@ -77,20 +61,35 @@ def _segment(header: Any, group: Any) -> int:
 
 
 def _find(path: Path, group: Any, frame: Plane, series: list[Series]) -> tuple[Series, int]:
-    """Find the plane that a frame was drawn on, by reference, else by position."""
+    """Find the plane that a frame was drawn on: that it refers to if it lies there, else by place.
+
+    Raises:
+        DataError: there is none, or several volumes have one at its place.
+    """
     uid, number = _reference(group)
+    fitting: list[tuple[Series, int]] = []
     for one in series:
         for at, plane in enumerate(one.planes):
+            same_place = _same_place(plane, frame)
             same_frame = number is None or plane.frame in (None, number - 1)
-            if plane.uid == uid and same_frame and plane.size == frame.size:
+            if plane.size != frame.size or same_place is False:
+                continue
+            if plane.uid == uid and same_frame:
                 return one, at
-    for one in series:
-        for at, plane in enumerate(one.planes):
-            if plane.size == frame.size and _same_place(plane, frame):
-                return one, at
+            if same_place:
+                fitting.append((one, at))
+    if len({id(one) for one, _ in fitting}) > 1:
+        raise DataError(
+            f"a frame of {path} at {frame.position} refers to no slice that is here, and lies on "
+            f"those of {shorten(one.name for one, _ in fitting)}; keep one of these volumes in the "
+            "folder"
+        )
+    if fitting:
+        return fitting[0]
     raise DataError(
         f"a frame of {path} at {frame.position} lies on no slice of {frame.size} pixels that is "
-        "here; are the images of this segmentation in the same folder?"
+        "here; are the images of this segmentation in the same folder, and was it drawn on their "
+        "own grid?"
     )
 
 
@@ -102,13 +101,16 @@ def _reference(group: Any) -> tuple[str | None, int | None]:
     return None, None
 
 
-def _same_place(plane: Plane, frame: Plane) -> bool:
+def _same_place(plane: Plane, frame: Plane) -> bool | None:
+    """Whether a frame lies on a plane; None where one of them does not tell."""
     if None in (plane.position, frame.position, plane.orientation, frame.orientation):
-        return False
+        return None
     pairs = [
         *zip(plane.position or (), frame.position or (), strict=True),
         *zip(plane.orientation or (), frame.orientation or (), strict=True),
     ]
+    if plane.spacing is not None and frame.spacing is not None:
+        pairs += zip(plane.spacing, frame.spacing, strict=True)
     return all(abs(a - b) <= TOLERANCE for a, b in pairs)
 
 
@@ -129,6 +131,6 @@ def read_segment(path: Path, member: str) -> np.ndarray:
     with guarded(path, "DICOM"):
         for plane, numbers in enumerate(frames):
             for number in numbers:
-                values = unpack(path, number)
+                values = unpack(path, number, header)
                 planes[plane] |= (values >= least) & (values <= most)
     return planes

@@ -24,7 +24,7 @@ def test_slices_are_sorted_along_the_normal(tmp_path):
     catalog = read(tmp_path)
     assert catalog.layout == "dicom"
     assert [sample.image.plane for sample in catalog.samples] == [0, 1, 2]
-    assert catalog.samples[0].key == f"{uid(1)}.0#0"
+    assert catalog.samples[0].key == f"{uid(1)}#0"
     assert catalog.subjects == ("P1",)
     assert catalog.samples[0].size == (8, 10)
     np.testing.assert_array_equal(planes(catalog), volume())
@@ -69,7 +69,7 @@ def test_series_are_volumes_and_a_localizer_stands_apart(tmp_path):
     catalog = read(tmp_path)
     assert catalog.subjects == ("P1", "P2")
     assert sorted({sample.key.split("#")[0] for sample in catalog.samples}) == [
-        *(f"{uid(1)}.0", f"{uid(1)}.1", f"{uid(2)}.2")
+        *(f"{uid(1)}.Size=5x6", f"{uid(1)}.Size=8x10", uid(2))
     ]
     assert [s.size for s in catalog.samples] == [(5, 6)] + [(8, 10)] * 6
     assert read(tmp_path, subject_pattern=r"^[^/]+").subjects == ("a", "b")
@@ -165,7 +165,7 @@ def test_pixels_that_nothing_unpacks(tmp_path):
     data["PixelData"].VR = "OB"
     data.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
     data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    with pytest.raises(DataError, match=r"a.dcm (is compressed and )?cannot be"):
+    with pytest.raises(DataError, match=r"a.dcm is compressed .JPEG 2000.*cannot be unp"):
         planes(read(tmp_path))
 
 
@@ -178,7 +178,9 @@ def test_run_lengths_need_no_plug_in(tmp_path):
 
 def test_what_is_no_dicom(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"hello, I am text" * 20)
-    with pytest.raises(DataError, match=r"a.dcm cannot be read as DICOM: .*is it complete"):
+    with pytest.raises(
+        DataError, match=r"a.dcm cannot be read as DICOM: it begins neither .*is it complete"
+    ):
         read(tmp_path)
 
 
