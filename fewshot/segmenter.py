@@ -15,7 +15,7 @@ from episodes.errors import ModelError
 from episodes.legend import Legend
 from fewshot.calibration import Calibration
 from fewshot.confidence import grid_masks, witnesses
-from fewshot.encoder import Encoder, EncoderSettings, Level
+from fewshot.encoder import Encoder, EncoderSettings
 from fewshot.enlargement import enlargement
 from fewshot.ensemble import Fuse
 from fewshot.heads import (
@@ -28,6 +28,7 @@ from fewshot.heads import (
     build_head,
 )
 from fewshot.inputs import ImageLike, Planes, image_planes
+from fewshot.levels import Level
 from fewshot.precision import autocast, default_device
 from fewshot.refine.flip import mirrored
 from fewshot.refine.proximity import append_coordinates

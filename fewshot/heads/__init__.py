@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from fewshot.adapt.settings import GradientSettings
-from fewshot.encoder import Level
 from fewshot.heads.classifier import ClassifierHead, ClassifierSettings
 from fewshot.heads.clustered import ClusteredHead, ClusteredSettings
 from fewshot.heads.contract import Head, Support
@@ -16,6 +15,7 @@ from fewshot.heads.prior import PriorHead, PriorSettings
 from fewshot.heads.prototypical import PrototypicalHead, PrototypicalSettings
 from fewshot.heads.ridge import RidgeHead, RidgeSettings
 from fewshot.heads.threshold import ThresholdHead, ThresholdSettings
+from fewshot.levels import Level
 
 HeadSettings = (
     LocalSettings

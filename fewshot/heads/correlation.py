@@ -10,11 +10,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.encoder import Level
 from fewshot.heads.binary import join_ways, shown
 from fewshot.heads.centre_pivot import CentrePivotBlock
 from fewshot.heads.contract import Head, Support
 from fewshot.heads.pooling import pooled_unit
+from fewshot.levels import Level
 from fewshot.prototypes import grid_weights
 
 

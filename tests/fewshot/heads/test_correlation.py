@@ -1,9 +1,9 @@
 import torch
 from torch.nn import functional
 
-from fewshot.encoder import Level
 from fewshot.heads import CorrelationHead, CorrelationSettings
 from fewshot.heads.correlation import correlation, enlarge_query
+from fewshot.levels import Level
 from tests.fewshot.heads.family import check_head, two_colour_task
 from tests.fewshot.heads.training import share_right_after
 

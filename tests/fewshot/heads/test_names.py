@@ -4,8 +4,8 @@ import pytest
 
 from fewshot.commands.train import make_head_settings
 from fewshot.commands.train_options import HeadName
-from fewshot.encoder import Level
 from fewshot.heads import KINDS, ThresholdSettings, build_head
+from fewshot.levels import Level
 from fewshot.segmenter import SegmenterSettings, build_segmenter
 from fewshot.training.task import episodic
 from tests.fewshot.heads.family import TINY
