@@ -22,6 +22,7 @@ package. `Catalog.layout` says which one recognised the data set.
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -33,15 +34,18 @@ from episodes.errors import DataError
 from episodes.legend import Legend
 from episodes.readers import (
     arrays,
+    beside,
     coco,
     dicom,
     folder,
     fss1000,
     instances,
     kitti_road,
+    naming,
     nifti,
     omezarr,
     omniglot,
+    pictures,
     tiff,
     voc,
 )
@@ -62,7 +66,7 @@ class Reader(Protocol):
 
 READERS: tuple[Reader, ...] = (
     *(omniglot, voc, kitti_road, fss1000, coco, omezarr),
-    *(arrays, instances, nifti, dicom, tiff, folder),
+    *(arrays, instances, nifti, dicom, tiff, folder, beside, pictures),
 )
 """From the layouts that nothing else looks like to the most general."""
 
@@ -102,10 +106,27 @@ def read(
             options = _options(reader, ignore_affine)
             catalog = reader.read(root, subject_pattern=subject_pattern, legend=legend, **options)
             return replace(catalog, layout=catalog.layout or name_of(reader))
-    layouts = "\n".join(f"  {name_of(reader)}: {_first_line(reader)}" for reader in known)
-    raise DataError(
-        f"no reader recognises the layout of {root}; expected one of\n{layouts}\n"
-        "The simplest is images/ and masks/ with files of the same names"
+    raise DataError(_nothing_there(root))
+
+
+def layouts() -> str:
+    """List what is read, one line a reader."""
+    known = (*installed(), *READERS)
+    return "\n".join(f"  {name_of(reader)}: {_first_line(reader)}" for reader in known)
+
+
+def _nothing_there(root: Path) -> str:
+    """Say what a folder holds that no reader recognises, and what was expected."""
+    endings = Counter(
+        path.suffix.lower() or "no ending"
+        for path in root.rglob("*")
+        if path.is_file() and not naming.is_hidden(path)
+    )
+    listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(4))
+    what = f"{endings.total()} files ({listed}), and none is a picture" if endings else "no file"
+    return (
+        f"{root} holds {what} that can be read; {pictures.EXPECTED}. "
+        "`fewshot inspect FOLDER --layouts` lists everything that is read"
     )
 
 

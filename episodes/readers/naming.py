@@ -1,38 +1,60 @@
-"""What readers share: words for images and masks, pairs, subjects from names, safe listings."""
+"""What readers share: words for images and masks, subjects from names, safe listings."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from episodes.catalog import Catalog, Sample
-from episodes.decode import is_readable, stem
+from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.decode import STACK_SUFFIXES, is_readable, is_volume, read_header, stem, suffix
 from episodes.errors import DataError, shorten
-from episodes.legend import legend_classes
+from episodes.legend import Legend, legend_classes
+from episodes.mask_grid import Grid
+from episodes.placed_masks import mask_source
 
-IMAGE_WORDS = ("images", "image", "imgs", "img", "imagestr")
+IMAGE_WORDS = (
+    *("images", "image", "imgs", "img", "imagestr"),
+    *("pictures", "picture", "photos", "photo", "originals", "original", "inputs", "input"),
+)
 MASK_WORDS = (
     *("masks", "mask", "labels", "label", "labelstr", "annotations", "annotation"),
     *("instances", "segmentations", "segmentation", "seg", "gt", "groundtruth"),
+    *("segs", "gts", "groundtruths", "lbl", "lbls"),
 )
-
-_WORDS = re.compile(r"(?:(?<![a-z])|[_\-. ])(" + "|".join(IMAGE_WORDS + MASK_WORDS) + r")(?![a-z])")
+PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
+"""Folders called so are parts of a data set, not classes and not subjects."""
 
 
 def subfolder(root: Path, words: tuple[str, ...]) -> Path | None:
     """Find the sub-folder with one of these names, in the order of the words, in any case."""
-    folders = {p.name.lower(): p for p in root.iterdir() if p.is_dir()}
-    return next((folders[word] for word in words if word in folders), None)
+    return next(iter(subfolders(root, words)), None)
+
+
+def subfolders(root: Path, words: tuple[str, ...]) -> list[Path]:
+    """List the sub-folders with these names, in the order of the words, in any case.
+
+    `Ground Truth` and `ground_truth` are `groundtruth`.
+    """
+    named: dict[str, list[Path]] = {}
+    for path in folders(root):
+        named.setdefault(re.sub(r"[_\-. ]", "", path.name.lower()), []).append(path)
+    return [path for word in words for path in named.get(word, ())]
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file or folder is of the system: `.DS_Store`, `._a.png`, `__MACOSX`."""
+    return path.name.startswith(".") or path.name == "__MACOSX"
 
 
 def folders(root: Path) -> list[Path]:
     """List the visible sub-folders, sorted by name."""
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in root.iterdir() if p.is_dir() and not is_hidden(p))
 
 
 def files(folder: Path) -> Iterator[Path]:
     """List the readable, visible files of a folder and its sub-folders, sorted by name."""
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        hidden = any(is_hidden(Path(part)) for part in path.relative_to(folder).parts)
         if is_readable(path) and path.is_file() and not hidden:
             yield path
 
@@ -45,10 +67,17 @@ def pictures(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def by_stem(folder: Path) -> dict[str, Path]:
-    """Map paths below the folder, without ending, to files; two of one name are an error."""
+def by_stem(folder: Path, *, deep: bool = True) -> dict[str, Path]:
+    """Map paths below the folder, without ending, to files; two of one name are an error.
+
+    Args:
+        folder: where the files lie.
+        deep: look into its sub-folders too.
+    """
     found: dict[str, Path] = {}
     for path in files(folder):
+        if not deep and path.parent != folder:
+            continue
         name = (path.relative_to(folder).parent / stem(path)).as_posix()
         if name in found:
             raise DataError(
@@ -86,44 +115,41 @@ def partner_note(kind: str, names: list[str], lack: str) -> tuple[str, ...]:
     return (f"{len(names)} {kind} without {lack}: {shorten(names, 4)}",) if names else ()
 
 
-def pairs(root: Path, accepts: Callable[[Path], bool]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Map names to images and to masks: two folders, or one where a word tells them apart.
-
-    Args:
-        root: holds an image folder and a mask folder, or the files themselves.
-        accepts: which files are meant.
-
-    Returns:
-        The images and the masks; partners have the same name.
+def samples_of(
+    root: Path,
+    path: Path,
+    masks: Sequence[tuple[Path, Legend | None]],
+    subject: str,
+    ignore_affine: bool = False,
+) -> list[Sample]:
+    """Make the samples of a picture, one a plane, with its masks and what their values mean.
 
     Raises:
-        DataError: two files have one name.
+        DataError: a header is damaged, or a mask does not fit (see `episodes.mask_grid`).
     """
-    image_folder, mask_folder = subfolder(root, IMAGE_WORDS), subfolder(root, MASK_WORDS)
-    images: dict[str, Path] = {}
-    masks: dict[str, Path] = {}
-    if image_folder and any(map(accepts, image_folder.iterdir())):
-        for folder, found in ((image_folder, images), (mask_folder, masks)):
-            for path in files(folder) if folder else ():
-                # nnU-Net numbers the channels of an image: case_0000 belongs to the label case.
-                name = re.sub(r"_0000$", "", stem(path)) if found is images else stem(path)
-                _add(found, name, path)
-        return images, masks
-    for path in sorted(p for p in root.iterdir() if accepts(p) and not p.name.startswith(".")):
-        words = _WORDS.findall(stem(path).lower())
-        # image.nii and label.nii, called nothing else, are one pair.
-        name = re.sub(r"^[_\-. ]+|[_\-. ]+$", "", _WORDS.sub("", stem(path).lower())) or "volume"
-        _add(masks if any(word in MASK_WORDS for word in words) else images, name, path)
-    return images, masks
-
-
-def _add(found: dict[str, Path], name: str, path: Path) -> None:
-    if name in found:
-        raise DataError(
-            f"{found[name].name} and {path.name} in {path.parent} are both called {name!r} once "
-            "the words for image and mask are taken away; expected one of each"
+    header = read_header(path)
+    sources = [(_source(header.grid(path), mask, ignore_affine), legend) for mask, legend in masks]
+    prefix = path.relative_to(root).as_posix()
+    return [
+        Sample(
+            key=prefix if header.planes == 1 else f"{prefix}#{plane}",
+            image=PixelRef(path, plane),
+            masks=tuple(
+                MaskRef(replace(source, plane=plane), legend) for source, legend in sources
+            ),
+            subject=subject,
+            size=header.size,
         )
-    found[name] = path
+        for plane in range(header.planes)
+    ]
+
+
+def _source(image: Grid, mask: Path, ignore_affine: bool) -> PixelRef:
+    """Refer to a mask; a picture of one plane is not opened yet, and checked when measured."""
+    opened = image.geometry or is_volume(mask)
+    if not opened and suffix(mask) not in STACK_SUFFIXES:
+        return PixelRef(mask)
+    return mask_source(image, mask, ignore_affine)
 
 
 def catalog_of(root: Path, samples: Iterable[Sample], notes: tuple[str, ...] = ()) -> Catalog:

@@ -17,7 +17,7 @@ from episodes.decode import is_volume
 from episodes.errors import DataError
 from episodes.legend import Legend, legend_classes, read_legend
 from episodes.placed_masks import mask_source
-from episodes.readers import naming
+from episodes.readers import naming, pairing
 
 
 def recognises(root: Path) -> bool:
@@ -45,7 +45,7 @@ def read(
         DataError: no volume, two files of one name, a damaged header, or masks that do not lie on
             their images.
     """
-    images, masks = naming.pairs(root, is_volume)
+    images, masks = pairing.pairs(root, is_volume)
     if not images:
         raise DataError(f"{root} holds no NIfTI image; expected e.g. image_1.nii.gz")
     legend = read_legend(root) if legend is None else legend

@@ -15,14 +15,14 @@ from episodes import decode, tiff
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend, read_legend
-from episodes.readers import naming
+from episodes.readers import naming, pairing
 
 
 def recognises(root: Path) -> bool:
     """Whether TIFF files lie in the folder itself, masks and images told apart by a word."""
     if naming.subfolder(root, naming.IMAGE_WORDS) or not any(map(_is_tiff, root.iterdir())):
         return False
-    images, masks = naming.pairs(root, _is_tiff)
+    images, masks = pairing.pairs(root, _is_tiff)
     return bool(set(images) & set(masks))
 
 
@@ -45,7 +45,7 @@ def read(
         DataError: a header is damaged, or an image and its mask have other planes or sizes.
     """
     legend = read_legend(root) if legend is None else legend
-    images, masks = naming.pairs(root, _is_tiff)
+    images, masks = pairing.pairs(root, _is_tiff)
     samples: list[Sample] = []
     for name, path in images.items():
         header = decode.read_header(path)

@@ -1,4 +1,4 @@
-"""PASCAL VOC, alone or with the further masks of SBD, as PASCAL-5i uses them.
+"""PASCAL VOC, alone or with the further masks of SBD, as PASCAL-5i uses them; CVAT's export.
 
     JPEGImages/2007_000032.jpg
     SegmentationClass/2007_000032.png         palette: 1 to 20 classes, 255 the border, unknown
@@ -6,21 +6,34 @@
     ImageSets/Segmentation/train.txt          names of pictures, one a line
 
 The folder itself, `VOC2012/` or `VOCdevkit/VOC2012/` in it. A picture that has a mask in both
-folders takes that of SegmentationClass, which was drawn with more care.
+folders takes that of SegmentationClass, which was drawn with more care. Pictures may have any
+ending, in small or capital letters.
+
+    labelmap.txt                              cell:255,0,124:: a class and its colour, as CVAT
+                                              writes it; the pictures may lie in images/
+
+Where there is such a file, masks are read by their colours; labels called background, or black, are
+background, and those called ignored, void or unknown are unknown (255).
 
 Everingham et al.: The PASCAL visual object classes challenge, IJCV 88 (2010). Hariharan et al.:
 Semantic contours from inverse detectors, ICCV 2011.
 """
 
+import json
+import re
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from episodes import decode
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.errors import DataError
-from episodes.legend import Legend, read_legend
+from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.errors import DataError, shorten
+from episodes.legend import MOST_VALUES, Legend, read_legend
 from episodes.limits import inside, read_text
 from episodes.readers import naming
 
+LABEL_MAP = "labelmap.txt"
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
 NAMES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -56,33 +69,124 @@ def read(
     home = _home(root)
     if home is None:
         raise DataError(f"{root} lacks JPEGImages/ or {' or '.join(MASK_FOLDERS)}; expected both")
+    pictures = _picture_folder(home)
+    if pictures is None:
+        raise DataError(
+            f"{home} holds masks and {LABEL_MAP}, but no pictures; expected those in JPEGImages/ "
+            "(in CVAT, export with images)"
+        )
+    labels = _read_label_map(home / LABEL_MAP) if (home / LABEL_MAP).is_file() else None
     if legend is None:
-        legend = read_legend(home) or {i + 1: name for i, name in enumerate(NAMES)}
+        legend = read_legend(home) or (labels.legend if labels else None)
+        legend = legend or {i + 1: name for i, name in enumerate(NAMES)}
+    images = naming.by_stem(pictures)
     masks: dict[str, Path] = {}
     for folder in reversed(MASK_FOLDERS):
-        masks |= {path.stem: path for path in sorted((home / folder).glob("*.png"))}
+        there = naming.by_stem(home / folder) if (home / folder).is_dir() else {}
+        masks |= {name: path for name, path in there.items() if path.suffix.lower() == ".png"}
     names = sorted(masks) if split is None else _listed(home, split, masks)
     samples: list[Sample] = []
-    for name in names:
-        picture = home / "JPEGImages" / f"{name}.jpg"
+    reader, member = (read_colours, labels.member) if labels else (None, "")
+    for name in (name for name in names if name in images):
+        picture = images[name]
         samples.append(
             Sample(
-                key=f"JPEGImages/{name}.jpg",
+                key=f"{pictures.name}/{picture.relative_to(pictures).as_posix()}",
                 image=PixelRef(picture),
-                masks=(MaskRef(PixelRef(masks[name]), legend),),
+                masks=(MaskRef(PixelRef(masks[name], None, reader, member), legend),),
                 subject=naming.subject_of(name, subject_pattern),
                 size=decode.read_header(picture).size,
             )
         )
-    return naming.catalog_of(home, samples)
+    lacking = [name for name in names if name not in images]
+    return naming.catalog_of(home, samples, naming.partner_note("masks", lacking, "an image"))
+
+
+def read_colours(path: Path, member: str) -> np.ndarray:
+    """Read a mask of colours as the numbers of its labels: uint8 [height width].
+
+    Args:
+        path: a picture in colour or with a palette; or grey, holding the labels' numbers itself.
+        member: JSON of `{number: [red, green, blue]}`.
+
+    Raises:
+        DataError: it holds a colour that is none of them.
+    """
+    colours = {tuple(colour): int(number) for number, colour in json.loads(member).items()}
+    pixels = decode.read_image(path)
+    rows = pixels.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
+    found, places = np.unique(rows, axis=0, return_inverse=True)
+    known: dict[tuple[int, ...], int] = {
+        key: number
+        for colour, number in colours.items()
+        for key in (colour, colour[:1])
+        if len(key) == 3 or len(set(colour)) == 1
+    }
+    if pixels.ndim == 2 and not all(tuple(row) in known for row in found.tolist()):
+        known = {(number,): number for number in colours.values()}  # CVAT: numbers, in one channel
+    odd = [tuple(row) for row in found.tolist() if tuple(row) not in known]
+    if odd:
+        raise DataError(
+            f"mask {path} holds the colour {shorten(odd, 3)}, which {LABEL_MAP} does not name; "
+            f"expected one of {shorten(colours, 6)}"
+        )
+    numbers = np.array([known[tuple(row)] for row in found.tolist()], np.uint8)
+    return numbers[places.ravel()].reshape(pixels.shape[:2])
+
+
+class _Labels(NamedTuple):
+    legend: Legend
+    member: str  # for `read_colours`
+
+
+def _read_label_map(path: Path) -> _Labels:
+    """Read the lines `name:red,green,blue:parts:actions` of a label map.
+
+    Raises:
+        DataError: a line is none, or two labels have one colour.
+    """
+    legend: dict[int, str | None] = {}
+    colours: dict[int, tuple[int, ...]] = {0: (0, 0, 0)}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, colour = [*(part.strip() for part in line.rsplit(":", 3)), "", ""][:2]
+        found = re.fullmatch(r"(\d{1,3}) *, *(\d{1,3}) *, *(\d{1,3})", colour)
+        rgb = tuple(map(int, found.groups())) if found else ()
+        if not name or not rgb or max(rgb) > 255:
+            raise DataError(
+                f"{path}, line {number}: {line[:60]!r}; expected name:red,green,blue:parts:actions"
+            )
+        value = _value(name, rgb, len(legend) + 1)
+        if value and rgb in colours.values():
+            raise DataError(f"{path}, line {number}: {name} has the colour of another label")
+        colours[value] = rgb
+        if value not in (0, IGNORE):
+            legend[value] = name
+    if not legend or len(legend) > MOST_VALUES:
+        raise DataError(f"{path} names {len(legend)} labels; expected 1 to {MOST_VALUES}")
+    return _Labels(legend, json.dumps(colours))
+
+
+def _value(name: str, rgb: tuple[int, ...], following: int) -> int:
+    """The number of a label: 0 for the background, 255 for unknown pixels, else the next one."""
+    if name.lower() == "background" or rgb == (0, 0, 0):
+        return 0
+    return IGNORE if name.lower() in ("ignored", "ignore", "void", "unknown") else following
 
 
 def _home(root: Path) -> Path | None:
     for home in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
         folders = any((home / name).is_dir() for name in MASK_FOLDERS)
-        if folders and (home / "JPEGImages").is_dir():
+        if folders and ((home / "JPEGImages").is_dir() or (home / LABEL_MAP).is_file()):
             return home
     return None
+
+
+def _picture_folder(home: Path) -> Path | None:
+    if (home / "JPEGImages").is_dir():
+        return home / "JPEGImages"
+    return naming.subfolder(home, naming.IMAGE_WORDS)
 
 
 def _listed(home: Path, split: str, masks: dict[str, Path]) -> list[str]:

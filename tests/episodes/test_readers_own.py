@@ -44,7 +44,9 @@ def install(monkeypatch, *values):
 
 
 def test_a_reader_that_is_installed(listed, monkeypatch):
-    with pytest.raises(DataError, match=r"no reader recognises .*(?s:.)*folder: Folders of pict"):
+    with pytest.raises(
+        DataError, match=r"holds 1 files \(1 .txt\), and none is a picture that can"
+    ):
         readers.read(listed)
     monkeypatch.setattr("tests.episodes.dicom_files.own", Text(), raising=False)
     install(monkeypatch, "tests.episodes.dicom_files:own")
@@ -67,12 +69,18 @@ def test_an_installed_reader_that_is_broken(listed, monkeypatch, value, message)
 
 def test_every_reader_of_the_package_has_both_functions_and_shows_its_layout():
     names = [readers.name_of(reader) for reader in readers.READERS]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 14
     modules = {path.stem for path in Path(readers.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "naming"} == set(names)
+    assert modules - {"__init__", "naming", "pairing"} == set(names)
     for reader in readers.READERS:
         assert isinstance(reader, readers.Reader)
         assert "\n    " in reader.__doc__
+
+
+def test_all_layouts_are_listed():
+    listed = readers.layouts().splitlines()
+    assert len(listed) == len(readers.READERS)
+    assert "  folder: Folders of pictures and masks." in listed
 
 
 def test_no_reader_takes_an_empty_folder(tmp_path):
