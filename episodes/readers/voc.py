@@ -12,7 +12,7 @@ ending, in small or capital letters.
     labelmap.txt                              cell:255,0,124:: a class and its colour, as CVAT
                                               writes it; the pictures may lie in images/
 
-Where there is such a file, masks are read by their colours; labels called background, or black, are
+Where there is such a file, masks are read by their colours; labels called background are
 background, and those called ignored, void or unknown are unknown (255).
 
 Everingham et al.: The PASCAL visual object classes challenge, IJCV 88 (2010). Hariharan et al.:
@@ -106,29 +106,22 @@ def read_colours(path: Path, member: str) -> np.ndarray:
     """Read a mask of colours as the numbers of its labels: uint8 [height width].
 
     Args:
-        path: a picture in colour or with a palette; or grey, holding the labels' numbers itself.
+        path: a picture in colour or with a palette.
         member: JSON of `{number: [red, green, blue]}`.
 
     Raises:
         DataError: it holds a colour that is none of them.
     """
-    colours = {tuple(colour): int(number) for number, colour in json.loads(member).items()}
+    known = {tuple(colour): int(number) for number, colour in json.loads(member).items()}
     pixels = decode.read_image(path)
-    rows = pixels.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
-    found, places = np.unique(rows, axis=0, return_inverse=True)
-    known: dict[tuple[int, ...], int] = {
-        key: number
-        for colour, number in colours.items()
-        for key in (colour, colour[:1])
-        if len(key) == 3 or len(set(colour)) == 1
-    }
-    if pixels.ndim == 2 and not all(tuple(row) in known for row in found.tolist()):
-        known = {(number,): number for number in colours.values()}  # CVAT: numbers, in one channel
-    odd = [tuple(row) for row in found.tolist() if tuple(row) not in known]
+    if pixels.ndim == 2:  # grey: equal channels
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    found, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    odd = [row for row in map(tuple, found.tolist()) if row not in known]
     if odd:
         raise DataError(
             f"mask {path} holds the colour {shorten(odd, 3)}, which {LABEL_MAP} does not name; "
-            f"expected one of {shorten(colours, 6)}"
+            f"expected one of {shorten(known, 6)}"
         )
     numbers = np.array([known[tuple(row)] for row in found.tolist()], np.uint8)
     return numbers[places.ravel()].reshape(pixels.shape[:2])
@@ -158,7 +151,7 @@ def _read_label_map(path: Path) -> _Labels:
                 f"{path}, line {number}: {line[:60]!r}; expected name:red,green,blue:parts:actions"
             )
         value = _value(name, rgb, len(legend) + 1)
-        if value and rgb in colours.values():
+        if rgb in colours.values() and colours.get(value) != rgb:
             raise DataError(f"{path}, line {number}: {name} has the colour of another label")
         colours[value] = rgb
         if value not in (0, IGNORE):
@@ -169,10 +162,17 @@ def _read_label_map(path: Path) -> _Labels:
 
 
 def _value(name: str, rgb: tuple[int, ...], following: int) -> int:
-    """The number of a label: 0 for the background, 255 for unknown pixels, else the next one."""
-    if name.lower() == "background" or rgb == (0, 0, 0):
+    """The number of a label: 0 for the background, 255 for unknown pixels, else the next one.
+
+    Raises:
+        DataError: a class is black, as what is not annotated is.
+    """
+    plain = name.lower().strip("_")
+    if plain in ("background", "bg", "unlabeled", "unlabelled"):
         return 0
-    return IGNORE if name.lower() in ("ignored", "ignore", "void", "unknown") else following
+    if rgb == (0, 0, 0):
+        raise DataError(f"the label {name} is black, as the background is; give it another colour")
+    return IGNORE if plain in ("ignored", "ignore", "void", "unknown") else following
 
 
 def _home(root: Path) -> Path | None:

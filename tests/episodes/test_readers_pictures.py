@@ -68,6 +68,69 @@ def test_voc_lists(voc_set):
         voc.read(voc_set, split="gone")
 
 
+def test_voc_pictures_of_any_ending_and_masks_without_one(voc_set):
+    home = voc_set / "VOCdevkit" / "VOC2012"
+    pictures = home / "JPEGImages"
+    (pictures / "2007_1.jpg").rename(pictures / "2007_1.JPG")
+    (pictures / "2007_2.jpg").unlink()
+    (home / "SegmentationClass" / "._2007_1.png").write_bytes(b"")
+    catalog = read(voc_set)
+    assert [s.key for s in catalog.samples] == ["JPEGImages/2007_1.JPG", "JPEGImages/2008_3.jpg"]
+    assert catalog.notes == ("1 masks without an image: 2007_2",)
+
+
+CVAT = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncell: wall:255,0,124::\nvoid:9,9,9::\n"
+
+
+@pytest.mark.parametrize("kind", ["RGB", "P"])
+def test_cvat(tmp_path, make_png, kind):
+    colours = np.zeros((16, 20, 3), np.uint8)
+    colours[2:6, 3:8] = (255, 0, 124)
+    colours[10] = 9
+    make_png(tmp_path / "JPEGImages" / "sub" / "a.PNG", COLOUR)
+    mask = Image.fromarray(colours)
+    mask = mask.convert("P", palette=Image.Palette.ADAPTIVE) if kind == "P" else mask
+    (tmp_path / "SegmentationClass" / "sub").mkdir(parents=True)
+    mask.save(tmp_path / "SegmentationClass" / "sub" / "a.png")
+    mask.save(tmp_path / "SegmentationClass" / "sub" / "b.png")
+    (tmp_path / "labelmap.txt").write_text(CVAT)
+    catalog = measure(read(tmp_path))
+    assert (catalog.layout, catalog.classes) == ("voc", ("cell: wall",))
+    assert catalog.notes == ("1 masks without an image: sub/b",)
+    (sample,) = catalog.samples
+    assert (sample.key, sample.areas) == ("JPEGImages/sub/a.PNG", {"cell: wall": 20})
+    labels = decode.labels_of(sample.masks[0].pixels)[0]
+    assert dict(zip(*np.unique(labels, return_counts=True), strict=True)) == {
+        0: 280,
+        1: 20,
+        255: 20,
+    }
+    (tmp_path / "labelmap.txt").write_text("cell:255,0,0::")
+    with pytest.raises(DataError, match=r"a.png holds the colour .*\(255, 0, 124\), which label"):
+        measure(read(tmp_path))
+    (tmp_path / "JPEGImages").rename(tmp_path / "away")
+    with pytest.raises(DataError, match=r"holds masks and labelmap.txt, but no pictures"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cell", r"line 1: 'cell'; expected name:red,green,blue"),
+        ("cell:256,0,0::", r"line 1: .*expected name"),
+        ("a:1,2,3::\nb:1,2,3::", r"line 2: b has the colour of another label"),
+        ("cell:0,0,0::", r"cell is black, as the background is"),
+        ("background:0,0,0::", r"names 0 labels; expected 1"),
+    ],
+)
+def test_label_maps_that_are_refused(tmp_path, make_png, text, message):
+    make_png(tmp_path / "JPEGImages" / "a.png", COLOUR)
+    make_png(tmp_path / "SegmentationClass" / "a.png", COLOUR)
+    (tmp_path / "labelmap.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path)
+
+
 def test_fss1000(tmp_path, make_png):
     for name in ("abacus", "zucchini"):
         for number in (1, 2, 10):
