@@ -152,8 +152,8 @@ def test_folders_without_data(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, said in (
         (["inspect", str(tmp_path / "nothing")], "does not exist"),
-        (["inspect", str(tmp_path / "empty")], "no reader recognises"),
-        (["train", str(tmp_path / "empty")], "no reader recognises"),
+        (["inspect", str(tmp_path / "empty")], "holds no file that can be read"),
+        (["train", str(tmp_path / "empty")], "holds no file that can be read"),
         (["evaluate", str(tmp_path / "empty")], "there is no model"),
     ):
         assert (
