@@ -13,6 +13,7 @@ import numpy as np
 from episodes import tiff
 from episodes.catalog import PixelRef
 from episodes.errors import DataError, shorten
+from episodes.foreign import foreign
 from episodes.lattice import Placement
 from episodes.limits import check_planes
 from episodes.mask_grid import Grid
@@ -90,6 +91,8 @@ def read_header(path: Path) -> Header:
     if found := _structure(path):
         check_planes(path, found.planes)
         return Header("volume" if found.planes > 1 else "image", found.size, found.planes)
+    if path.is_file() and not is_readable(path) and (words := foreign(path)):
+        raise DataError(f"{path} is {words}")
     with open_picture(path) as image:
         size, planes = shown_size(path, image), frames(path, image)
         check_planes(path, planes)

@@ -1,6 +1,8 @@
 """NIfTI volumes: how their planes lie in the file and in the body."""
 
+import logging
 import math
+import threading
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,18 +114,8 @@ def read_label_voxels(path: Path) -> tuple[Geometry, np.ndarray, float]:
 
 
 def _open(path: Path) -> tuple[Geometry, Any]:
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected a NIfTI file")
-    try:
-        image: Any = nib.load(path)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; check the name and the folder") from None
-    except (ImageFileError, HeaderDataError, *BROKEN) as error:
-        raise DataError(f"{path} is no readable NIfTI volume: {error}") from error
+    """Read a header, check it, and return it with what gives the voxels."""
+    image = _load(path)
     shape = tuple(int(n) for n in image.shape)
     if math.prod(shape) > MAX_VOXELS or min(shape, default=0) < 1:
         raise DataError(
@@ -139,6 +131,53 @@ def _open(path: Path) -> tuple[Geometry, Any]:
     if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
         raise DataError(f"{path} holds {image.get_data_dtype()}; expected one real number a voxel")
     return _geometry(path, image.affine, shape, image.header), image.dataobj
+
+
+def _load(path: Path) -> Any:
+    """Read a header with nibabel, and tell what was wrong with it."""
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a NIfTI file")
+    mended = _mended()
+    try:
+        image = nib.load(path)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; check the name and the folder") from None
+    except (ImageFileError, HeaderDataError, *BROKEN) as error:
+        words = str(error)
+        if "w2 should be positive" in words:
+            words = "its qform is no rotation, and it has no sform; set one of them"
+        raise DataError(f"{path} is no readable NIfTI volume: {words}") from error
+    for words in dict.fromkeys(mended):
+        warnings.warn(f"the header of {path} was wrong and is mended: {words}", stacklevel=5)
+    return image
+
+
+class _Heard(logging.Handler):
+    """Keeps what nibabel says of a header, for each thread, instead of printing it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.local = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.local.__dict__.setdefault("words", []).append(record.getMessage())
+
+
+_HEARD = _Heard()
+
+
+def _mended() -> list[str]:
+    """Return an empty list that nibabel's remarks on the next header go to."""
+    from nibabel.imageglobals import logger
+
+    logger.handlers = [_HEARD]
+    words: list[str] = []
+    _HEARD.local.words = words
+    return words
 
 
 def _geometry(path: Path, affine: np.ndarray, shape: tuple[int, ...], header: Any) -> Geometry:
@@ -180,7 +219,7 @@ def _qform(header: Any) -> np.ndarray | None:
         return None
     try:
         found: np.ndarray = header.get_qform()
-    except HeaderDataError:  # no rotation; the sform is there
+    except (HeaderDataError, ValueError):  # no rotation
         return None
     return found if _spans_space(found) else None
 

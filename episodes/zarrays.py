@@ -98,6 +98,30 @@ def finest_array(group: Path) -> str:
         return inside(group, name).relative_to(group).as_posix()
 
 
+def place_of(group: Path) -> dict[str, tuple[float, float]]:
+    """Read spacing and position of the finest level along x, y and z; empty where none is named."""
+    multiscale = _multiscale(group)
+    with guarded(group, "OME-Zarr"):
+        axes = [
+            str(a["name"] if isinstance(a, Mapping) else a) for a in multiscale.get("axes", "tczyx")
+        ]
+        scale, start = [1.0] * len(axes), [0.0] * len(axes)
+        changes = [
+            *multiscale["datasets"][0].get("coordinateTransformations", ()),
+            *multiscale.get("coordinateTransformations", ()),
+        ]
+        for change in changes:
+            factors = change.get("scale") or [1.0] * len(axes)
+            shifts = change.get("translation") or [0.0] * len(axes)
+            scale = [float(a) * float(b) for a, b in zip(scale, factors, strict=True)]
+            start = [float(a) * float(b) for a, b in zip(start, factors, strict=True)]
+            start = [a + float(b) for a, b in zip(start, shifts, strict=True)]
+        if set(scale) == {1.0} and set(start) == {0.0}:
+            return {}
+        found = zip(axes, scale, start, strict=True)
+        return {axis: (step, first) for axis, step, first in found if axis in "xyz"}
+
+
 def structure_of(group: Path, array: str) -> Structure:
     """Read the axes and shape of an array, checked against the limits."""
     path = group / array

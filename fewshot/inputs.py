@@ -92,6 +92,22 @@ def mask_planes(
     return found if placement is None else replace(found, pixels=placement.apply(found.pixels))
 
 
+def other_view(supports: Sequence[Planes], query: Planes) -> str | None:
+    """Say that a query's slices cut the body otherwise than those of all supports; else None.
+
+    Slices are cut across the largest spacing, so that an axial and a sagittal scan of one body show
+    other planes of it.
+    """
+    views = {s.geometry.view for s in supports if s.geometry is not None and s.geometry.view}
+    view = query.geometry.view if query.geometry is not None else ""
+    if not view or not views or view in views:
+        return None
+    return (
+        f"{query.name} has {view} slices and the annotated volumes {' and '.join(sorted(views))} "
+        "ones: other planes of the body are compared. Resample one like the other"
+    )
+
+
 def _grid(planes: Planes) -> Grid:
     depth, height, width = planes.pixels.shape[:3]
     return Grid(planes.name, (depth, height, width), planes.geometry)

@@ -20,8 +20,9 @@ from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend
 from episodes.limits import guarded, inside
+from episodes.mask_grid import OPTION
 from episodes.readers import naming
-from episodes.zarrays import finest_array, group_attributes, read_array, structure_of
+from episodes.zarrays import finest_array, group_attributes, place_of, read_array, structure_of
 
 
 def recognises(root: Path) -> bool:
@@ -35,6 +36,7 @@ def read(
     subject_pattern: str | None = None,
     legend: Legend | None = None,
     channel: int | None = None,
+    ignore_affine: bool = False,
 ) -> Catalog:
     """Read the headers of all images; each plane is a sample, each image a subject.
 
@@ -43,9 +45,12 @@ def read(
         subject_pattern: searched in the group's name, e.g. `cells.zarr`.
         legend: what mask values mean; by default as the label images say.
         channel: the only channel to read, from 0; None for all, which must be at most three.
+        ignore_affine: lay label images on their images voxel for voxel, whatever spacing and
+            position their metadata give.
 
     Raises:
-        DataError: metadata are damaged or an array is larger than the limits.
+        DataError: metadata are damaged, an array is larger than the limits, or a label image lies
+            elsewhere than its image.
     """
     samples: list[Sample] = []
     for group in _groups(root):
@@ -53,7 +58,7 @@ def read(
         structure = structure_of(group, image)
         check_channels(structure, str(group), channel)
         member = json.dumps({"group": "", "array": image, "channel": channel})
-        masks = _masks(group, structure, legend)
+        masks = _masks(group, structure, legend, ignore_affine)
         subject = naming.subject_of(group.name, subject_pattern)
         samples += [
             Sample(
@@ -81,7 +86,9 @@ def _metadata(folder: Path) -> bool:
     return (folder / ".zattrs").is_file() or (folder / "zarr.json").is_file()
 
 
-def _masks(group: Path, image: Structure, legend: Legend | None) -> list[tuple[str, Legend | None]]:
+def _masks(
+    group: Path, image: Structure, legend: Legend | None, ignore_affine: bool
+) -> list[tuple[str, Legend | None]]:
     """List the label images of a group: how to read each, and what its values mean."""
     folder = group / "labels"
     if not _metadata(folder):
@@ -97,10 +104,25 @@ def _masks(group: Path, image: Structure, legend: Legend | None) -> list[tuple[s
                     f"label image {labels} has {structure.planes} planes of {structure.size}; its "
                     f"image has {image.planes} of {image.size}"
                 )
+            if not ignore_affine:
+                _same_place(group, labels)
             place = labels.relative_to(group).as_posix()
             member = json.dumps({"group": place, "array": array, "channel": None})
             masks.append((member, legend or _legend(labels, str(name))))
     return masks
+
+
+def _same_place(group: Path, labels: Path) -> None:
+    """Raise where a label image has another spacing or position; writers often give it none."""
+    here, there = place_of(group), place_of(labels)
+    for axis in here.keys() & there.keys():
+        (step, start), (other, first) = here[axis], there[axis]
+        if abs(other - step) > 0.01 * abs(step) or abs(first - start) > 0.1 * abs(step):
+            raise DataError(
+                f"label image {labels} does not lie on its image {group}: along {axis} it has "
+                f"steps of {other:g} from {first:g} on, and the image of {step:g} from {start:g}. "
+                f"Resample it; or, if their arrays lie on each other voxel for voxel, {OPTION}"
+            )
 
 
 def _legend(labels: Path, name: str) -> Legend:

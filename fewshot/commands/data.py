@@ -31,6 +31,8 @@ def open_catalog(
         legend=parse_names(classes),
         ignore_affine=ignore_affine,
     )
+    for note in catalog.notes:
+        print(f"note: {note}")
     return measure(catalog, progress=True, cache=cache_folder() if cache else None)
 
 

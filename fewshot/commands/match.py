@@ -14,6 +14,7 @@ from episodes.catalog import Catalog, PixelRef, Sample
 from episodes.encode import make_folder, write_picture
 from episodes.episode import to_channels
 from episodes.errors import DataError, ModelError
+from episodes.foreign import no_image
 from episodes.frame import intensity_range
 from episodes.load import Loader
 from episodes.protocols.verification import list_pairs
@@ -203,7 +204,7 @@ def list_samples(
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [p for p in files if not path.is_dir() or (p.is_file() and decode.is_readable(p))]
     if not files:
-        raise DataError(f"{path} holds no image; expected PNG, JPEG, TIFF or NIfTI files")
+        raise DataError(no_image(path))
     root = path if path.is_dir() else path.parent
     found = []
     for file in files:

@@ -16,6 +16,7 @@ from episodes.catalog import IGNORE, Sample
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.episode import to_channels
 from episodes.errors import DataError
+from episodes.foreign import no_image
 from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.load import Loader
 from episodes.sampler import binary_mask
@@ -263,6 +264,8 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     for path in paths:
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         found += [p for p in inside if not path.is_dir() or (p.is_file() and decode.is_readable(p))]
+    if not found and paths:
+        raise DataError(no_image(paths[0]))
     if not found:
         raise DataError("there is no image to segment; expected images or folders after --query")
     return found

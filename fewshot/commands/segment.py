@@ -11,6 +11,7 @@ from tqdm import tqdm
 from episodes.decode import is_readable
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
+from episodes.foreign import no_image
 from episodes.legend import Legend
 from fewshot.adapt.test_time import TestTimeSettings, adapt_to_shots
 from fewshot.commands.data import parse_names
@@ -18,10 +19,11 @@ from fewshot.commands.options import Segment
 from fewshot.confidence import LOW
 from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
+from fewshot.inputs import other_view
 from fewshot.saving import load_segmenter, save_support
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
-from fewshot.shots import read_shots
+from fewshot.shots import Shots, read_shots
 from fewshot.zoom import learn_zoomed, segment_zoomed
 
 Look = Callable[[Path], Segmentation]
@@ -95,14 +97,25 @@ def _learned(command: Segment, legend: Legend | None) -> tuple[dict[str, Support
             print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
         else:
             named["support_window"] = zoomed.window
-        return named, lambda query: segment_zoomed(segmenter, query, zoomed, command.refine)
+        return named, lambda query: _same_view(
+            shots, segment_zoomed(segmenter, query, zoomed, command.refine)
+        )
     sets = [shots] if how == "together" else shots.apart()
     supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
     fuse = "probabilities" if how == "together" else how
     named = {f"support_{number}": support for number, support in enumerate(supports, start=1)}
     if len(supports) == 1:
         named = {"support": supports[0]}
-    return named, lambda query: segmenter.segment(query, supports, command.refine, fuse)
+    return named, lambda query: _same_view(
+        shots, segmenter.segment(query, supports, command.refine, fuse)
+    )
+
+
+def _same_view(shots: Shots, result: Segmentation) -> Segmentation:
+    """Pass a result on; warn where its slices cut the body otherwise than the annotated ones."""
+    if words := other_view(shots.pictures, result.source):
+        warnings.warn(words, stacklevel=2)
+    return result
 
 
 def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:
@@ -140,7 +153,7 @@ def _queries(paths: tuple[Path, ...]) -> Iterator[tuple[Path, Path]]:
             continue
         inside = [p for p in sorted(path.rglob("*")) if p.is_file() and is_readable(p)]
         if not inside:
-            raise DataError(f"{path} holds no image; expected PNG, JPEG, TIFF or NIfTI files")
+            raise DataError(no_image(path))
         yield from ((p, p.relative_to(path)) for p in inside if not p.name.startswith("."))
 
 

@@ -96,6 +96,36 @@ def test_labels_of_another_size(tmp_path):
         read(tmp_path)
 
 
+def scaled(path, scale, start=(0, 0, 0)):
+    """Give the finest level of a group a spacing and a position."""
+    content = json.loads((path / ".zattrs").read_text())
+    (level,) = content["multiscales"][0]["datasets"]
+    level["coordinateTransformations"] = [
+        {"type": "scale", "scale": list(scale)},
+        {"type": "translation", "translation": list(start)},
+    ]
+    (path / ".zattrs").write_text(json.dumps(content))
+
+
+def test_labels_elsewhere(tmp_path):
+    root = tmp_path / "a.zarr"
+    group(root, 2, VOXELS, ZYX)
+    labels(root, 2, "nucleus", CELLS, ZYX)
+    scaled(root, (2, 0.5, 0.5), (0, 10, 0))
+    nucleus = root / "labels" / "nucleus"
+    assert len(read(tmp_path)) == 2  # the label image names no place
+    scaled(nucleus, (2, 0.5, 0.5), (0, 10.01, 0))
+    assert len(read(tmp_path)) == 2
+    for scale, start, words in (
+        ((2, 1, 1), (0, 10, 0), "y it has steps of 1 from 10 on, and the image of 0.5"),
+        ((2, 0.5, 0.5), (0, 12, 0), "y it has steps of 0.5 from 12 on"),
+    ):
+        scaled(nucleus, scale, start)
+        with pytest.raises(DataError, match=rf"nucleus does not lie .* along {words}"):
+            read(tmp_path)
+        assert len(read(tmp_path, ignore_affine=True)) == 2
+
+
 def change(path, **values):
     content = json.loads(path.read_text())
     content.update(values)
