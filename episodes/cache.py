@@ -11,11 +11,12 @@ remembered. A damaged cache is told of and measured again.
 
 import hashlib
 import json
+import math
 import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ from episodes.catalog import PixelRef
 from episodes.encode import whole_file
 from episodes.errors import DataError
 
-FORMAT = "fewshot mask counts, version 1"
+FORMAT = "fewshot mask counts, version 2"
 MAX_BYTES = 2**30
+FEW = 3
+"""So few values are told apart even where all of them are taken for objects of one class."""
+
 _COARSE_NS = 2 * 10**9
 
 
@@ -36,20 +40,45 @@ class MaskCounts:
         shape: (depth, height, width).
         planes: {value: pixels} of each plane.
         objects: whether every non-zero value was counted as 1.
+        note: what was done to the file's own values, and
+        doubt: why they may be no class or object numbers; see `episodes.mask_pixels`.
+        frame: how many pixels at the four borders of the planes are not 0.
     """
 
     shape: tuple[int, int, int]
     planes: tuple[Mapping[int, int], ...]
     objects: bool = False
+    note: str = ""
+    doubt: str = ""
+    frame: int = 0
 
-    def as_objects(self) -> "MaskCounts":
-        """Count every non-zero value as 1."""
+    @property
+    def values(self) -> set[int]:
+        """The values that occur, without 0."""
+        return {value for plane in self.planes for value in plane} - {0}
+
+    @property
+    def framed(self) -> float:
+        """Share of the pixels at the borders that are not 0."""
+        depth, height, width = self.shape
+        return self.frame / max(1, depth * 2 * (height + width))
+
+    @property
+    def covered(self) -> float:
+        """Share of all pixels that are not 0."""
+        zeros = sum(plane.get(0, 0) for plane in self.planes)
+        return 1 - zeros / max(1, math.prod(self.shape))
+
+    def of_objects(self) -> "MaskCounts":
+        """Count every non-zero value as 1, unless there are so few that they may be classes."""
+        if len(self.values) <= FEW:
+            return self
         planes = []
         for plane in self.planes:
             inside = sum(n for value, n in plane.items() if value)
             numbers = {0: plane.get(0, 0), 1: inside}
             planes.append({value: n for value, n in numbers.items() if n})
-        return MaskCounts(self.shape, tuple(planes), objects=True)
+        return replace(self, planes=tuple(planes), objects=True)
 
 
 @dataclass(frozen=True)
@@ -109,7 +138,7 @@ class AreaCache:
                 self.fresh = True
         except OSError:
             return None  # decoding it will tell what is wrong
-        return entry.counts.as_objects() if objects else entry.counts
+        return entry.counts.of_objects() if objects else entry.counts
 
     def remember(self, source: PixelRef, counts: MaskCounts) -> None:
         """Note the counts of a mask that is a file."""
@@ -183,15 +212,17 @@ def _settled(changed_ns: int) -> int:
 def _row(entry: Entry) -> list[Any]:
     counts = entry.counts
     planes = [list(plane.items()) for plane in counts.planes]
-    return [entry.size, entry.changed_ns, entry.sha256, counts.shape, counts.objects, planes]
+    told = [counts.objects, counts.note, counts.doubt, counts.frame]
+    return [entry.size, entry.changed_ns, entry.sha256, counts.shape, told, planes]
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    size, changed_ns, sha256, shape, objects, planes = row
+    size, changed_ns, sha256, shape, (objects, note, doubt, frame), planes = row
     depth, height, width = (int(n) for n in shape)
     read = tuple({int(value): int(n) for value, n in plane} for plane in planes)
     whole = all(sum(plane.values()) == height * width for plane in read)
     if len(read) != depth or not whole or any(min(plane, default=0) < 0 for plane in read):
         raise DataError(f"the planes of a mask of {depth} x {height} x {width} do not add up")
-    counts = MaskCounts((depth, height, width), read, bool(objects))
+    told = bool(objects), str(note), str(doubt), int(frame)
+    counts = MaskCounts((depth, height, width), read, *told)
     return Entry(int(size), int(changed_ns), str(sha256), counts)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from episodes import decode
 from episodes.cache import AreaCache, MaskCounts
 from episodes.catalog import Catalog, PixelRef
 from episodes.errors import DataError
+from episodes.mask_pixels import MaskPixels
+from episodes.mask_values import check_size
 
 MOST_WORKERS = 8
 Counted = Mapping[PixelRef, MaskCounts]
@@ -60,7 +62,7 @@ def count_masks(
     remembered = AreaCache.open(cache, [mask.source.path for mask in masks])
     try:
         for mask, found in _count_all(masks, remembered, workers, progress):
-            _same_size(mask.source, found, sizes[mask.source])
+            check_size(mask.source.name, found.shape[1:], "its image", sizes[mask.source])
             counts[mask.source] = found
     finally:
         remembered.save()
@@ -72,15 +74,11 @@ def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
 
     Args:
         labels: whole numbers from 0 upwards [depth height width].
-        objects: count every non-zero value as 1.
+        objects: count every non-zero value as 1, unless there are few.
     """
     planes = []
     for plane in labels:
-        if objects:
-            inside = int(np.count_nonzero(plane))
-            numbers = {0: plane.size - inside, 1: inside}
-            planes.append({value: n for value, n in numbers.items() if n})
-        elif plane.size and plane.max() < _SMALL:
+        if plane.size and plane.max() < _SMALL:
             table = np.bincount(plane.ravel())
             found = np.flatnonzero(table)
             planes.append(dict(zip(found.tolist(), table[found].tolist(), strict=True)))
@@ -88,7 +86,15 @@ def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
             found, table = np.unique(plane, return_counts=True)
             planes.append(dict(zip(found.tolist(), table.tolist(), strict=True)))
     depth, height, width = labels.shape
-    return MaskCounts((depth, height, width), tuple(planes), objects)
+    edges = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
+    frame = sum(int(np.count_nonzero(edge)) for edge in edges)
+    counts = MaskCounts((depth, height, width), tuple(planes), frame=frame)
+    return counts.of_objects() if objects else counts
+
+
+def count_mask(mask: MaskPixels, objects: bool = False) -> MaskCounts:
+    """Count the values of a mask as it was read; see `count_values`."""
+    return replace(count_values(mask.labels, objects), note=mask.note, doubt=mask.doubt)
 
 
 def _masks(catalog: Catalog) -> list[_Mask]:
@@ -133,20 +139,6 @@ def _parts(masks: Sequence[_Mask], threads: int) -> Iterable[list[_Mask]]:
 def _count(mask: _Mask, cache: AreaCache) -> MaskCounts:
     found = cache.find(mask.source, mask.objects)
     if found is None:
-        found = count_values(decode.labels_of(mask.source), mask.objects)
+        found = count_mask(decode.mask_of(mask.source), mask.objects)
         cache.remember(mask.source, found)
     return found
-
-
-def _same_size(source: PixelRef, counts: MaskCounts, size: tuple[int, int]) -> None:
-    _, height, width = counts.shape
-    if (height, width) != size:
-        raise DataError(
-            f"mask {source.name} has {height} x {width} pixels (height x width) but "
-            f"its image has {size[0]} x {size[1]}; expected the same size"
-        )
-
-
-def all_values(counts: Iterable[MaskCounts]) -> set[int]:
-    """Every value in any of the files."""
-    return {value for each in counts for plane in each.planes for value in plane}

@@ -5,7 +5,7 @@ allocated, and a file that lies about itself becomes a `DataError`, never a cras
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ from episodes.foreign import foreign
 from episodes.lattice import Placement
 from episodes.limits import check_planes
 from episodes.mask_grid import Grid
+from episodes.mask_pixels import MaskPixels, of_colours, of_numbers, of_shares
 from episodes.picture import (
     IMAGE_SUFFIXES,
     STACK_SUFFIXES,
     frames,
     image_page,
+    is_lossy,
     mask_page,
     open_picture,
     pages,
@@ -141,9 +143,12 @@ def read_planes(path: Path) -> np.ndarray:
 
 
 def read_labels(path: Path, placement: Placement | None = None) -> np.ndarray:
-    """Read all planes of a mask as integers [depth, height, width].
+    """Read all planes of a mask as integers [depth, height, width]; see `read_mask`."""
+    return read_mask(path, placement).labels
 
-    A colour picture is taken only when it is grey in truth (equal channels).
+
+def read_mask(path: Path, placement: Placement | None = None) -> MaskPixels:
+    """Read all planes of a mask, and tell how its pixels became numbers.
 
     Args:
         path: the file.
@@ -151,25 +156,56 @@ def read_labels(path: Path, placement: Placement | None = None) -> np.ndarray:
             an image.
 
     Raises:
-        DataError: see `read_header`; or the values are no whole numbers >= 0, or colours.
+        DataError: see `read_header`; or the values are no whole numbers >= 0, or it is a picture.
     """
     if is_volume(path):
         geometry, voxels, step = read_label_voxels(path)
-        voxels = whole_numbers(voxels, str(path), step)
-        return geometry.to_planes(voxels) if placement is None else placement.apply(voxels)
+        planes = geometry.to_planes(voxels) if placement is None else placement.apply(voxels)
+        return interpret_mask(planes, str(path), step=step)
     if placement is not None:
-        return placement.apply(read_labels(path))
+        read = read_mask(path)
+        return replace(read, labels=placement.apply(read.labels))
     if found := _structure(path):
-        if found.channels > 1:
+        if found.channels > 1 and not (found.channels in (3, 4) and found.axes.endswith("C")):
             raise DataError(
                 f"mask {path} has {found.channels} channels (axes {found.axes}); expected one "
                 "number a pixel"
             )
-        planes = tiff.read(path, found)
-    else:
-        with open_picture(path) as image:
-            planes = _stack(path, [mask_page(path, page) for page in pages(path, image)])
-    return whole_numbers(planes, str(path))
+        return interpret_mask(tiff.read(path, found), str(path))
+    with open_picture(path) as image:
+        lossy = is_lossy(path, image)
+        planes = _stack(path, [mask_page(path, page) for page in pages(path, image)])
+    return interpret_mask(planes, str(path), lossy)
+
+
+def interpret_mask(
+    planes: np.ndarray, name: str, lossy: bool = False, step: float = 0.0
+) -> MaskPixels:
+    """Turn the planes of a mask into numbers.
+
+    Args:
+        planes: [depth height width], or with 3 or 4 channels of 8-bit colour.
+        name: for messages.
+        lossy: whether they were compressed with loss.
+        step: between neighbouring values where stored integers are scaled, else 0.
+
+    Raises:
+        DataError: the values are no whole numbers >= 0, or it is a picture.
+    """
+    if planes.ndim == 4:
+        return of_colours(planes, name, lossy)
+    if _are_shares(planes, max(_HAIR, 0.49 * step)):
+        return of_shares(planes)
+    return of_numbers(whole_numbers(planes, name, step), lossy)
+
+
+def _are_shares(values: np.ndarray, tolerance: float) -> bool:
+    """Whether these are fractions from 0 to 1, further from whole numbers than rounding gets."""
+    if values.dtype.kind != "f" or not values.size:
+        return False
+    if not (values.min() >= 0 and values.max() <= 1):  # false for NaN, too
+        return False
+    return bool((np.abs(values - np.rint(values)) > tolerance).any())
 
 
 def planes_of(pixels: PixelRef) -> np.ndarray:
@@ -185,17 +221,19 @@ def planes_of(pixels: PixelRef) -> np.ndarray:
 
 
 def labels_of(pixels: PixelRef) -> np.ndarray:
-    """Read the source of a reference to a mask, all planes, as `read_labels` does.
+    """Read the source of a reference to a mask, all planes, as `read_labels` does."""
+    return mask_of(pixels).labels
+
+
+def mask_of(pixels: PixelRef) -> MaskPixels:
+    """Read the source of a reference to a mask, all planes, as `read_mask` does.
 
     Raises:
         DataError: the source cannot be read, or holds no whole numbers >= 0.
     """
     if pixels.reader is None:
-        return read_labels(pixels.path)
-    planes = _through(pixels)
-    if planes.ndim == 4:
-        raise DataError(f"mask {pixels.name} has colours; expected one number a pixel")
-    return whole_numbers(planes, pixels.name)
+        return read_mask(pixels.path)
+    return interpret_mask(_through(pixels), pixels.name)
 
 
 def _through(pixels: PixelRef) -> np.ndarray:

@@ -1,20 +1,22 @@
 """What the values of a mask mean: from numbers in a file to class names."""
 
 import json
+import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from episodes.catalog import IGNORE, MaskRef
 from episodes.errors import DataError, shorten
+from episodes.mask_colours import COLOUR, colour_value, value_name
 
 MOST_VALUES = 254
-"""More different values than this number objects, not classes (0 and 255 have other meanings)."""
+"""More classes than this do not fit in a label map of bytes, beside 0 and 255."""
 
-MOST_GUESSED = 64
-"""More unnamed values than this are objects, or a grey picture, and no classes."""
+UNKNOWN, BACKGROUND = "unknown", "background"
+"""Reserved names: pixels that count nowhere, and pixels of no class."""
 
 LEGEND_FILES = ("classes.json", "classes.yaml", "classes.yml")
 
@@ -24,9 +26,7 @@ Legend = Mapping[int, str | None] | str
 def read_legend(folder: Path) -> Legend | None:
     """Read `classes.json` or `classes.yaml` of a folder; None when there is none.
 
-    The file is a mapping `{value: name}`; the name null makes the value background. The single
-    entry `{"instances": name}` says that every non-zero value is an object of that class. A list
-    of names stands for the values 1, 2, ….
+    The file is a mapping `{value: name}`; see `parse_legend`.
 
     Raises:
         DataError: the file is no such mapping.
@@ -47,58 +47,72 @@ def read_legend(folder: Path) -> Legend | None:
 def parse_legend(content: object) -> Legend:
     """Turn `{"1": "liver"}`, `["liver"]` or `{"instances": "nucleus"}` into a legend.
 
-    >>> parse_legend({"1": "liver", "4": None})
-    {1: 'liver', 4: None}
+    A value is a number, a range of numbers such as "128-255", or a colour such as "red" or
+    "#ff0000". The names null and "background" make it background, "unknown" leaves its pixels out
+    of everything. Value 0 is background, unless another value is background by name. A list of
+    names stands for the values 1, 2, …. A legend that names unknown values alone leaves it to the
+    masks what the others mean.
+
+    >>> parse_legend({"1": "liver", "4": None, "255": "unknown"})
+    {1: 'liver', 4: None, 255: 'unknown'}
+    >>> parse_legend({"0": "cell", "255": "background"})
+    {255: None, 0: 'cell'}
     >>> parse_legend({"instances": "nucleus"})
     'nucleus'
     """
     expected = 'expected {"1": "liver", "2": "spleen"}, ["liver"] or {"instances": "nucleus"}'
     if isinstance(content, list):
+        if content and str(content[0]).lower() == BACKGROUND:
+            raise DataError(
+                f"the list begins with {content[0]!r}, but its names stand for the values 1, 2, …; "
+                'leave the background out, or write {"0": "background", "1": "liver"}'
+            )
         content = {i + 1: name for i, name in enumerate(content)}
     if not isinstance(content, Mapping) or not content:
         raise DataError(f"got {reprlib.repr(content)[:60]}; {expected}")
     if set(content) == {"instances"} and isinstance(content["instances"], str):
-        return str(content["instances"])
+        return _one_name(content["instances"])
     legend: dict[int, str | None] = {}
-    for value, name in content.items():
-        if not str(value).isdecimal() or not (name is None or (isinstance(name, str) and name)):
-            raise DataError(f"got {reprlib.repr(value)}: {reprlib.repr(name)[:60]}; {expected}")
-        if int(value) == 0:
-            continue  # naming the background changes nothing
-        legend[int(value)] = name
+    zero: str | None = None
+    for key, name in content.items():
+        values = _values_of(key)
+        if not values or not (name is None or (isinstance(name, str) and name)):
+            raise DataError(f"got {reprlib.repr(key)}: {reprlib.repr(name)[:60]}; {expected}")
+        meaning = None if name is None or name.lower() == BACKGROUND else name
+        meaning = UNKNOWN if meaning and meaning.lower() == UNKNOWN else meaning
+        zero = meaning if 0 in values else zero
+        twice = [value for value in values if value in legend and legend[value] != meaning]
+        if twice:
+            raise DataError(f"value {twice[0]} has two names, {legend[twice[0]]} and {name}")
+        legend |= {value: meaning for value in values if value}
+    if zero and None in legend.values():
+        legend[0] = zero
     if not any(legend.values()):
         raise DataError(f"no value has a name; {expected}")
     return legend
 
 
-def guess_legend(values: Iterable[int], where: str) -> Legend:
-    """Find out what values mean that nobody named.
+def _values_of(key: object) -> list[int]:
+    """The values that a key of a legend stands for; none where it is no such key.
 
-    Values {0, 1} or {0, 255} are a binary mask of the class "foreground"; else each value from 1 to
-    254 is a class that is called by its number, and 255 is unknown.
-
-    Raises:
-        DataError: a value is beyond 254, or there are too many to be classes.
-
-    >>> guess_legend({0, 255}, "mask.png")
-    'foreground'
-    >>> guess_legend({0, 1, 2, 255}, "mask.png")
-    {1: '1', 2: '2'}
+    >>> _values_of("3"), _values_of("7-9"), _values_of("white")
+    ([3], [7, 8, 9], [255])
     """
-    found = sorted({int(value) for value in values} - {0})
-    if found in ([1], [255], []):
-        return "foreground"
-    named = [value for value in found if value != IGNORE]
-    if named == [1]:
-        return {1: "foreground"}
-    if named[-1] > MOST_VALUES or len(named) > MOST_GUESSED:
-        raise DataError(
-            f"{where}: the values {shorten(found)} have no names; expected 0 background, 1 to 254 "
-            f"for at most {MOST_GUESSED} classes, 255 unknown. Name them with --classes 1=liver "
-            '2=spleen or in classes.json beside the data ({"1": "liver"}); if they number objects, '
-            'with --classes nucleus or {"instances": "nucleus"}'
-        )
-    return {value: str(value) for value in named}
+    text = str(key).strip().lower()
+    if text.isdecimal():
+        return [int(text)]
+    if match := re.fullmatch(r"(\d{1,5})-(\d{1,5})", text):
+        return list(range(int(match[1]), int(match[2]) + 1))
+    value = colour_value(text) if isinstance(key, str) else None
+    if value is None:
+        return []
+    return [0, COLOUR] if value == 0 else [value]  # black on a transparent ground is not 0
+
+
+def _one_name(name: str) -> str:
+    if not name or name.lower() in (UNKNOWN, BACKGROUND):
+        raise DataError(f"the class of all values is called {name!r}; expected a class")
+    return name
 
 
 def class_map(
@@ -116,7 +130,7 @@ def class_map(
         uint8 [...]: 0 background, 1..len(classes), 255 unknown.
 
     Raises:
-        DataError: a value is neither 0, nor 255, nor in the legend.
+        DataError: a value is neither 0 nor in the legend.
     """
     if len(classes) > MOST_VALUES:
         raise DataError(f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label map")
@@ -124,25 +138,44 @@ def class_map(
         position = classes.index(legend) + 1 if legend in classes else 0
         return np.where(labels != 0, np.uint8(position), np.uint8(0))
     values, inverse = _distinct(labels)
-    unknown = [int(v) for v in values if v not in legend and v not in (0, IGNORE)]
-    if unknown:
-        named = ", ".join(f"{value} {name}" for value, name in legend.items())
-        raise DataError(
-            f"mask {where} holds {shorten(unknown)}, which nobody named; expected 0 background, "
-            f"255 unknown or {named}. Add the value to classes.json (null makes it background)"
-        )
-    places = {name: place for place, name in enumerate(classes, start=1)}
-    table = np.zeros(len(values), np.uint8)
-    for i, value in enumerate(values.tolist()):
-        if value == IGNORE and IGNORE not in legend:
-            table[i] = IGNORE
-        else:
-            table[i] = places.get(legend.get(value) or "", 0)
+    check_named(values.tolist(), legend, where)
+    places: dict[str | None, int] = {name: place for place, name in enumerate(classes, start=1)}
+    places |= {None: 0, UNKNOWN: IGNORE}
+    table = np.array([places.get(legend.get(value), 0) for value in values.tolist()], np.uint8)
     if inverse is not None:
         return table[inverse].reshape(labels.shape)
     wide = np.zeros(int(values[-1]) + 1, np.uint8)
     wide[values] = table
     return np.take(wide, labels)
+
+
+def check_named(values: Iterable[int], legend: Mapping[int, str | None], where: str) -> None:
+    """Raise where a mask holds a value that is neither 0 nor in the legend."""
+    unnamed = [int(value) for value in values if value and value not in legend]
+    if not unnamed:
+        return
+    named = shorten(f"{value_name(value)} {name or BACKGROUND}" for value, name in legend.items())
+    raise DataError(
+        f"mask {where} holds {shorten(map(value_name, unnamed))}, which nobody named; expected 0 "
+        f"background or {named}. {advice(unnamed)}"
+    )
+
+
+def advice(unnamed: Sequence[int]) -> str:
+    """Say how values get a name, or are left out."""
+    if len(unnamed) > 8 and max(unnamed) < COLOUR:
+        low, high = min(unnamed), max(unnamed)
+        middle = max(low + 1, (high + 1) // 2)
+        return (
+            f"Are these shades of two levels? --classes 1-{middle - 1}=background "
+            f"{middle}-{high}=NAME cuts them; or save the mask without loss (PNG, not JPEG) and "
+            "without smoothing"
+        )
+    value = value_name(unnamed[-1])
+    return (
+        f"Add it: {value}=NAME, {value}=background or {value}=unknown to --classes, or "
+        f'"{value}": "NAME", null or "unknown" to classes.json'
+    )
 
 
 def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -162,7 +195,14 @@ def legend_classes(legend: Legend | None) -> tuple[str, ...]:
         return ()
     if isinstance(legend, str):
         return (legend,)
-    return tuple(dict.fromkeys(name for _, name in sorted(legend.items()) if name))
+    return tuple(dict.fromkeys(n for _, n in sorted(legend.items()) if n and n != UNKNOWN))
+
+
+def is_partial(legend: Legend | None) -> bool:
+    """Whether a legend names no class, only unknown values (and background)."""
+    if legend is None or isinstance(legend, str):
+        return False
+    return UNKNOWN in legend.values() and not legend_classes(legend)
 
 
 def named(mask: MaskRef) -> Legend:

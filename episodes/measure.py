@@ -1,17 +1,19 @@
 """From the values of masks to areas of classes: which image shows how much of which class."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from episodes import decode
 from episodes.cache import MaskCounts
 from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
-from episodes.count import Counted, all_values, count_masks
+from episodes.count import Counted, count_masks
 from episodes.errors import DataError
-from episodes.legend import Legend, class_map, guess_legend, legend_classes
+from episodes.legend import UNKNOWN, Legend, check_named, is_partial, legend_classes
+from episodes.mask_values import Evidence, leaves_void, settle_legends
 
 
 def measure(
@@ -73,15 +75,16 @@ class Unnamed:
 
 
 def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
-    """List every value that is neither 0, nor 255, nor in the legend of its mask."""
+    """List every value that is neither 0 nor in the legend of its mask."""
     pixels: dict[int, int] = defaultdict(int)
     files: dict[int, dict[Path, None]] = defaultdict(dict)
     for source, legend in given_legends(catalog).items():
-        if isinstance(legend, str) or legend is None:
+        if legend is None or isinstance(legend, str) or is_partial(legend):
             continue
+        void = leaves_void(legend, counts[source].values)
         for plane in counts[source].planes:
             for value, number in plane.items():
-                if value not in legend and value not in (0, IGNORE):
+                if value and value not in legend and not (void and value == IGNORE):
                     pixels[value] += number
                     files[value][source.path] = None
     return tuple(Unnamed(value, pixels[value], tuple(files[value])) for value in sorted(pixels))
@@ -106,21 +109,16 @@ def given_legends(catalog: Catalog) -> dict[PixelRef, Legend | None]:
 
 
 def _legends(samples: Iterable[Sample], counts: Counted) -> dict[PixelRef, Legend]:
-    """Give every mask file a legend; those that nobody named are guessed together."""
-    unnamed: dict[PixelRef, None] = {}
-    legends: dict[PixelRef, Legend] = {}
-    for sample in samples:
-        for mask in sample.masks:
-            source = mask.pixels.source
-            if mask.legend is not None:
-                legends[source] = mask.legend
-            else:
-                unnamed[source] = None
-    if unnamed:
-        where = str(next(iter(unnamed)).path.parent)
-        values = all_values(counts[source] for source in unnamed)
-        legends.update(dict.fromkeys(unnamed, guess_legend(values, f"the masks in {where}")))
-    return legends
+    """Give every mask file a legend; those that nobody named are decided together."""
+    given = {mask.pixels.source: mask.legend for sample in samples for mask in sample.masks}
+    evidence = [
+        Evidence(source.name, counts[source], legend, partial(decode.labels_of, source))
+        for source, legend in given.items()
+    ]
+    legends, said = settle_legends(evidence)
+    for sentence in said:
+        warnings.warn(sentence, stacklevel=4)
+    return dict(zip(given, legends, strict=True))
 
 
 def _measured(sample: Sample, counts: Counted, legends: Mapping[PixelRef, Legend]) -> Sample:
@@ -148,10 +146,10 @@ def _plane(sample: Sample, mask: MaskRef, counts: MaskCounts) -> Mapping[int, in
 def _areas(counts: Mapping[int, int], legend: Legend, where: str) -> dict[str, int]:
     if isinstance(legend, str):
         return {legend: sum(n for value, n in counts.items() if value)}
-    class_map(np.array(list(counts)), legend, (), where)  # raises on a value nobody named
+    check_named(counts, legend, where)
     areas: dict[str, int] = defaultdict(int)
     for value, number in counts.items():
         name = legend.get(value)
-        if name:
+        if name and name != UNKNOWN:
             areas[name] += number
     return dict(areas)

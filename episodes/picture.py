@@ -16,6 +16,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from episodes.errors import DataError
 from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
 
+MOST_GREYS = 16
+"""A palette of more greys than this holds shades, and no labels."""
+
 STACK_SUFFIXES = (".tif", ".tiff")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", *STACK_SUFFIXES)
 
@@ -148,18 +151,35 @@ def image_page(path: Path, image: Image.Image) -> np.ndarray:
 
 
 def mask_page(path: Path, image: Image.Image) -> np.ndarray:
-    """Read the current page of a mask as numbers [height, width]; a palette gives its indices."""
+    """Read the current page of a mask: numbers [height, width], or colours [height, width, 4].
+
+    A palette gives its indices, as label palettes do, where index 0 is black.
+    """
     image = _upright(path, image)
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)
-    if image.mode in ("LA", "PA"):
-        return np.asarray(image)[..., 0]
-    values = np.asarray(image)
-    if values.ndim == 3:
-        if image.mode not in ("RGB", "RGBA") or (values[..., :3] != values[..., :1]).any():
-            raise DataError(
-                f"mask {path} is a colour picture (mode {image.mode}); expected one number a "
-                "pixel: a grey PNG or TIFF with 0 for background and 1, 2, … or 255 for classes"
-            )
-        values = values[..., 0]
-    return values
+    if image.mode == "P" and "transparency" not in image.info:
+        return _palette_page(image)
+    if image.mode in ("P", "PA", "LA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        return np.asarray(image.convert("RGBA"))
+    if image.mode in ("L", "I", "F") or image.mode.startswith("I;"):
+        return np.asarray(image)
+    return np.asarray(image.convert("RGB").convert("RGBA"))
+
+
+def _palette_page(image: Image.Image) -> np.ndarray:
+    indices = np.asarray(image)
+    palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    used = palette[np.unique(indices)]
+    shades = len(used) > MOST_GREYS and (used == used[:, :1]).all()
+    if palette[0].any() or shades:
+        return np.asarray(image.convert("RGBA"))
+    return indices
+
+
+def is_lossy(path: Path, image: Image.Image, content: bytes | None = None) -> bool:
+    """Whether the picture was compressed with loss, so that its values are not those drawn."""
+    if image.format == "WEBP":
+        return b"VP8L" not in (path.read_bytes()[:64] if content is None else content[:64])
+    lossy = image.format in ("JPEG", "MPO", "JPEG2000")
+    return lossy or str(image.info.get("compression", "")) in ("jpeg", "webp")

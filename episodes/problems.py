@@ -3,13 +3,15 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from episodes.catalog import Catalog
-from episodes.count import Counted, all_values
+from episodes.catalog import Catalog, PixelRef
+from episodes.count import Counted
 from episodes.duplicates import Pair
 from episodes.errors import DataError, shorten
-from episodes.legend import guess_legend
+from episodes.legend import Legend, is_partial
+from episodes.mask_colours import value_name
 from episodes.measure import Unnamed, given_legends, settle, unnamed_values, with_legend
 
 SPECK = 16
@@ -33,31 +35,36 @@ def settle_anyway(catalog: Catalog, counts: Counted) -> tuple[Catalog, list[str]
     """
     said = [_unnamed(each) for each in unnamed_values(catalog, counts)]
     if said:
-        extra = {each.value: f"value {each.value}" for each in unnamed_values(catalog, counts)}
+        extra = {
+            each.value: f"value {value_name(each.value)}"
+            for each in unnamed_values(catalog, counts)
+        }
         change = {
             source: {**extra, **legend}
             for source, legend in given_legends(catalog).items()
             if legend is not None and not isinstance(legend, str)
         }
         catalog = with_legend(catalog, change)
-    without = [source for source, legend in given_legends(catalog).items() if legend is None]
-    if without:
-        try:
-            guess_legend(
-                all_values(counts[source] for source in without), f"{without[0].path.parent}"
-            )
-        except DataError as error:
-            said.append(str(error))
-            catalog = with_legend(catalog, dict.fromkeys(without, "objects"))
-    return settle(catalog, counts), said
+    try:
+        return settle(catalog, counts), said
+    except DataError as error:
+        said.append(str(error))
+    together: dict[PixelRef, Legend] = {
+        source: "objects"
+        for source, legend in given_legends(catalog).items()
+        if legend is None or isinstance(legend, str) or is_partial(legend)
+    }
+    certain = {source: replace(each, doubt="") for source, each in counts.items()}
+    return settle(with_legend(catalog, together), certain), said
 
 
 def _unnamed(each: Unnamed) -> str:
     files = shorten((path.name for path in each.files), 4)
+    value = value_name(each.value)
     return (
-        f"mask value {each.value} has no name: {each.pixels:,} pixels in {len(each.files)} "
-        f'mask file(s) ({files}). Add "{each.value}": "NAME" to classes.json, or '
-        f'"{each.value}": null if it is background, or {each.value}=NAME to --classes'
+        f"mask value {value} has no name: {each.pixels:,} pixels in {len(each.files)} "
+        f'mask file(s) ({files}). Add "{value}": "NAME" to classes.json, or "{value}": null if it '
+        f'is background, "unknown" if it counts nowhere, or {value}=NAME to --classes'
     )
 
 

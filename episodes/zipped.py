@@ -9,7 +9,7 @@ import numpy as np
 
 from episodes.errors import DataError
 from episodes.limits import guarded
-from episodes.picture import image_page, mask_page, open_picture
+from episodes.picture import image_page, open_picture
 
 MAX_MEMBER = 2**28
 """Largest picture in an archive, in bytes."""
@@ -45,13 +45,6 @@ def read_picture(path: Path, member: str) -> np.ndarray:
     name = path / PurePosixPath(member)
     with open_picture(name, read_bytes(path, member)) as image:
         return image_page(name, image)
-
-
-def read_mask(path: Path, member: str) -> np.ndarray:
-    """Read a member as a mask [height width]."""
-    name = path / PurePosixPath(member)
-    with open_picture(name, read_bytes(path, member)) as image:
-        return mask_page(name, image)
 
 
 def archive(path: Path) -> zipfile.ZipFile:

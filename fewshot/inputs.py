@@ -1,5 +1,6 @@
 """What users hand over, paths and arrays of any kind, as planes of pixels."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,10 +11,15 @@ import numpy as np
 from torch import Tensor
 
 from episodes import decode
+from episodes.cache import MaskCounts
 from episodes.catalog import IGNORE
+from episodes.count import count_mask
 from episodes.errors import DataError, shorten
-from episodes.legend import Legend, class_map, guess_legend, legend_classes
+from episodes.legend import UNKNOWN, Legend, class_map, legend_classes
+from episodes.mask_colours import value_name
 from episodes.mask_grid import Grid, place_mask
+from episodes.mask_pixels import MaskPixels
+from episodes.mask_values import WHITE, Evidence, check_size, settle_legends
 
 ImageLike = str | PathLike[str] | np.ndarray | Tensor
 
@@ -35,6 +41,14 @@ class Planes:
     path: Path | None = None
     volume: bool = False
     geometry: decode.Geometry | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mask as planes of numbers, and how its pixels became numbers."""
+
+    planes: Planes
+    pixels: MaskPixels
 
 
 def image_planes(image: ImageLike | Planes) -> Planes:
@@ -61,13 +75,12 @@ def image_planes(image: ImageLike | Planes) -> Planes:
     return _from_array(decode.finite(pixels, "array"))
 
 
-def mask_planes(
-    mask: ImageLike, image: Planes | None = None, ignore_affine: bool = False
-) -> Planes:
-    """Take a mask as a path, an array or a tensor of whole numbers or booleans.
+def mask_planes(mask: ImageLike, image: Planes | None = None, ignore_affine: bool = False) -> Drawn:
+    """Take a mask as a path, an array or a tensor: numbers, booleans, shares, colours.
 
     Args:
-        mask: the mask.
+        mask: the mask; arrays are [height width], [height width 3 or 4] in 8-bit colour, or
+            [depth height width].
         image: that it belongs to; planes are put in its order (see `episodes.mask_grid`).
         ignore_affine: lay it on the image voxel for voxel, whatever the headers tell.
 
@@ -76,20 +89,28 @@ def mask_planes(
     """
     if isinstance(mask, (str, PathLike)):
         path = Path(mask)
-        placement = None
+        header, placement = decode.read_header(path), None
         if image is not None:
-            there = decode.read_header(path).grid(path)
-            placement = place_mask(_grid(image), there, ignore_affine)
-        found = _from_file(path, partial(decode.read_labels, placement=placement))
-        return found if placement is None or image is None else replace(found, volume=image.volume)
+            placement = place_mask(_grid(image), header.grid(path), ignore_affine)
+        read = decode.read_mask(path, placement)
+        placed = placement is not None and image is not None and image.volume
+        volume = header.kind == "volume" or placed
+        return Drawn(Planes(read.labels, str(path), path, volume, header.geometry), read)
     if isinstance(mask, Tensor):
         mask = mask.detach().cpu().numpy()
     pixels = _array(mask, "mask")
     if pixels.ndim == 3 and 1 in (pixels.shape[0], pixels.shape[2]):
         pixels = pixels.squeeze(0 if pixels.shape[0] == 1 else 2)
-    found = _from_array(decode.whole_numbers(pixels, "array"))
+    colour = pixels.ndim == 3 and pixels.shape[2] in (3, 4) and min(pixels.shape[:2]) > 4
+    stack = pixels if pixels.ndim == 3 and not colour else pixels[None]
+    if not colour and pixels.ndim not in (2, 3):
+        raise _wrong_shape(pixels)
+    read = decode.interpret_mask(stack, "array")
+    found = Planes(read.labels, "array", volume=stack is pixels)
     placement = None if image is None else place_mask(_grid(image), _grid(found), ignore_affine)
-    return found if placement is None else replace(found, pixels=placement.apply(found.pixels))
+    if placement is not None:
+        read = replace(read, labels=placement.apply(read.labels))
+    return Drawn(replace(found, pixels=read.labels), read)
 
 
 def other_view(supports: Sequence[Planes], query: Planes) -> str | None:
@@ -114,7 +135,7 @@ def _grid(planes: Planes) -> Grid:
 
 
 def settle_masks(
-    images: Sequence[Planes], masks: Sequence[Planes], legend: Legend | None
+    images: Sequence[Planes], masks: Sequence[Drawn], legend: Legend | None
 ) -> tuple[list[np.ndarray], tuple[str, ...], tuple[int, ...]]:
     """Check masks against their images and translate their values.
 
@@ -127,48 +148,84 @@ def settle_masks(
         names, and the number that stands for each class in mask files.
 
     Raises:
-        DataError: numbers or sizes differ, a value nobody named, or no foreground at all.
+        DataError: numbers or sizes differ, a value nobody named, values that two people might
+            read differently, or no foreground at all.
     """
     if not images or len(images) != len(masks):
         raise DataError(
-            f"{len(images)} support images and {len(masks)} masks; expected one mask an image"
+            f"{len(images)} support images and {len(masks)} masks; expected one mask an image, "
+            "in the same order"
         )
     for image, mask in zip(images, masks, strict=True):
-        if image.pixels.shape[:3] != mask.pixels.shape:
-            raise DataError(
-                f"mask {mask.name} has (depth, height, width) {mask.pixels.shape} but image "
-                f"{image.name} has {image.pixels.shape[:3]}; expected the same size"
-            )
-    values = {int(v) for mask in masks for v in np.unique(mask.pixels)}
-    names = shorten((mask.name for mask in masks), 3)
-    if not values - {0}:
+        _check_belongs(image, mask.planes)
+    names = shorten((mask.planes.name for mask in masks), 3)
+    counts = [count_mask(mask.pixels) for mask in masks]
+    if not any(each.values for each in counts) and not _names_zero(legend):
         raise DataError(
             f"the support mask {names} is all background (0); mark at least one pixel of the "
             "structure to be found, with any value from 1 to 254, or 255 in a black-white mask"
         )
-    legend = guess_legend(values, names) if legend is None else legend
-    classes, numbers = _present(legend, values)
-    if not classes:
-        raise DataError(
-            f"the support mask {names} shows no class: it holds {shorten(sorted(values))}; "
-            f"expected {legend}"
-        )
-    maps = [class_map(mask.pixels, legend, classes, mask.name) for mask in masks]
+    evidence = [
+        Evidence(mask.planes.name, count, legend, partial(getattr, mask.pixels, "labels"))
+        for mask, count in zip(masks, counts, strict=True)
+    ]
+    legends, said = settle_legends(evidence)
+    for sentence in said:
+        warnings.warn(sentence, stacklevel=4)
+    classes, numbers = _present(legends, counts)
+    maps = [
+        class_map(mask.pixels.labels, legend, classes, mask.planes.name)
+        for mask, legend in zip(masks, legends, strict=True)
+    ]
     if not any(((found > 0) & (found != IGNORE)).any() for found in maps):
-        raise DataError(f"the support mask {names} is all background or unknown (255)")
+        raise DataError(
+            f"the support mask {names} shows no class: it holds "
+            f"{shorten(value_name(v) for v in sorted(set().union(*(c.values for c in counts))))}, "
+            f"and --classes names {shorten(legend_classes(legends[0])) or 'no class'} elsewhere"
+        )
     return maps, classes, numbers
 
 
-def _present(legend: Legend, values: set[int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return the legend's classes that occur, and the first number of each."""
-    if not isinstance(legend, Mapping):
-        return (legend,), (255 if values - {0} == {255} else 1,)
+def _check_belongs(image: Planes, mask: Planes) -> None:
+    """Raise unless a mask has its image's size and is not the image itself."""
+    depth, *size = image.pixels.shape[:3]
+    check_size(mask.name, mask.pixels.shape[1:], f"image {image.name}", size)
+    if len(mask.pixels) != depth:
+        raise DataError(
+            f"mask {mask.name} has {len(mask.pixels)} planes but image {image.name} has {depth}; "
+            "expected a plane a plane"
+        )
+    same_file = image.path and mask.path and image.path.resolve() == mask.path.resolve()
+    pixels = image.pixels if image.pixels.ndim == 3 else image.pixels[..., 1]
+    if same_file or (len(np.unique(pixels)) > 2 and np.array_equal(pixels, mask.pixels)):
+        raise DataError(f"mask {mask.name} is the image itself; expected its mask")
+
+
+def _names_zero(legend: Legend | None) -> bool:
+    return isinstance(legend, Mapping) and bool(legend.get(0))
+
+
+def _present(
+    legends: Sequence[Legend], counts: Sequence[MaskCounts]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the classes that occur, and the number that stands for each in mask files."""
+    held = set().union(*(each.values for each in counts))
+    if isinstance(legends[0], str):
+        white = [value for value in WHITE if held == {value}]
+        return (legends[0],), (white[0] if white else 1,)
     numbers: dict[str, int] = {}
-    for value, name in sorted(legend.items()):
-        if name and value in values:
-            numbers.setdefault(name, value)
-    classes = tuple(name for name in legend_classes(legend) if name in numbers)
-    return classes, tuple(numbers[name] for name in classes)
+    for legend in legends:
+        for value, name in sorted(legend.items()) if isinstance(legend, Mapping) else ():
+            if name and name != UNKNOWN and (value in held or value == 0):
+                numbers.setdefault(name, value)
+    named = dict.fromkeys(name for legend in legends for name in legend_classes(legend))
+    classes = tuple(name for name in named if name in numbers)
+    values = [numbers[name] for name in classes]
+    if len(values) == 1 and (not values[0] or values[0] > 65535):
+        values = [255]
+    elif any(not 0 < value < 65536 for value in values):
+        values = list(range(1, len(values) + 1))  # colours have no number of their own
+    return classes, tuple(values)
 
 
 def _from_file(path: Path, reader: Callable[[Path], np.ndarray]) -> Planes:
@@ -179,12 +236,16 @@ def _from_file(path: Path, reader: Callable[[Path], np.ndarray]) -> Planes:
 
 def _from_array(pixels: np.ndarray) -> Planes:
     if pixels.ndim not in (2, 3):
-        raise DataError(
-            f"an array of shape {pixels.shape}; expected (height, width), (height, width, 3) or a "
-            "volume (depth, height, width)"
-        )
+        raise _wrong_shape(pixels)
     volume = pixels.ndim == 3
     return Planes(pixels if volume else pixels[None], "array", volume=volume)
+
+
+def _wrong_shape(pixels: np.ndarray) -> DataError:
+    return DataError(
+        f"an array of shape {pixels.shape}; expected (height, width), (height, width, 3) or a "
+        "volume (depth, height, width)"
+    )
 
 
 def _array(values: object, what: str) -> np.ndarray:

@@ -9,10 +9,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from episodes.catalog import IGNORE
+from episodes.class_report import describe_classes
 from episodes.episode import to_channels
 from episodes.errors import DataError
 from episodes.frame import Frame, intensity_range, to_tensor
-from episodes.legend import Legend, parse_legend
+from episodes.legend import UNKNOWN, Legend, parse_legend
 from episodes.sampler import binary_mask
 from fewshot.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
 
@@ -36,6 +37,22 @@ class Shots:
     maps: tuple[np.ndarray, ...]
     names: tuple[str, ...]
     values: tuple[int, ...]
+
+    def describe(self) -> str:
+        """Tell in one line which classes the masks show, with their areas."""
+        ways = {name: way for way, name in enumerate(self.names, 1)}
+        held = [(found == IGNORE).sum() for found in self.maps]
+        ways |= {UNKNOWN: IGNORE} if any(held) else {}
+        counts = {
+            name: [int((found == way).sum()) for found in self.maps] for name, way in ways.items()
+        }
+        return describe_classes(
+            {name: sum(each) for name, each in counts.items()},
+            {name: sum(map(bool, each)) for name, each in counts.items()},
+            sum(found.size for found in self.maps),
+            len(self.maps),
+            [dict(zip(self.values, self.names, strict=True))],
+        )
 
     def apart(self) -> tuple["Shots", ...]:
         """Each picture by itself.
@@ -107,7 +124,8 @@ def read_shots(
     ]
     legend: Legend | None = None
     if classes is not None:
-        legend = classes if isinstance(classes, str) else parse_legend(_plain(classes))
+        named = {"instances": classes} if isinstance(classes, str) else _plain(classes)
+        legend = parse_legend(named)
     maps, names, values = settle_masks(pictures, drawings, legend)
     return Shots(tuple(pictures), tuple(maps), names, values)
 

@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 
 from episodes import decode
 from episodes.annotations import Outline, check_outline
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError, shorten
 from episodes.finder import Finder
-from episodes.legend import Legend, legend_classes
+from episodes.legend import UNKNOWN, Legend, legend_classes
 from episodes.limits import guarded, read_text
 from episodes.polygons import read_segments
 from episodes.readers import naming
@@ -184,7 +184,7 @@ def _samples(
         for name, drawing in drawings.get(picture, {"": {"objects": [], "crowds": []}}).items():
             member = json.dumps({"size": picture.size, **drawing})
             pixels = PixelRef(path, None, read_segments, member)
-            masks.append(MaskRef(pixels, {1: name} if name else {}))
+            masks.append(MaskRef(pixels, {1: name, IGNORE: UNKNOWN} if name else {}))
         key = picture.path.relative_to(root).as_posix()
         subject = naming.subject_of(picture.name, subject_pattern)
         references = tuple(masks) if "annotations" in content else ()

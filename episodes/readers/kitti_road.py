@@ -19,7 +19,7 @@ import numpy as np
 from episodes import decode
 from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend
+from episodes.legend import UNKNOWN, Legend
 from episodes.readers import naming
 
 
@@ -47,7 +47,8 @@ def read(
     samples: list[Sample] = []
     lacking: list[str] = []
     scenes: Counter[str] = Counter()
-    meaning = {1: "road"} if legend is None else legend
+    named = {1: legend or "road"} if legend is None or isinstance(legend, str) else legend
+    meaning = {IGNORE: UNKNOWN, **named}
     for picture in sorted((home / "image_2").glob("*.png")):
         scene, _, number = picture.stem.partition("_")
         mask = home / "gt_image_2" / f"{scene}_road_{number}.png"

@@ -29,7 +29,7 @@ import numpy as np
 from episodes import decode
 from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError, shorten
-from episodes.legend import MOST_VALUES, Legend, read_legend
+from episodes.legend import MOST_VALUES, UNKNOWN, Legend, read_legend
 from episodes.limits import inside, read_text
 from episodes.readers import naming
 
@@ -79,6 +79,8 @@ def read(
     if legend is None:
         legend = read_legend(home) or (labels.legend if labels else None)
         legend = legend or {i + 1: name for i, name in enumerate(NAMES)}
+    named = dict.fromkeys(range(1, IGNORE), legend) if isinstance(legend, str) else legend
+    legend = {IGNORE: UNKNOWN, **named}  # 255 are the borders of objects
     images = naming.by_stem(pictures)
     masks: dict[str, Path] = {}
     for folder in reversed(MASK_FOLDERS):

@@ -6,6 +6,7 @@ from pathlib import Path
 from episodes.audit import audit
 from episodes.cache import cache_folder
 from episodes.catalog import Catalog
+from episodes.class_report import classes_line
 from episodes.errors import DataError
 from episodes.legend import Legend, parse_legend
 from episodes.measure import measure
@@ -24,7 +25,7 @@ def open_catalog(
     *,
     ignore_affine: bool = False,
 ) -> Catalog:
-    """Read a data set and measure its masks, or remember what was measured before."""
+    """Read a data set, measure its masks or remember what was measured, and print its classes."""
     catalog = read(
         data,
         subject_pattern=subject_pattern,
@@ -33,11 +34,15 @@ def open_catalog(
     )
     for note in catalog.notes:
         print(f"note: {note}")
-    return measure(catalog, progress=True, cache=cache_folder() if cache else None)
+    measured = measure(catalog, progress=True, cache=cache_folder() if cache else None)
+    print(classes_line(measured))
+    return measured
 
 
 def parse_names(names: tuple[str, ...]) -> Legend | None:
-    """Read `1=liver 2=spleen`, or a single name for every non-zero value.
+    """Read `1=liver 2=spleen 255=unknown`, or a single name for every non-zero value.
+
+    Values may be ranges (`128-255=cell`) and colours (`red=cell`); see `parse_legend`.
 
     >>> parse_names(("1=liver", "2=spleen"))
     {1: 'liver', 2: 'spleen'}
@@ -51,6 +56,9 @@ def parse_names(names: tuple[str, ...]) -> Legend | None:
     pairs = [name.partition("=") for name in names]
     if any(not mark for _, mark, _ in pairs):
         raise DataError(f"classes are {' '.join(names)!r}; expected 1=liver 2=spleen, or one name")
+    values = [value for value, _, _ in pairs]
+    if len(set(values)) < len(values):
+        raise DataError(f"classes are {' '.join(names)!r}: a value has two names")
     return parse_legend({value: name for value, _, name in pairs})
 
 

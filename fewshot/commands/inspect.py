@@ -6,6 +6,7 @@ from pathlib import Path
 from episodes import problems
 from episodes.cache import cache_folder
 from episodes.catalog import Catalog
+from episodes.class_report import classes_line
 from episodes.count import count_masks
 from episodes.duplicates import find_duplicates
 from episodes.encode import make_folder, write_json, write_picture
@@ -34,6 +35,7 @@ def inspect(command: Inspect) -> int:
     if command.duplicates:
         pairs = find_duplicates(catalog, progress=True)
         found["warnings"] += problems.of_duplicates(catalog, pairs)
+    print(classes_line(catalog))
     print(text(found))
     if command.pictures is not None:
         draw(catalog, command.pictures)

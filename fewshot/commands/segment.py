@@ -83,6 +83,7 @@ def _learned(command: Segment, legend: Legend | None) -> tuple[dict[str, Support
     shots = read_shots(
         list(command.support), list(command.mask), legend, ignore_affine=command.ignore_affine
     )
+    print(shots.describe())
     size = command.size or segmenter.size_for(shots)
     if command.adapt:
         settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)

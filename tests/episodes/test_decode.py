@@ -17,6 +17,7 @@ from episodes.decode import (
     whole_numbers,
 )
 from episodes.errors import DataError
+from episodes.mask_colours import value_name
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -155,14 +156,19 @@ def test_colour_masks(tmp_path, make_png):
     grey = np.repeat(GREY[..., None], 3, axis=2)
     np.testing.assert_array_equal(read_labels(make_png(tmp_path / "same.png", grey))[0], GREY)
     grey[1, 1] = (1, 2, 3)
-    with pytest.raises(DataError, match=r"rgb.png is a colour .*mode RGB.*; expected one number"):
-        read_labels(make_png(tmp_path / "rgb.png", grey))
+    labels = read_labels(make_png(tmp_path / "rgb.png", grey))[0]
+    assert value_name(int(labels[1, 1])) == "#010203"
+    labels[1, 1] = GREY[1, 1]
+    np.testing.assert_array_equal(labels, GREY)
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
+    with pytest.raises(DataError, match=r"rgb.png is a colour picture of 400 colours.*exchanged"):
+        read_labels(make_png(tmp_path / "rgb.png", noise))
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (0.5, r"holds 0.5; expected whole numbers.*thresholded first"),
+        (1.5, r"holds 1.5; expected whole numbers.*thresholded first"),
         (np.nan, r"holds nan; expected whole numbers"),
         (np.inf, r"holds inf; expected whole numbers"),
         (-1.0, r"holds -1; expected numbers from 0 upwards"),
