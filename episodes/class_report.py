@@ -15,7 +15,7 @@ _VALUES = 4
 def classes_line(catalog: Catalog) -> str:
     """Tell which classes the masks of a measured catalog show, largest total area first.
 
-    E.g. `classes read: 1 liver 4,812 px (7.3 %) in 3 of 4 images`.
+    E.g. `classes read from 4 masks: 1 liver 4,812 px (7.3 %) in 3 of 4`.
     """
     catalog.require_measured()
     annotated = [sample for sample in catalog.samples if sample.masks]
@@ -49,16 +49,17 @@ def describe_classes(
     values = _values(legends)
     shown = sorted((name for name in areas if areas[name]), key=lambda name: -areas[name])
     listed = [
-        f"{_numbers(values.get(name, {}))}{name} {areas[name]:,} px "
-        f"({_percent(areas[name], pixels)}) in {images[name]} of {masks} images"
+        f"{_titled(name, values.get(name, {}))} {areas[name]:,} px "
+        f"({_percent(areas[name], pixels)}) in {images[name]} of {masks}"
         for name in shown
     ]
     others = [
-        f"{_numbers(values[name])}{name}"
+        _titled(name, values[name])
         for name in (UNKNOWN, BACKGROUND)
         if name in values and name not in areas
     ]
-    return "classes read: " + "; ".join([shorten(listed, _LISTED) or "none", *others])
+    found = ", ".join([shorten(listed, _LISTED) or "none", *others])
+    return f"classes read from {masks} mask{'s' * (masks != 1)}: {found}"
 
 
 def _values(legends: Iterable[Legend | None]) -> dict[str, dict[int, None]]:
@@ -71,10 +72,14 @@ def _values(legends: Iterable[Legend | None]) -> dict[str, dict[int, None]]:
     return found
 
 
-def _numbers(values: Iterable[int]) -> str:
+def _titled(name: str, values: Iterable[int]) -> str:
+    """A class with its values: `1 liver`, `128-255 cell`, or `class 2` without a name."""
     listed = [value_name(value) for value in values]
-    text = ", ".join(listed[:_VALUES]) + (" …" if len(listed) > _VALUES else "")
-    return f"{text} " if text else ""
+    if len(listed) > _VALUES:
+        listed = [f"{listed[0]}-{listed[-1]}"]
+    if listed == [name]:
+        return f"class {name}"
+    return f"{' and '.join(listed)} {name}" if listed else name
 
 
 def _percent(area: int, pixels: int) -> str:

@@ -48,7 +48,7 @@ class _Image:
     def count(self, chosen: np.ndarray) -> int:
         return int(self.counts[chosen].sum())
 
-    def distance(self, value: int) -> np.ndarray:
+    def distance(self, value: int | np.integer) -> np.ndarray:
         """How far every colour is from one of them: the largest difference of a channel."""
         return np.abs(self.colours - self.colours[value]).max(axis=1)
 
@@ -75,6 +75,11 @@ def flat_levels(codes: np.ndarray, lossy: bool) -> Snapped | None:
     return _levels_with_noise(image) if lossy or len(image.values) > _MANY else None
 
 
+def edge_values(codes: np.ndarray) -> int:
+    """How many of the values hardly ever lie among their like, as shades along edges do."""
+    return int((_flat_shares(_image(codes)) < 0.05).sum())
+
+
 def is_graded(codes: np.ndarray) -> bool:
     """Whether most neighbours differ, as in a picture or a map of probabilities."""
     first, second = codes[..., :-1], codes[..., 1:]
@@ -99,6 +104,12 @@ def _histogram(codes: np.ndarray) -> np.ndarray:
     return np.bincount(codes.ravel(), minlength=256)
 
 
+def _flat_shares(image: _Image) -> np.ndarray:
+    """Which share of each value's pixels lies in flat regions [value]."""
+    inside = np.bincount(image.index[_flat(image.index)], minlength=len(image.values))
+    return inside / image.counts
+
+
 def _ground(image: _Image) -> int:
     """The place of the background among the values: 0 where it occurs, else the most frequent."""
     return 0 if image.values[0] == 0 else int(image.counts.argmax())
@@ -108,7 +119,7 @@ def _levels_with_edges(image: _Image) -> Snapped | None:
     """Read a lossless mask whose shades all lie along edges."""
     ground = _ground(image)
     others = np.delete(image.counts, ground)
-    is_level = image.counts >= _MINOR * others.max()
+    is_level = (image.counts >= _MINOR * others.max()) | (_flat_shares(image) >= 0.3)
     is_level[ground] = True
     levels = np.flatnonzero(is_level)
     if len(image.values) - len(levels) < 3 or not 2 <= len(levels) <= _MOST_LEVELS:
@@ -116,11 +127,11 @@ def _levels_with_edges(image: _Image) -> Snapped | None:
     if max(image.distance(ground)[levels]) < LOWEST:
         return None
     shades = ~is_level[image.index]
-    if _inside(image.index, shades) > 0.1 * shades.sum():
+    if (_flat(image.index) & shades).sum() > 0.1 * shades.sum():
         return None  # shades that are regions are classes
     if len(levels) == 2 and not _halves(image, levels):
         return None
-    if len(levels) > 2 and shades.sum() > 0.3 * others[others >= _MINOR * others.max()].sum():
+    if len(levels) > 2 and shades.sum() > 0.3 * image.counts[levels[levels != ground]].sum():
         return None
     return _give(image, levels, shades, reach=12 if len(levels) == 2 else 2)
 
@@ -145,7 +156,7 @@ def _levels_with_noise(image: _Image) -> Snapped | None:
         if image.count(exact[i]) < (0.5 if i == 0 else 0.3) * image.count(owner == i):
             return None  # no flat region: a photograph, or structures thinner than a block
     noise = ~np.logical_or.reduce(exact)[image.index]
-    if _inside(image.index, noise) > 0.2 * max(1, noise.sum()):
+    if (_flat(image.index) & noise).sum() > 0.2 * max(1, noise.sum()):
         return None
     shades = (owner < 0)[image.index]
     codes = np.where(shades, -1, owner[image.index])
@@ -199,13 +210,14 @@ def _give(image: _Image, levels: np.ndarray, shades: np.ndarray, reach: int) -> 
     return Snapped(image.values[index], int(shades.sum()))
 
 
-def _inside(index: np.ndarray, chosen: np.ndarray) -> int:
-    """Count chosen pixels whose four neighbours hold the same value."""
+def _flat(index: np.ndarray) -> np.ndarray:
+    """Where the four neighbours of a pixel hold its own value."""
+    flat = np.zeros(index.shape, bool)
     middle = index[:, 1:-1, 1:-1]
-    same = chosen[:, 1:-1, 1:-1].copy()
+    flat[:, 1:-1, 1:-1] = True
     for other in (index[:, :-2, 1:-1], index[:, 2:, 1:-1], index[:, 1:-1, :-2], index[:, 1:-1, 2:]):
-        same &= middle == other
-    return int(same.sum())
+        flat[:, 1:-1, 1:-1] &= middle == other
+    return flat
 
 
 def _near(mask: np.ndarray, reach: int) -> np.ndarray:

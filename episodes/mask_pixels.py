@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.mask_colours import COLOUR, colour_codes, value_name
-from episodes.mask_levels import LOWEST, flat_levels, is_graded
+from episodes.mask_levels import LOWEST, edge_values, flat_levels, is_graded
 
 _PAINT = 0.0005
 """Smallest share of a picture that a colour painted on it covers."""
@@ -56,7 +56,7 @@ def of_numbers(labels: np.ndarray, lossy: bool = False) -> MaskPixels:
     found = snapped.codes.astype(labels.dtype)
     if most > 255:
         found *= most // 255
-    return MaskPixels(found, note=_note(snapped.codes, "JPEG noise" if lossy else "smooth edges"))
+    return MaskPixels(found, note=_note(snapped.codes, _NOISE if lossy else "smooth edges"))
 
 
 def of_shares(values: np.ndarray) -> MaskPixels:
@@ -115,11 +115,12 @@ def _alike(first: np.ndarray, second: np.ndarray, lossy: bool) -> bool:
 def _flat_colours(codes: np.ndarray, name: str, lossy: bool) -> MaskPixels:
     snapped = flat_levels(codes, lossy)
     if snapped is not None:
-        how = "JPEG noise" if lossy else "smooth edges"
+        how = _NOISE if lossy else "smooth edges"
         return MaskPixels(snapped.codes, note=_note(snapped.codes, how))
     values, counts = np.unique(codes, return_counts=True)
     if not lossy and len(values) <= LOWEST:
-        return MaskPixels(codes, note=f"flat colours were read: {_listed(values)}")
+        doubt = _BLENDS if edge_values(codes) >= 8 else ""
+        return MaskPixels(codes, f"flat colours were read: {_colours(values)}", doubt)
     painted = None if lossy else _painted(codes, values, counts)
     if painted is None:
         raise DataError(
@@ -151,7 +152,8 @@ def _on_nothing(colours: np.ndarray, alpha: np.ndarray) -> MaskPixels:
     """Read a drawing on a transparent ground, or a cut-out."""
     codes = colour_codes(colours)
     values = np.unique(codes[alpha > 250]) if alpha.max() > 250 else np.zeros(0)
-    if len(values) < 2 or len(values) > LOWEST:  # one colour, or a picture that was cut out
+    picture = len(values) > LOWEST or (len(values) > 16 and is_graded(codes))
+    if len(values) < 2 or picture:  # one colour, or a picture that was cut out
         found = of_numbers(alpha)
         if len(np.unique(found.labels)) == 2:
             found = MaskPixels(np.where(found.labels > alpha.min(), np.uint8(255), np.uint8(0)))
@@ -165,7 +167,7 @@ def _on_nothing(colours: np.ndarray, alpha: np.ndarray) -> MaskPixels:
         return MaskPixels(labels, "transparent pixels were read as 0", _BLACK_AND_CLEAR)
     snapped = flat_levels(labels, lossy=False)
     labels = labels if snapped is None else snapped.codes
-    return MaskPixels(labels, f"opaque colours were read: {_listed(np.unique(labels)[1:])}")
+    return MaskPixels(labels, f"opaque colours were read: {_colours(np.unique(labels)[1:])}")
 
 
 def _as_bytes(labels: np.ndarray, most: int) -> np.ndarray | None:
@@ -185,8 +187,12 @@ def _note(codes: np.ndarray, how: str) -> str:
 
 
 def _listed(values: np.ndarray) -> str:
-    names = [value_name(int(value)) for value in values]
-    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    return shorten((value_name(int(value)) for value in values), 8)
+
+
+def _colours(values: np.ndarray) -> str:
+    greys = {0: "black", 255: "white"}
+    return shorten((greys.get(int(value), value_name(int(value))) for value in values), 8)
 
 
 def _filled(mask: np.ndarray) -> int:
@@ -196,6 +202,11 @@ def _filled(mask: np.ndarray) -> int:
     return sum(int(binary_fill_holes(plane).sum()) for plane in mask)
 
 
+_NOISE = "noise of lossy compression (JPEG)"
+_BLENDS = (
+    "its edges blend several colours, so that many colours are neither; save it without smoothing, "
+    "as PNG"
+)
 _LOSSY = (
     "it was saved as JPEG, which changes values around every edge, and shows no flat levels; save "
     "it without loss (PNG or TIFF)"
@@ -204,7 +215,10 @@ _LOSSY_NUMBERS = (
     "it was saved as JPEG, which does not keep class numbers such as 0 to {}; save it without loss "
     "(PNG or TIFF)"
 )
-_SHADES = "it holds shades that pass into each other, as a picture or a map of probabilities does"
+_SHADES = (
+    "it holds shades that pass into each other, as a picture or a map of probabilities does (were "
+    "image and mask exchanged?)"
+)
 _FRACTIONS = (
     "it holds fractions from 0 to 1 (read as 0 to 255), as a map of probabilities does, and where "
     "its edges lie depends on the cut"

@@ -167,18 +167,18 @@ def _refuse_doubts(masks: Sequence[Evidence]) -> None:
     doubted = [mask for mask in masks if mask.counts.doubt]
     if doubted:
         raise DataError(
-            f"mask {_names(doubted)} cannot be read for sure: {doubted[0].counts.doubt}. Or cut it "
-            f"yourself: {_cut(doubted[0])}"
+            f"mask {_names(doubted)} cannot be read for sure: {doubted[0].counts.doubt}. Or "
+            f"decide yourself: {_cut(doubted[0])}"
         )
 
 
 def _cut(mask: Evidence) -> str:
-    top = max(
-        value for value in mask.counts.values if value < COLOUR or len(mask.counts.values) < 4
-    )
-    if top >= COLOUR:
-        return f"--classes {value_name(top)}=NAME takes the paint as it is"
-    middle = max(2, (top + 1) // 2)
+    values = sorted(mask.counts.values)
+    if values[-1] >= COLOUR or len(values) < 4:
+        named = " ".join(f"{value_name(v)}={_name_of(values, v)}" for v in values[::-1][:4])
+        return f"--classes {named}"
+    top = next((white for white in WHITE if white // 2 < values[-1] <= white), values[-1])
+    middle = (top + 1) // 2
     return f"--classes 1-{middle - 1}=background {middle}-{top}=NAME, with the limit that you want"
 
 
@@ -187,7 +187,7 @@ def _check_objects(mask: Evidence, name: str) -> None:
     if mask.counts.doubt and mask.counts.values:
         raise DataError(
             f"mask {mask.name} cannot be read for sure as {name} (every non-zero value): "
-            f"{mask.counts.doubt}. Or cut it yourself: {_cut(mask).replace('NAME', name)}"
+            f"{mask.counts.doubt}. Or decide yourself: {_cut(mask).replace('NAME', name)}"
         )
 
 
@@ -216,13 +216,13 @@ def _mixed_binary(masks: Sequence[Evidence]) -> list[str]:
         groups[max(mask.counts.values)].append(mask)
     if len(groups) == 1:
         return []
-    parts = [f"{len(g)} hold 0 and {value} ({_names(g)})" for value, g in sorted(groups.items())]
-    return [f"of the masks, {' and '.join(parts)}: both were read as the same class, foreground"]
+    parts = [f"0 and {value} in {len(g)} ({_names(g)})" for value, g in sorted(groups.items())]
+    return [f"masks hold {', '.join(parts)}: all were read as the same class, foreground"]
 
 
 def _white_message(masks: Sequence[Evidence], values: list[int]) -> str:
     others = [value for value in values if value != 255]
-    listed = " ".join(f"{value}=NAME{i or ''}" for i, value in enumerate(others[:4]))
+    listed = " ".join(f"{value}={_name_of(others, value)}" for value in others[:4])
     left = " ".join(f"{value}=unknown" for value in others[:4])
     return (
         f"{_names(masks)}: {_areas(masks)}; whether 255 is a class, or unknown, is not clear. "
@@ -235,18 +235,15 @@ def _white_message(masks: Sequence[Evidence], values: list[int]) -> str:
 def _refuse_full(masks: Sequence[Evidence], values: list[int]) -> None:
     if any(mask.counts.covered < 1 for mask in masks):
         return
-    first, *rest = values[::-1]
-    other = (
-        [f"--classes {first}=background " + " ".join(f"{v}=NAME" for v in rest[:3])] if rest else []
-    )
-    ways = [
-        f"--classes {first}=NAME " + " ".join(f"{v}=background" for v in rest[:3]),
-        *other,
-        "--classes NAME (every pixel is NAME)",
-    ]
+    ways = [f"--classes {values[0]}=NAME"] if len(values) == 1 else []
+    for ground in sorted(values, key=lambda value: -_pixels(masks)[value])[:2]:
+        others = [value for value in values if value != ground][:4]
+        named = " ".join(f"{value}={_name_of(others, value)}" for value in others)
+        ways += [f"--classes {ground}=background {named}"] if others else []
+    ways.append("--classes NAME (every pixel is NAME)")
     raise DataError(
         f"{_names(masks)}: {_areas(masks)}; no pixel is 0, so which value is the background is not "
-        f"clear. Decide with {' or '.join(way.strip() for way in ways)}"
+        f"clear. Decide with {' or '.join(ways)}"
     )
 
 
@@ -309,13 +306,22 @@ def _names(masks: Sequence[Evidence]) -> str:
     return shorten((mask.name for mask in masks), 3)
 
 
-def _areas(masks: Sequence[Evidence]) -> str:
-    """The values with their areas, e.g. `1 (1,941 px, 15.8 %)`."""
+def _name_of(values: list[int], value: int) -> str:
+    return "NAME" if len(values) == 1 else f"NAME{values.index(value) + 1}"
+
+
+def _pixels(masks: Sequence[Evidence]) -> dict[int, int]:
     pixels: dict[int, int] = defaultdict(int)
     for mask in masks:
         for plane in mask.counts.planes:
             for value, number in plane.items():
                 pixels[value] += number
+    return pixels
+
+
+def _areas(masks: Sequence[Evidence]) -> str:
+    """The values with their areas, e.g. `1 (1,941 px, 15.8 %)`."""
+    pixels = _pixels(masks)
     total = max(1, sum(pixels.values()))
     listed = (
         f"{value_name(value)} ({number:,} px, {100 * number / total:.1f} %)"

@@ -52,6 +52,9 @@ def settle(catalog: Catalog, counts: Counted) -> Catalog:
         catalog: as a reader made it.
         counts: of all its mask files, from `episodes.count.count_masks`.
     """
+    for sample in catalog.samples:
+        for mask in sample.masks:
+            _plane(sample, mask, counts[mask.pixels.source])  # is there
     legends = _legends(catalog.samples, counts)
     samples = tuple(_measured(sample, counts, legends) for sample in catalog.samples)
     found = dict.fromkeys(name for legend in legends.values() for name in legend_classes(legend))

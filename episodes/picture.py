@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from episodes.errors import DataError
 from episodes.limits import BROKEN, MAX_PIXELS, MAX_VOXELS
 
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 MOST_GREYS = 16
 """A palette of more greys than this holds shades, and no labels."""
 
@@ -153,7 +154,8 @@ def image_page(path: Path, image: Image.Image) -> np.ndarray:
 def mask_page(path: Path, image: Image.Image) -> np.ndarray:
     """Read the current page of a mask: numbers [height, width], or colours [height, width, 4].
 
-    A palette gives its indices, as label palettes do, where index 0 is black.
+    A palette gives its indices, as label palettes do, unless its colours are in the order of a
+    picture's: black or white, the background, is not its first, or it holds shades of grey.
     """
     image = _upright(path, image)
     if image.mode == "1":
@@ -169,12 +171,11 @@ def mask_page(path: Path, image: Image.Image) -> np.ndarray:
 
 def _palette_page(image: Image.Image) -> np.ndarray:
     indices = np.asarray(image)
-    palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    used = palette[np.unique(indices)]
+    used = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)[np.unique(indices)]
+    ground = [tuple(colour) for colour in used.tolist()]
     shades = len(used) > MOST_GREYS and (used == used[:, :1]).all()
-    if palette[0].any() or shades:
-        return np.asarray(image.convert("RGBA"))
-    return indices
+    reordered = BLACK in ground[1:] or (WHITE in ground and BLACK not in ground)
+    return np.asarray(image.convert("RGBA")) if reordered or shades else indices
 
 
 def is_lossy(path: Path, image: Image.Image, content: bytes | None = None) -> bool:

@@ -54,7 +54,7 @@ def settle_anyway(catalog: Catalog, counts: Counted) -> tuple[Catalog, list[str]
         for source, legend in given_legends(catalog).items()
         if legend is None or isinstance(legend, str) or is_partial(legend)
     }
-    certain = {source: replace(each, doubt="") for source, each in counts.items()}
+    certain = {source: replace(each, doubt="", frame=0) for source, each in counts.items()}
     return settle(with_legend(catalog, together), certain), said
 
 

@@ -1,6 +1,7 @@
 """What users hand over, paths and arrays of any kind, as planes of pixels."""
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,12 +16,13 @@ from episodes.cache import MaskCounts
 from episodes.catalog import IGNORE
 from episodes.count import count_mask
 from episodes.errors import DataError, shorten
-from episodes.legend import UNKNOWN, Legend, class_map, legend_classes
+from episodes.legend import Legend, class_map, legend_classes
 from episodes.mask_colours import value_name
 from episodes.mask_grid import Grid, place_mask
 from episodes.mask_pixels import MaskPixels
 from episodes.mask_values import WHITE, Evidence, check_size, settle_legends
 
+_SHADES = 16  # more values than this of one class are shades rather than numbers
 ImageLike = str | PathLike[str] | np.ndarray | Tensor
 
 
@@ -213,11 +215,18 @@ def _present(
     if isinstance(legends[0], str):
         white = [value for value in WHITE if held == {value}]
         return (legends[0],), (white[0] if white else 1,)
-    numbers: dict[str, int] = {}
+    values_of: dict[str, list[int]] = defaultdict(list)
     for legend in legends:
         for value, name in sorted(legend.items()) if isinstance(legend, Mapping) else ():
-            if name and name != UNKNOWN and (value in held or value == 0):
-                numbers.setdefault(name, value)
+            if name:
+                values_of[name].append(value)
+    numbers = {
+        name: next(value for value in values if value in held or not value)
+        if len(values) < _SHADES
+        else values[-1]  # shades above a limit
+        for name, values in values_of.items()
+        if held.intersection(values) or 0 in values
+    }
     named = dict.fromkeys(name for legend in legends for name in legend_classes(legend))
     classes = tuple(name for name in named if name in numbers)
     values = [numbers[name] for name in classes]

@@ -26,13 +26,13 @@ OLD = 10**18  # nanoseconds since 1970: long before any test
 def reads(monkeypatch):
     """The names of the mask files whose pixels were read."""
     seen = []
-    plain = decode.read_labels
+    plain = decode.read_mask
 
-    def read_labels(path):
+    def read_mask(path):
         seen.append(path.name)
         return plain(path)
 
-    monkeypatch.setattr(decode, "read_labels", read_labels)
+    monkeypatch.setattr(decode, "read_mask", read_mask)
     return seen
 
 
@@ -60,7 +60,7 @@ def test_a_second_scan_reads_no_pixels(aged_set, tmp_path, reads):
 def test_a_changed_file_is_measured_again(aged_set, tmp_path, make_png, reads):
     cache, path = tmp_path / "c", aged_set / "masks" / "p0_a.png"
     before = areas(aged_set, cache)
-    labels = decode.read_labels(path)[0]
+    labels = decode.read_mask(path).labels[0].copy()
     labels[labels == 1] = 2  # the file may well keep its size
     make_png(path, labels)
     reads.clear()
@@ -216,7 +216,7 @@ def test_of_several_bad_masks_the_first_is_told(index_set, make_png):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_ctrl_c_keeps_what_was_measured(aged_set, tmp_path, monkeypatch, workers):
-    plain, cache = decode.read_labels, tmp_path / "c"
+    plain, cache = decode.read_mask, tmp_path / "c"
     seen = []
 
     def stop(path):
@@ -225,11 +225,11 @@ def test_ctrl_c_keeps_what_was_measured(aged_set, tmp_path, monkeypatch, workers
             raise KeyboardInterrupt
         return plain(path)
 
-    monkeypatch.setattr(decode, "read_labels", stop)
+    monkeypatch.setattr(decode, "read_mask", stop)
     with pytest.raises(KeyboardInterrupt):
         measure(read(aged_set), workers=workers, cache=cache)
     assert not [t for t in threading.enumerate() if t.name.startswith("measure")]
-    monkeypatch.setattr(decode, "read_labels", lambda path: seen.append("again") or plain(path))
+    monkeypatch.setattr(decode, "read_mask", lambda path: seen.append("again") or plain(path))
     assert areas(aged_set, cache) == areas(aged_set, None)
     assert 8 < len([name for name in seen if name == "again"]) < 8 + 8
 
@@ -247,12 +247,12 @@ def test_counts_against_a_loop(values):
     for plane, counts in zip(values, found.planes, strict=True):
         flat = plane.ravel().tolist()
         assert counts == {value: flat.count(value) for value in set(flat)}
-    assert count_values(values, objects=True) == found.as_objects()
+    assert count_values(values, objects=True) == found.of_objects()
 
 
 def test_large_values_are_sorted_rather_than_tabled():
     values = np.array([[[0, 10**12, 10**12]]])
-    assert count_values(values) == MaskCounts((1, 1, 3), ({0: 1, 10**12: 2},))
+    assert count_values(values) == MaskCounts((1, 1, 3), ({0: 1, 10**12: 2},), frame=6)
 
 
 def test_progress_is_shown(index_set, capsys):

