@@ -199,10 +199,8 @@ def legend_classes(legend: Legend | None) -> tuple[str, ...]:
 
 
 def is_partial(legend: Legend | None) -> bool:
-    """Whether a legend names no class, only unknown values (and background)."""
-    if legend is None or isinstance(legend, str):
-        return False
-    return UNKNOWN in legend.values() and not legend_classes(legend)
+    """Whether a legend names unknown values alone, and leaves the others to the masks."""
+    return isinstance(legend, Mapping) and set(legend.values()) == {UNKNOWN}
 
 
 def named(mask: MaskRef) -> Legend:

@@ -50,7 +50,9 @@ class Reliability:
             within = ndimage.distance_transform_edt(~known_class) <= NEAR
             close[within] = truth[within]
         for sums, labels in ((self.everywhere, truth), (self.near, close)):
-            sums[subject] = sums.get(subject, 0.0) + calibration_counts(probabilities, labels)
+            sums[subject] = sums.get(subject, 0.0) + calibration_counts(
+                probabilities, labels, ignore_index=IGNORE
+            )
 
     def error(self) -> Interval:
         """Mean over subjects of the expected calibration error, 0 to 1."""

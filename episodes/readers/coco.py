@@ -184,7 +184,7 @@ def _samples(
         for name, drawing in drawings.get(picture, {"": {"objects": [], "crowds": []}}).items():
             member = json.dumps({"size": picture.size, **drawing})
             pixels = PixelRef(path, None, read_segments, member)
-            masks.append(MaskRef(pixels, {1: name, IGNORE: UNKNOWN} if name else {}))
+            masks.append(MaskRef(pixels, {1: name or None, IGNORE: UNKNOWN}))
         key = picture.path.relative_to(root).as_posix()
         subject = naming.subject_of(picture.name, subject_pattern)
         references = tuple(masks) if "annotations" in content else ()

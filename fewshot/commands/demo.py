@@ -8,6 +8,7 @@ import numpy as np
 
 from episodes import bundled, decode
 from episodes.augment import Augment
+from episodes.catalog import IGNORE
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.frame import intensity_range
 from episodes.load import Loader
@@ -153,7 +154,7 @@ def _dice(guesses: list[np.ndarray], truths: list[np.ndarray], way: int) -> np.n
     """Dice of each label over all queries together."""
     table = np.zeros((way + 1, way + 1), np.int64)
     for guess, truth in zip(guesses, truths, strict=True):
-        table += confusion_matrix(guess, truth, way + 1)
+        table += confusion_matrix(guess, truth, way + 1, ignore_index=IGNORE)
     return dice(table)
 
 

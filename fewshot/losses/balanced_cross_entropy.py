@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.cross_entropy import weighted_cross_entropy
 from fewshot.losses.inputs import Reduction, prepare
 
@@ -14,7 +15,7 @@ def balanced_cross_entropy_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     frequencies: Sequence[float] | Float[Tensor, "class"] | None = None,
 ) -> Float[Tensor, "*result"]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import mean_over_classes
 from fewshot.losses.reductions import reduce_images
@@ -18,7 +19,7 @@ def boundary_loss(
     target: Integer[Tensor, "batch *space"],
     *,
     distances: Float[Tensor, "batch class *space"],
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     include_background: bool = True,
 ) -> Float[Tensor, "*result"]:
@@ -84,7 +85,7 @@ def signed_distances(
     classes: int,
     *,
     spacing: float | Sequence[float] = 1.0,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
 ) -> NDArray[np.float32]:
     """Return how far each pixel is from the other side of the boundary of each class.
 

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Pixels, Reduction, prepare
 from fewshot.losses.overlap import Overlap, mean_over_classes, penalise_absent
 from fewshot.losses.reductions import reduce_images
@@ -14,7 +15,7 @@ def cl_dice_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     iterations: int = 3,
     smooth: float = 1.0,

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import IGNORED, Pixels, Reduction, class_weights_like, prepare
 from fewshot.losses.reductions import reduce_pixels
 
@@ -14,7 +15,7 @@ def cross_entropy_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | Float[Tensor, "class"] | None = None,

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import IGNORED, Reduction, class_weights_like, prepare
 from fewshot.losses.reductions import reduce_pixels
 
@@ -15,7 +16,7 @@ def focal_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     gamma: float = 2.0,
     class_weights: Sequence[float] | Float[Tensor, "class"] | None = None,

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import mean_over_classes, soft_overlap
 from fewshot.losses.reductions import reduce_images
@@ -14,7 +15,7 @@ def focal_tversky_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     alpha: float = 0.3,
     beta: float = 0.7,

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import black_white, is_black_white
+
 Reduction = Literal["mean", "sum", "none"]
 
 IGNORED = -1
@@ -78,7 +80,8 @@ def prepare(
 
     Raises:
         TypeError: the logits are not floating or the target is not integer.
-        ValueError: shapes, labels or `reduction` are not as said above.
+        ValueError: shapes, labels or `reduction` are not as said above, or the target is a mask
+            of 0 and 255.
 
     Example:
         >>> pixels = prepare(torch.zeros(1, 2, 3), torch.tensor([[0, 1, 255]]), 255, "mean")
@@ -95,6 +98,8 @@ def prepare(
         return Pixels(flat, labels, None, target.shape[1:])
     known = labels != ignore_index
     low, high = _range(labels.where(known, 0))
+    if high == low == 0 and is_black_white(ignore_index, False, int(known.sum()), known.numel()):
+        raise black_white("target")
     _check_labels(low, high, logits.shape[1], ignore_index)
     labels = labels.where(known, IGNORED)
     return Pixels(flat.masked_fill(~known.unsqueeze(1), 0.0), labels, known, target.shape[1:])
@@ -123,8 +128,8 @@ def _check_types(logits: Tensor, target: Tensor, reduction: str) -> None:
         )
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
         raise TypeError(
-            f"target is {target.dtype}, an integer dtype was expected; convert labels with "
-            ".long() (probabilities are no labels)"
+            f"target is {target.dtype}, an integer dtype was expected; convert labels or a mask "
+            "with .long(); probabilities are no labels, and give some by (target > 0.5).long()"
         )
     if reduction not in get_args(Reduction):
         raise ValueError(f"reduction is {reduction!r}, expected one of {get_args(Reduction)}")

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import mean_over_classes
 from fewshot.losses.reductions import reduce_images
@@ -13,7 +14,7 @@ def lovasz_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     include_background: bool = True,
 ) -> Float[Tensor, "*result"]:

@@ -3,6 +3,7 @@
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import Overlap, mean_over_classes, penalise_absent, soft_overlap
 from fewshot.losses.reductions import reduce_images
@@ -12,7 +13,7 @@ def tversky_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],
     *,
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
     alpha: float = 0.3,
     beta: float = 0.7,

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
+from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction
 
 Loss = Callable[..., Tensor]
@@ -17,7 +18,7 @@ def weighted_sum_loss(
     target: Integer[Tensor, "batch *space"],
     *,
     terms: Sequence[tuple[float, Loss]],
-    ignore_index: int = 255,
+    ignore_index: int = DEFAULT,
     reduction: Reduction = "mean",
 ) -> Float[Tensor, "*result"]:
     """Return the sum of weight times loss.
@@ -95,7 +96,7 @@ class WeightedSum(nn.Module):
         logits: Float[Tensor, "batch class *space"],
         target: Integer[Tensor, "batch *space"],
         *,
-        ignore_index: int = 255,
+        ignore_index: int = DEFAULT,
         reduction: Reduction = "mean",
     ) -> Float[Tensor, "*result"]:
         """Return the sum; arguments, result and errors are those of `weighted_sum_loss`."""

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.ignored import DEFAULT, black_white, is_black_white
+
 
 def as_array(values: Any) -> NDArray[Any]:
     """Bring an array, a nested list or a torch tensor to NumPy without importing torch.
@@ -82,3 +84,28 @@ def as_label_pair(labels: Any, reference: Any) -> tuple[NDArray[Any], NDArray[An
             "resample the labels to the grid of the reference first"
         )
     return first, second
+
+
+def refuse_black_white(
+    labels: NDArray[Any], reference: NDArray[Any], class_index: int, ignore_index: int | None
+) -> None:
+    """Raise where a mask of 0 and 255 was given and another class is looked for in it.
+
+    Args:
+        labels: predicted labels; they have no unknown pixels, so 255 is refused in any case.
+        reference: reference labels.
+        class_index: the class whose mask is compared.
+        ignore_index: as the caller gave it, or `fewshot.ignored.DEFAULT`.
+
+    Raises:
+        ValueError: labels, or the reference, hold nothing but 0 and 255.
+    """
+    for name, values, told in (
+        ("labels", labels, DEFAULT),
+        ("reference", reference, ignore_index),
+    ):
+        if class_index == 255 or told is not DEFAULT or not values.size or values.max() != 255:
+            continue
+        zeros, whites = int((values == 0).sum()), int((values == 255).sum())
+        if is_black_white(told, zeros + whites < values.size, zeros, values.size):
+            raise black_white(name)

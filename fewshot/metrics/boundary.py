@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.metrics.arrays import as_label_pair
+from fewshot.ignored import DEFAULT
+from fewshot.metrics.arrays import as_label_pair, refuse_black_white
 
 Mask = NDArray[np.bool_]
 
@@ -17,7 +18,7 @@ def boundary_iou(
     *,
     width: int | None = None,
     class_index: int = 1,
-    ignore_index: int | None = 255,
+    ignore_index: int | None = DEFAULT,
 ) -> float:
     """Intersection over union of the two inner bands along the outlines.
 
@@ -51,6 +52,7 @@ def boundary_iou(
         2021.
     """
     first, second = as_label_pair(labels, reference)
+    refuse_black_white(first, second, class_index, ignore_index)
     if width is None:
         width = max(1, round(0.02 * math.hypot(*first.shape)))
     if width < 1:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.ignored import DEFAULT, black_white, is_black_white
 from fewshot.metrics.arrays import as_array, as_labels
 from fewshot.metrics.overlap import ratio
 
@@ -12,7 +13,7 @@ Scores = NDArray[np.float64]
 
 
 def calibration_counts(
-    probabilities: Any, reference: Any, bins: int = 15, ignore_index: int | None = 255
+    probabilities: Any, reference: Any, bins: int = 15, ignore_index: int | None = DEFAULT
 ) -> Scores:
     """Sum what calibration scores are made of; sums of several images can be added.
 
@@ -127,6 +128,8 @@ def _counted(
     counted = np.ones(truth.shape, bool) if ignore_index is None else truth != ignore_index
     chances = chances[:, counted].astype(np.float64)
     labels = truth[counted].astype(np.int64)
+    if is_black_white(ignore_index, bool(labels.any()), labels.size, counted.size):
+        raise black_white("reference")
     if labels.size and not 0 <= labels.min() <= labels.max() < len(chances):
         raise ValueError(
             f"reference reaches from {labels.min()} to {labels.max()}, "

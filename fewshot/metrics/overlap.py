@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.ignored import DEFAULT, black_white, is_black_white
 from fewshot.metrics.arrays import as_label_pair
 
 Counts = NDArray[Any]
@@ -20,7 +21,7 @@ _CHUNK = 1 << 18  # pixels a bincount: the codes stay in the cache and memory st
 
 
 def confusion_matrix(
-    labels: Any, reference: Any, classes: int, ignore_index: int | None = 255
+    labels: Any, reference: Any, classes: int, ignore_index: int | None = DEFAULT
 ) -> NDArray[np.int64]:
     """Count how often each reference class was given each predicted class.
 
@@ -34,7 +35,8 @@ def confusion_matrix(
         int64 ``[classes classes]``: row the reference, column the prediction.
 
     Raises:
-        ValueError: the shapes differ, or a counted label is outside 0..classes-1.
+        ValueError: the shapes differ, a counted label is outside 0..classes-1, or the reference
+            is a mask of 0 and 255.
         TypeError: the labels are not integers.
 
     Example:
@@ -48,7 +50,10 @@ def confusion_matrix(
     first, second = first.reshape(-1), second.reshape(-1)
     small = first.dtype == second.dtype == np.uint8 and classes <= 256
     count = _count_bytes if small else _count_integers
-    return count(first, second, classes, ignore_index)
+    table = count(first, second, classes, ignore_index)
+    if is_black_white(ignore_index, bool(table[1:].any()), int(table.sum()), second.size):
+        raise black_white("reference")
+    return table
 
 
 def _count_bytes(
@@ -97,7 +102,8 @@ def _check_range(name: str, values: Counts, classes: int, ignore_index: int | No
     if outside.size:
         raise ValueError(
             f"{name} holds {int(outside[0])}, expected 0..{classes - 1} where the reference is "
-            f"not ignore_index={ignore_index}; raise classes or map the label first"
+            f"not ignore_index={ignore_index}; raise classes or map the label first (a mask of 0 "
+            "and 255 becomes labels by mask > 0)"
         )
 
 

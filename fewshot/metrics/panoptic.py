@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.metrics.arrays import as_label_pair, as_labels
+from fewshot.ignored import DEFAULT
+from fewshot.metrics.arrays import as_label_pair, as_labels, refuse_black_white
 from fewshot.metrics.overlap import ratio
 from fewshot.metrics.overlap_table import OverlapTable, overlap_table
 
@@ -118,7 +119,7 @@ def panoptic_quality(counts: Scores) -> PanopticQuality:
 
 
 def stuff_and_things(
-    categories: Any, instances: Any, stuff: Iterable[int], ignore_index: int | None = 255
+    categories: Any, instances: Any, stuff: Iterable[int], ignore_index: int | None = DEFAULT
 ) -> tuple[Ints, dict[int, int]]:
     """Build a segment map from a class map and an instance map.
 
@@ -139,6 +140,7 @@ def stuff_and_things(
         (array([1, 1, 2, 3, 0]), {1: 0, 2: 1, 3: 1})
     """
     kinds, objects = as_label_pair(categories, instances)
+    refuse_black_white(kinds[:0], kinds, 1, ignore_index)
     objects = np.where(np.isin(kinds, list(stuff)), 0, as_labels(objects, "instances"))
     pairs = np.stack([kinds.reshape(-1), objects.reshape(-1)], axis=1).astype(np.int64)
     counted = np.ones(len(pairs), bool) if ignore_index is None else pairs[:, 0] != ignore_index

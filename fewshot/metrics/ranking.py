@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.ignored import DEFAULT, black_white, is_black_white
 from fewshot.metrics.arrays import as_array, as_labels
 from fewshot.metrics.overlap import ratio
 
@@ -17,7 +18,7 @@ Scores = NDArray[np.float64]
 Counts = NDArray[Any]
 
 
-def roc_auc(scores: Any, reference: Any, ignore_index: int | None = 255) -> float:
+def roc_auc(scores: Any, reference: Any, ignore_index: int | None = DEFAULT) -> float:
     """Probability that a pixel of the class scores above one that is not, ties counting half.
 
     Args:
@@ -43,7 +44,7 @@ def roc_auc(scores: Any, reference: Any, ignore_index: int | None = 255) -> floa
     return roc_auc_of_counts(_exact_counts(scores, reference, ignore_index))
 
 
-def average_precision(scores: Any, reference: Any, ignore_index: int | None = 255) -> float:
+def average_precision(scores: Any, reference: Any, ignore_index: int | None = DEFAULT) -> float:
     """Area under the precision-recall curve as a sum of steps, without interpolation.
 
     Args:
@@ -71,7 +72,7 @@ def average_precision(scores: Any, reference: Any, ignore_index: int | None = 25
 
 
 def score_counts(
-    probabilities: Any, reference: Any, bins: int = 1000, ignore_index: int | None = 255
+    probabilities: Any, reference: Any, bins: int = 1000, ignore_index: int | None = DEFAULT
 ) -> NDArray[np.int64]:
     """Count the probabilities of the two kinds of pixels in equal bins, to be summed.
 
@@ -159,6 +160,8 @@ def _counted(
         raise ValueError(f"scores have shape {values.shape} and reference has {truth.shape}")
     counted = np.ones(truth.shape, bool) if ignore_index is None else truth != ignore_index
     values, truth = values[counted], truth[counted]
+    if is_black_white(ignore_index, bool(truth.any()), truth.size, counted.size):
+        raise black_white("reference")
     if np.isnan(values).any():
         raise ValueError(f"{int(np.isnan(values).sum())} scores are NaN; they cannot be ranked")
     if not ((truth == 0) | (truth == 1)).all():

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fewshot.metrics.arrays import as_label_pair
+from fewshot.ignored import DEFAULT
+from fewshot.metrics.arrays import as_label_pair, refuse_black_white
 
 
 class CentrelineDice(NamedTuple):
@@ -22,7 +23,7 @@ class CentrelineDice(NamedTuple):
 
 
 def cl_dice(
-    labels: Any, reference: Any, *, class_index: int = 1, ignore_index: int | None = 255
+    labels: Any, reference: Any, *, class_index: int = 1, ignore_index: int | None = DEFAULT
 ) -> CentrelineDice:
     """Centre-line Dice of one class, 2-D or 3-D.
 
@@ -53,6 +54,7 @@ def cl_dice(
     from skimage.morphology import skeletonize
 
     first, second = as_label_pair(labels, reference)
+    refuse_black_white(first, second, class_index, ignore_index)
     if first.ndim not in (2, 3):
         raise ValueError(f"labels have shape {first.shape}, expected 2 or 3 axes")
     mask, truth = first == class_index, second == class_index

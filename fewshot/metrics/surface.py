@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.metrics.arrays import as_label_pair
+from fewshot.ignored import DEFAULT
+from fewshot.metrics.arrays import as_label_pair, refuse_black_white
 from fewshot.metrics.boundary import surface
 
 Mask = NDArray[np.bool_]
@@ -51,7 +52,7 @@ def surface_distances(
     spacing: float | Sequence[float] = 1.0,
     *,
     class_index: int = 1,
-    ignore_index: int | None = 255,
+    ignore_index: int | None = DEFAULT,
     workers: int = 1,
 ) -> SurfaceDistances:
     """Measure the distance of every surface pixel to the nearest pixel of the other surface.
@@ -79,6 +80,7 @@ def surface_distances(
         (array([6.]), array([6.]))
     """
     first, second = as_label_pair(labels, reference)
+    refuse_black_white(first, second, class_index, ignore_index)
     scale = _checked_spacing(spacing, first.ndim)
     mask, truth = first == class_index, second == class_index
     ignored = None if ignore_index is None else second == ignore_index

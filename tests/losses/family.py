@@ -48,7 +48,7 @@ class LossContract:
             expected = [
                 self.reference(a, b) for a, b in zip(logits.numpy(), target.numpy(), strict=True)
             ]
-            actual = self.loss(logits, target, reduction="none")
+            actual = self.loss(logits, target, ignore_index=255, reduction="none")
             torch.testing.assert_close(actual, torch.tensor(np.array(expected)))
 
     def test_properties(self):
@@ -66,7 +66,7 @@ class LossContract:
         hold()
 
     def check_properties(self, logits, target):
-        value, slope = gradient(self.loss, logits, target, reduction="none")
+        value, slope = gradient(self.loss, logits, target, ignore_index=255, reduction="none")
         assert value.shape == (target.shape if self.pixelwise else target.shape[:1])
         assert value.isfinite().all()
         assert slope.isfinite().all()

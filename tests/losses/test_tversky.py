@@ -31,12 +31,12 @@ class TestFocalTversky(LossContract):
 def test_halves_are_dice_and_gamma_one_is_tversky(present):
     logits, target = batch((6, 7), ignored=0.3, present=present)
     torch.testing.assert_close(
-        gradient(tversky_loss, logits, target, alpha=0.5, beta=0.5),
-        gradient(dice_loss, logits, target),
+        gradient(tversky_loss, logits, target, ignore_index=255, alpha=0.5, beta=0.5),
+        gradient(dice_loss, logits, target, ignore_index=255),
     )
     torch.testing.assert_close(
-        gradient(focal_tversky_loss, logits, target, gamma=1.0),
-        gradient(tversky_loss, logits, target),
+        gradient(focal_tversky_loss, logits, target, ignore_index=255, gamma=1.0),
+        gradient(tversky_loss, logits, target, ignore_index=255),
     )
 
 

@@ -91,7 +91,7 @@ def test_256_classes_of_bytes_have_no_room_for_an_ignored_one():
 def test_ignored_pixels_may_be_predicted_as_anything_even_out_of_range():
     for dtype in (np.uint8, np.int64):
         labels, reference = np.array([0, 77], dtype), np.array([0, 255], dtype)
-        np.testing.assert_array_equal(confusion_matrix(labels, reference, 1), [[1]])
+        np.testing.assert_array_equal(confusion_matrix(labels, reference, 1, 255), [[1]])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
@@ -212,14 +212,14 @@ def test_ignoring_is_cropping(pair):
     labels, reference = pair
     kept = reference != 255
     expected = confusion_matrix(labels[kept], reference[kept], 4, ignore_index=None)
-    np.testing.assert_array_equal(confusion_matrix(labels, reference, 4), expected)
-    as_bytes = confusion_matrix(labels.astype(np.uint8), reference.astype(np.uint8), 4)
+    np.testing.assert_array_equal(confusion_matrix(labels, reference, 4, 255), expected)
+    as_bytes = confusion_matrix(labels.astype(np.uint8), reference.astype(np.uint8), 4, 255)
     np.testing.assert_array_equal(as_bytes, expected)
 
 
 @given(label_pairs())
 def test_scores_stay_in_range_and_hold_their_identities(pair):
-    confusion = confusion_matrix(*pair, 4)
+    confusion = confusion_matrix(*pair, 4, 255)
     for score in SCORES:
         values = score(confusion)
         defined = values[~np.isnan(values)]
@@ -238,8 +238,8 @@ def test_scores_stay_in_range_and_hold_their_identities(pair):
 def test_renaming_classes_renames_scores(pair, order):
     table = np.append(np.array(order), [0] * 252)
     table[255] = 255
-    renamed = confusion_matrix(table[pair[0]], table[pair[1]], 4)
-    np.testing.assert_array_equal(dice(renamed)[order], dice(confusion_matrix(*pair, 4)))
+    renamed = confusion_matrix(table[pair[0]], table[pair[1]], 4, 255)
+    np.testing.assert_array_equal(dice(renamed)[order], dice(confusion_matrix(*pair, 4, 255)))
 
 
 def test_importing_metrics_loads_nothing_heavy():

@@ -39,9 +39,9 @@ def test_auc_is_the_share_of_ordered_pairs_and_ignoring_is_cropping(pair):
     wins = (positive[:, None] > negative).sum() + (positive[:, None] == negative).sum() / 2
     pairs = len(positive) * len(negative)
     expected = wins / pairs if pairs else math.nan
-    assert ranking.roc_auc(scores, reference) == pytest.approx(expected, nan_ok=True)
+    assert ranking.roc_auc(scores, reference, 255) == pytest.approx(expected, nan_ok=True)
     kept = reference != 255
-    assert ranking.average_precision(scores, reference) == pytest.approx(
+    assert ranking.average_precision(scores, reference, 255) == pytest.approx(
         ranking.average_precision(scores[kept], reference[kept], ignore_index=None), nan_ok=True
     )
 
