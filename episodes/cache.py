@@ -70,8 +70,8 @@ class MaskCounts:
         return 1 - zeros / max(1, math.prod(self.shape))
 
     def of_objects(self) -> "MaskCounts":
-        """Count every non-zero value as 1, unless there are so few that they may be classes."""
-        if len(self.values) <= FEW:
+        """Count every non-zero value as 1, unless they may be classes, or are in doubt."""
+        if self.doubt or len(self.values) <= FEW:
             return self
         planes = []
         for plane in self.planes:

@@ -94,7 +94,8 @@ def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
 
 def count_mask(mask: MaskPixels, objects: bool = False) -> MaskCounts:
     """Count the values of a mask as it was read; see `count_values`."""
-    return replace(count_values(mask.labels, objects), note=mask.note, doubt=mask.doubt)
+    found = count_values(mask.labels, objects and not mask.doubt)
+    return replace(found, note=mask.note, doubt=mask.doubt)
 
 
 def _masks(catalog: Catalog) -> list[_Mask]:

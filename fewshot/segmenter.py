@@ -118,10 +118,11 @@ class Segmenter(nn.Module):
         Args:
             images: paths, arrays [height width], [height width 3], volumes [depth height width],
                 or tensors [channel height width]; one, or a list.
-            masks: one an image, of its size: 0 background, 1..254 classes, 255 unknown; or
-                black and white (0 and 255). Of a volume, the planes with marked pixels are used.
-            classes: what the values mean, e.g. `{1: "liver"}`; a name alone for all non-zero
-                values; by default found out from the values.
+            masks: one an image, of its size: 0 and class numbers, black and white (0 and 255),
+                or flat colours. Of a volume, the planes with marked pixels are used.
+            classes: what the values mean, e.g. `{1: "liver", 255: "unknown"}`; a name alone for
+                all non-zero values; by default found out from the values, and refused where
+                two people might read them differently (`episodes.mask_values`).
             size: side of the square in which images are compared, in pixels; by default the
                 settings' own, or up to three times as much where the marked structures would
                 be too small to be seen (`enlargement`).

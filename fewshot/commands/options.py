@@ -188,7 +188,7 @@ class Segment:
     support: tuple[Path, ...]
     """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
     mask: tuple[Path, ...]
-    """Their masks, in the same order: 0 background, 1..254 classes, 255 unknown; or 0 and 255."""
+    """Their masks, in the same order: black and white, 0 and class numbers, or flat colours."""
     query: tuple[Path, ...]
     """Images to segment, or folders of them."""
     out: Path
@@ -196,7 +196,8 @@ class Segment:
     model: Path | None = None
     """Folder of a trained model; by default ImageNet features."""
     classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen; or one name for every non-zero value."""
+    """Names of mask values, e.g. 1=liver 2=spleen 255=unknown, red=cell, or 1-127=background
+    128-255=cell; or one name for every non-zero value."""
     ignore_affine: bool = False
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     size: int | None = None

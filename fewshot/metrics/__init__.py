@@ -23,8 +23,8 @@ One policy for what is empty, missing or ignored, the same in every module
 1. Ignored. Pixels whose *reference* is ``ignore_index`` (255; ``None`` switches it off) are dropped
    before anything is counted, whatever was predicted there. A reference of 0 and 255 alone is
    refused as a black and white mask, unless ``ignore_index=255`` is given. An ``ignore_index`` in
-   the prediction alone is an error: a method has to answer. Maps of objects, where 255 is an id like any other,
-   take a mask ``ignored=`` instead; in panoptic maps 0 is void.
+   the prediction alone is an error: a method has to answer. Maps of objects, where 255 is an id
+   like any other, take a mask ``ignored=`` instead; in panoptic maps 0 is void.
 2. Undefined. What occurs in neither the reference nor the prediction has no score: the result is
    NaN, never 0 and never 1. Means leave NaN out and say how many they left out (``undefined``).
 3. Missing. What occurs in one of the two only has overlap 0 (Dice, IoU, precision, recall, F1, PQ
