@@ -34,7 +34,7 @@ endif
 setup: $(VENV)/core.stamp  ## install the package into .venv
 
 demo: $(VENV)/core.stamp  ## train on base classes, segment classes never seen, leave pictures in demo/
-	$(BIN)/fewshot demo --out demo
+	$(BIN)/fewshot demo --out demo --overwrite
 
 test: $(VENV)/dev.stamp  ## the whole test suite, notebooks included
 	$(BIN)/python -m pytest

@@ -1,19 +1,22 @@
 """The model card of a run: what it is, what it saw, what it did not, and how well it does."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 from episodes.errors import DataError
+from fewshot.provenance import SEGMENTER, identify, why_not_of
 from fewshot.results import cell
-from fewshot.training.callbacks.log import LOG, read_log
+from fewshot.training.callbacks.log import read_log
+from fewshot.training.folder import LOG, SCORES, SETTINGS, SPLIT, run_of
 
 
 def model_card(run: Path, name: str, licence: str | None = None) -> str:
     """Write the card from what a run left behind; nothing in it is typed by hand.
 
     Args:
-        run: folder of `fewshot train`.
+        run: folder of `fewshot train`, or its best or average.
         name: of the model.
         licence: of the weights, by its SPDX name; None leaves it out.
 
@@ -23,9 +26,9 @@ def model_card(run: Path, name: str, licence: str | None = None) -> str:
     Raises:
         DataError: the folder is not a run's.
     """
-    model, split = _read(run / "segmenter.json"), _read(run / "split.json")
-    settings = _read(run / "settings.json")["train"]
-    log = read_log(run / LOG)
+    model, split = _read(run / SEGMENTER), _read(run_of(run) / SPLIT)
+    settings = _read(run_of(run) / SETTINGS)["train"]
+    log, identity = read_log(run_of(run) / LOG), identify(run)
     front = ["---", "library_name: fewshot-segmentation"]
     front += [f"license: {licence}"] if licence else []
     front += ["tags: [image-segmentation, few-shot]", "---"]
@@ -33,7 +36,8 @@ def model_card(run: Path, name: str, licence: str | None = None) -> str:
         f"# {name}",
         "",
         f"Segments what one annotated image shows. Encoder {model['encoder']['name']}, head "
-        f"{model['head']['kind']}, images compared at {model['size']} pixels.",
+        f"{model['head']['kind']}, images compared at {model['size']} pixels"
+        + (f", fingerprint {identity.fingerprint}." if identity else "."),
         "",
         "```python",
         "from fewshot import Segmenter",
@@ -65,10 +69,14 @@ def model_card(run: Path, name: str, licence: str | None = None) -> str:
 
 
 def _scores(run: Path) -> list[str]:
-    path = run / "evaluation" / "scores.json"
+    path = run / SCORES
     if not path.exists():
         return [f"Not evaluated; `fewshot evaluate {run.name}` does."]
     found = _read(path)
+    why = why_not_of(found, run)
+    if why:
+        warnings.warn(f"the card shows no score: {path}: {why}", stacklevel=2)
+        return [f"Not evaluated as it is; `fewshot evaluate {run.name}` does. Earlier: {why}."]
     return [
         f"Dice (0 to 100), {found['episodes']} episodes on held-out subjects, 95 % bootstrap "
         "intervals over subjects; copy-mask pastes the annotated mask.",

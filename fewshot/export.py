@@ -91,6 +91,8 @@ def export_onnx(segmenter: Segmenter, support: Support, path: Path | str) -> Pat
         segmenter.to(device)
     if program is None:
         raise ModelError("torch's exporter gave no graph; try another version of torch")
+    # Whoever has the graph can ask which model it is of, as of a support.
+    program.model.metadata_props["fingerprint"] = segmenter.fingerprint()
     with whole_file(Path(path)) as partial:
         program.save(str(partial))
     return Path(path)

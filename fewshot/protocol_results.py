@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from episodes.protocols.contract import Protocol
 from episodes.protocols.score import Count, Score, score
 from fewshot import results
@@ -63,17 +61,21 @@ class Scored:
             "protocol": self.protocol,
             "method": self.method,
             "unit": UNITS[self.folds[0].unit],
-            "mean": percent(self.score.value),
-            "ci95": [percent(self.interval.low), percent(self.interval.high)],
+            "mean": results.percent(self.score.value),
+            "ci95": [results.percent(self.interval.low), results.percent(self.interval.high)],
             "subjects": self.interval.subjects,
             "runs": len(runs),
-            "lowest_run": percent(min(runs)),
-            "highest_run": percent(max(runs)),
-            "by_run": {name: percent(value) for name, value in self.score.by_run.items()},
-            "by_class": {name: percent(value) for name, value in self.score.by_class.items()},
-            "by_subject": {name: percent(value) for name, value in self.score.by_subject.items()},
+            "lowest_run": results.percent(min(runs)),
+            "highest_run": results.percent(max(runs)),
+            "by_run": {name: results.percent(value) for name, value in self.score.by_run.items()},
+            "by_class": {
+                name: results.percent(value) for name, value in self.score.by_class.items()
+            },
+            "by_subject": {
+                name: results.percent(value) for name, value in self.score.by_subject.items()
+            },
             "undefined": self.score.undefined,
-            "foreground_background": None if both is None else percent(both),
+            "foreground_background": None if both is None else results.percent(both),
         }
 
     def content(self) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def markdown(content: dict[str, Any], name: str) -> str:
     ]
     lines += [
         f"| {row['protocol']} | {row['method']} | {_interval(row)} | {_range(row)} |"
-        + "".join(f" {_number(row['by_class'].get(name))} |" for name in classes)
+        + "".join(f" {results.shown(row['by_class'].get(name))} |" for name in classes)
         for row in found
     ]
     lines += ["", "| protocol | subjects | case list | left out of training (all folds) |"]
@@ -172,7 +174,7 @@ def text(found: Sequence[Scored]) -> str:
         row = one.row()
         lines.append(f"{one.protocol}, {one.method} ({row['unit']})")
         lines.append(f"  {'all':24}{_interval(row):>24}   runs {_range(row)}")
-        lines += [f"  {name[:23]:24}{_number(v):>10}" for name, v in row["by_class"].items()]
+        lines += [f"  {name[:23]:24}{results.shown(v):>10}" for name, v in row["by_class"].items()]
         if one.score.foreground_background is not None:
             lines.append(f"  {'FB-IoU':24}{100 * one.score.foreground_background:>10.1f}")
         lines.append(
@@ -206,25 +208,16 @@ def read_count(line: str) -> Count:
     return Count(run, subject, name, found, missed, wrong, rest, int(fold))
 
 
-def percent(value: float) -> float | None:
-    """Round to hundredths of a percent; NaN, which JSON lacks, becomes None."""
-    return None if np.isnan(value) else round(100 * value, 2)
-
-
 def _interval(row: dict[str, Any]) -> str:
-    low, high = row["ci95"]
-    mean = _number(row["mean"])
-    return mean if low is None else f"{mean} [{low:.1f}, {high:.1f}]"
+    low, high = map(results.shown, row["ci95"])
+    mean = results.shown(row["mean"])
+    return mean if row["ci95"][0] is None else f"{mean} [{low}, {high}]"
 
 
 def _range(row: dict[str, Any]) -> str:
     if row["runs"] == 1:
         return "one run"
-    return f"{_number(row['lowest_run'])} to {_number(row['highest_run'])}"
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.1f}"
+    return f"{results.shown(row['lowest_run'])} to {results.shown(row['highest_run'])}"
 
 
 def _reasons(row: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import os
 import platform
 import shlex
@@ -68,14 +69,14 @@ def write(
     make_folder(path.parent)
     table = found.table()
     total = table[-1]
-    scale = {key: _percent(total["model"][key]) for key in ("mean", "low", "high")}
+    scale = {key: percent(total["model"][key]) for key in ("mean", "low", "high")}
     content = {
         "headline": [
             {
                 "name": name,
                 "value": scale["mean"],
                 "ci95": [scale["low"], scale["high"]],
-                "baseline": _percent(total["copy_mask"]["mean"]),
+                "baseline": percent(total["copy_mask"]["mean"]),
                 "unit": "Dice, 0 to 100",
             }
         ],
@@ -154,7 +155,12 @@ def _read_parts(path: Path) -> dict[str, Any]:
 def parts_markdown(content: dict[str, Any], title: str) -> str:
     """Make the tables of a result file in parts, headlines first."""
     rows = [
-        [head["name"], with_interval(head["value"], head["ci95"]), head["baseline"], head["unit"]]
+        [
+            head["name"],
+            with_interval(head["value"], head["ci95"]),
+            None if head["baseline"] is None else with_interval(head["baseline"], [None, None]),
+            head["unit"],
+        ]
         for head in content["headline"]
     ]
     lines = [f"# {title}", "", *table_lines(["", "value [95 %]", "baseline", "unit"], rows)]
@@ -172,15 +178,15 @@ def parts_markdown(content: dict[str, Any], title: str) -> str:
 
 
 def with_interval(value: float | None, interval: Sequence[float | None]) -> str:
-    """Write a value and its interval as they are.
+    """Write a value and its interval with two decimals at most.
 
-    >>> with_interval(95.75, [94.5, 96.75])
+    >>> with_interval(95.754, [94.5, 96.75])
     '95.75 [94.5, 96.75]'
     """
     if value is None:
         return "undefined"
-    low, high = interval
-    return f"{value}" if low is None else f"{value} [{low}, {high}]"
+    low, high = (None if each is None else round(each, 2) for each in interval)
+    return f"{round(value, 2)}" if low is None else f"{round(value, 2)} [{low}, {high}]"
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -230,17 +236,24 @@ def markdown(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _percent(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 2)
+def percent(value: float | None) -> float | None:
+    """Bring a share to 0..100; NaN, which JSON lacks, becomes None.
+
+    Results are kept as they are: who shows a number rounds it, once.
+    """
+    return None if value is None or math.isnan(value) else 100 * value
+
+
+def shown(value: float | None, missing: str = "undefined") -> str:
+    """Write a number of a result with one decimal."""
+    return missing if value is None else f"{value:.1f}"
 
 
 def cell(interval: dict[str, Any]) -> str:
     """Write an interval for a table, 0 to 100."""
-    mean, low, high = (_percent(interval[key]) for key in ("mean", "low", "high"))
-    return (
-        "undefined"
-        if mean is None
-        else f"{mean:.1f} [{low:.1f}, {high:.1f}]"
-        if (low is not None and high is not None)
-        else f"{mean:.1f} (one subject)"
-    )
+    mean, low, high = (percent(interval[key]) for key in ("mean", "low", "high"))
+    if mean is None:
+        return "undefined"
+    if low is None or high is None:
+        return f"{shown(mean)} (one subject)"
+    return f"{shown(mean)} [{shown(low)}, {shown(high)}]"

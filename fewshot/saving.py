@@ -17,12 +17,12 @@ from episodes.errors import ModelError
 from fewshot.calibration import Calibration
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import KINDS, Support
+from fewshot.provenance import CALIBRATION, MOST_HEADER, WEIGHTS, read_settings
+from fewshot.provenance import SEGMENTER as SETTINGS
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
 
-WEIGHTS, SETTINGS, CALIBRATION = "model.safetensors", "segmenter.json", "calibration.json"
 _SHOTS, _MIRRORED = "shots.", "mirrored."  # beginnings of names in a support's file
 FORMAT = 1
-_MOST_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB
 
 
 def save_segmenter(segmenter: Segmenter, folder: Path | str) -> Path:
@@ -213,35 +213,13 @@ def load_weights(module: nn.Module, path: Path, settings: str) -> None:
     module.load_state_dict(tensors)
 
 
-def read_settings(path: Path) -> dict:
-    """Read a JSON object of bounded size.
-
-    Raises:
-        ModelError: the file is missing, damaged or too large.
-    """
-    try:
-        if path.stat().st_size > _MOST_HEADER:
-            raise ModelError(f"{path} has {path.stat().st_size:,} bytes; expected a short file")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"there is no model in {path.parent}: {path.name} is missing; "
-            "name the folder that `fewshot train` or `fewshot match train` wrote"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no settings; expected an object")
-    return content
-
-
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read a safetensors file whose header was checked against the file's size first."""
     try:
         size = os.path.getsize(path)
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
-        if header > min(_MOST_HEADER, size - 8):
+        if header > min(MOST_HEADER, size - 8):
             raise ModelError(
                 f"{path} declares a header of {header:,} bytes in {size:,}; it is damaged or "
                 "no safetensors file. Copy it again"

@@ -32,6 +32,7 @@ from fewshot.commands.data import parse_names
 from fewshot.commands.train import commands_of, read_split
 from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
 from fewshot.protocol_results import Scored, count_line, read_count
+from fewshot.provenance import measured_on
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter
@@ -143,14 +144,17 @@ def cell(
     """Counts of one rule, fold and support scan: those stored, or computed now."""
     started = time.monotonic()
     path = options.out / rule.replace(", ", "_").replace(" ", "_") / f"{fold}_{support}.json"
-    about = {"hash": protocol.hash, "recipe": options.recipe}
+    model = model_of(options.models, fold)
+    about = {"hash": protocol.hash, "recipe": options.recipe, **measured_on(model)}
     if path.exists():
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if {name: stored[name] for name in about} != about:
-            raise DataError(f"{path} was computed for other cases; choose another --out")
+        if {name: stored.get(name) for name in about} != about:
+            raise DataError(
+                f"{path} was computed for other cases or another model; choose another --out"
+            )
         return stored
-    segmenter = load_segmenter(model_of(options.models, fold)).eval()
-    check_unseen(model_of(options.models, fold), protocol)
+    segmenter = load_segmenter(model).eval()
+    check_unseen(model, protocol)
     settings = recipes.settings_at_test(options.recipe)
     refine = RefineSettings(**{k: v for k, v in settings.items() if k != "fuse"})
     truth = Truth(catalog)
@@ -240,8 +244,10 @@ def write(
 
 def _row(rule: str, row: dict[str, Any], apart: dict[str, Any], classes: list[str]) -> list[Any]:
     less = apart["minus_first"] or {"mean": None, "ci95": None, "p_value": None}
-    shown = [row["by_class"].get(name) for name in classes]
-    return [rule, row["mean"], row["ci95"], *shown, less["mean"], less["ci95"], less["p_value"]]
+    shown = [results.shown(row["by_class"].get(name), "-") for name in classes]
+    mean, apart = (results.shown(each["mean"], "-") for each in (row, less))
+    ends = [[results.shown(each, "-") for each in x["ci95"] or ()] for x in (row, less)]
+    return [rule, mean, ", ".join(ends[0]), *shown, apart, ", ".join(ends[1]), less["p_value"]]
 
 
 if __name__ == "__main__":

@@ -24,12 +24,15 @@ def _rows(name: str, content: dict[str, Any]) -> list[str]:
     where = content["machine"]["processor"]
     rows = [f"{name}: {minutes:.1f} minutes on {content['machine']['threads']} x {where}"]
     for head in content["headline"]:
-        low, high = head["ci95"]
+        value, low, high, baseline = map(_shown, (head["value"], *head["ci95"], head["baseline"]))
         rows.append(
-            f"  {head['name']} {head['value']} [{low}, {high}], baseline {head['baseline']} "
-            f"({head['unit']})"
+            f"  {head['name']} {value} [{low}, {high}], baseline {baseline} ({head['unit']})"
         )
     return rows + [f"    {command}" for command in content["commands"]]
+
+
+def _shown(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def main() -> None:

@@ -62,6 +62,8 @@ class Cell:
         chosen: settings at test time that its model chose on training scans; None where nothing
             was to be chosen.
         choosing_seconds: of that.
+        measured_on: identity of the model that was scored (`fewshot.provenance`); None without
+            training, and in cells of earlier versions.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Cell:
     seconds: float
     chosen: dict[str, Any] | None = None
     choosing_seconds: float = 0.0
+    measured_on: dict[str, Any] | None = None
 
 
 def cell_path(

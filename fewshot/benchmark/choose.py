@@ -27,6 +27,7 @@ from fewshot.benchmark.cells import Setting
 from fewshot.benchmark.methods import Recipe, build_method
 from fewshot.commands.lay import Choices, lay
 from fewshot.counting import Truth, count_protocol, pooled
+from fewshot.provenance import MEASURED_ON
 from fewshot.segmenter import Segmenter
 
 FORMAT = 1
@@ -54,6 +55,7 @@ def choose(
     setting: Setting,
     truth: Truth,
     path: Path,
+    identity: Mapping[str, Any],
 ) -> Choice:
     """Choose the settings of a recipe at test time, or find them chosen.
 
@@ -64,6 +66,7 @@ def choose(
         setting: what the protocol is of.
         truth: of the whole catalog.
         path: of the file in which what was tried is remembered.
+        identity: of the segmenter (`fewshot.provenance`); what another one tried is tried again.
 
     Raises:
         DataError: there are too few training scans, or the file belongs to another choice.
@@ -75,7 +78,7 @@ def choose(
         "cases": [each.hash for each in inner],
     }
     make_folder(path.parent)
-    tried = _read(path, about)
+    tried = _read(path, about, identity)
     method = None
 
     def dice(candidate: dict[str, Any]) -> float:
@@ -89,7 +92,7 @@ def choose(
         found = by_scan(pooled(counts)).value
         seconds = round(time.monotonic() - started, 2)
         tried.append({"settings": candidate, "dice": found, "seconds": seconds})
-        write_json(path, {**about, "tried": tried})
+        write_json(path, {**about, **identity, "tried": tried})
         return found
 
     settings = _best(recipe, dice)
@@ -176,8 +179,10 @@ def _first_laid(setting: Setting, catalog: Catalog, choices: Choices) -> Protoco
     raise DataError(f"no training scan can be the support of an inner fold: {missing}")
 
 
-def _read(path: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
-    """Read what was tried for the same choice; nothing where nobody began."""
+def _read(
+    path: Path, about: dict[str, Any], identity: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Read what was tried for the same choice; nothing where nobody began, or another model did."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         tried = [
@@ -195,4 +200,6 @@ def _read(path: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
             f"{path} was chosen on other training scans than this command's; the data or the "
             "protocol changed, so choose another --out"
         )
+    if identity and MEASURED_ON in content and content[MEASURED_ON] != identity[MEASURED_ON]:
+        return []
     return tried

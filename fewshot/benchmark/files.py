@@ -194,7 +194,7 @@ def cells(row: Row, classes: Sequence[str]) -> list[str]:
 
 def number(value: float | None) -> str:
     """One decimal; a dash for what is not defined."""
-    return "-" if value is None else f"{value:.1f}"
+    return results.shown(value, "-")
 
 
 def _difference(apart: Row | None) -> str:

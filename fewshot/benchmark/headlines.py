@@ -14,7 +14,8 @@ from episodes.protocols.score import by_scan
 from fewshot.benchmark.methods import BASELINES, COPY_MASK
 from fewshot.benchmark.table import Place, Row
 from fewshot.metrics.bootstrap import bootstrap_mean
-from fewshot.protocol_results import percent, read_count
+from fewshot.protocol_results import read_count
+from fewshot.results import percent
 
 BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""
@@ -52,7 +53,7 @@ class Headline:
             mean, interval = one_run(row, self.run)
             baseline, _ = one_run(here[COPY_MASK], self.run)
         if self.minutes:
-            mean, interval, baseline = round(row["training_seconds"] / 60, 2), [None, None], None
+            mean, interval, baseline = row["training_seconds"] / 60, [None, None], None
         of = (row["method"], *self.place[:2], "/".join(filter(None, (self.place[2], self.run))))
         return {
             "name": self.name,

@@ -17,7 +17,7 @@ from fewshot.commands.data import hold_out
 from fewshot.commands.options import Benchmark
 from fewshot.commands.train import fit, make_segmenter, read_split
 from fewshot.commands.train_options import Held
-from fewshot.training.resume import STATE
+from fewshot.training.folder import STATE
 
 DONE = "done.json"
 """Written last: a folder without it is trained on."""
@@ -73,13 +73,15 @@ def ensure_trained(
                 "--out"
             )
         return done
+    stopped = (folder / STATE).exists()
     own = replace(
         recipe.training,
         data=command.data,
         out=folder,
         held=_held(protocol, catalog, setting, command),
         train=replace(recipe.training.train, seed=seed),
-        resume=(folder / STATE).exists(),
+        resume=stopped,
+        overwrite=not stopped,  # nothing but what a kill left before the first checkpoint
         cache=command.cache,
     )
     forget_peak()
@@ -89,8 +91,8 @@ def ensure_trained(
         raise type(error)(f"{recipe.trainer} cannot be trained ({setting}): {error}") from error
     if result.interrupted:
         raise KeyboardInterrupt
-    peak = round(result.peak_mib, 1) if result.peak_mib == result.peak_mib else None
-    trained = Trained(folder, result.steps, round(result.seconds, 2), peak)
+    peak = result.peak_mib if result.peak_mib == result.peak_mib else None
+    trained = Trained(folder, result.steps, result.seconds, peak)
     numbers = {name: value for name, value in asdict(trained).items() if name != "folder"}
     write_json(folder / DONE, numbers)
     return trained

@@ -16,7 +16,8 @@ from fewshot.benchmark.methods import COPY_MASK, FEATURE_GRID
 from fewshot.benchmark.models import Trained
 from fewshot.counting import pooled
 from fewshot.metrics.comparison import compare_methods
-from fewshot.protocol_results import Scored, percent
+from fewshot.protocol_results import Scored
+from fewshot.results import percent
 
 Row = dict[str, Any]
 Place = tuple[str, str, str]
@@ -85,9 +86,9 @@ class Found:
         known = [peak for peak in peaks if peak is not None]
         return {
             "models": [Path(model.folder).name for model in models],
-            "training_seconds": round(mean(m.seconds for m in models), 1) if models else 0.0,
+            "training_seconds": mean(m.seconds for m in models) if models else 0.0,
             "training_steps": [model.steps for model in models],
-            "inference_ms": round(median(times), 2) if times else None,
+            "inference_ms": median(times) if times else None,
             "peak_mib": max(known) if known else None,
         }
 

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from episodes.catalog import Catalog
@@ -39,6 +39,7 @@ from fewshot.commands.data import open_catalog
 from fewshot.commands.lay import Choices, lay, read_support
 from fewshot.commands.options import Benchmark
 from fewshot.counting import Method, Timed, Truth, count_protocol, pooled
+from fewshot.provenance import MEASURED_ON, unchanged, why_not_of
 from fewshot.segmenter import Segmenter
 from fewshot.training.loop import peak_memory
 
@@ -189,6 +190,9 @@ def _work(
             path = cell_path(command.out, job.method, job.setting, job.seed)
             model = _model(command, catalog, protocol, job)
             cell = read_cell(path, protocol)
+            if cell is not None and model is not None and (why := _of_another(cell, model)):
+                print(f"{path.relative_to(command.out)} was scored again: {why}", flush=True)
+                cell = None
             if cell is None:
                 cell = _compute(job, protocol, model, truth, grid, command)
                 write_cell(path, cell)
@@ -228,15 +232,16 @@ def _compute(
 ) -> Cell:
     method: Method
     choice: Choice | None = None
+    identity: dict[str, Any] = {}
     forget_peak()
     started = time.monotonic()
     if job.recipe is None:
         method = build_baseline(job.method, grid, truth)
     else:
-        segmenter = load_for(job.recipe, model.folder if model else None)
+        segmenter, identity = _load(job.recipe, model)
         recipe = job.recipe
         if recipe.among:
-            choice = _choice(command, job, protocol, segmenter, truth)
+            choice = _choice(command, job, protocol, segmenter, truth, identity)
             recipe = replace(recipe, test=choice.settings)
             started = time.monotonic()
         method = build_method(recipe, segmenter, truth)
@@ -250,26 +255,41 @@ def _compute(
         train=protocol.train.fingerprint,
         model=model.folder.name if model else "",
         counts=tuple(counts),
-        milliseconds=_rounded(method.milliseconds()) if isinstance(method, Timed) else None,
-        peak_mib=_rounded(peak) if peak == peak else None,
+        milliseconds=method.milliseconds() if isinstance(method, Timed) else None,
+        peak_mib=peak if peak == peak else None,
         seconds=round(time.monotonic() - started, 2),
         chosen=choice.settings if choice else None,
         choosing_seconds=choice.seconds if choice else 0.0,
+        measured_on=identity.get(MEASURED_ON),
     )
 
 
+def _load(recipe: Recipe, model: Trained | None) -> tuple[Segmenter, dict[str, Any]]:
+    """Load what a cell scores, and what names it; of an untrained recipe nothing does."""
+    if model is None:
+        return load_for(recipe, None), {}
+    with unchanged(model.folder) as identity:
+        return load_for(recipe, model.folder), identity
+
+
+def _of_another(cell: Cell, model: Trained) -> str:
+    """Say why a cell is not of the model as it is now; one that was not recorded is kept."""
+    return why_not_of(asdict(cell), model.folder) if cell.measured_on is not None else ""
+
+
 def _choice(
-    command: Benchmark, job: _Job, protocol: Protocol, segmenter: Segmenter, truth: Truth
+    command: Benchmark,
+    job: _Job,
+    protocol: Protocol,
+    segmenter: Segmenter,
+    truth: Truth,
+    identity: dict[str, Any],
 ) -> Choice:
     """Choose settings on the training scans, or take what another benchmark chose on them."""
     assert job.recipe is not None
     if command.choices is None:
         path = cell_path(command.out, job.method, job.setting, job.seed, "choices")
-        return choose(job.recipe, segmenter, protocol, job.setting, truth, path)
+        return choose(job.recipe, segmenter, protocol, job.setting, truth, path, identity)
     setting = replace(job.setting, exclude="none", group="")
     path = cell_path(command.choices, job.method, setting, job.seed, "choices")
     return taken(job.recipe, protocol, path)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)

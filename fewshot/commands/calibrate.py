@@ -11,6 +11,7 @@ from fewshot.commands.options import Calibrate
 from fewshot.commands.sources import make_source
 from fewshot.commands.train import read_split, remembered_held
 from fewshot.commands.train_options import Sources, Train
+from fewshot.provenance import CALIBRATION
 from fewshot.saving import load_segmenter, save_calibration
 from fewshot.training.settings import TrainSettings
 
@@ -21,6 +22,10 @@ def calibrate(command: Calibrate) -> int:
     Raises:
         DataError: the data set is not the one that the model was trained on.
     """
+    if (command.model / CALIBRATION).exists() and not command.overwrite:
+        raise DataError(
+            f"{command.model} is calibrated already ({CALIBRATION}); replace that with --overwrite"
+        )
     remembered = read_split(command.model)
     held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])

@@ -14,8 +14,6 @@ from episodes.readers import read
 from episodes.splits import Split, draw_subjects, split
 from fewshot.commands.train_options import Held
 
-SPLIT = "split.json"
-
 
 def open_catalog(
     data: Path,

@@ -10,6 +10,7 @@ from episodes import bundled, decode
 from episodes.augment import Augment
 from episodes.catalog import IGNORE
 from episodes.encode import make_folder, write_json, write_picture
+from episodes.errors import DataError, shorten
 from episodes.frame import intensity_range
 from episodes.load import Loader
 from episodes.measure import measure
@@ -23,12 +24,15 @@ from fewshot.evaluation import Evaluation, evaluate
 from fewshot.metrics.overlap import confusion_matrix, dice
 from fewshot.segmenter import Segmenter, SegmenterSettings
 from fewshot.sheets import COLUMNS, evaluation_sheet
+from fewshot.training.folder import is_run, make_room, refuse_run, remove
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
 from fewshot.training.task import episodic
 
 EMOJI_SIZE = 128  # the scenes' own
 EPISODES = 150
+MODEL = "model"
+_WRITTEN = ("scores.json", "contact_sheet.png", "nuclei.png", "brain.png")
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,16 @@ class Example:
 
 
 def demo(command: Demo) -> int:
-    """Train, score on novel classes beside copy-mask, and leave pictures."""
+    """Train, score on novel classes beside copy-mask, and leave pictures.
+
+    Raises:
+        DataError: the folder holds an earlier demo that may not be replaced, or other files by the
+            names of a demo's.
+    """
+    old = _left(command)
     out = make_folder(command.out)
+    make_room(out / MODEL, overwrite=command.overwrite)
+    remove(old, out)
     found = emoji(command, out)
     overall = found.interval("model")
     kind = f"emoji, {len({case.class_name for case in found.cases})} classes never trained on"
@@ -96,13 +108,30 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
     settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
     source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
-    if train(episodic(segmenter, source), settings, out / "model").interrupted:
+    if train(episodic(segmenter, source), settings, out / MODEL).interrupted:
         raise KeyboardInterrupt
     sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
     found = evaluate(segmenter, sampler, EPISODES, progress=True)
     title = f"{len(novel.classes)} classes never seen, one annotated image"
     write_picture(out / "contact_sheet.png", evaluation_sheet(segmenter, sampler, found, title))
     return found
+
+
+def _left(command: Demo) -> list[Path]:
+    """List what an earlier demo left, or refuse it."""
+    refuse_run(command.out / MODEL, overwrite=command.overwrite)
+    old = [path for path in (command.out / name for name in _WRITTEN) if path.exists()]
+    if old and not is_run(command.out / MODEL):
+        raise DataError(
+            f"{command.out} holds {shorten([path.name for path in old])}, which no demo left "
+            "there; choose another --out"
+        )
+    if old and not command.overwrite:
+        raise DataError(
+            f"{command.out} holds an earlier demo; replace it with --overwrite, or choose another "
+            "--out"
+        )
+    return old
 
 
 def nuclei() -> Example:

@@ -12,17 +12,20 @@ from fewshot import evaluation, results
 from fewshot.commands.data import hold_out, open_catalog
 from fewshot.commands.options import Evaluate
 from fewshot.commands.train import commands_of, read_split, remembered_held, training_seconds
+from fewshot.provenance import unchanged
 from fewshot.saving import load_segmenter
 from fewshot.sheets import evaluation_sheet
-
-_NOT_OF_THE_SPLIT = ("data", "command", "earlier_commands", "machine")
+from fewshot.training.folder import refuse_scores
 
 
 def evaluate(command: Evaluate) -> int:
     """Score the model, print the table, write scores, cases and a contact sheet."""
     started = time.monotonic()
-    out = make_folder(command.out or command.model / "evaluation")
-    segmenter = load_segmenter(command.model)
+    out = command.out or command.model / "evaluation"
+    refuse_scores(out, command.model, overwrite=command.overwrite)
+    make_folder(out)
+    with unchanged(command.model) as identity:
+        segmenter = load_segmenter(command.model)
     remembered = read_split(command.model)
     held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])
@@ -47,6 +50,7 @@ def evaluate(command: Evaluate) -> int:
     )
     found = evaluation.evaluate(segmenter, sampler, command.episodes, progress=True)
     print(found.text())
+    (out / "scores.json").unlink(missing_ok=True)  # no picture beside another evaluation's scores
     write_picture(out / "episodes.png", evaluation_sheet(segmenter, sampler, found))
     about = {
         "data": data.resolve().name,
@@ -56,6 +60,7 @@ def evaluate(command: Evaluate) -> int:
         "settings": {"segmenter": asdict(segmenter.settings), "episode": asdict(sampler.settings)},
         "seed": command.seed,
         "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
+        **identity,
     }
     write_json(out / "scores.json", {**about, **found.content()})
     print(f"scores and pictures in {out}")

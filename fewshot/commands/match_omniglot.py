@@ -24,12 +24,13 @@ from episodes.readers.omniglot import SIZE, read_ink
 from fewshot import results
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
 from fewshot.commands.match_options import MatchOmniglot
-from fewshot.commands.train import SPLIT, commands_of, read_split, training_seconds
+from fewshot.commands.train import commands_of, read_split, training_seconds
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.siamese.embedding import EmbeddingNetwork, load_embedding
 from fewshot.siamese.one_shot import best_views, classify, nearest
 from fewshot.siamese.views import embed_views
 from fewshot.siamese.whitening import within_class_whitening
+from fewshot.training.folder import SPLIT
 
 Whitened = tuple[EmbeddingNetwork, np.ndarray]
 """A network, and the matrix that its embeddings are multiplied by."""
@@ -52,7 +53,7 @@ def match_omniglot(command: MatchOmniglot) -> int:
     rows = [lake, *_trials(command, whitened)]
     for row in rows:
         value = results.with_interval(row["value"], row["ci95"])
-        print(f"{row['name']}: {value} %, baseline {row['baseline']}")
+        print(f"{row['name']}: {value} %, baseline {results.shown(row['baseline'])}")
     if command.result is not None:
         seconds = sum(map(training_seconds, command.model)) + time.monotonic() - started
         commands = [each for split in remembered for each in commands_of(split)]
@@ -164,7 +165,7 @@ def _row(
         "baseline": _percent(_interval(trials, baseline, by_run))[0],
         "trials": len(trials),
         "hash": hash_trials(trials),
-        "by_run": {run: round(100 * value, 2) for run, value in by.items()},
+        "by_run": {run: 100 * value for run, value in by.items()},
         "wrong": [
             {"run": trial.run, "test": trial.test, "answer": trial.candidates[answer][0]}
             for trial, answer in zip(trials, answers, strict=True)
@@ -183,7 +184,7 @@ def _interval(trials: Sequence[Trial], answers: Sequence[int], by_run: bool) -> 
 
 
 def _percent(interval: Interval) -> list[float]:
-    return [round(100 * value, 2) for value in interval[:3]]
+    return [100 * value for value in interval[:3]]
 
 
 def _names(trials: Sequence[Trial]) -> list[str]:
@@ -282,7 +283,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 row["name"],
                 row["protocol"],
                 results.with_interval(row["value"], row["ci95"]),
-                f"{row['baseline']} ({row['baseline_name']})",
+                f"{results.shown(row['baseline'])} ({row['baseline_name']})",
                 row["trials"],
                 row["hash"][:16],
             ]
@@ -295,5 +296,5 @@ def _table_of_runs(lake: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": "The official runs, one by one",
         "columns": ["run", "right"],
-        "rows": [[run, value] for run, value in lake["by_run"].items()],
+        "rows": [[run, results.shown(value)] for run, value in lake["by_run"].items()],
     }

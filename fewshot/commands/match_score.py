@@ -14,6 +14,7 @@ from fewshot.commands.data import open_catalog
 from fewshot.commands.match_options import MatchScore
 from fewshot.commands.pair_data import names_of, of_names
 from fewshot.commands.train import commands_of, read_split, training_seconds
+from fewshot.provenance import unchanged
 from fewshot.siamese.describe import load_describer
 from fewshot.siamese.embedding import EmbeddingNetwork
 from fewshot.siamese.listed import embed_listed
@@ -30,6 +31,8 @@ _IMAGENET = "ImageNet features, untrained"
 def match_score(command: MatchScore) -> int:
     """Score, say it, and write the result."""
     started = time.monotonic()
+    if command.result is not None and command.model is None:
+        raise DataError("a result needs a trained network; name it with --model")
     remembered = read_split(command.model) if command.model else {}
     catalog = open_catalog(
         command.data,
@@ -40,9 +43,12 @@ def match_score(command: MatchScore) -> int:
     )
     test = unseen(catalog, remembered, command)
     found: dict[str, Scored] = {}
-    for name, folder in (("trained", command.model), (_IMAGENET, None)):
-        if folder is not None or name == _IMAGENET:
-            found[name] = score_network(load_describer(folder), test, command)
+    identity: dict[str, Any] = {}
+    if command.model is not None:
+        with unchanged(command.model) as identity:
+            network = load_describer(command.model)
+        found["trained"] = score_network(network, test, command)
+    found[_IMAGENET] = score_network(load_describer(None), test, command)
     scores = {name: scored.intervals(command.seed) for name, scored in found.items()}
     rows = [[name, *(_cell(scored[each]) for each in UNITS)] for name, scored in scores.items()]
     first = next(iter(found.values()))
@@ -51,9 +57,7 @@ def match_score(command: MatchScore) -> int:
     for row in rows:
         cells = [f"{each} {cell}" for each, cell in zip(UNITS, row[1:], strict=True)]
         print(f"{row[0]}: {', '.join(cells)}")
-    if command.result is not None:
-        if command.model is None:
-            raise DataError("a result needs a trained network; name it with --model")
+    if command.result is not None and command.model is not None:
         part = {
             "headline": [_head(command.headline, each, scores) for each in UNITS],
             "about": said,
@@ -62,6 +66,7 @@ def match_score(command: MatchScore) -> int:
             "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
             "data": command.data.name,
             "fingerprint": test.fingerprint,
+            **identity,
             "training": remembered["episodes"],
             "trained_on": len(remembered["train_subjects"]),
             "validated_on": remembered.get("validation", []),
@@ -131,17 +136,17 @@ def _by_identity(found: dict[str, Scored]) -> dict[str, dict[str, float]]:
             own = hits[np.array(scored.identities) == name]
             own = own[~np.isnan(own)]
             if own.size:
-                rows.setdefault(name, {})[method] = round(100 * float(own.mean()), 2)
+                rows.setdefault(name, {})[method] = 100 * float(own.mean())
     return rows
 
 
 def _head(prefix: str, name: str, scores: dict[str, Any]) -> dict[str, Any]:
-    value, low, high = (round(100 * each, 2) for each in scores["trained"][name])
+    value, low, high = map(results.percent, scores["trained"][name])
     return {
         "name": f"{prefix}_{name}",
         "value": value,
         "ci95": [low, high],
-        "baseline": round(100 * scores[_IMAGENET][name][0], 2),
+        "baseline": results.percent(scores[_IMAGENET][name][0]),
         "unit": f"{UNITS[name]}; baseline: {_IMAGENET}",
     }
 

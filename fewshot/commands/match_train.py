@@ -7,16 +7,16 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from episodes.catalog import Catalog
-from episodes.encode import make_folder, write_json
+from episodes.encode import make_folder
 from episodes.load import Loader
 from episodes.pairs import PairSampler, PairSettings
 from episodes.splits import Split
-from fewshot.commands.data import SPLIT, describe_split, open_catalog
+from fewshot.commands.data import describe_split, open_catalog
 from fewshot.commands.match_losses import make_loss
 from fewshot.commands.match_train_options import MatchTrain, PairOptions
 from fewshot.commands.match_watch import pair_callbacks, score_callbacks
 from fewshot.commands.pair_data import TRANSFORMS, hold_out_names, keep_names_aside
-from fewshot.commands.train import earlier_commands, refuse_unfinished, same_data
+from fewshot.commands.train import check_out, earlier_commands, same_data
 from fewshot.encoder import EncoderSettings
 from fewshot.results import machine, typed_command
 from fewshot.siamese.embedding import EmbeddingNetwork, EmbeddingSettings, load_embedding
@@ -34,6 +34,8 @@ SMALL = "small"
 def match_train(command: MatchTrain) -> int:
     """Train, and say where everything is."""
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
+    if first:
+        check_out(command.data, command)
     make_folder(command.out)
     network = make_network(command)
     held, pairs = command.held, command.pairs
@@ -84,15 +86,19 @@ def fit(network: EmbeddingNetwork, parts: Split, command: MatchTrain) -> TrainRe
     about = describe(command, parts, learnt, aside)
     if command.resume:
         same_data(command.out, dict(about))
-    else:
-        refuse_unfinished(command.out)
-        if os.environ.get("RANK", "0") == "0":
-            write_json(make_folder(command.out) / SPLIT, about)
     watched = pair_callbacks(command, network, loss, negatives, sampler)
     if aside is not None:
         watched += score_callbacks(command, network, aside)
     settings = replace(command.train, batch=sampler.size)
-    return run_training(task, settings, command.out, watched, resume=command.resume)
+    return run_training(
+        task,
+        settings,
+        command.out,
+        watched,
+        resume=command.resume,
+        overwrite=command.overwrite,
+        split=about,
+    )
 
 
 def make_network(command: MatchTrain) -> EmbeddingNetwork:

@@ -143,6 +143,8 @@ class MatchTrain:
     """Start from this embedding network."""
     resume: bool = False
     """Go on with the run in --out where it was stopped."""
+    overwrite: bool = False
+    """Replace an earlier run in --out: its models, log and scores are removed first."""
     recipe: str | None = None
     """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
     cache: bool = True

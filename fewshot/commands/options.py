@@ -42,6 +42,8 @@ class Demo:
     """Time spent on training."""
     seed: int = 0
     """Of the episodes."""
+    overwrite: bool = False
+    """Replace what an earlier demo left in --out."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Evaluate:
     """Of the episodes."""
     out: Path | None = None
     """Folder for scores and pictures; by default evaluation/ in the model's folder."""
+    overwrite: bool = False
+    """Replace the scores that lie there."""
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "dice"
@@ -232,6 +236,8 @@ class Calibrate:
     """Also fit a bias between background and classes, which moves borders."""
     seed: int = 1_000_003
     """Of the episodes; another than in training, so that other ones are drawn."""
+    overwrite: bool = False
+    """Replace an earlier calibration of the model."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +288,8 @@ class Share:
     """Folder that `fewshot train` wrote."""
     out: Path
     """Folder to share."""
+    overwrite: bool = False
+    """Replace a model that was shared there: its card, support and graph are removed first."""
     name: str | None = None
     """Name of the model in its card; by default that of the folder."""
     licence: str | None = None

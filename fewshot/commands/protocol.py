@@ -21,6 +21,7 @@ from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
 from fewshot.protocol_model import Model
 from fewshot.protocol_results import Scored
 from fewshot.protocol_user import AsUsed
+from fewshot.provenance import unchanged
 from fewshot.saving import load_segmenter
 from fewshot.segmenter import Segmenter
 
@@ -41,10 +42,12 @@ def protocol(command: ProtocolRun) -> int:
     laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
     truth = Truth(catalog)
     methods: dict[str, Method] = {"copy-mask": CopyMask(truth)}
+    identity: dict[str, Any] = {}
     if command.model is not None:
         for parts in laid.values():
             check_unseen(command.model, parts, catalog, command.exclude)
-        segmenter = load_segmenter(command.model)
+        with unchanged(command.model) as identity:
+            segmenter = load_segmenter(command.model)
         methods["model"] = _method(truth, segmenter, command)
     found = [
         Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
@@ -63,6 +66,7 @@ def protocol(command: ProtocolRun) -> int:
                 "zoom": command.zoom,
             },
             "seconds": round(time.monotonic() - started, 1),
+            **identity,
         }
         commands = [results.typed_command()]
         if command.model is not None:

@@ -15,7 +15,8 @@ from episodes.load import Loader
 from episodes.splits import Split
 from fewshot.adapt.settings import Method, default_settings
 from fewshot.calibration import Calibration
-from fewshot.commands.data import SPLIT, describe_split, hold_out, open_catalog
+from fewshot.commands.data import describe_split, hold_out, open_catalog
+from fewshot.commands.match_train_options import MatchTrain
 from fewshot.commands.sources import make_source
 from fewshot.commands.train_options import HeadName, Held, Train
 from fewshot.commands.watch import callbacks, keep_aside
@@ -37,10 +38,10 @@ from fewshot.heads import (
 from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
-from fewshot.training.callbacks.log import LOG, read_log
+from fewshot.training.callbacks.log import read_log
+from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of
 from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
-from fewshot.training.resume import STATE, read_state
 from fewshot.training.task import episodic
 
 GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
@@ -69,6 +70,8 @@ _METRIC_HEADS: dict[str, HeadSettings] = {
 def train(command: Train) -> int:
     """Train, and say where everything is."""
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
+    if first:
+        check_out(command.data, command)
     make_folder(command.out)
     segmenter = make_segmenter(command)
     held = command.held
@@ -111,8 +114,8 @@ def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
         command: says how, and into which folder.
 
     Raises:
-        DataError: nothing can be drawn from the training images, the folder holds a run that was
-            stopped, or a run to be resumed had other data.
+        DataError: nothing can be drawn from the training images, the folder holds a run that may
+            not be replaced, or a run to be resumed had other data.
     """
     first = os.environ.get("RANK", "0") == "0"
     learnt, aside = keep_aside(parts.train, command.watch, command.train.seed)
@@ -127,21 +130,27 @@ def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
     }
     if command.resume:
         same_data(command.out, dict(about))
-    else:
-        refuse_unfinished(command.out)
-        if first:
-            write_json(make_folder(command.out) / SPLIT, about)
     if command.head in UNTRAINED:
         if first:
-            _only_save(segmenter, command)
+            _only_save(segmenter, command, about)
         return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
     task = episodic(segmenter, source, command.train.alignment, command.train.class_weights)
     watched = callbacks(command, segmenter, aside)
-    return run_training(task, command.train, command.out, watched, resume=command.resume)
+    return run_training(
+        task,
+        command.train,
+        command.out,
+        watched,
+        resume=command.resume,
+        overwrite=command.overwrite,
+        split=about,
+    )
 
 
-def _only_save(segmenter: Segmenter, command: Train) -> None:
-    write_json(command.out / "settings.json", {"train": asdict(command.train)})
+def _only_save(segmenter: Segmenter, command: Train, about: dict[str, Any]) -> None:
+    make_room(make_folder(command.out), overwrite=command.overwrite, model=command.model)
+    write_json(command.out / SPLIT, about)
+    write_json(command.out / SETTINGS, {"train": asdict(command.train)})
     (command.out / LOG).write_text("", encoding="utf-8")
     save_segmenter(segmenter, command.out)
 
@@ -182,7 +191,7 @@ def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:
 
 def read_split(folder: Path) -> dict:
     """Read what `train` remembered of its split; its sub-folders best and average share it."""
-    path = _run_folder(folder) / SPLIT
+    path = run_of(folder) / SPLIT
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         missing = {"held", "data", "test_fingerprint"} - set(content)
@@ -215,7 +224,7 @@ def remembered_held(split: dict, folder: Path) -> Held:
 
 def training_seconds(folder: Path) -> float:
     """How long the run in a folder trained; 0 where it ended before its first step."""
-    rows = read_log(_run_folder(folder) / LOG)
+    rows = read_log(run_of(folder) / LOG)
     return float(rows[-1]["seconds"]) if rows else 0.0
 
 
@@ -226,27 +235,27 @@ def commands_of(remembered: dict) -> list[str]:
 
 def earlier_commands(model: Path | None) -> list[str]:
     """What was typed to train the model that a run goes on from."""
-    if model is None or not (_run_folder(model) / SPLIT).exists():
+    if model is None or not (run_of(model) / SPLIT).exists():
         return []
     return commands_of(read_split(model))
 
 
-def _run_folder(folder: Path) -> Path:
-    """The folder of the run that a model lies in, be it the run's own or best/ or average/."""
-    within = not (folder / SPLIT).exists() and (folder.parent / SPLIT).exists()
-    return folder.parent if within else folder
-
-
-def refuse_unfinished(folder: Path) -> None:
-    """A run that was stopped is worth something: it is not replaced without a word.
+def check_out(data: Path, command: Train | MatchTrain) -> None:
+    """Refuse an --out in which something would be lost, before any work is done.
 
     Raises:
-        DataError: the folder holds one.
+        DataError: it is the data's own folder, or see `refuse_run`; or --resume and --overwrite
+            are both given.
     """
-    if (folder / STATE).exists() and not read_state(folder)["finished"]:
+    if command.resume and command.overwrite:
+        raise DataError("--resume goes on with a run and --overwrite replaces it; give one of them")
+    if command.out.resolve() == data.resolve():
         raise DataError(
-            f"{folder} holds a run that was stopped; go on with --resume, or choose another --out"
+            f"--out {command.out} is the folder of the data, in which the run's pictures would be "
+            "taken for images; choose another --out"
         )
+    if not command.resume:
+        refuse_run(command.out, overwrite=command.overwrite, model=command.model)
 
 
 def same_data(folder: Path, about: dict) -> None:

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from episodes.encode import make_folder, write_json
 from episodes.errors import FewshotError
 from fewshot.training.callbacks import Callback
 from fewshot.training.callbacks.log import Curves, JsonLog
+from fewshot.training.folder import SETTINGS, SPLIT, make_room
 from fewshot.training.processes import Processes
 from fewshot.training.resume import load_state, save_state
 from fewshot.training.run import Run
@@ -61,6 +62,8 @@ def train(
     callbacks: Sequence[Callback] = (),
     *,
     resume: bool = False,
+    overwrite: bool = False,
+    split: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> TrainResult:
     """Train in place; `folder` gets a log line a step, the model and the state of the run.
@@ -74,10 +77,12 @@ def train(
         folder: the run's folder; made if it does not exist.
         callbacks: told of every moment, after the log.
         resume: go on from the state in the folder.
+        overwrite: remove what an earlier run left in the folder, instead of refusing it.
+        split: what is remembered of the data, in `split.json`.
         progress: show a progress bar with the time left and the loss.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or holds a run that may not be replaced.
         ModelError: there is nothing to resume, or it does not fit.
         FewshotError: the batch cannot be shared between the processes.
         FloatingPointError: the loss is no number; the checkpoint before stays.
@@ -91,7 +96,10 @@ def train(
     if resume:
         load_state(run, processes)
     elif first:
-        write_json(folder / "settings.json", {"train": asdict(settings)})
+        make_room(folder, overwrite=overwrite)
+        if split is not None:
+            write_json(folder / SPLIT, split)
+        write_json(folder / SETTINGS, {"train": asdict(settings)})
     for callback in run.callbacks:
         callback.start(run)
     batches = _batches(run, processes)

@@ -11,10 +11,10 @@ import torch
 
 from episodes.encode import whole_file
 from episodes.errors import ModelError
+from fewshot.training.folder import STATE
 from fewshot.training.processes import Processes
 from fewshot.training.run import Run
 
-STATE = "state.pt"
 FORMAT = 1
 FREE = ("minutes", "steps", "workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings that may differ when a run goes on; all others would make it another run."""

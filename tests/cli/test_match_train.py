@@ -164,6 +164,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(index_set, tmp_path, mon
     assert "go on with --resume" in capsys.readouterr().err
     assert train(tmp_path / "stopped", "--resume") == 0
     assert train(tmp_path / "whole") == 0
+    assert train(tmp_path / "whole") == 2
+    assert "--overwrite" in capsys.readouterr().err
     stopped, whole = (
         (tmp_path / name / "model.safetensors").read_bytes() for name in ("stopped", "whole")
     )

@@ -9,9 +9,8 @@ from pathlib import Path
 from episodes.encode import whole_file
 from episodes.errors import DataError
 from fewshot.training.callbacks import Callback
+from fewshot.training.folder import LOG, MEASURED
 from fewshot.training.run import Run
-
-LOG, MEASURED = "log.jsonl", "measured.jsonl"
 
 
 class JsonLog(Callback):
@@ -64,12 +63,21 @@ def read_log(path: Path) -> list[dict[str, float]]:
         lines = path.read_text(encoding="utf-8").split("\n")
         for number, line in enumerate(lines):
             if number < len(lines) - 1:  # whole lines end with a newline
-                rows.append(json.loads(line))
+                rows.append(_row(line, number + 1))
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise DataError(f"the log {path} cannot be used: {error}; remove it") from error
     return rows
+
+
+def _row(line: str, number: int) -> dict[str, float]:
+    row = json.loads(line)
+    if not isinstance(row, dict) or "step" not in row:
+        raise ValueError(f"line {number} is no step")
+    if not all(isinstance(value, int | float) for value in row.values()):
+        raise ValueError(f"line {number} holds something else than numbers")
+    return row
 
 
 def _append(path: Path, row: Mapping[str, float]) -> None:

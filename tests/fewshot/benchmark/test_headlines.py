@@ -45,7 +45,7 @@ def test_one_support_of_all_and_the_training_time():
     x, y, z = read_headlines(words, METHODS, PLACES)
     found = x.entry(rows)  # Dice 100 / 150 and 40 / 120
     assert found["value"] == found["baseline"] == pytest.approx(50, abs=0.01)
-    assert found["ci95"] == [33.33, 66.67]
+    assert found["ci95"] == pytest.approx([100 / 3, 200 / 3])
     assert found["of"] == "a:alpnet:none:all/0"
     assert y.entry(rows)["value"] == 1.5
     assert y.entry(rows)["baseline"] is None

@@ -30,7 +30,7 @@ class Series(Callback):
 def steps_until_stop(tmp_path, values, **arguments):
     chosen = settings(steps=len(values))
     callbacks = [Series(values), EarlyStopping("dice", **arguments)]
-    return train(tiny_task(), chosen, tmp_path, callbacks, progress=False)
+    return train(tiny_task(), chosen, tmp_path, callbacks, overwrite=True, progress=False)
 
 
 def test_early_stopping_waits_for_a_real_gain(tmp_path):
@@ -44,7 +44,13 @@ def test_early_stopping_waits_for_a_real_gain(tmp_path):
     assert steps_until_stop(tmp_path, losses, patience=2, best="lowest").steps == 5
     assert steps_until_stop(tmp_path, [math.nan] * 5, patience=3).steps == 3
     with pytest.raises(KeyError, match=r"no score 'iou'.*dice"):
-        train(tiny_task(), settings(), tmp_path, [Series(scores), EarlyStopping("iou")])
+        train(
+            tiny_task(),
+            settings(),
+            tmp_path,
+            [Series(scores), EarlyStopping("iou")],
+            overwrite=True,
+        )
 
 
 def test_the_bar_shows_loss_and_the_score_so_far(tmp_path, capsys):
