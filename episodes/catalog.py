@@ -170,6 +170,23 @@ class Catalog:
                 "is unknown; call episodes.measure.measure(catalog) first"
             )
 
+    def require_masks(self, purpose: str) -> None:
+        """Raise where no image has a mask.
+
+        Args:
+            purpose: what needs masks, for the message.
+
+        Raises:
+            DataError: none has.
+        """
+        if not any(sample.masks for sample in self.samples):
+            raise DataError(
+                f"{self.name} holds {len(self)} pictures without masks; {purpose} needs masks.\n"
+                "With masks: images/ and masks/ with files of the same names, or a.png beside "
+                "a_mask.png. Without: `fewshot train` from superpixels (its default here), and "
+                "`fewshot match train`, `score` and `build` with --identity subject"
+            )
+
     def __add__(self, other: "Catalog") -> "Catalog":
         """Join two catalogs; keys and subjects are told apart by the catalogs' names."""
         if self.name == other.name:

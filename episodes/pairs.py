@@ -219,11 +219,17 @@ class PairSampler:
         wanted, samples = self.settings.classes, self.settings.samples
         kind = "subjects" if self.settings.disjoint_subjects else "images"
         if len(self._able) < wanted:
+            alone = self.settings.identity == "subject" and not len(self._able)
+            way_out = (
+                "Every image is a subject of its own: name the subjects with --subject-pattern"
+                if alone
+                else "Ask for fewer (--classes-a-batch), or add images"
+            )
             raise EpisodeError(
                 f"catalog {self.catalog.name!r} has {len(self._able)} of "
                 f"{len(self.names)} {self.settings.identity} names with two {kind} or more "
                 f"({shorten((self.names[label] for label in self._able), 3)}); {wanted} classes a "
-                "batch were asked for. Ask for fewer, or add images"
+                f"batch were asked for. {way_out}"
             )
         sizes = sorted(min(samples, len(self._groups[label])) for label in self._able)
         least = sum(sizes[:wanted])

@@ -53,12 +53,21 @@ def split(
         raise DataError(f"no novel class is named; choose some of {shorten(catalog.classes)}")
     if not test_subjects:
         raise DataError("no test subject is named; choose some, e.g. with draw_subjects")
-    base = [name for name in catalog.classes if name not in known]
     test = catalog.of_subjects(test_subjects).of_classes(known)
     train_subjects = [s for s in catalog.subjects if s not in set(test_subjects)]
     if not train_subjects:
         raise DataError("every subject is a test subject; leave some for training")
-    train = catalog.of_subjects(train_subjects)
+    return Split(training_side(catalog.of_subjects(train_subjects), known, exclude), test)
+
+
+def training_side(train: Catalog, novel: Sequence[str], exclude: Exclude = "none") -> Catalog:
+    """Take classes out of a training catalog, and images that show them; see `split`.
+
+    Raises:
+        DataError: a name is unknown, or no image is left.
+    """
+    known = train.of_classes(novel).classes
+    base = [name for name in train.classes if name not in known]
     if exclude == "any":
         train = train.without_samples_of(known)
     elif exclude == "all":
@@ -70,7 +79,7 @@ def split(
             f'no training image is left: with exclude="{exclude}" each one shows '
             f"{shorten(known)}; hold out fewer classes or choose another rule"
         )
-    return Split(train.of_classes(base), test)
+    return train.of_classes(base)
 
 
 def draw_subjects(catalog: Catalog, count: int, seed: int = 0) -> tuple[str, ...]:

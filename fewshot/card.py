@@ -51,9 +51,8 @@ def model_card(run: Path, name: str, licence: str | None = None) -> str:
         "",
         f"- data: {Path(split['data']).name}, {split['train_images']} images of "
         f"{len(split['train_subjects'])} subjects (fingerprint {split['train_fingerprint'][:16]})",
-        f"- classes: {', '.join(split['base_classes'])}",
-        f"- held out: classes {', '.join(split['novel_classes'])}; "
-        f"{len(split['test_subjects'])} subjects",
+        f"- classes: {', '.join(split['base_classes']) or 'none, as there were no masks'}",
+        _held_out(split),
         f"- {len(log)} steps of {settings['batch']} episodes"
         + (f" in {log[-1]['seconds'] / 60:.1f} minutes" if log else ""),
         f"- command: `{split['command']}`",
@@ -66,6 +65,13 @@ def model_card(run: Path, name: str, licence: str | None = None) -> str:
         "",
     ]
     return "\n".join([*front, "", *body])
+
+
+def _held_out(split: dict[str, Any]) -> str:
+    if not split["test_subjects"]:
+        return "- held out: nothing; every subject of the data was trained on"
+    classes = f"classes {', '.join(split['novel_classes'])}; " if split["novel_classes"] else ""
+    return f"- held out: {classes}{len(split['test_subjects'])} subjects"
 
 
 def _scores(run: Path) -> list[str]:

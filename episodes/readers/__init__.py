@@ -31,6 +31,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from episodes.catalog import Catalog
 from episodes.errors import DataError
+from episodes.foreign import foreign
 from episodes.legend import Legend
 from episodes.readers import (
     arrays,
@@ -124,8 +125,10 @@ def _nothing_there(root: Path) -> str:
     )
     listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(4))
     what = f"{endings.total()} files ({listed}), and none is a picture" if endings else "no file"
+    known = ((path, foreign(path)) for path in sorted(root.rglob("*")) if path.is_file())
+    words = next((f" {path.name} is {words}." for path, words in known if words), "")
     return (
-        f"{root} holds {what} that can be read; {pictures.EXPECTED}. "
+        f"{root} holds {what} that can be read; {pictures.EXPECTED}.{words} "
         "`fewshot inspect FOLDER --layouts` lists everything that is read"
     )
 

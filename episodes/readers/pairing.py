@@ -149,19 +149,25 @@ def pairs(root: Path, accepts: Callable[[Path], bool]) -> tuple[dict[str, Path],
     return images, masks
 
 
-def looks_like_mask(path: Path) -> bool:
+def looks_like_mask(path: Path, unreadable: bool = True) -> bool:
     """Whether a picture is made of flat areas of few values, as masks are and photographs are not.
 
-    Used where names alone leave a doubt. A file that cannot be read is not judged: True.
+    Used where names alone leave a doubt.
+
+    Args:
+        path: the picture.
+        unreadable: the answer for a file that cannot be read, or of one value alone.
     """
     try:
         pixels = decode.read_planes(path)[0]
     except DataError:
-        return True
-    flat = pixels if pixels.ndim == 2 else pixels.reshape(*pixels.shape[:2], -1)
-    same = flat[:, 1:] == flat[:, :-1]
-    share = float((same if same.ndim == 2 else same.all(axis=2)).mean()) if same.size else 1.0
-    values = np.unique(flat if flat.ndim == 2 else flat.reshape(-1, flat.shape[2]), axis=0)
+        return unreadable
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    same = (flat[:, 1:] == flat[:, :-1]).all(axis=2)
+    share = float(same.mean()) if same.size else 1.0
+    values = np.unique(flat.reshape(-1, flat.shape[2]), axis=0)
+    if len(values) == 1:
+        return unreadable
     return share >= 0.95 or (len(values) <= 64 and share >= 0.7)
 
 

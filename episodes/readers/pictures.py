@@ -116,8 +116,10 @@ def _refuse_masks(root: Path, paths: Sequence[Path]) -> None:
             f"{count}, and {len(called)} are called as masks ({names}), but no images belong to "
             f"them here; {EXPECTED}, volumes all in one folder"
         )
-    for image, mask in _doubtful(paths):
-        if pairing.looks_like_mask(mask) and not pairing.looks_like_mask(image):
+    for pairs in _doubtful(paths):
+        masks = [pairing.looks_like_mask(mask, unreadable=False) for _, mask in pairs]
+        if all(masks) and not any(pairing.looks_like_mask(image) for image, _ in pairs):
+            image, mask = pairs[0]
             raise DataError(
                 f"{count}, and {mask.relative_to(root)} looks like the mask of "
                 f"{image.relative_to(root)}; {EXPECTED}. If it is no mask, give it another name"
@@ -128,24 +130,25 @@ def _bare(name: str) -> str:
     return re.sub(r"[_\-. ]", "", name.lower())
 
 
-def _doubtful(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+def _doubtful(paths: Sequence[Path]) -> Iterator[list[tuple[Path, Path]]]:
     """List some pictures of which one may be the mask of the other, both ways round.
 
     They have one name in two folders, or the name of one goes on where that of the other ends.
     """
-    same: dict[str, dict[Path, Path]] = defaultdict(dict)
+    folders: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in paths:
-        same[plain(decode.stem(path))].setdefault(path.parent, path)
-    for there in [each for each in same.values() if len(each) > 1][:LOOKED_AT]:
-        first, *others = there.values()
-        for other in others[: 2 * LOOKED_AT]:
-            yield from ((first, other), (other, first))
+        folders[path.parent][plain(decode.stem(path))] = path
+    first, *others = folders.values()
+    for other in others[: 2 * LOOKED_AT]:
+        common = [(first[name], other[name]) for name in first if name in other][:LOOKED_AT]
+        if common:
+            yield from (common, [(mask, image) for image, mask in common])
     beside = sorted(paths, key=lambda path: (path.parent, plain(decode.stem(path))))
     near = [
         (one, other)
         for one, other in pairwise(beside)
         if one.parent == other.parent
         and re.match(rf"{re.escape(plain(decode.stem(one)))}[_\-. ]\D", plain(decode.stem(other)))
-    ]
-    for one, other in near[:LOOKED_AT]:
-        yield from ((one, other), (other, one))
+    ][:LOOKED_AT]
+    if near:
+        yield from (near, [(mask, image) for image, mask in near])

@@ -68,6 +68,7 @@ def benchmark(command: Benchmark) -> int:
         command.classes,
         command.cache,
         ignore_affine=command.ignore_affine,
+        masks_for="a benchmark",
     )
     laid = _lay(command, catalog)
     places = list(dict.fromkeys((s.protocol, s.exclude, s.support) for s in laid))

@@ -28,6 +28,12 @@ def evaluate(command: Evaluate) -> int:
         segmenter = load_segmenter(command.model)
     remembered = read_split(command.model)
     held = remembered_held(remembered, command.model)
+    if not remembered.get("test_subjects", True):
+        raise DataError(
+            f"{command.model} was trained on every subject (--test-share 0), so none is held out "
+            "to evaluate on; train again with --test-share 0.25, or score it on other data with "
+            "`fewshot protocol`"
+        )
     data = command.data or Path(remembered["data"])
     catalog = open_catalog(
         data,
@@ -35,6 +41,7 @@ def evaluate(command: Evaluate) -> int:
         held.classes,
         command.cache,
         ignore_affine=held.ignore_affine,
+        masks_for="an evaluation",
     )
     parts = hold_out(catalog, held)
     if parts.test.fingerprint != remembered["test_fingerprint"]:

@@ -10,7 +10,7 @@ from episodes.class_report import classes_line
 from episodes.count import count_masks
 from episodes.duplicates import find_duplicates
 from episodes.encode import make_folder, write_json, write_picture
-from episodes.readers import read
+from episodes.readers import layouts, read
 from fewshot.class_sheets import class_sheets
 from fewshot.commands.data import parse_names
 from fewshot.commands.options import Inspect
@@ -18,6 +18,9 @@ from fewshot.commands.options import Inspect
 
 def inspect(command: Inspect) -> int:
     """Print classes, images and subjects, then every warning."""
+    if command.layouts:
+        print(layouts())
+        return 0
     if command.pictures is not None:
         make_folder(command.pictures)
     legend = parse_names(command.classes)
@@ -28,7 +31,7 @@ def inspect(command: Inspect) -> int:
         ignore_affine=command.ignore_affine,
     )
     cache = cache_folder() if command.cache else None
-    counts = count_masks(raw, cache=cache, progress=True)
+    counts = count_masks(raw, cache=cache, progress=any(s.masks for s in raw.samples))
     catalog, unnamed = problems.settle_anyway(raw, counts)
     found = describe(catalog)
     found["warnings"] = [*unnamed, *found["warnings"], *problems.of_splits(catalog, command.data)]
@@ -92,9 +95,10 @@ def text(found: dict) -> str:
         f"{found['subjects']} subjects, read as {found['layout']}",
         f"sizes (width x height): {listed}"
         + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""),
-        "",
-        f"{'class':28}{'images':>8}{'subjects':>10}{'median area':>13}{'smallest':>10}",
     ]
+    if found["classes"]:
+        heads = f"{'class':28}{'images':>8}{'subjects':>10}{'median area':>13}{'smallest':>10}"
+        lines += ["", heads]
     lines += [
         f"{name[:27]:28}{row['images']:>8}{row['subjects']:>10}"
         f"{row['median_area']:>13}{row['smallest_area']:>10}"

@@ -10,16 +10,15 @@ import torch
 from tqdm import tqdm
 
 from episodes import decode
-from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.catalog import Sample
 from episodes.encode import make_folder, write_picture
 from episodes.episode import to_channels
 from episodes.errors import DataError, ModelError
-from episodes.foreign import no_image
 from episodes.frame import intensity_range
 from episodes.load import Loader
 from episodes.protocols.verification import list_pairs
-from episodes.readers import READERS, installed, read
-from episodes.readers.naming import subject_of
+from episodes.readers import read
+from episodes.readers.naming import samples_of, subject_of
 from fewshot import pictures
 from fewshot.commands.match_options import (
     Match,
@@ -198,29 +197,13 @@ def list_samples(
     Raises:
         DataError: there is no image, or one cannot be read.
     """
-    if path.is_dir() and any(reader.recognises(path) for reader in (*installed(), *READERS)):
-        catalog: Catalog = read(path, subject_pattern=subject_pattern, ignore_affine=ignore_affine)
+    if path.is_dir():
+        catalog = read(path, subject_pattern=subject_pattern, ignore_affine=ignore_affine)
+        for note in catalog.notes:
+            print(f"note: {note}")
         return list(catalog.samples)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [p for p in files if not path.is_dir() or (p.is_file() and decode.is_readable(p))]
-    if not files:
-        raise DataError(no_image(path))
-    root = path if path.is_dir() else path.parent
-    found = []
-    for file in files:
-        header, name = decode.read_header(file), file.relative_to(root).as_posix()
-        for plane in range(header.planes):
-            several = header.planes > 1
-            found.append(
-                Sample(
-                    f"{name}#{plane}" if several else name,
-                    PixelRef(file, plane if several else None),
-                    (),
-                    subject_of(decode.stem(file), subject_pattern),
-                    header.size,
-                )
-            )
-    return found
+    subject = subject_of(decode.stem(path), subject_pattern)
+    return samples_of(path.parent, path, [], subject)
 
 
 def sheet(image: Path, found: list[Found]) -> np.ndarray:

@@ -12,7 +12,7 @@ from episodes.pairs import PairSampler, PairSettings
 from fewshot import results
 from fewshot.commands.data import open_catalog
 from fewshot.commands.match_options import MatchScore
-from fewshot.commands.pair_data import names_of, of_names
+from fewshot.commands.pair_data import masks_for, names_of, of_names
 from fewshot.commands.train import commands_of, read_split, training_seconds
 from fewshot.provenance import unchanged
 from fewshot.siamese.describe import load_describer
@@ -40,6 +40,7 @@ def match_score(command: MatchScore) -> int:
         (),
         command.cache,
         ignore_affine=command.ignore_affine,
+        masks_for=masks_for(command.identity),
     )
     test = unseen(catalog, remembered, command)
     found: dict[str, Scored] = {}

@@ -197,10 +197,9 @@ def match_segment(command: MatchSegment) -> int:
         command.subject_pattern,
         command.classes,
         ignore_affine=command.ignore_affine,
+        masks_for="a gallery of supports",
     )
     samples = [sample for sample in catalog.samples if sample.masks]
-    if not samples:
-        raise DataError(f"{command.gallery} holds no annotated image; expected images and masks")
     segmenter = load_segmenter(command.model) if command.model else Segmenter()
     gallery = Gallery(samples, catalog.classes, Truth(catalog), segmenter)
     rows = []

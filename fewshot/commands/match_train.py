@@ -15,7 +15,7 @@ from fewshot.commands.data import describe_split, open_catalog
 from fewshot.commands.match_losses import make_loss
 from fewshot.commands.match_train_options import MatchTrain, PairOptions
 from fewshot.commands.match_watch import pair_callbacks, score_callbacks
-from fewshot.commands.pair_data import TRANSFORMS, hold_out_names, keep_names_aside
+from fewshot.commands.pair_data import TRANSFORMS, hold_out_names, keep_names_aside, masks_for
 from fewshot.commands.train import check_out, earlier_commands, same_data
 from fewshot.encoder import EncoderSettings
 from fewshot.results import machine, typed_command
@@ -45,6 +45,7 @@ def match_train(command: MatchTrain) -> int:
         held.classes,
         command.cache,
         ignore_affine=held.ignore_affine,
+        masks_for=masks_for(pairs.identity, pairs.regions),
     )
     parts = hold_out_names(catalog, held, pairs.identity)
     if first:

@@ -256,6 +256,8 @@ class Inspect:
     """Also write what was found to this file."""
     pictures: Path | None = None
     """Also draw some images of each class with their masks, into this folder."""
+    layouts: bool = False
+    """List the layouts of folders that are read, and do nothing else."""
     duplicates: bool = True
     """Read all images to look for some that are there twice."""
     cache: bool = True

@@ -24,6 +24,13 @@ TRANSFORMS: dict[PairAugmentName, Transform | None] = {
 }
 
 
+def masks_for(identity: Identity, regions: bool = False) -> str:
+    """What needs masks, for `open_catalog`; empty where pictures without masks do."""
+    if regions:
+        return "--regions"
+    return "--identity class" if identity == "class" else ""
+
+
 def hold_out_names(catalog: Catalog, held: Held, identity: Identity) -> Split:
     """Hold out the classes or subjects that are named, or a share of them; a share of 0 none.
 

@@ -38,6 +38,7 @@ def protocol(command: ProtocolRun) -> int:
         command.subject_pattern,
         command.classes,
         ignore_affine=command.ignore_affine,
+        masks_for="a protocol",
     )
     laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
     truth = Truth(catalog)

@@ -1,5 +1,6 @@
 """Where the training episodes of `fewshot train` come from: labels, regions, or generated tasks."""
 
+from collections.abc import Callable
 from typing import get_args
 
 from episodes.augment import MEDICAL, SSL_ALPNET, Augment
@@ -31,7 +32,7 @@ def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSour
         DataError: shares that do not fit, or regions that are not to be changed at all.
     """
     wanted = command.sources
-    shares = source_shares(wanted, len(catalog.classes))
+    shares = source_shares(wanted, len(catalog.classes), catalog.require_masks)
     if wanted.augment not in (None, *get_args(AugmentName)):
         raise DataError(
             f"augment is {wanted.augment!r}; expected {', '.join(get_args(AugmentName))}"
@@ -70,8 +71,15 @@ def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSour
     return made[0] if len(made) == 1 else Mixture(made, used, seed)
 
 
-def source_shares(wanted: Sources, classes: int) -> dict[str, float]:
+def source_shares(
+    wanted: Sources, classes: int, require_masks: Callable[[str], None] | None = None
+) -> dict[str, float]:
     """Settle the shares of all sources, which sum to 1.
+
+    Args:
+        wanted: as the command has them.
+        classes: base classes that labels can come from.
+        require_masks: raises, given what needs them, where the data set has no masks at all.
 
     Raises:
         DataError: a share out of range, shares above 1, or labels of no class.
@@ -91,6 +99,8 @@ def source_shares(wanted: Sources, classes: int) -> dict[str, float]:
         raise DataError(f"the shares of episodes sum to more than 1 ({listed}); lower one")
     shares["labels"] = labels if labels > 1e-9 else 0.0
     if shares["labels"] and not classes:
+        if require_masks is not None:
+            require_masks(f"a share of {labels:g} of the episodes, left for labels,")
         raise DataError(
             f"a share of {labels:g} of the episodes is left for labels, but no base class is; "
             "raise --superpixels, --supervoxels or --synthetic to a sum of 1"

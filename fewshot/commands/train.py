@@ -84,12 +84,7 @@ def train(command: Train) -> int:
     )
     parts = hold_out(catalog, command.held)
     if first:
-        print(
-            f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
-            f"{len(parts.train.classes)} base classes: {shorten(parts.train.classes)}\n"
-            f"held out: {len(parts.test.subjects)} subjects, "
-            f"{len(parts.test.classes)} classes: {shorten(parts.test.classes)}"
-        )
+        print(split_text(parts))
     result = fit(segmenter, parts, command)
     if first:
         if command.head in UNTRAINED:
@@ -99,10 +94,29 @@ def train(command: Train) -> int:
             )
         else:
             print(f"{result}\nmodel, log and curves in {command.out}")
-        print(f"next: fewshot evaluate {command.out}")
+        scored = parts.test.subjects and parts.test.classes
+        use = "segment --image PICTURE --mask MASK --query PICTURES --model"
+        print(f"next: fewshot {'evaluate' if scored else use} {command.out}")
     if result.interrupted:
         raise KeyboardInterrupt
     return 0
+
+
+def split_text(parts: Split) -> str:
+    """Say what is trained on, and what is held out."""
+
+    def classes(names: tuple[str, ...], kind: str) -> str:
+        return f"{len(names)} {kind}: {shorten(names)}" if names else f"no {kind}"
+
+    held = (
+        f"{len(parts.test.subjects)} subjects, {classes(parts.test.classes, 'classes')}"
+        if parts.test.subjects
+        else "no subject, so there is none to evaluate on"
+    )
+    return (
+        f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects, "
+        f"{classes(parts.train.classes, 'base classes')}\nheld out: {held}"
+    )
 
 
 def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:

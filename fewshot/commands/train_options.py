@@ -28,7 +28,8 @@ class Held:
     test_subjects: tuple[str, ...] = ()
     """Subjects held out of training; by default drawn by seed, as many as --test-share says."""
     test_share: float = 0.25
-    """Share of the subjects held out when none are named."""
+    """Share of the subjects held out when none are named; 0 trains on all, and leaves none to
+    evaluate on."""
     exclude: Literal["none", "any", "all"] = "none"
     """Training images that show a held-out class: keep them, the class being unlabelled (none);
     drop those that show any of them; drop those that show all of them."""
