@@ -91,8 +91,8 @@ def of_classes(catalog: Catalog) -> list[str]:
                 f"class {name} is called as a part of a split is: a folder with images and masks "
                 f"in it is taken for a class; inspect the folder {name} alone"
             )
-    if not catalog.classes and any(sample.masks for sample in catalog.samples):
-        said.append("no class at all: every mask is empty")
+    if not catalog.classes and (not len(catalog) or any(s.masks for s in catalog.samples)):
+        said.append("no class at all: every mask is empty, or there is none")
     return said
 
 

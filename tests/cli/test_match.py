@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_told(index, album, tmp_path, capsys):
     )
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds no image" in error("build", empty, "--index", tmp_path / "i")
+    assert "holds no file that can be read" in error("build", empty, "--index", tmp_path / "i")
     assert "holds neither" in error("build", album, "--index", tmp_path / "i", "--model", empty)
     assert "Does --subject-pattern" in error(
         *("threshold", album, "--out", tmp_path / "t.json", "--subject-pattern", "p")
