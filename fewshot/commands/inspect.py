@@ -38,7 +38,8 @@ def inspect(command: Inspect) -> int:
     if command.duplicates:
         pairs = find_duplicates(catalog, progress=True)
         found["warnings"] += problems.of_duplicates(catalog, pairs)
-    print(classes_line(catalog))
+    if found["annotated"]:
+        print(classes_line(catalog))
     print(text(found))
     if command.pictures is not None:
         draw(catalog, command.pictures)
