@@ -4,15 +4,15 @@ Files come from strangers. Sizes are read from the header and checked before any
 allocated, and a file that lies about itself becomes a `DataError`, never a crash.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from episodes import tiff
+from episodes import netpbm, npy, picture, tiff
+from episodes.axes import Reading, Structure, arrange, in_planes, shown_on_white
 from episodes.catalog import PixelRef
-from episodes.errors import DataError, shorten
+from episodes.errors import DataError
 from episodes.foreign import foreign
 from episodes.lattice import Placement
 from episodes.limits import check_planes
@@ -20,21 +20,22 @@ from episodes.mask_grid import Grid
 from episodes.mask_pixels import MaskPixels, of_colours, of_numbers, of_shares
 from episodes.picture import (
     IMAGE_SUFFIXES,
-    STACK_SUFFIXES,
-    frames,
+    first_bytes,
     image_page,
     is_lossy,
     mask_page,
+    numbers_or_colours,
     open_picture,
-    pages,
     shown_size,
 )
+from episodes.values import HAIR, finite, whole_numbers
 from episodes.volume import Geometry, read_label_voxels, read_volume, volume_geometry
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
-_HAIR = 1e-3  # how far a mask's float may lie from a whole number
-_LARGEST = 2**53  # beyond it, floats are not exact
+
+STACK_SUFFIXES = picture.STACK_SUFFIXES
+ARRAY_SUFFIXES = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,14 @@ class Header:
         size: (height, width) of a plane, in pixels.
         planes: number of planes; 1 for an image.
         geometry: where a volume lies in space, None for images and stacks.
+        structure: the axes of a TIFF or an array, None for others.
     """
 
     kind: str
     size: tuple[int, int]
     planes: int
     geometry: Geometry | None = None
+    structure: Structure | None = None
 
     def grid(self, path: Path) -> Grid:
         """The file's place, for `place_mask`."""
@@ -76,32 +79,54 @@ def is_volume(path: Path) -> bool:
 
 def is_readable(path: Path) -> bool:
     """Whether the ending is one that `read_header` knows."""
-    return is_volume(path) or suffix(path) in IMAGE_SUFFIXES
+    return is_volume(path) or suffix(path) in (*IMAGE_SUFFIXES, *ARRAY_SUFFIXES)
 
 
-def read_header(path: Path) -> Header:
-    """Read size, number of planes and geometry, without pixels.
+def read_header(path: Path, reading: Reading | None = None, *, mask: bool = False) -> Header:
+    """Read size, number of planes, axes and geometry, without pixels.
+
+    Args:
+        path: the file.
+        reading: how to read arrays and stacks whose axes or channels are not certain.
+        mask: whether it holds one label a pixel, and so has no channels.
 
     Raises:
-        DataError: the file is missing, unreadable, not an image, or larger than the limits.
+        DataError: the file is missing, unreadable, not an image, larger than the limits, or an
+            array whose axes may be several.
     """
     if is_volume(path):
         geometry = volume_geometry(path)
         depth, height, width = geometry.plane_shape
         check_planes(path, depth)
         return Header("volume", (height, width), depth, geometry)
-    if found := _structure(path):
+    found, kind = None, _kind(path)
+    if kind == "TIFF":
+        found = tiff.structure(path, reading, mask=mask)
+    elif kind == "array":
+        found = npy.structure(path, reading, mask=mask)
+    if found is not None:
         check_planes(path, found.planes)
-        return Header("volume" if found.planes > 1 else "image", found.size, found.planes)
-    if path.is_file() and not is_readable(path) and (words := foreign(path)):
+        name = "volume" if found.planes > 1 else "image"
+        return Header(name, found.size, found.planes, structure=found)
+    if kind == "Netpbm":
+        return Header("image", netpbm.shape(path)[:2], 1)
+    if not is_readable(path) and (words := foreign(path)):
         raise DataError(f"{path} is {words}")
     with open_picture(path) as image:
-        size, planes = shown_size(path, image), frames(path, image)
-        check_planes(path, planes)
-    return Header("volume" if planes > 1 else "image", size, planes)
+        return Header("image", shown_size(path, image), 1)
 
 
-def read_image(path: Path) -> np.ndarray:
+def _kind(path: Path) -> str:
+    """Tell by its first bytes what reads a file; an array also by its ending."""
+    start = first_bytes(path)
+    if start[:4] in tiff.MAGIC:
+        return "TIFF"
+    if start[:2] in netpbm.MAGIC:
+        return "Netpbm"
+    return "array" if suffix(path) in ARRAY_SUFFIXES else "picture"
+
+
+def read_image(path: Path, reading: Reading | None = None) -> np.ndarray:
     """Read a picture as [height, width] or, in colour, [height, width, 3], in its own data type.
 
     EXIF rotation is applied, transparent pixels are shown on white, palettes become colours.
@@ -111,49 +136,57 @@ def read_image(path: Path) -> np.ndarray:
     """
     if is_volume(path):
         raise DataError(f"{path} is a volume; expected a picture. Read it with read_planes")
-    if found := _structure(path):
-        planes = read_planes(path)
-        if len(planes) > 1:
-            raise DataError(
-                f"{path} has {len(planes)} planes (axes {found.axes}); expected a picture of one. "
-                "Read it with read_planes"
-            )
-        return planes[0]
-    with open_picture(path) as image:
-        count = frames(path, image)
-        if count > 1:
-            raise DataError(
-                f"{path} has {count} pages; expected a picture of one. Read it with read_planes"
-            )
-        return finite(image_page(path, image), str(path))
+    header = read_header(path, reading)
+    if header.planes > 1:
+        axes = header.structure.axes if header.structure else ""
+        raise DataError(
+            f"{path} has {header.planes} planes (axes {axes}); expected a picture of one. "
+            "Read it with read_planes"
+        )
+    return read_planes(path, reading)[0]
 
 
-def read_planes(path: Path) -> np.ndarray:
+def read_planes(path: Path, reading: Reading | None = None) -> np.ndarray:
     """Read all planes of an image, stack or volume as [depth, height, width(, 3)].
 
     Voxels that are no finite number become the smallest finite one, with a warning.
     """
+    return finite(np.require(_planes(path, reading), requirements=["C", "W"]), str(path))
+
+
+def _planes(path: Path, reading: Reading | None) -> np.ndarray:
     if is_volume(path):
-        return finite(read_volume(path), str(path))
-    if found := _structure(path):
-        return finite(tiff.read(path, found), str(path))
+        return read_volume(path)
+    kind = _kind(path)
+    if kind == "TIFF":
+        return tiff.read(path, reading)
+    if kind == "array":
+        return arrange(*npy.read(path, reading), str(path), reading)
+    if kind == "Netpbm":
+        pixels, transparent = netpbm.read(path)
+        pixels = shown_on_white(pixels, "straight", str(path)) if transparent else pixels
+        return (pixels[..., 0] if pixels.shape[2] == 1 else pixels)[None]
     with open_picture(path) as image:
-        planes = _stack(path, [image_page(path, page) for page in pages(path, image)])
-    return finite(planes, str(path))
+        return image_page(path, image)[None]
 
 
-def read_labels(path: Path, placement: Placement | None = None) -> np.ndarray:
+def read_labels(
+    path: Path, placement: Placement | None = None, reading: Reading | None = None
+) -> np.ndarray:
     """Read all planes of a mask as integers [depth, height, width]; see `read_mask`."""
-    return read_mask(path, placement).labels
+    return read_mask(path, placement, reading).labels
 
 
-def read_mask(path: Path, placement: Placement | None = None) -> MaskPixels:
+def read_mask(
+    path: Path, placement: Placement | None = None, reading: Reading | None = None
+) -> MaskPixels:
     """Read all planes of a mask, and tell how its pixels became numbers.
 
     Args:
         path: the file.
         placement: how it lies on its image, from `place_mask`; by default it is read as if it were
             an image.
+        reading: how to read arrays and stacks whose axes are not certain.
 
     Raises:
         DataError: see `read_header`; or the values are no whole numbers >= 0, or it is a picture.
@@ -163,19 +196,31 @@ def read_mask(path: Path, placement: Placement | None = None) -> MaskPixels:
         planes = geometry.to_planes(voxels) if placement is None else placement.apply(voxels)
         return interpret_mask(planes, str(path), step=step)
     if placement is not None:
-        read = read_mask(path)
+        read = read_mask(path, reading=reading)
         return replace(read, labels=placement.apply(read.labels))
-    if found := _structure(path):
-        if found.channels > 1 and not (found.channels in (3, 4) and found.axes.endswith("C")):
+    planes, lossy = _mask_planes(path, reading)
+    return interpret_mask(np.require(planes, requirements=["C", "W"]), str(path), lossy)
+
+
+def _mask_planes(path: Path, reading: Reading | None) -> tuple[np.ndarray, bool]:
+    """Read the numbers or colours of a mask, and whether they were compressed with loss."""
+    kind, lossy = _kind(path), False
+    if kind == "picture":
+        with open_picture(path) as image:
+            return mask_page(path, image)[None], is_lossy(path, image)
+    if kind == "TIFF":
+        values, lossy = tiff.read_mask(path, reading)
+    elif kind == "array":
+        values, found = npy.read(path, reading, mask=True)
+        values = in_planes(values, found)
+        if found.channels > 1 and not found.rgb:
             raise DataError(
                 f"mask {path} has {found.channels} channels (axes {found.axes}); expected one "
                 "number a pixel"
             )
-        return interpret_mask(tiff.read(path, found), str(path))
-    with open_picture(path) as image:
-        lossy = is_lossy(path, image)
-        planes = _stack(path, [mask_page(path, page) for page in pages(path, image)])
-    return interpret_mask(planes, str(path), lossy)
+    else:
+        values = netpbm.read(path)[0][None]
+    return numbers_or_colours(values), lossy
 
 
 def interpret_mask(
@@ -194,7 +239,7 @@ def interpret_mask(
     """
     if planes.ndim == 4:
         return of_colours(planes, name, lossy)
-    if _are_shares(planes, max(_HAIR, 0.49 * step)):
+    if _are_shares(planes, max(HAIR, 0.49 * step)):
         return of_shares(planes)
     return of_numbers(whole_numbers(planes, name, step), lossy)
 
@@ -249,93 +294,3 @@ def _through(pixels: PixelRef) -> np.ndarray:
             "[height width], [depth height width] or [depth height width 3]"
         )
     return planes
-
-
-def whole_numbers(values: np.ndarray, name: str, step: float = 0.0) -> np.ndarray:
-    """Return mask values as integers; booleans become 0 and 1.
-
-    Values that rounding left a hair off whole numbers are rounded: those within 0.001; or, where a
-    header scales stored integers, those to which a whole number was stored, which may lie half a
-    step away (2.988 for 3, of steps of 254/255).
-
-    Args:
-        values: of any shape.
-        name: for messages.
-        step: between neighbouring values where stored integers are scaled; 0 where they are not.
-
-    Raises:
-        DataError: a value is negative, no whole number, or may stand for two.
-    """
-    if values.dtype == bool:
-        return values.astype(np.uint8)
-    if values.dtype.kind == "f":
-        values = _rounded(values, name, step)
-    if values.size and values.min() < 0:
-        raise DataError(f"mask {name} holds {values.min()}; expected numbers from 0 upwards")
-    return values.astype(values.dtype.newbyteorder("="), copy=False)  # torch takes no other
-
-
-def _rounded(values: np.ndarray, name: str, step: float) -> np.ndarray:
-    """Round what lies within tolerance of whole numbers; see `whole_numbers`."""
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise DataError(
-            f"mask {name} holds {values[bad].flat[0]:g}; expected whole numbers (class or object "
-            f"numbers), and {int(bad.sum()):,} of {values.size:,} are NaN or infinite"
-        )
-    whole = np.rint(values)
-    away = np.abs(values - whole)
-    tolerance = max(0.499 * step, _HAIR) if step < 1 else _HAIR
-    odd = (away > tolerance) | (np.abs(whole) > _LARGEST)
-    if odd.any():
-        scaled = f"; its header scales stored integers by {step:g}" if step else ""
-        raise DataError(
-            f"mask {name} holds {values[odd].flat[0]:g}{scaled}; expected whole numbers (class or "
-            "object numbers). A probability map has to be thresholded first"
-        )
-    if away.max(initial=0) > _HAIR:
-        at = np.unravel_index(int(away.argmax()), values.shape)
-        warnings.warn(
-            f"mask {name}: the scale in its header leaves values off whole numbers; they are "
-            f"rounded, e.g. {values[at]:g} to {whole[at]:g}",
-            stacklevel=3,
-        )
-    return whole.astype(np.int64)
-
-
-def finite(values: np.ndarray, name: str) -> np.ndarray:
-    """Replace NaN and infinite values by the smallest finite one, with a warning.
-
-    Raises:
-        DataError: there is no finite value.
-    """
-    if values.dtype.kind != "f":
-        return values
-    bad = ~np.isfinite(values)
-    count = int(bad.sum())
-    if not count:
-        return values
-    if count == values.size:
-        raise DataError(f"{name} holds no finite number at all; expected an image")
-    low = values[~bad].min()
-    warnings.warn(
-        f"{name}: {count:,} of {values.size:,} pixels are NaN or infinite; "
-        f"they are read as {low:g}, the smallest finite value",
-        stacklevel=2,
-    )
-    return np.where(bad, low, values)
-
-
-def _structure(path: Path) -> tiff.Structure | None:
-    is_file = suffix(path) in STACK_SUFFIXES and path.is_file()
-    return tiff.structure(path) if is_file else None
-
-
-def _stack(path: Path, planes: list[np.ndarray]) -> np.ndarray:
-    shapes = dict.fromkeys(plane.shape for plane in planes)
-    if len(shapes) > 1:
-        raise DataError(
-            f"{path} holds pages of different shapes ({shorten(shapes)}); expected one shape. "
-            "Save them apart"
-        )
-    return np.stack(planes)

@@ -1,109 +1,215 @@
-"""TIFF files whose axes need interpretation: OME-TIFF, ImageJ hyperstacks, deep colours.
+"""TIFF files, all of them, through tifffile: what it reads is what is read here, bit for bit.
 
-A plain TIFF (pages of grey or 8-bit colour) is read by Pillow like any picture; `structure`
-returns None for it. For the others the file's own metadata name the axes (see `episodes.axes`).
+Axes come from the file's own metadata (OME-XML, ImageJ, tifffile), else from its pages; see
+`episodes.axes`. On the way to a picture palettes become colours, ink becomes light, transparency is
+shown on white, and the orientation is applied; MinIsWhite changes no number, so that masks and
+pictures agree. Masks keep the numbers of the file, those of a palette being its indices.
 """
 
 import math
-import re
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from episodes.axes import Structure, arrange
+from episodes.array_axes import chosen_axes, structure_of_array
+from episodes.axes import Alpha, Reading, Structure, arrange, in_planes
 from episodes.errors import DataError
-from episodes.limits import check_planes, check_voxels, guarded
-from episodes.picture import image_page, open_picture, pages
+from episodes.limits import check_voxels, guarded
+from episodes.picture import palette_numbers
+from episodes.tiff_checks import LOSSY, check_pages, check_segments, main_series, opened
 
-FAITHFUL = ("bool", "uint8", "uint16", "int16", "int32", "float32")
-"""The data types that Pillow reads without loss, in one channel."""
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF and BigTIFF files begin."""
+
+_PALETTE, _CMYK, _YCBCR = 3, 5, 6
+_READ = (0, 1, 2, 3, 4, 5, 6, None)  # photometric interpretations; others need a conversion
 
 
-def structure(path: Path) -> Structure | None:
-    """Read the axes of a TIFF; None for one that needs no interpretation, or is no TIFF at all.
+@dataclass(frozen=True)
+class _Content:
+    """The pages that make up a picture or stack, and what they hold."""
+
+    pages: list[Any]
+    series: Any
+    found: Structure
+    photometric: int | None
+
+
+def structure(path: Path, reading: Reading | None = None, *, mask: bool = False) -> Structure:
+    """Read the axes of a TIFF, without its pixels.
 
     Raises:
-        DataError: the metadata are damaged, or declare more than the limits or the file allow.
+        DataError: the file is damaged, or declares more than the limits or the file allow.
     """
-    import tifffile
+    with opened(path) as file:
+        return _content(path, file, reading, mask).found
 
-    with guarded(path, "TIFF"):
-        try:
-            # A file that names others as its parts must not make us open them.
-            file = tifffile.TiffFile(path, _multifile=False)
-        except tifffile.TiffFileError:
-            return None  # Pillow says what it is instead
-        with file:
-            page = file.pages[0]
-            if not (file.is_ome or file.is_imagej or file.is_shaped) and _plain(page):
-                return None
-            _check_planes(path, file.ome_metadata or "")
-            series = file.series[0]
-            found = Structure(
-                str(series.axes), tuple(map(int, series.shape)), _is_rgb(page), page.compression > 1
+
+def read(path: Path, reading: Reading | None = None) -> np.ndarray:
+    """Read a picture or stack as [depth height width] or [depth height width 3].
+
+    Raises:
+        DataError: see `structure`; or there are too many channels, or none of those asked for.
+    """
+    with opened(path) as file:
+        content = _content(path, file, reading, mask=False)
+        values, found = _coloured(path, content, _values(path, file, content))
+    return arrange(values, found, str(path), reading)
+
+
+def read_mask(path: Path, reading: Reading | None = None) -> tuple[np.ndarray, bool]:
+    """Read a mask's samples [depth height width channel], and whether they were packed with loss.
+
+    Raises:
+        DataError: see `structure`; or it has channels that are no colours.
+    """
+    with opened(path) as file:
+        content = _content(path, file, reading, mask=True)
+        found = content.found
+        if found.channels > 1 and not found.rgb and not found.alpha:
+            raise DataError(
+                f"mask {path} has {found.channels} channels (axes {found.axes}); expected one "
+                "number a pixel"
             )
-            if _plain(page) and not _needs_axes(found, len(file.pages)):
-                return None
-            check_voxels(path, found.shape)
-            _check(path, found, np.dtype(series.dtype), getattr(page, "bitspersample", 8))
+        values = _values(path, file, content)
+        if content.photometric == _CMYK:
+            values, found = _coloured(path, content, values)
+        lossy = int(content.series.keyframe.compression) in LOSSY
+        samples = in_planes(values, found)
+        if content.photometric == _PALETTE and found.channels == 1:
+            samples = palette_numbers(samples[..., 0], _shown_palette(path, content))
+            samples = samples[..., None] if samples.ndim == 3 else samples
+    return samples, lossy
+
+
+def _content(path: Path, file: Any, reading: Reading | None, mask: bool) -> _Content:
+    """Find the main picture, and what its axes are."""
+    parts = main_series(path, file)
+    series, page = parts[0], parts[0].keyframe
+    pages = list(series) if series.kind != "generic" else [p for part in parts for p in part]
+    shape, axes = tuple(map(int, series.shape)), str(series.axes)
+    if series.kind == "generic":
+        pages.sort(key=lambda p: p.index if isinstance(p.index, tuple) else (p.index,))
+        shape = tuple(map(int, page.shape))
+        axes = str(page.axes)
+        if len(pages) > 1:
+            shape, axes = (len(pages), *shape), "I" + axes
+    shape, axes = _squeezed(shape, axes)
+    check_pages(path, pages, shape, np.dtype(series.dtype))
+    check_voxels(path, shape)
+    photometric = getattr(page, "photometric", None)
+    photometric = None if photometric is None else int(photometric)
+    if photometric not in _READ or (photometric == _YCBCR and page.compression != 7):
+        raise DataError(
+            f"{path} has colours of the kind {getattr(page.photometric, 'name', photometric)}; "
+            "expected grey, RGB, a palette or CMYK. Save it as RGB"
+        )
+    found = Structure(
+        axes,
+        shape,
+        rgb=photometric in (2, _CMYK, _YCBCR),
+        alpha=_alpha(page),
+        orientation=_orientation(path, pages),
+        certain=not set(axes) & set("QI"),
+    )
+    return _Content(pages, series, _named(path, found, reading, mask), photometric)
+
+
+def _squeezed(shape: tuple[int, ...], axes: str) -> tuple[tuple[int, ...], str]:
+    """Drop samples of one element."""
+    kept = [a for a, (n, x) in enumerate(zip(shape, axes, strict=True)) if n > 1 or x != "S"]
+    return tuple(shape[a] for a in kept), "".join(axes[a] for a in kept)
+
+
+def _named(path: Path, found: Structure, reading: Reading | None, mask: bool) -> Structure:
+    """Let the user's axes stand before the file's; doubt a shape whose axes have no names."""
+    if "S" in found.axes or len(found.shape) < 3:
+        return found
+    fits = reading is not None and len(reading.axes or "") == len(found.shape)
+    chosen = None if found.certain and not fits else chosen_axes(found.shape, str(path), reading)
+    if chosen is not None:
+        return replace(found, axes=chosen, certain=True)
+    if not found.certain:  # an array of so many axes, without a word on them
+        structure_of_array(found.shape, str(path), reading, mask=mask, pages=True)
     return found
 
 
-def _check_planes(path: Path, xml: str) -> None:
-    """Check what OME-XML declares, because tifffile lists all planes before any is there."""
-    for pixels in re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", xml):
-        counts = re.findall(r"\bSize[ZCT]\s*=\s*[\"'](\d{1,18})", pixels)
-        check_planes(path, math.prod(map(int, counts)))
+def _alpha(page: Any) -> Alpha:
+    """What the last sample of a pixel is, where it is no colour and no channel."""
+    extra = [int(value) for value in getattr(page, "extrasamples", ()) or ()]
+    samples = int(page.samplesperpixel)
+    if len(extra) == 1 and extra[0] in (1, 2) and samples in (2, 4):
+        return "premultiplied" if extra[0] == 1 else "straight"
+    return "unknown" if samples == 4 and int(page.photometric or 0) in (2, _YCBCR) else None
 
 
-def _is_rgb(page: object) -> bool:
-    return getattr(page, "photometric", None) in (2, 6)
-
-
-def _plain(page: object) -> bool:
-    """Whether Pillow reads the page without loss."""
-    dtype, samples = str(getattr(page, "dtype", None)), getattr(page, "samplesperpixel", 1)
-    return dtype in FAITHFUL if samples == 1 else dtype == "uint8" and samples <= 4
-
-
-def _needs_axes(found: Structure, page_count: int) -> bool:
-    """Whether channels have to be told from planes, or several planes lie behind one header."""
-    separate = "C" in found.axes and found.channels > 1
-    return separate or page_count != found.planes
-
-
-def _check(path: Path, found: Structure, dtype: np.dtype, bits: int) -> None:
-    if dtype.kind not in "buif":
-        raise DataError(f"{path} holds {dtype}; expected one real number a pixel and channel")
-    needed, there = math.prod(found.shape) * bits // 8, path.stat().st_size
-    if not found.compressed and needed > there:
+def _orientation(path: Path, pages: list[Any]) -> int:
+    """Return how all pages are stored; frames without tags of their own are like the first."""
+    found = {int(p.tags.valueof(274, 1)) if hasattr(p, "tags") else None for p in pages}
+    values = sorted(value if value in range(1, 9) else 1 for value in found if value is not None)
+    if len(set(values)) > 1:
         raise DataError(
-            f"{path} declares {' x '.join(map(str, found.shape))} values ({needed:,} bytes) but "
-            f"the file has {there:,} bytes; is it complete?"
+            f"{path} holds pages of different orientations ({', '.join(map(str, values))}); "
+            "expected one. Save them apart"
         )
+    return values[0] if values else 1
 
 
-def read(path: Path, found: Structure, channel: int | None = None) -> np.ndarray:
-    """Read a TIFF with its axes in order: [depth height width] or [depth height width 3].
+def _values(path: Path, file: Any, content: _Content) -> np.ndarray:
+    """Unpack the pages into one array in the file's own order; booleans become 0 and 1."""
+    check_segments(path, file, content.pages)
+    if content.series.kind == "generic":
+        values = np.stack([page.asarray(maxworkers=1) for page in content.pages])
+    else:
+        values = content.series.asarray(maxworkers=1)
+    if values.size != math.prod(content.found.shape):
+        raise DataError(
+            f"{path} holds {values.shape} values; its header says {content.found.shape}"
+        )
+    values = values.view(np.uint8) if values.dtype == bool else values
+    return values.reshape(content.found.shape)
 
-    Args:
-        path: the file.
-        found: its structure.
-        channel: the only channel to read, from 0; None for all.
+
+def _coloured(path: Path, content: _Content, values: np.ndarray) -> tuple[np.ndarray, Structure]:
+    """Make colours of palettes and inks."""
+    found = content.found
+    if content.photometric == _PALETTE and found.channels == 1:
+        with guarded(path, "TIFF"):
+            colours = _palette(path, content)[values]
+        return colours, replace(
+            found, axes=found.axes.replace("C", "Q") + "S", shape=colours.shape, rgb=True
+        )
+    if content.photometric == _CMYK and found.axes.count("S") and found.channels == 4:
+        axis = found.axes.index("S")
+        inks = np.moveaxis(values, axis, -1).astype(np.float64)
+        top = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
+        light = (top - inks[..., :3]) * (top - inks[..., 3:]) / top
+        light = np.moveaxis(np.rint(light) if values.dtype.kind in "ui" else light, -1, axis)
+        return light.astype(values.dtype), replace(found, shape=light.shape)
+    return values, found
+
+
+def _palette(path: Path, content: _Content) -> np.ndarray:
+    """Return the palette [index 3], in 8 bits where it has no more.
+
+    Raises:
+        DataError: there is none, or the pages have several.
     """
-    if found.compressed:  # libtiff unpacks no more than the header says, and knows all codecs
-        with open_picture(path) as image:
-            flat = np.stack([image_page(path, page) for page in pages(path, image)])
-        if flat.size != math.prod(found.shape):
-            raise DataError(
-                f"{path} is compressed and of a kind that cannot be unpacked ({found.axes}, "
-                f"{found.shape}); save it without compression"
-            )
-        return arrange(flat.reshape(found.shape), found, str(path), channel)
-    import tifffile
+    maps = [p.colormap for p in content.pages if getattr(p, "colormap", None) is not None]
+    if not maps or any(not np.array_equal(maps[0], other) for other in maps):
+        raise DataError(
+            f"{path} has {'several palettes' if maps else 'no palette'}; expected one. Save it as "
+            "RGB"
+        )
+    colours = np.asarray(maps[0])
+    low, high = colours & 255, colours >> 8
+    small = (low == high).all() or not low.any()
+    return np.ascontiguousarray((high.astype(np.uint8) if small else colours).T)
 
-    with guarded(path, "TIFF"), tifffile.TiffFile(path, _multifile=False) as file:
-        values = file.series[0].asarray(maxworkers=1)
-    if values.shape != found.shape:
-        raise DataError(f"{path} holds {values.shape} values; its header says {found.shape}")
-    return arrange(values, found, str(path), channel)
+
+def _shown_palette(path: Path, content: _Content) -> np.ndarray:
+    """Return the palette in 8 bits, as colours of masks are compared."""
+    palette = _palette(path, content)
+    return palette if palette.dtype == np.uint8 else (palette >> 8).astype(np.uint8)

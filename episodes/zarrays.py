@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from episodes.axes import Structure, arrange
+from episodes.axes import Reading, Structure, arrange
 from episodes.chunks import PIECE, check_chunks, inner_chunks, name_of
 from episodes.errors import DataError
 from episodes.extras import need
@@ -148,4 +148,6 @@ def read_array(path: Path, member: str) -> np.ndarray:
         folder = group / content["array"]
         check_chunks(folder, _codecs(folder), most, inner_chunks(array.chunks, array.shards))
         values = np.asarray(array[...])
-    return arrange(values, structure, str(path), content["channel"])
+    channel = content["channel"]
+    reading = None if channel is None else Reading(channels=(int(channel),))
+    return arrange(values, structure, str(path), reading)

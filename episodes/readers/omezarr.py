@@ -15,7 +15,7 @@ Moore et al.: OME-Zarr, Histochemistry and Cell Biology 160 (2023).
 import json
 from pathlib import Path
 
-from episodes.axes import Structure, check_channels
+from episodes.axes import Reading, Structure, check_channels
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend
@@ -56,7 +56,8 @@ def read(
     for group in _groups(root):
         image = finest_array(group)
         structure = structure_of(group, image)
-        check_channels(structure, str(group), channel)
+        reading = None if channel is None else Reading(channels=(channel,))
+        check_channels(structure, str(group), reading)
         member = json.dumps({"group": "", "array": image, "channel": channel})
         masks = _masks(group, structure, legend, ignore_affine)
         subject = naming.subject_of(group.name, subject_pattern)

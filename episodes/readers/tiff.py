@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes import decode, tiff
+from episodes import decode
+from episodes.axes import Reading
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
 from episodes.errors import DataError
 from episodes.legend import Legend, read_legend
@@ -80,14 +81,7 @@ def read_channel(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: the file has no such channel.
     """
-    found = tiff.structure(path)
-    if found is not None:
-        return tiff.read(path, found, int(member))
-    planes = decode.read_planes(path)
-    channels = 1 if planes.ndim == 3 else planes.shape[3]
-    if int(member) >= channels:
-        raise DataError(f"{path} has {channels} channels; channel {member} is not there")
-    return planes if planes.ndim == 3 else planes[..., int(member)]
+    return decode.read_planes(path, Reading(channels=(int(member),)))
 
 
 def _is_tiff(path: Path) -> bool:

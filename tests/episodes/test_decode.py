@@ -138,7 +138,9 @@ def test_stack_pages_are_planes(tmp_path):
     expected = np.stack([GREY, GREY + 20, GREY + 40])
     np.testing.assert_array_equal(read_planes(tmp_path / "s.tif"), expected)
     np.testing.assert_array_equal(read_labels(tmp_path / "s.tif"), expected)
-    with pytest.raises(DataError, match=r"s.tif has 3 pages; expected .* Read it with read_planes"):
+    with pytest.raises(
+        DataError, match=r"s.tif has 3 planes .*; expected .* Read it with read_planes"
+    ):
         read_image(tmp_path / "s.tif")
 
 

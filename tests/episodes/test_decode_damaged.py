@@ -148,7 +148,7 @@ def test_a_second_page_may_not_be_too_large_either(tmp_path, side, read):
 
 def test_a_stack_of_too_many_pages_is_refused(tmp_path, monkeypatch):
     two_pages(tmp_path / "s.tif")
-    monkeypatch.setattr("episodes.picture.MAX_VOXELS", 9_000)
+    monkeypatch.setattr("episodes.tiff_checks.MAX_VOXELS", 9_000)
     with pytest.raises(DataError, match=r"s.tif declares 2 pages of 80 x 60; .*Split the stack"):
         read_planes(tmp_path / "s.tif")
 
