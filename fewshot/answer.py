@@ -20,7 +20,7 @@ from fewshot.refine.proximity import position_prior
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
-from fewshot.shots import frame_of, framed
+from fewshot.square import frame_of, framed
 
 _JUDGED = 16  # planes of a volume whose agreement is looked at
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from fewshot.commands.bounds import check_command
 from fewshot.commands.match_options import Match
 from fewshot.commands.options import (
     Benchmark,
@@ -96,6 +97,7 @@ def _parse(arguments: list[str]) -> Any:
 
 def _run(command: Any) -> int:
     """Import what the command needs, and nothing else, and run it."""
+    check_command(command)
     name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
     return getattr(importlib.import_module(f"fewshot.commands.{name}"), name)(command)
 

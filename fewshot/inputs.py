@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
 
 from episodes import decode
 from episodes.cache import MaskCounts
@@ -23,7 +23,22 @@ from episodes.mask_pixels import MaskPixels
 from episodes.mask_values import WHITE, Evidence, check_size, settle_legends
 
 _SHADES = 16  # more values than this of one class are shades rather than numbers
-ImageLike = str | PathLike[str] | np.ndarray | Tensor
+
+
+@runtime_checkable
+class TensorLike(Protocol):
+    """A torch tensor, known by its way to NumPy: reading files need not wait for torch."""
+
+    def detach(self) -> Any:
+        """Leave the gradient's graph."""
+        ...
+
+    def cpu(self) -> Any:
+        """Move to the processor's memory."""
+        ...
+
+
+ImageLike = str | PathLike[str] | np.ndarray | TensorLike
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ def image_planes(image: ImageLike | Planes) -> Planes:
         return image
     if isinstance(image, (str, PathLike)):
         return _from_file(Path(image), decode.read_planes)
-    if isinstance(image, Tensor):
+    if isinstance(image, TensorLike):
         image = image.detach().cpu().numpy()
         if image.ndim == 3 and image.shape[0] in (1, 3):
             image = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, 2)
@@ -98,7 +113,7 @@ def mask_planes(mask: ImageLike, image: Planes | None = None, ignore_affine: boo
         placed = placement is not None and image is not None and image.volume
         volume = header.kind == "volume" or placed
         return Drawn(Planes(read.labels, str(path), path, volume, header.geometry), read)
-    if isinstance(mask, Tensor):
+    if isinstance(mask, TensorLike):
         mask = mask.detach().cpu().numpy()
     pixels = _array(mask, "mask")
     if pixels.ndim == 3 and 1 in (pixels.shape[0], pixels.shape[2]):

@@ -35,6 +35,7 @@ from fewshot.refine.proximity import append_coordinates
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
 from fewshot.shots import Shots, read_shots
+from fewshot.square import fit_images, fit_masks
 
 
 @dataclass(frozen=True)
@@ -145,13 +146,13 @@ class Segmenter(nn.Module):
     ) -> Support:
         """Learn from annotated images that were read before; see `learn`."""
         size = self.size_for(shots) if size is None else self._checked_size(size)
-        masks = shots.masks(size)
+        masks = fit_masks(shots, size)
         self.eval()
         with torch.inference_mode():
-            support = self.condense(shots.images(size), masks.to(self.device))
+            support = self.condense(fit_images(shots, size), masks.to(self.device))
             kept = grid_masks(masks, size // self.encoder.stride, size // self.encoder.stride)
             if mirror:
-                flipped = (mirrored(chunk) for chunk in shots.images(size))
+                flipped = (mirrored(chunk) for chunk in fit_images(shots, size))
                 other = self.condense(flipped, mirrored(masks).to(self.device))
                 support = replace(support, mirrored=replace(other, shots={}))
         few = {**support.shots, "masks": kept[:, witnesses(kept.shape[1])]}

@@ -1,25 +1,19 @@
-"""Annotated images as a segmenter takes them: pictures, label maps, and what the labels mean."""
+"""Annotated images as they are read: pictures, label maps, and what the labels mean.
 
-from collections.abc import Iterator, Mapping, Sequence
+No torch is imported here, so that wrong files and masks are refused at once; `fewshot.square` makes
+tensors of them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from episodes.catalog import IGNORE
 from episodes.class_report import describe_classes
-from episodes.episode import to_channels
 from episodes.errors import DataError
-from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.legend import UNKNOWN, Legend, parse_legend
-from episodes.sampler import binary_mask
 from fewshot.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
-
-MOST_SHOTS = 512
-"""More support planes than this are refused rather than thinned out in silence."""
-_CHUNK = 8  # planes that are made into tensors at once
 
 
 @dataclass(frozen=True)
@@ -73,34 +67,6 @@ class Shots:
                 )
         return tuple(parts)
 
-    def labels(self, size: int) -> UInt8[Tensor, "shot height width"]:
-        """Fit the label maps of the annotated planes into the square.
-
-        Raises:
-            DataError: there are more than `MOST_SHOTS`.
-        """
-        labels = [
-            frame_of(picture, size).fit_labels(torch.from_numpy(found[plane]))
-            for picture, found in zip(self.pictures, self.maps, strict=True)
-            for plane in _marked(found)
-        ]
-        if len(labels) > MOST_SHOTS:
-            raise DataError(
-                f"{len(labels)} annotated planes; expected at most {MOST_SHOTS}. "
-                "Leave some out, e.g. every second one"
-            )
-        return torch.stack(labels)
-
-    def masks(self, size: int) -> UInt8[Tensor, "way shot height width"]:
-        """Fit one binary mask (0, 1, 255 unknown) a way and annotated plane into the square."""
-        labels = self.labels(size)
-        return torch.stack([binary_mask(labels, way) for way in range(1, len(self.names) + 1)])
-
-    def images(self, size: int) -> Iterator[Float[Tensor, "chunk channel height width"]]:
-        """Fit the annotated planes themselves into the square, in chunks."""
-        for picture, found in zip(self.pictures, self.maps, strict=True):
-            yield from framed(picture, frame_of(picture, size), _marked(found))
-
 
 def read_shots(
     images: ImageLike | Sequence[ImageLike],
@@ -128,29 +94,6 @@ def read_shots(
         legend = parse_legend(named)
     maps, names, values = settle_masks(pictures, drawings, legend)
     return Shots(tuple(pictures), tuple(maps), names, values)
-
-
-def framed(
-    picture: Planes, frame: Frame, planes: Sequence[int]
-) -> Iterator[Float[Tensor, "chunk channel height width"]]:
-    """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
-    limits = intensity_range(picture.pixels)
-    for start in range(0, len(planes), _CHUNK):
-        chunk = [
-            frame.fit_image(to_tensor(picture.pixels[plane], limits))
-            for plane in planes[start : start + _CHUNK]
-        ]
-        yield torch.stack([to_channels(image, 3) for image in chunk])
-
-
-def frame_of(picture: Planes, size: int) -> Frame:
-    """How a picture's planes sit in the square."""
-    return Frame(picture.pixels.shape[1], picture.pixels.shape[2], size)
-
-
-def _marked(found: np.ndarray) -> list[int]:
-    """List the planes of label maps [depth height width] in which anything is marked."""
-    return np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2))).tolist()
 
 
 def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:

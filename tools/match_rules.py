@@ -28,7 +28,7 @@ from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read
 from fewshot import recipes, results
 from fewshot.benchmark.table import differences
-from fewshot.commands.data import parse_names
+from fewshot.commands.names import parse_names
 from fewshot.commands.train import commands_of, read_split
 from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
 from fewshot.protocol_results import Scored, count_line, read_count

@@ -21,7 +21,7 @@ from episodes.measure import measure
 from episodes.protocols import contract
 from episodes.protocols.alpnet import fold_scans
 from episodes.readers import read
-from fewshot.commands.data import parse_names
+from fewshot.commands.names import parse_names
 from fewshot.counting import Truth
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.segmenter import Segmenter

@@ -17,6 +17,7 @@ from episodes.sampler import binary_mask
 from fewshot.adapt.segmenter import GradientSegmenter
 from fewshot.segmenter import Segmenter
 from fewshot.shots import Shots
+from fewshot.square import fit_images, fit_masks
 from fewshot.training.pixel_loss import segmentation_loss
 
 Part = Literal["norms", "all"]
@@ -117,7 +118,7 @@ def adapt_to_shots(
     """Adapt to annotated images; `fewshot.shots.read_shots` reads them. See `adapt_to_support`."""
     size = size or segmenter.size_for(shots)
     return adapt_to_support(
-        segmenter, torch.cat(list(shots.images(size))), shots.masks(size), settings
+        segmenter, torch.cat(list(fit_images(shots, size))), fit_masks(shots, size), settings
     )
 
 

@@ -8,10 +8,10 @@ from episodes.cache import cache_folder
 from episodes.catalog import Catalog
 from episodes.class_report import classes_line
 from episodes.errors import DataError, shorten
-from episodes.legend import Legend, parse_legend
 from episodes.measure import measure
 from episodes.readers import read
 from episodes.splits import Split, draw_subjects, split, training_side
+from fewshot.commands.names import parse_names
 from fewshot.commands.train_options import Held
 
 
@@ -53,29 +53,6 @@ def open_catalog(
     if any(sample.masks for sample in measured.samples):
         print(classes_line(measured))
     return measured
-
-
-def parse_names(names: tuple[str, ...]) -> Legend | None:
-    """Read `1=liver 2=spleen 255=unknown`, or a single name for every non-zero value.
-
-    Values may be ranges (`128-255=cell`) and colours (`red=cell`); see `parse_legend`.
-
-    >>> parse_names(("1=liver", "2=spleen"))
-    {1: 'liver', 2: 'spleen'}
-    >>> parse_names(("nucleus",))
-    'nucleus'
-    """
-    if not names:
-        return None
-    if len(names) == 1 and "=" not in names[0]:
-        return parse_legend({"instances": names[0]})
-    pairs = [name.partition("=") for name in names]
-    if any(not mark for _, mark, _ in pairs):
-        raise DataError(f"classes are {' '.join(names)!r}; expected 1=liver 2=spleen, or one name")
-    values = [value for value, _, _ in pairs]
-    if len(set(values)) < len(values):
-        raise DataError(f"classes are {' '.join(names)!r}: a value has two names")
-    return parse_legend({value: name for value, _, name in pairs})
 
 
 def hold_out(catalog: Catalog, held: Held) -> Split:

@@ -12,7 +12,7 @@ from episodes.duplicates import find_duplicates
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.readers import layouts, read
 from fewshot.class_sheets import class_sheets
-from fewshot.commands.data import parse_names
+from fewshot.commands.names import parse_names
 from fewshot.commands.options import Inspect
 
 

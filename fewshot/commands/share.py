@@ -5,7 +5,7 @@ from pathlib import Path
 from episodes.encode import make_folder, whole_file
 from episodes.errors import DataError, shorten
 from fewshot.card import model_card
-from fewshot.commands.data import parse_names
+from fewshot.commands.names import parse_names
 from fewshot.commands.options import Share
 from fewshot.export import export_onnx
 from fewshot.provenance import CALIBRATION, SEGMENTER, WEIGHTS, unchanged

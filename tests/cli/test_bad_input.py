@@ -48,7 +48,9 @@ def refused(good, tmp_path, capsys):
 
 
 def test_a_missing_file(refused, tmp_path):
-    assert "there is no file" in refused(image=tmp_path / "nothing.png")
+    for name in ("image", "mask", "query"):
+        assert "there is no file or folder" in refused(**{name: tmp_path / "nothing.png"})
+    assert "there is no file or folder" in refused("--model", str(tmp_path / "nothing"))
 
 
 def test_a_text_file_named_png(refused, tmp_path):
@@ -151,7 +153,7 @@ def test_one_bad_query_does_not_stop_the_others(good, tmp_path, capsys):
 def test_folders_without_data(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, said in (
-        (["inspect", str(tmp_path / "nothing")], "does not exist"),
+        (["inspect", str(tmp_path / "nothing")], "there is no file or folder"),
         (["inspect", str(tmp_path / "empty")], "holds no file that can be read"),
         (["train", str(tmp_path / "empty")], "holds no file that can be read"),
         (["evaluate", str(tmp_path / "empty")], "there is no model"),

@@ -15,6 +15,7 @@ from fewshot.encoder import EncoderSettings
 from fewshot.heads import GradientSettings, PrototypicalSettings
 from fewshot.segmenter import Segmenter, SegmenterSettings
 from fewshot.shots import read_shots
+from fewshot.square import fit_images, fit_masks
 from tests.fewshot.conftest import disc_scene
 
 PLAIN = EncoderSettings(weights="none")
@@ -36,7 +37,7 @@ def start():
 
 
 def given(shots):
-    return torch.cat(list(shots.images(64))), shots.masks(64)
+    return torch.cat(list(fit_images(shots, 64))), fit_masks(shots, 64)
 
 
 def test_a_few_steps_lower_the_loss_on_the_support(start, shots):

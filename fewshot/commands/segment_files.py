@@ -1,0 +1,136 @@
+"""Segment files like annotated ones, and write masks, overlays and a summary."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from episodes.encode import make_folder, write_json, write_picture
+from episodes.errors import DataError
+from fewshot.commands.options import Segment
+from fewshot.confidence import LOW
+from fewshot.coordinates import with_coordinates
+from fewshot.heads import Support
+from fewshot.inputs import other_view
+from fewshot.saving import load_segmenter, save_support
+from fewshot.segmentation import Segmentation
+from fewshot.segmenter import Segmenter
+from fewshot.shots import Shots
+from fewshot.zoom import learn_zoomed, segment_zoomed
+
+Look = Callable[[Path], Segmentation]
+
+_MOST_STEPS = 200  # of adaptation, should a machine be so fast
+
+
+def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path]]) -> int:
+    """Learn from the support, segment every query; one bad query does not stop the others.
+
+    Args:
+        command: what was typed.
+        shots: the annotated images, as read.
+        queries: each file with the name it has below the output.
+
+    Raises:
+        DataError: queries failed (after all others were done).
+    """
+    out = command.out
+    supports, look = _learned(command, shots)
+    for name, support in supports.items():
+        save_support(support, out / f"{name}.safetensors")
+    first = next(iter(supports.values()))
+    rows, failed = [], []
+    for query, name in tqdm(queries, desc="segmenting", unit="image"):
+        try:
+            result = look(query)
+        except DataError as error:
+            failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
+            continue
+        rows.append(_write(result, out, name))
+        _warn_if_strange(query, result)
+    write_json(
+        out / "summary.json",
+        {
+            "classes": dict(zip(first.class_names, first.values, strict=True)),
+            "support": [path.name for path in command.support],
+            "model": first.model,
+            "refine": {**asdict(command.refine), "coordinates": command.coordinates},
+            "fuse": command.fuse,
+            "zoom": command.zoom,
+            "adapt_seconds": command.adapt,
+            "images": rows,
+            "failed": failed,
+        },
+    )
+    print(f"{len(rows)} of {len(queries)} images segmented; masks and overlays in {out}")
+    if failed:
+        raise DataError(f"{len(failed)} of {len(queries)} failed: " + "; ".join(failed[:5]))
+    return 0
+
+
+def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
+    """Load the model, change it as asked for, and learn the support: one, or one an image."""
+    segmenter = load_segmenter(command.model) if command.model else Segmenter()
+    if command.coordinates:
+        segmenter = with_coordinates(segmenter, command.coordinates)
+    size = command.size or segmenter.size_for(shots)
+    if command.adapt:
+        from fewshot.adapt.test_time import TestTimeSettings, adapt_to_shots  # imports torchvision
+
+        settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)
+        segmenter = adapt_to_shots(segmenter, shots, settings, size=size)
+    mirror, how = command.refine.flip == "both", command.fuse
+    if command.zoom:
+        zoomed = learn_zoomed(segmenter, shots, command.zoom, size=size, mirror=mirror)
+        named = {"support": zoomed.whole}
+        if zoomed.window is None:
+            print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
+        else:
+            named["support_window"] = zoomed.window
+        return named, lambda query: _same_view(
+            shots, segment_zoomed(segmenter, query, zoomed, command.refine)
+        )
+    sets = [shots] if how == "together" else shots.apart()
+    supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
+    fuse = "probabilities" if how == "together" else how
+    named = {f"support_{number}": support for number, support in enumerate(supports, start=1)}
+    if len(supports) == 1:
+        named = {"support": supports[0]}
+    return named, lambda query: _same_view(
+        shots, segmenter.segment(query, supports, command.refine, fuse)
+    )
+
+
+def _same_view(shots: Shots, result: Segmentation) -> Segmentation:
+    """Pass a result on; warn where its slices cut the body otherwise than the annotated ones."""
+    if words := other_view(shots.pictures, result.source):
+        warnings.warn(words, stacklevel=2)
+    return result
+
+
+def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:
+    """Write mask, overlay and summary of one image; return its row of the whole summary."""
+    target = out / name.parent / result.default_name()
+    make_folder(target.parent)
+    result.save(target)
+    stem = target.name.split(".")[0]
+    picture = write_picture(target.with_name(f"{stem}_overlay.png"), result.overlay())
+    row = {
+        **result.summary(),
+        "mask": target.relative_to(out).as_posix(),
+        "overlay": picture.relative_to(out).as_posix(),
+    }
+    write_json(target.with_name(f"{stem}.json"), row)
+    return row
+
+
+def _warn_if_strange(query: Path, result: Segmentation) -> None:
+    if result.agreement is not None and result.agreement < LOW:
+        warnings.warn(
+            f"{query.name} hardly looks like the annotated images (agreement "
+            f"{result.agreement:.2f}); look at its overlay before you use its mask",
+            stacklevel=2,
+        )
