@@ -1,110 +1,85 @@
-"""The command `fewshot`: parse what was typed, import what it needs, run it.
+"""The command `fewshot`: parse what was typed, run it, and end with one line whatever happens.
 
-Only tyro and the standard library are imported before a command is known, so `fewshot --help`
-answers at once; each command imports what it needs.
+Nothing is imported here but the standard library, so that Ctrl-C is heard from the start.
 """
 
-import functools
-import importlib
-import operator
 import os
 import sys
 import warnings
-from typing import Annotated, Any
-
-import tyro
-
-from fewshot.commands.bounds import check_command
-from fewshot.commands.match_options import Match
-from fewshot.commands.options import (
-    Benchmark,
-    Calibrate,
-    Demo,
-    Evaluate,
-    Inspect,
-    ProtocolRun,
-    Recipes,
-    Runs,
-    Segment,
-    Share,
-)
-from fewshot.commands.train_options import Train
-
-COMMANDS: dict[str, type] = {
-    "demo": Demo,
-    "train": Train,
-    "evaluate": Evaluate,
-    "protocol": ProtocolRun,
-    "benchmark": Benchmark,
-    "segment": Segment,
-    "calibrate": Calibrate,
-    "match": Match,
-    "inspect": Inspect,
-    "recipes": Recipes,
-    "runs": Runs,
-    "share": Share,
-}
-"""Each one is done by the function of its name in the module `fewshot.commands.NAME`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 fine, 2 bad input, 130 Ctrl-C, 141 pipe)."""
-    from episodes.errors import FewshotError
-
+    _mend_streams()
     warnings.showwarning = _show_warning
     try:
-        return _run(_parse(sys.argv[1:] if arguments is None else arguments))
-    except FewshotError as error:
-        print(f"fewshot: error: {error}", file=sys.stderr)
-        return 2
+        code = _main(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()  # a pipe that broke, or a disk that is full, shows here
+        return code
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 141
+    except OSError as error:
+        place = error.filename or "what is printed"
+        _say(f"fewshot: error: {place} cannot be read or written: {error.strerror or error}")
+        _leave_stdout()
+        return 2
     except KeyboardInterrupt:
-        print("fewshot: stopped by Ctrl-C", file=sys.stderr)
+        _say("fewshot: stopped by Ctrl-C")
         return 130
 
 
-def _parse(arguments: list[str]) -> Any:
-    """Make a command of what was typed; a recipe's settings stand in for the defaults."""
-    defaults: dict[str, Any] = {}
-    words = [part for word in arguments for part in word.split("=", 1)]
-    trains = next((n for n in ("train", "match train") if " ".join(words).startswith(f"{n} ")), "")
-    if trains and "--recipe" in words[:-1]:
-        from fewshot import recipes
+def _main(arguments: list[str]) -> int:
+    from episodes.errors import FewshotError
+    from fewshot.commands.dispatch import parse, run
 
-        filled = recipes.command(words[words.index("--recipe") + 1], tyro.MISSING, trains)
-        defaults = {"match": Match(filled)} if trains == "match train" else {"train": filled}
-    kinds: Any = functools.reduce(
-        operator.or_,
-        (
-            Annotated[
-                kind,
-                tyro.conf.subcommand(
-                    name, **({"default": defaults[name]} if name in defaults else {})
-                ),
-            ]
-            for name, kind in COMMANDS.items()
-        ),
-    )
-    return tyro.cli(
-        kinds,
-        prog="fewshot",
-        description="Few-shot segmentation: annotate one picture, segment the rest.",
-        args=arguments,
+    try:
+        return run(parse(arguments))
+    except FewshotError as error:
+        _say(f"fewshot: error: {error}")
+    except MemoryError as error:
+        _say(f"fewshot: error: {_memory(error)}")
+    return 2
+
+
+def _memory(error: MemoryError) -> str:
+    about = f" ({error})" if str(error) else ""
+    return (
+        f"the memory of this machine is used up{about}; take a smaller --size or --batch, fewer "
+        "or smaller images, or end other programs"
     )
 
 
-def _run(command: Any) -> int:
-    """Import what the command needs, and nothing else, and run it."""
-    check_command(command)
-    name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
-    return getattr(importlib.import_module(f"fewshot.commands.{name}"), name)(command)
+def _mend_streams() -> None:
+    """Let anything be printed anywhere: odd names of files, to a terminal of any encoding."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave_stdout() -> None:
+    """Write what is still to come nowhere, or Python would complain at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(line: str) -> None:
+    """Print a line of its own to stderr, below progress bars rather than behind one."""
+    progress = sys.modules.get("tqdm")  # nothing is drawn where it was not imported
+    if progress is None:
+        print(line, file=sys.stderr)
+    else:
+        progress.tqdm.write(line, file=sys.stderr)
 
 
 def _show_warning(message: object, *_: object, **__: object) -> None:
-    """Print a warning as one line: the place in our code says nothing to a user."""
-    print(f"fewshot: warning: {message}", file=sys.stderr)
+    """Print a warning as one line: the place in our code tells a user nothing."""
+    _say("fewshot: warning: " + " ".join(str(message).split()))
 
 
 if __name__ == "__main__":

@@ -82,9 +82,10 @@ def image_planes(image: ImageLike | Planes) -> Planes:
     if isinstance(image, (str, PathLike)):
         return _from_file(Path(image), decode.read_planes)
     if isinstance(image, TensorLike):
-        image = image.detach().cpu().numpy()
-        if image.ndim == 3 and image.shape[0] in (1, 3):
-            image = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, 2)
+        array: np.ndarray = image.detach().cpu().numpy()
+        if array.ndim == 3 and array.shape[0] in (1, 3):
+            array = array[0] if array.shape[0] == 1 else np.moveaxis(array, 0, 2)
+        image = array
     pixels = _array(image, "image")
     if pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and min(pixels.shape[:2]) > 4:
         colour = pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]

@@ -13,18 +13,10 @@ from typing import Any
 from episodes.errors import DataError, FewshotError
 
 INPUTS = frozenset(
-    [
-        "choices",
-        "data",
-        "gallery",
-        "image",
-        "images",
-        "mask",
-        "model",
-        "query",
-        "support",
-        "threshold",
-    ]
+    (
+        *("choices", "data", "gallery", "image", "images"),
+        *("mask", "model", "query", "support", "threshold"),
+    )
 )
 """Options whose paths are read; those of all others are written."""
 
@@ -101,15 +93,15 @@ def check_command(command: Any) -> None:
         DataError: a path that is to be read does not exist.
         FewshotError: a number is no number, or out of bounds.
     """
-    for name, value in _options(command):
-        if isinstance(value, Path):
-            if name in INPUTS and not _exists(value):
-                raise DataError(
-                    f"there is no file or folder {value}; check the name, and the folder that "
-                    "you are in"
-                )
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+    options = list(_options(command))
+    for name, value in options:
+        if isinstance(value, int | float) and not isinstance(value, bool):
             _check_number(name, value)
+    for name, value in options:
+        if name in INPUTS and isinstance(value, Path) and not _exists(value):
+            raise DataError(
+                f"there is no file or folder {value}; check the name, and the folder you are in"
+            )
 
 
 def _check_number(name: str, value: float) -> None:

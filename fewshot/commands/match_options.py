@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
@@ -194,6 +194,10 @@ Action = (
     | Annotated[MatchSegment, subcommand("segment")]
     | Annotated[MatchOmniglot, subcommand("omniglot")]
 )
+MATCH_COMMANDS: dict[str, type] = {
+    marker.name: kind for kind, marker in map(get_args, get_args(Action))
+}
+"""Each one by the second word of its command."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.cli import COMMANDS, main
+from fewshot.cli import main
 from fewshot.commands.bounds import BOUNDS, INPUTS
+from fewshot.commands.dispatch import COMMANDS
 
 OUTPUTS = {"out", "result", "json", "pictures", "csv", "folders"}
 
@@ -56,7 +57,7 @@ def test_absurd_numbers(more, said, tmp_path, capsys):
     [
         (["train", ".", "--minutes", "nan"], "--minutes is nan"),
         (["train", ".", "--shot", "1000000000"], "--shot is 1,000,000,000"),
-        (["train", ".", "--batch", "-1"], "--batch is -1"),
+        (["train", ".", "--batch", "9999"], "--batch is 9,999"),
         (["evaluate", ".", "--episodes", "1000000000"], "--episodes is 1,000,000,000"),
         (["evaluate", "./nothing"], "there is no file or folder nothing"),
         (["match", "train", "nothing"], "there is no file or folder nothing"),

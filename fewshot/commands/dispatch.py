@@ -1,0 +1,89 @@
+"""Which commands there are; what was typed, made into one of them; and the module that does it.
+
+Only tyro, settings and the standard library are imported here, so `fewshot --help` answers at once.
+"""
+
+import functools
+import importlib
+import operator
+from typing import Annotated, Any
+
+import tyro
+
+from fewshot.commands.bounds import check_command
+from fewshot.commands.match_options import MATCH_COMMANDS, Match
+from fewshot.commands.options import (
+    Benchmark,
+    Calibrate,
+    Demo,
+    Evaluate,
+    Inspect,
+    ProtocolRun,
+    Recipes,
+    Runs,
+    Segment,
+    Share,
+)
+from fewshot.commands.train_options import Train
+from fewshot.commands.typed import parse_typed
+
+COMMANDS: dict[str, type] = {
+    "demo": Demo,
+    "train": Train,
+    "evaluate": Evaluate,
+    "protocol": ProtocolRun,
+    "benchmark": Benchmark,
+    "segment": Segment,
+    "calibrate": Calibrate,
+    "match": Match,
+    "inspect": Inspect,
+    "recipes": Recipes,
+    "runs": Runs,
+    "share": Share,
+}
+"""Each one is done by the function of its name in the module `fewshot.commands.NAME`."""
+
+
+def parse(arguments: list[str]) -> Any:
+    """Make a command of what was typed; a recipe's settings stand in for the defaults."""
+    defaults: dict[str, Any] = {}
+    words = [part for word in arguments for part in word.split("=", 1)]
+    trains = next((n for n in ("train", "match train") if " ".join(words).startswith(f"{n} ")), "")
+    if trains and "--recipe" in words[:-1]:
+        from fewshot import recipes
+
+        filled = recipes.command(words[words.index("--recipe") + 1], tyro.MISSING, trains)
+        defaults = {"match": Match(filled)} if trains == "match train" else {"train": filled}
+    kinds: Any = functools.reduce(
+        operator.or_,
+        (
+            Annotated[
+                kind,
+                tyro.conf.subcommand(
+                    name, **({"default": defaults[name]} if name in defaults else {})
+                ),
+            ]
+            for name, kind in COMMANDS.items()
+        ),
+    )
+    return parse_typed(
+        lambda: tyro.cli(
+            kinds,
+            prog="fewshot",
+            description="Few-shot segmentation: annotate one picture, segment the rest.",
+            args=arguments,
+        ),
+        arguments,
+        {**COMMANDS, "match": MATCH_COMMANDS},
+    )
+
+
+def run(command: Any) -> int:
+    """Refuse what cannot be done; else import what the command needs, and nothing else, and run it.
+
+    Returns:
+        The exit code.
+    """
+    check_command(command)
+    name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
+    return getattr(importlib.import_module(f"fewshot.commands.{name}"), name)(command)

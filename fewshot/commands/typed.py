@@ -1,0 +1,123 @@
+"""What was typed, as a command; and what is wrong with it, in one line with a way out.
+
+tyro makes the commands. Its own messages are boxes of several lines that name types of Python, so
+they are caught and said anew.
+"""
+
+import contextlib
+import difflib
+import io
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+from episodes.errors import FewshotError, shorten
+
+Command = TypeVar("Command")
+_TYPES = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a file or folder", "STR": "a word"}
+
+
+def parse_typed(make: Callable[[], Command], arguments: Sequence[str], tree: Any) -> Command:
+    """Make a command of what was typed.
+
+    Args:
+        make: calls tyro; it may print help and leave.
+        arguments: what was typed.
+        tree: dataclass of each command by its name, or such a mapping for commands of two words.
+
+    Raises:
+        FewshotError: there is no such command or option, or a value does not fit.
+        SystemExit: help was printed.
+    """
+    name, kind = _command(arguments, tree)
+    if kind is not None and not {"-h", "--help"} & set(arguments):
+        _check_options(name, kind, arguments)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return make()
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise FewshotError(f"{_told(said.getvalue())}; see `{name} --help`") from None
+
+
+def _command(arguments: Sequence[str], tree: Any) -> tuple[str, type | None]:
+    """Find the command by its one or two words."""
+    name, level = "fewshot", tree
+    for word in arguments:
+        if not isinstance(level, Mapping) or word in ("-h", "--help"):
+            break
+        if word not in level:
+            near = difflib.get_close_matches(word, level, n=1)
+            hint = f"did you mean `{name} {near[0]}`? " if near else ""
+            raise FewshotError(
+                f"there is no command `{name} {word}`; {hint}There are {shorten(level, 20)}"
+            )
+        name, level = f"{name} {word}", level[word]
+    if isinstance(level, Mapping):
+        if not {"-h", "--help"} & set(arguments):
+            raise FewshotError(
+                f"no command after `{name}`; expected one of {shorten(level, 20)}. "
+                f"`{name} --help` tells what they do"
+            )
+        return name, None
+    return name, level
+
+
+def _check_options(name: str, kind: type, arguments: Sequence[str]) -> None:
+    known = list(_flags(kind))
+    for word in arguments:
+        flag = word.partition("=")[0].replace("_", "-")
+        if not flag.startswith("--") or flag in (*known, "--help"):
+            continue
+        near = difflib.get_close_matches(flag, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "it has " + shorten(known, 40)
+        raise FewshotError(f"`{name}` has no option {flag}; {hint} See `{name} --help`")
+
+
+def _flags(kind: Any) -> Iterator[str]:
+    """List the options of a command, those of nested settings included."""
+    hints = typing.get_type_hints(kind)
+    for field in fields(kind):
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            yield from _flags(hint)
+            continue
+        flag = field.name.replace("_", "-")
+        yield f"--{flag}"
+        if hint is bool:
+            yield f"--no-{flag}"
+
+
+def _told(text: str) -> str:
+    """Say in one line what tyro says in a box."""
+    missing = re.findall(r"^ {6}(--\S+|[A-Z\[]\S*)", text.partition("Unrecognized")[0], re.M)
+    flat = re.sub(r"-{9,}.*", "", re.sub(r"\s+", " ", text.partition("----")[2].lstrip("- \n")))
+    flat = re.sub(r"\[/?bold\]", "", flat).strip()
+    if "Missing from" in text and missing:
+        return f"{shorten(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    choice = r"invalid choice (.+?) for argument '(.+?)'\. Expected one of \((.+?)\)"
+    if found := re.match(choice, flat):
+        return f"{found[2]} is {found[1]}; expected one of {found[3].rstrip(',')}"
+    wrong_type = r"Error parsing (\S+): no type matching (.+) could be .+? from \[(.*?)\]"
+    if found := re.match(wrong_type, flat):
+        return f"{found[1]} is {found[3] or 'empty'}; expected {_expected(found[2])}"
+    if found := re.match(r"Error parsing (\S+): (.+)", flat):
+        subject = "" if "dummy" in found[1] else f"{found[1]}: "
+        return subject + re.sub(r"invalid literal for \w+\(\) with base 10: ", "", found[2])
+    if found := re.match(r"Missing value for argument '(.+?)'\.", flat):
+        return f"{found[1]} has no value after it"
+    if found := re.match(r"Unrecognized options: (.+)", flat):
+        return f"{found[1]!r} belongs to no option"
+    return flat.rstrip(".") or "it cannot be understood"
+
+
+def _expected(types: str) -> str:
+    """Name tyro's types: `{None}|INT` is a whole number."""
+    kinds = [part.strip("{}") for part in types.split("|") if part != "{None}"]
+    return " or ".join(
+        " and ".join(_TYPES.get(word, word) for word in kind.split()) for kind in kinds
+    )

@@ -1,0 +1,98 @@
+"""What is typed wrongly is told in one line, with the way out; whatever the terminal."""
+
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+from tqdm import tqdm
+
+from fewshot import cli
+
+SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", "d"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([], "no command after `fewshot`; expected one of demo, train"),
+        (["segmnt"], "no command `fewshot segmnt`; did you mean `fewshot segment`?"),
+        (["match", "qery"], "no command `fewshot match qery`; did you mean `fewshot match query`?"),
+        (["match"], "no command after `fewshot match`; expected one of train, score"),
+        (
+            ["segment"],
+            "--support, --mask, --query, --out are missing; see `fewshot segment --help`",
+        ),
+        (["segment", "--suport", "a"], "has no option --suport; did you mean --support?"),
+        ([*SEGMENT, "--backbone", "resnet18"], "`fewshot segment` has no option --backbone;"),
+        ([*SEGMENT, "--size", "abc"], "--size is 'abc'; expected a whole number;"),
+        ([*SEGMENT, "--size"], "--size has no value after it"),
+        ([*SEGMENT, "--fuse", "mean"], "--fuse is 'mean'; expected one of 'together', "),
+        ([*SEGMENT, "--similarity", "2"], "similarity is 2.0; expected a share from 0 to 1"),
+        (["train", "x", "--class-weights", "1"], "is '1'; expected a number and a number"),
+        (["train", "x", "y"], "'y' belongs to no option"),
+        (["train", "x", "--batch=-1"], "batch is -1; expected"),
+    ],
+)
+def test_one_line_and_the_way_out(typed, said, capsys):
+    assert cli.main(typed) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("fewshot: error: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert "tyro" not in printed.err
+
+
+def test_options_may_be_typed_in_any_accepted_form(capsys):
+    """Those that tyro takes are not refused before it sees them."""
+    for form in (["--no-cache"], ["--subject_pattern", "x"], ["--subject-pattern=x"]):
+        assert cli.main(["train", "nothing-there", *form]) == 2
+        assert "there is no file or folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        cli.main(["segment", "--help"])
+    assert not end.value.code
+    assert "--support" in capsys.readouterr().out
+
+
+def test_a_warning_stands_on_a_line_of_its_own(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = cli._show_warning
+        for _ in tqdm(range(2), mininterval=0, ascii=True):
+            warnings.warn("first\nsecond", stacklevel=1)
+    lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    assert lines.count("fewshot: warning: first second") == 2
+
+
+def printed(code: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\nfrom fewshot import cli\n{code}"],
+        env={**os.environ, **variables},
+        capture_output=True,
+    )
+
+
+def test_odd_names_are_printed_in_any_encoding():
+    code = "cli._mend_streams(); print('\\udcff 5 mm\\u00b2'); cli._say('\\udcff \\u00b2')"
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        done = printed(code, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(rb"\udcff 5 mm")
+        assert done.stderr.startswith(rb"\udcff ")
+
+
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [
+        ('"$0" -m fewshot.cli recipes >&- 2>&-', 0),
+        ('COLUMNS=0 NO_COLOR=1 "$0" -m fewshot.cli nonsense', 2),
+        ('"$0" -m fewshot.cli recipes >/dev/full', 2),
+    ],
+)
+def test_streams_that_are_closed_or_full(shell, code):
+    done = subprocess.run(["sh", "-c", shell, sys.executable], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
