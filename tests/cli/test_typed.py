@@ -22,7 +22,7 @@ SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", 
         (["match"], "no command after `fewshot match`; expected one of train, score"),
         (
             ["segment"],
-            "--support, --mask, --query, --out are missing; see `fewshot segment --help`",
+            "--support, --mask, --query, --out are missing; see `fewshot segment",
         ),
         (["segment", "--suport", "a"], "has no option --suport; did you mean --support?"),
         ([*SEGMENT, "--backbone", "resnet18"], "`fewshot segment` has no option --backbone;"),
