@@ -74,8 +74,7 @@ def test_a_head_is_trained_as_a_recipe_trains_its_own(command, tmp_path):
 
 
 def test_an_unknown_protocol_is_told(command, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main([*command(tmp_path / "out"), "--under", "alpnett"])
+    assert main([*command(tmp_path / "out"), "--under", "alpnett"]) == 2
     assert "alpnett" in capsys.readouterr().err
 
 

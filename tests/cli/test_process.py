@@ -66,7 +66,7 @@ def test_ctrl_c_in_training_keeps_log_and_checkpoint(tmp_path):
 def nuclei_command(out):
     nuclei = bundled.path("nuclei")
     pair = (str(nuclei / "images/img2d_00.png"), "--mask", str(nuclei / "masks/img2d_00.png"))
-    query = ("--query", str(nuclei / "images"), "--out", str(out))
+    query = ("--query", str(nuclei / "images"), "--classes", "nucleus", "--out", str(out))
     return (*COMMAND, "segment", "--support", *pair, *query)
 
 
