@@ -95,6 +95,20 @@ def from_pairs(text: str, size: tuple[int, int]) -> np.ndarray:
     array([[0, 1, 0],
            [1, 0, 1]])
     """
+    starts, lengths = read_pairs(text, size)
+    # +1 where a run begins and -1 behind its end: the running sum is positive inside runs.
+    steps = np.zeros(size[0] * size[1] + 1, np.int32)
+    np.add.at(steps, starts, 1)
+    np.add.at(steps, starts + lengths, -1)
+    return (np.cumsum(steps[:-1], out=steps[:-1]) > 0).reshape(size, order="F")
+
+
+def read_pairs(text: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Read the pairs of `from_pairs`: where runs start, from 0, and how long they are.
+
+    Raises:
+        DataError: see `from_pairs`.
+    """
     check_size(size)
     words = text.split()
     if len(words) % 2 or not all(word.isdecimal() and len(word) < 12 for word in words):
@@ -103,11 +117,7 @@ def from_pairs(text: str, size: tuple[int, int]) -> np.ndarray:
     starts, lengths = numbers[:, 0] - 1, numbers[:, 1]
     if (starts < 0).any() or (starts + lengths > size[0] * size[1]).any():
         raise DataError(f"run-lengths reach outside the image of {size[0]} x {size[1]} pixels")
-    # +1 where a run begins and -1 behind its end: the running sum is positive inside runs.
-    steps = np.zeros(size[0] * size[1] + 1, np.int32)
-    np.add.at(steps, starts, 1)
-    np.add.at(steps, starts + lengths, -1)
-    return (np.cumsum(steps[:-1], out=steps[:-1]) > 0).reshape(size, order="F")
+    return starts, lengths
 
 
 def check_size(size: tuple[int, int]) -> None:

@@ -22,11 +22,11 @@ import numpy as np
 
 from episodes import decode
 from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.legend import Legend, read_legend
 from episodes.limits import guarded, read_text
 from episodes.readers import folder, naming
-from episodes.runlength import from_pairs
+from episodes.runlength import from_pairs, read_pairs
 
 COLUMNS = ["ImageId", "EncodedPixels"]
 
@@ -47,7 +47,7 @@ def read(
         legend: the name of the objects' class.
 
     Raises:
-        DataError: a header is damaged, or the CSV file names a picture that is not there.
+        DataError: a header is damaged.
     """
     legend = read_legend(root) if legend is None else legend
     if _numbered(root):
@@ -55,6 +55,7 @@ def read(
     runs = _runs(root)
     samples: list[Sample] = []
     lacking: list[str] = []
+    odd: list[str] = []
     for sub in naming.folders(root):
         picture = _picture(sub)
         if picture is None:
@@ -65,6 +66,10 @@ def read(
         elif sub.name in runs:
             member = json.dumps({"size": size, "objects": runs[sub.name]})
             objects = [PixelRef(picture, None, read_runs, member)]
+            problem = _odd_runs(runs[sub.name], size)
+            if problem:  # where the object lies is unknown, so nothing is known about the rest
+                objects = []
+                odd.append(f"{sub.name} ({problem})")
         else:
             objects = []
             lacking.append(sub.name)
@@ -73,9 +78,11 @@ def read(
         key = picture.relative_to(root).as_posix()
         samples.append(Sample(key, PixelRef(picture), masks, subject, size))
     stray = sorted(set(runs) - {sample.key.partition("/")[0] for sample in samples})
-    if stray:
-        raise DataError(f"{root}: the CSV file names {stray[0]}, which has no picture")
-    return naming.catalog_of(root, samples, naming.partner_note("images", lacking, "a mask"))
+    notes = naming.partner_note("images", lacking, "a mask")
+    notes += naming.partner_note("names in the CSV file", stray, "a picture")
+    if odd:
+        notes += (f"{len(odd)} images count as not annotated, for an odd line: {shorten(odd, 4)}",)
+    return naming.catalog_of(root, samples, notes)
 
 
 def read_objects(path: Path, member: str) -> np.ndarray:
@@ -108,6 +115,16 @@ def read_runs(path: Path, member: str) -> np.ndarray:
         except DataError as error:
             raise DataError(f"object {number} of {path}: {error}") from error
     return numbers
+
+
+def _odd_runs(objects: list[str], size: tuple[int, int]) -> str:
+    """Say which of an image's lines cannot be drawn, and why; nothing where all can."""
+    for number, text in enumerate(objects, 1):
+        try:
+            read_pairs(text, size)
+        except DataError as error:
+            return f"object {number}: {error}"
+    return ""
 
 
 def _numbered(root: Path) -> bool:

@@ -214,9 +214,6 @@ def test_one_mask_an_object_and_run_lengths(stage1):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("0b,1 2 3", r"object 1 of .*0b.png: run-lengths are '1 2 3'; expected pairs"),
-        ("0b,320 2", r"object 1 of .*0b.png: run-lengths reach outside"),
-        ("0c,1 2", r"the CSV file names 0c, which has no picture"),
         ("0b", r"labels.csv, line 2: \['0b'\]; expected two columns"),
         ('0b,"1 2', r"labels.csv cannot be read as CSV"),
     ],
@@ -225,6 +222,24 @@ def test_lines_that_are_refused(stage1, line, message):
     (stage1 / "stage1_train_labels.csv").write_text(f"ImageId,EncodedPixels\n{line}\n")
     with pytest.raises(DataError, match=message):
         measure(read(stage1))
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("0b,1 2 3", "object 2: run-lengths are '1 2 3'; expected pairs of start and length"),
+        ("0b,320 2", "object 2: run-lengths reach outside the image of 16 x 20 pixels"),
+    ],
+)
+def test_an_odd_line_is_named_and_its_image_counts_as_not_annotated(stage1, line, note):
+    path = stage1 / "stage1_train_labels.csv"
+    path.write_text(f"ImageId,EncodedPixels\n0b,1 2\n{line}\n0c,1 2\n")
+    catalog = measure(read(stage1))
+    assert [len(s.masks) for s in catalog.samples] == [1, 0]
+    assert catalog.notes == (
+        "1 names in the CSV file without a picture: 0c",
+        f"1 images count as not annotated, for an odd line: 0b ({note})",
+    )
 
 
 def test_object_masks_of_another_size(stage1, make_png):
