@@ -154,3 +154,21 @@ def test_values_of_masks_that_roboflow_names(tmp_path, make_png):
     (tmp_path / "train" / "_classes.csv").write_text("a\n1,2,3\n")
     with pytest.raises(DataError, match=r"other columns than pixel value and class"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "layout"),
+    [
+        ("p1/a.npy", None, "pictures"),
+        ("a.npy", "a_mask.npy", "beside"),
+        ("images/a.npy", "masks/a.npy", "folder"),
+    ],
+)
+def test_arrays_are_pictures_too(tmp_path, image, mask, layout):
+    for name, pixels in ((image, PHOTO[..., 0] / 7), (mask, MASK // 255)):
+        if name is not None:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            np.save(tmp_path / name, pixels)
+    catalog = measure(read(tmp_path))
+    assert (catalog.layout, [s.key for s in catalog.samples]) == (layout, [image])
+    assert catalog.samples[0].areas == ({"foreground": 112} if mask else {})
