@@ -3,7 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+# The package itself is installed in place, so its bytecode is written beside it.
+COMPILE := $(BIN)/python -m compileall -q fewshot episodes
 # learn2learn compiles one extension; a machine without a C compiler borrows one from the registry.
 CC_FOUND := $(shell command -v cc || command -v gcc || command -v clang)
 
@@ -20,6 +22,7 @@ $(UV):
 
 $(VENV)/core.stamp: pyproject.toml constraints.txt | $(UV)
 	$(INSTALL) --editable .
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(UV)
@@ -29,6 +32,7 @@ ifeq ($(CC_FOUND),)
 else
 	$(INSTALL) --editable '.[dev]'
 endif
+	$(COMPILE)
 	@touch $@ $(VENV)/core.stamp
 
 setup: $(VENV)/core.stamp  ## install the package into .venv

@@ -50,7 +50,7 @@ def open_array(root: Path, name: str) -> Any:
     Raises:
         DataError: zarr is not installed, metadata are damaged, or a codec is not allowed.
     """
-    zarr = need("zarr", "cluster")
+    zarr = need("zarr", "zarr")
     path = root / name
     with guarded(path, "Zarr array"):
         for codec in _names(_codecs(path)):

@@ -72,7 +72,7 @@ def _maxflow() -> ModuleType:
         import maxflow
     except ImportError as error:
         raise ModelError(
-            "the graph cut needs PyMaxflow; uv pip install 'fewshot-segmentation[baselines]', or "
+            "the graph cut needs PyMaxflow; uv pip install 'fewshot-segmentation[cut]', or "
             "smooth with the walker"
         ) from error
     return maxflow

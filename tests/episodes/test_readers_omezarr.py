@@ -183,7 +183,7 @@ def test_damaged_metadata_and_chunks(tmp_path):
 def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX)
     monkeypatch.setitem(sys.modules, "zarr", None)
-    with pytest.raises(DataError, match=r"needs zarr.*pip install 'fewshot-segmentation\[cluster"):
+    with pytest.raises(DataError, match=r"needs zarr.*pip install 'fewshot-segmentation\[zarr"):
         read(tmp_path)
 
 

@@ -88,8 +88,8 @@ def test_no_reader_takes_an_empty_folder(tmp_path):
 
 
 def test_guards(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=r"needs no_such, .*'fewshot-segmentation\[serv"):
-        need("no_such.part", "serve")
+    with pytest.raises(DataError, match=r"needs no_such, .*'fewshot-segmentation\[zarr"):
+        need("no_such.part", "zarr")
     for name in ("../a", "/a", "", "a\0b", "b/../../a"):
         with pytest.raises(DataError, match=r"leads out of"):
             inside(tmp_path, name)

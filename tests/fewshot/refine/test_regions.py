@@ -149,7 +149,7 @@ def test_the_cut_cleans_a_region():
 
 def test_without_the_library_the_cut_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "maxflow", None)
-    with pytest.raises(ModelError, match=r"fewshot-segmentation\[baselines\]"):
+    with pytest.raises(ModelError, match=r"fewshot-segmentation\[cut\]"):
         graph_cut(np.full((2, 2), 0.5), np.zeros((1, 2, 2)), 1.0)
 
 
