@@ -16,24 +16,27 @@ from typing import Any, TypeVar
 from episodes.errors import FewshotError, shorten
 
 Command = TypeVar("Command")
+_HELP = {"-h", "--help"}
 _TYPES = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a file or folder", "STR": "a word"}
 
 
-def parse_typed(make: Callable[[], Command], arguments: Sequence[str], tree: Any) -> Command:
-    """Make a command of what was typed.
+def parse_typed(
+    make: Callable[[], Command], name: str, kind: type, options: Sequence[str]
+) -> Command:
+    """Make a command of the options that were typed.
 
     Args:
         make: calls tyro; it may print help and leave.
-        arguments: what was typed.
-        tree: dataclass of each command by its name, or such a mapping for commands of two words.
+        name: of the command, as it is typed.
+        kind: its dataclass.
+        options: what was typed after the name.
 
     Raises:
-        FewshotError: there is no such command or option, or a value does not fit.
+        FewshotError: there is no such option, or a value does not fit.
         SystemExit: help was printed.
     """
-    name, kind = _command(arguments, tree)
-    if kind is not None and not {"-h", "--help"} & set(arguments):
-        _check_options(name, kind, arguments)
+    if not _HELP & set(options):
+        _check_options(name, kind, options)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -44,27 +47,44 @@ def parse_typed(make: Callable[[], Command], arguments: Sequence[str], tree: Any
         raise FewshotError(f"{_told(said.getvalue())}; see `{name} --help`") from None
 
 
-def _command(arguments: Sequence[str], tree: Any) -> tuple[str, type | None]:
-    """Find the command by its one or two words."""
-    name, level = "fewshot", tree
+def find_command(
+    arguments: Sequence[str], tree: Mapping[str, Any]
+) -> tuple[str, Any, Sequence[str]]:
+    """Find the command by its one or two words.
+
+    Args:
+        arguments: what was typed.
+        tree: dataclass of each command by its name, or such a mapping for commands of two words.
+
+    Returns:
+        The command as it is typed, its dataclass (None where help on several is asked for), and
+        what was typed after it.
+
+    Raises:
+        FewshotError: there is no such command.
+    """
+    words: list[str] = ["fewshot"]
+    level: Any = tree
     for word in arguments:
-        if not isinstance(level, Mapping) or word in ("-h", "--help"):
+        if not isinstance(level, Mapping) or word in _HELP:
             break
         if word not in level:
             near = difflib.get_close_matches(word, level, n=1)
-            hint = f"did you mean `{name} {near[0]}`? " if near else ""
+            hint = f"did you mean `{' '.join([*words, *near])}`? " if near else ""
             raise FewshotError(
-                f"there is no command `{name} {word}`; {hint}There are {shorten(level, 20)}"
+                f"there is no command `{' '.join([*words, word])}`; {hint}There are "
+                f"{shorten(level, 20)}"
             )
-        name, level = f"{name} {word}", level[word]
-    if isinstance(level, Mapping):
-        if not {"-h", "--help"} & set(arguments):
-            raise FewshotError(
-                f"no command after `{name}`; expected one of {shorten(level, 20)}. "
-                f"`{name} --help` tells what they do"
-            )
-        return name, None
-    return name, level
+        words, level = [*words, word], level[word]
+    name, rest = " ".join(words), arguments[len(words) - 1 :]
+    if not isinstance(level, Mapping):
+        return name, level, rest
+    if not _HELP & set(arguments):
+        raise FewshotError(
+            f"no command after `{name}`; expected one of {shorten(level, 20)}. "
+            f"`{name} --help` tells what they do"
+        )
+    return name, None, rest
 
 
 def _check_options(name: str, kind: type, arguments: Sequence[str]) -> None:
@@ -106,7 +126,7 @@ def _told(text: str) -> str:
     if found := re.match(wrong_type, flat):
         return f"{found[1]} is {found[3] or 'empty'}; expected {_expected(found[2])}"
     if found := re.match(r"Error parsing (\S+): (.+)", flat):
-        subject = "" if "dummy" in found[1] else f"{found[1]}: "
+        subject = f"{found[1]}: " if found[1].startswith("--") else ""
         return subject + re.sub(r"invalid literal for \w+\(\) with base 10: ", "", found[2])
     if found := re.match(r"Missing value for argument '(.+?)'\.", flat):
         return f"{found[1]} has no value after it"
