@@ -142,9 +142,18 @@ def arrange(
         planes = planes[..., list(reading.channels)]
     elif found.alpha:
         planes = shown_on_white(planes, found.alpha, name, reading)
-    if planes.shape[3] == 1:
+    return shown(planes)
+
+
+def shown(planes: np.ndarray) -> np.ndarray:
+    """Drop the only channel, or show two as red and green; three planes of axes stay as they are.
+
+    >>> shown(np.ones((1, 4, 5, 2))).shape
+    (1, 4, 5, 3)
+    """
+    if planes.ndim == 4 and planes.shape[3] == 1:
         return planes[..., 0]
-    if planes.shape[3] == 2:
+    if planes.ndim == 4 and planes.shape[3] == 2:
         return np.concatenate([planes, np.zeros_like(planes[..., :1])], axis=3)
     return planes
 

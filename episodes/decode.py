@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from episodes import netpbm, npy, picture, tiff
-from episodes.axes import Reading, Structure, arrange, in_planes, shown_on_white
+from episodes.axes import Reading, Structure, arrange, in_planes, shown, shown_on_white
 from episodes.catalog import PixelRef
 from episodes.errors import DataError
 from episodes.foreign import foreign
@@ -95,7 +95,7 @@ def read_header(path: Path, reading: Reading | None = None, *, mask: bool = Fals
             array whose axes may be several.
     """
     if is_volume(path):
-        geometry = volume_geometry(path)
+        geometry = volume_geometry(path, reading.channels if reading and not mask else None)
         depth, height, width = geometry.plane_shape
         check_planes(path, depth)
         return Header("volume", (height, width), depth, geometry)
@@ -156,7 +156,7 @@ def read_planes(path: Path, reading: Reading | None = None) -> np.ndarray:
 
 def _planes(path: Path, reading: Reading | None) -> np.ndarray:
     if is_volume(path):
-        return read_volume(path)
+        return shown(read_volume(path, reading.channels if reading else None))
     kind = _kind(path)
     if kind == "TIFF":
         return tiff.read(path, reading)

@@ -87,6 +87,13 @@ def write_picture(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def write_array(path: Path, values: np.ndarray) -> Path:
+    """Write numbers of any shape as a NumPy file."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
+    return path
+
+
 def write_mask(path: Path, planes: np.ndarray, geometry: Geometry | None = None) -> Path:
     """Write label values in the format that the ending names, without loss.
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.limits import BROKEN, MAX_VOXELS
+
+Channels = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -78,25 +80,33 @@ class Geometry:
         return np.ascontiguousarray(voxels.reshape(self.shape))
 
 
-def volume_geometry(path: Path) -> Geometry:
-    """Read the header of a volume.
+def volume_geometry(path: Path, channels: Channels = None) -> Geometry:
+    """Read the header of a volume; see `read_volume` for channels.
 
     Raises:
         DataError: no NIfTI file, more than three axes, or larger than the limits.
     """
-    return _open(path)[0]
+    return _open(path, channels)[0]
 
 
-def read_volume(path: Path) -> np.ndarray:
+def read_volume(path: Path, channels: Channels = None) -> np.ndarray:
     """Read all voxels as planes [depth, height, width]; see `Geometry.to_planes`.
 
     Scaled integers are float32.
+
+    Args:
+        path: the file.
+        channels: numbers along the fourth axis, from 0, which become the last axis; empty where a
+            user may choose some, None where nobody can.
     """
-    geometry, proxy = _open(path)
-    voxels = _voxels(path, proxy)
+    geometry, proxy = _open(path, channels)
+    voxels = _voxels(path, proxy, channels)
     if voxels.dtype == np.float64:
         voxels = voxels.astype(np.float32)
-    return geometry.to_planes(voxels)
+    if voxels.ndim == 3:
+        return geometry.to_planes(voxels)
+    planes = [geometry.to_planes(voxels[..., channel]) for channel in range(voxels.shape[3])]
+    return np.stack(planes, axis=3)
 
 
 def read_label_voxels(path: Path) -> tuple[Geometry, np.ndarray, float]:
@@ -113,7 +123,7 @@ def read_label_voxels(path: Path) -> tuple[Geometry, np.ndarray, float]:
     return geometry, _voxels(path, proxy), abs(slope) if scaled and whole else 0.0
 
 
-def _open(path: Path) -> tuple[Geometry, Any]:
+def _open(path: Path, channels: Channels = None) -> tuple[Geometry, Any]:
     """Read a header, check it, and return it with what gives the voxels."""
     image = _load(path)
     shape = tuple(int(n) for n in image.shape)
@@ -122,12 +132,19 @@ def _open(path: Path) -> tuple[Geometry, Any]:
             f"{path} declares {' x '.join(map(str, shape))} = {math.prod(shape):,} voxels; "
             f"between 1 and {MAX_VOXELS:,} are read. Is the header damaged? Otherwise crop it"
         )
-    spatial = tuple(n for n in shape[3:] if n > 1)
-    if spatial or len(shape) < 2:
+    count = math.prod(shape[3:])
+    if (count > 1 and not channels) or len(shape) < 2:
+        choice = ", or choose with --channels 0 (channels=(0,) in Python)" * (channels is not None)
         raise DataError(
             f"{path} has {len(shape)} axes {shape}; expected a volume of three. "
-            "Save one time point or channel a file"
+            f"Save one time point or channel a file{choice}"
         )
+    if missing := [number for number in channels or () if number >= count]:
+        raise DataError(
+            f"{path} has {count} channels; channel {shorten(missing)} is not there; expected "
+            f"numbers from 0 to {count - 1}"
+        )
+    shape = shape[:3] if count > 1 else shape
     if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
         raise DataError(f"{path} holds {image.get_data_dtype()}; expected one real number a voxel")
     return _geometry(path, image.affine, shape, image.header), image.dataobj
@@ -270,11 +287,12 @@ def _spans_space(affine: np.ndarray | None) -> bool:
     return bool(lengths.all() and abs(np.linalg.det(axes / lengths)) > 1e-6)
 
 
-def _voxels(path: Path, proxy: object) -> np.ndarray:
+def _voxels(path: Path, proxy: object, channels: Channels = None) -> np.ndarray:
     try:
         voxels = np.asanyarray(proxy)
     except BROKEN as error:
         raise DataError(
             f"{path} ends before its voxels do, or is damaged: {error}; copy it again"
         ) from error
-    return voxels.reshape((*voxels.shape, 1, 1)[:3])
+    space = (*voxels.shape, 1, 1)[:3]
+    return voxels.reshape(*space, -1)[..., list(channels)] if channels else voxels.reshape(space)

@@ -2,16 +2,16 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from episodes import decode
+from episodes.axes import Reading, Structure
 from episodes.cache import MaskCounts
 from episodes.catalog import IGNORE
 from episodes.count import count_mask
@@ -21,21 +21,9 @@ from episodes.mask_colours import value_name
 from episodes.mask_grid import Grid, place_mask
 from episodes.mask_pixels import MaskPixels
 from episodes.mask_values import WHITE, Evidence, check_size, settle_legends
+from fewshot.arrays import TensorLike, image_array, mask_array, say_axes
 
 _SHADES = 16  # more values than this of one class are shades rather than numbers
-
-
-@runtime_checkable
-class TensorLike(Protocol):
-    """A torch tensor, known by its way to NumPy: reading files need not wait for torch."""
-
-    def detach(self) -> Any:
-        """Leave the gradient's graph."""
-        ...
-
-    def cpu(self) -> Any:
-        """Move to the processor's memory."""
-        ...
 
 
 ImageLike = str | PathLike[str] | np.ndarray | TensorLike
@@ -51,6 +39,7 @@ class Planes:
         path: the file, if there is one.
         volume: whether it has a depth axis, which a result must have, too.
         geometry: how the planes lie in the file.
+        structure: the axes of an array or a TIFF, as they were read.
     """
 
     pixels: np.ndarray
@@ -58,6 +47,20 @@ class Planes:
     path: Path | None = None
     volume: bool = False
     geometry: decode.Geometry | None = None
+    structure: Structure | None = None
+
+    @property
+    def is_array(self) -> bool:
+        """Whether a result is indexed as the array was, in memory or in a NumPy file."""
+        in_file = self.path is not None and decode.suffix(self.path) not in decode.ARRAY_SUFFIXES
+        return self.structure is not None and not in_file
+
+    def describe(self) -> str:
+        """Tell how the axes were read, where they are more than a picture's; "" otherwise."""
+        found = self.structure
+        if found is None or found.axes in ("YX", "YXS"):
+            return ""
+        return f"{Path(self.name).name}: {found}"
 
 
 @dataclass(frozen=True)
@@ -68,32 +71,42 @@ class Drawn:
     pixels: MaskPixels
 
 
-def image_planes(image: ImageLike | Planes) -> Planes:
+def image_planes(image: ImageLike | Planes, reading: Reading | None = None) -> Planes:
     """Take an image as a path, an array or a tensor; planes stay as they are.
 
     Arrays are [height width], [height width 3 or 4] or volumes [depth height width]; tensors have
     their channel first, [1 or 3 height width].
+
+    Args:
+        image: the image.
+        reading: how to read arrays and stacks of other axes, or of more than three channels.
 
     Raises:
         DataError: a shape or a type that is none of these, no pixel, or no finite value.
     """
     if isinstance(image, Planes):
         return image
+    reading = reading or Reading()
     if isinstance(image, (str, PathLike)):
-        return _from_file(Path(image), decode.read_planes)
-    if isinstance(image, TensorLike):
-        array: np.ndarray = image.detach().cpu().numpy()
-        if array.ndim == 3 and array.shape[0] in (1, 3):
-            array = array[0] if array.shape[0] == 1 else np.moveaxis(array, 0, 2)
-        image = array
-    pixels = _array(image, "image")
-    if pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and min(pixels.shape[:2]) > 4:
-        colour = pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]
-        return Planes(decode.finite(colour, "array")[None], "array")
-    return _from_array(decode.finite(pixels, "array"))
+        path = Path(image)
+        header, pixels = decode.read_header(path, reading), decode.read_planes(path, reading)
+        found = Planes(
+            *(pixels, str(path), path, header.kind == "volume", header.geometry, header.structure)
+        )
+        if found.is_array and header.structure:
+            say_axes(path.name, header.structure)
+        return found
+    pixels, structure = image_array(image, reading)
+    pixels = decode.finite(pixels, "array")
+    return Planes(pixels, "array", volume=structure.planes > 1, structure=structure)
 
 
-def mask_planes(mask: ImageLike, image: Planes | None = None, ignore_affine: bool = False) -> Drawn:
+def mask_planes(
+    mask: ImageLike,
+    image: Planes | None = None,
+    ignore_affine: bool = False,
+    reading: Reading | None = None,
+) -> Drawn:
     """Take a mask as a path, an array or a tensor: numbers, booleans, shares, colours.
 
     Args:
@@ -101,30 +114,24 @@ def mask_planes(mask: ImageLike, image: Planes | None = None, ignore_affine: boo
             [depth height width].
         image: that it belongs to; planes are put in its order (see `episodes.mask_grid`).
         ignore_affine: lay it on the image voxel for voxel, whatever the headers tell.
+        reading: as in `image_planes`; of its axes those of channels are left out.
 
     Raises:
         DataError: it cannot be read, or does not lie on its image.
     """
+    reading = reading or Reading()
     if isinstance(mask, (str, PathLike)):
         path = Path(mask)
-        header, placement = decode.read_header(path), None
+        header, placement = decode.read_header(path, reading, mask=True), None
         if image is not None:
             placement = place_mask(_grid(image), header.grid(path), ignore_affine)
-        read = decode.read_mask(path, placement)
+        read = decode.read_mask(path, placement, reading)
         placed = placement is not None and image is not None and image.volume
         volume = header.kind == "volume" or placed
         return Drawn(Planes(read.labels, str(path), path, volume, header.geometry), read)
-    if isinstance(mask, TensorLike):
-        mask = mask.detach().cpu().numpy()
-    pixels = _array(mask, "mask")
-    if pixels.ndim == 3 and 1 in (pixels.shape[0], pixels.shape[2]):
-        pixels = pixels.squeeze(0 if pixels.shape[0] == 1 else 2)
-    colour = pixels.ndim == 3 and pixels.shape[2] in (3, 4) and min(pixels.shape[:2]) > 4
-    stack = pixels if pixels.ndim == 3 and not colour else pixels[None]
-    if not colour and pixels.ndim not in (2, 3):
-        raise _wrong_shape(pixels)
-    read = decode.interpret_mask(stack, "array")
-    found = Planes(read.labels, "array", volume=stack is pixels)
+    values, structure = mask_array(mask, reading)
+    read = decode.interpret_mask(values, "array")
+    found = Planes(read.labels, "array", volume=structure.planes > 1)
     placement = None if image is None else place_mask(_grid(image), _grid(found), ignore_affine)
     if placement is not None:
         read = replace(read, labels=placement.apply(read.labels))
@@ -251,32 +258,3 @@ def _present(
     elif any(not 0 < value < 65536 for value in values):
         values = list(range(1, len(values) + 1))  # colours have no number of their own
     return classes, tuple(values)
-
-
-def _from_file(path: Path, reader: Callable[[Path], np.ndarray]) -> Planes:
-    header = decode.read_header(path)
-    pixels = reader(path)
-    return Planes(pixels, str(path), path, header.kind == "volume", header.geometry)
-
-
-def _from_array(pixels: np.ndarray) -> Planes:
-    if pixels.ndim not in (2, 3):
-        raise _wrong_shape(pixels)
-    volume = pixels.ndim == 3
-    return Planes(pixels if volume else pixels[None], "array", volume=volume)
-
-
-def _wrong_shape(pixels: np.ndarray) -> DataError:
-    return DataError(
-        f"an array of shape {pixels.shape}; expected (height, width), (height, width, 3) or a "
-        "volume (depth, height, width)"
-    )
-
-
-def _array(values: object, what: str) -> np.ndarray:
-    pixels = np.asarray(values)
-    if pixels.dtype.kind not in "buif":
-        raise DataError(f"the {what} holds {pixels.dtype}; expected numbers")
-    if not pixels.size:
-        raise DataError(f"the {what} has shape {pixels.shape}; expected at least one pixel")
-    return pixels

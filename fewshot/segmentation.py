@@ -34,16 +34,26 @@ class Segmentation:
 
     @property
     def mask(self) -> np.ndarray:
-        """Labels in the numbers of the support's mask, [height width] or [depth height width]."""
-        table = np.array([0, *self.values], np.uint8 if max(self.values) < 256 else np.uint16)
-        values = table[self.labels]
-        return values if self.source.volume else values[0]
+        """Labels in the numbers of the support's mask, [height width] or [depth height width].
+
+        Of an array, the axes are in its own order, without channels.
+        """
+        return self._as_source(self._numbers())
 
     @property
     def confidence(self) -> np.ndarray:
         """Probability of the label given to each pixel, float16, shaped like `mask`."""
-        best = self.probabilities.max(axis=0)
-        return best if self.source.volume else best[0]
+        return self._as_source(self.probabilities.max(axis=0))
+
+    def _numbers(self) -> np.ndarray:
+        """Labels in the numbers of the support's mask [depth height width]."""
+        table = np.array([0, *self.values], np.uint8 if max(self.values) < 256 else np.uint16)
+        return table[self.labels]
+
+    def _as_source(self, planes: np.ndarray) -> np.ndarray:
+        if self.source.is_array and self.source.structure is not None:
+            return self.source.structure.from_planes(planes)
+        return planes if self.source.volume else planes[0]
 
     def areas(self) -> dict[str, int]:
         """Pixels (voxels) of each class."""
@@ -95,21 +105,24 @@ class Segmentation:
         return pictures.overlay(self.source.pixels[plane], self.labels[plane], limits, opacity)
 
     def save(self, path: Path | str) -> Path:
-        """Write the mask; the ending chooses the format (PNG, TIFF, NIfTI).
+        """Write the mask; the ending chooses the format (PNG, TIFF, NIfTI, .npy).
 
         A NIfTI mask lies where its image lies. The file appears whole or not at all.
 
         Raises:
             DataError: the ending is none of these, or the folder cannot be written.
         """
-        mask = self.mask if self.source.volume else self.mask[None]
-        return encode.write_mask(Path(path), mask, self.source.geometry)
+        if decode.suffix(Path(path)) == ".npy":
+            return encode.write_array(Path(path), self.mask)
+        return encode.write_mask(Path(path), self._numbers(), self.source.geometry)
 
     def default_name(self) -> str:
         """Name of the mask file for the source: its own format, PNG for lossy ones."""
         if self.source.path is None:
             return "array.png" if not self.source.volume else "array.tif"
         ending = decode.suffix(self.source.path)
+        if ending in decode.ARRAY_SUFFIXES:
+            return decode.stem(self.source.path) + ".npy"
         keep = (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES, ".png")
         return decode.stem(self.source.path) + (ending if ending in keep else ".png")
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from episodes.axes import Reading
 from episodes.errors import ModelError
 from episodes.legend import Legend
 from fewshot.calibration import Calibration
@@ -113,6 +114,8 @@ class Segmenter(nn.Module):
         size: int | None = None,
         mirror: bool = False,
         ignore_affine: bool = False,
+        axes: str | None = None,
+        channels: Sequence[int] = (),
     ) -> Support:
         """Learn classes from one or several annotated images.
 
@@ -130,6 +133,8 @@ class Segmenter(nn.Module):
             mirror: also learn the mirrored images, which `RefineSettings(flip="both")` needs.
             ignore_affine: lay NIfTI masks on their images voxel for voxel; by default their
                 affines decide, and a mask that lies elsewhere is refused (`episodes.mask_grid`).
+            axes: a letter an axis of arrays and stacks, e.g. "YXC"; by default as their files say.
+            channels: which to use, from 0, at most three; by default all.
 
         Returns:
             The support, for `segment`; it can be saved with `fewshot.saving.save_support`.
@@ -138,7 +143,8 @@ class Segmenter(nn.Module):
             DataError: unreadable files, sizes that differ, masks that do not lie on their images,
                 or without foreground.
         """
-        shots = read_shots(images, masks, classes, ignore_affine=ignore_affine)
+        reading = Reading(axes, tuple(channels))
+        shots = read_shots(images, masks, classes, ignore_affine=ignore_affine, reading=reading)
         return self.learn_shots(shots, size=size, mirror=mirror)
 
     def learn_shots(
@@ -176,11 +182,14 @@ class Segmenter(nn.Module):
         support: Support | Sequence[Support],
         refine: RefineSettings | None = None,
         fuse: Fuse = "probabilities",
+        *,
+        axes: str | None = None,
+        channels: Sequence[int] = (),
     ) -> Segmentation:
         """Segment one image, stack or volume, at its own size.
 
         Args:
-            image: as in `learn`.
+            image, axes, channels: as in `learn`.
             support: from `learn`; of several, the answers are fused.
             refine: cues that improve the answer; by default none.
             fuse: how answers of several supports become one, see `fewshot.ensemble`.
@@ -192,10 +201,11 @@ class Segmenter(nn.Module):
         """
         from fewshot.answer import answer
 
+        planes = image_planes(image, Reading(axes, tuple(channels)))
         supports = list(support) if isinstance(support, Sequence) else [support]
         self.eval()
         with torch.inference_mode():
-            return answer(self, image_planes(image), supports, refine or RefineSettings(), fuse)
+            return answer(self, planes, supports, refine or RefineSettings(), fuse)
 
     def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from episodes.axes import Reading
 from episodes.catalog import IGNORE
 from episodes.class_report import describe_classes
 from episodes.errors import DataError
@@ -48,6 +49,10 @@ class Shots:
             [dict(zip(self.values, self.names, strict=True))],
         )
 
+    def axes(self) -> list[str]:
+        """Tell how the axes of stacks and arrays were read, in a line each."""
+        return [words for picture in self.pictures if (words := picture.describe())]
+
     def apart(self) -> tuple["Shots", ...]:
         """Each picture by itself.
 
@@ -74,6 +79,7 @@ def read_shots(
     classes: Legend | Sequence[str] | None = None,
     *,
     ignore_affine: bool = False,
+    reading: Reading | None = None,
 ) -> Shots:
     """Read annotated images; see `Segmenter.learn` for the arguments.
 
@@ -81,11 +87,11 @@ def read_shots(
         DataError: unreadable files, sizes that differ, masks that do not lie on their images, or
             without foreground.
     """
-    pictures = [image_planes(image) for image in _listed(images)]
+    pictures = [image_planes(image, reading) for image in _listed(images)]
     listed = _listed(masks)
     partners = [*pictures, *[None] * len(listed)]  # numbers that differ are refused below
     drawings = [
-        mask_planes(mask, partner, ignore_affine)
+        mask_planes(mask, partner, ignore_affine, reading)
         for mask, partner in zip(listed, partners, strict=False)
     ]
     legend: Legend | None = None

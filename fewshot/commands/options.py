@@ -204,6 +204,11 @@ class Segment:
     128-255=cell; or one name for every non-zero value."""
     ignore_affine: bool = False
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    axes: str | None = None
+    """What the axes of arrays and stacks are, where their files leave it open: a letter an axis,
+    Y and X, C for channels, Z, T or others for planes, e.g. YXC, CYX, ZYX or YXZ."""
+    channels: tuple[int, ...] = ()
+    """Which channels to use, from 0, at most three, e.g. --channels 0 2; by default all."""
     size: int | None = None
     """Side of the square in which images are compared, in pixels; by default chosen by the size of
     the marked structures."""

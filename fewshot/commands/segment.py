@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from episodes.axes import Reading
 from episodes.decode import is_readable
 from episodes.encode import make_folder
 from episodes.errors import DataError
@@ -24,6 +25,7 @@ def segment(command: Segment) -> int:
             (after all others were done).
     """
     legend = parse_names(command.classes)
+    reading = Reading(command.axes, command.channels)
     queries = list(_queries(command.query))
     if command.zoom and command.fuse != "together":
         raise DataError(
@@ -31,10 +33,12 @@ def segment(command: Segment) -> int:
         )
     _refuse_overwriting(queries, command)
     shots = read_shots(
-        list(command.support), list(command.mask), legend, ignore_affine=command.ignore_affine
+        *(list(command.support), list(command.mask), legend),
+        ignore_affine=command.ignore_affine,
+        reading=reading,
     )
     make_folder(command.out)
-    print(shots.describe(), flush=True)
+    print(*shots.axes(), shots.describe(), sep="\n", flush=True)
     _wait_quietly()
     from fewshot.commands.segment_files import segment_files  # imports torch
 

@@ -8,20 +8,21 @@ from typing import Any
 
 from tqdm import tqdm
 
+from episodes.axes import Reading
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
 from fewshot.commands.options import Segment
 from fewshot.confidence import LOW
 from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
-from fewshot.inputs import other_view
+from fewshot.inputs import Planes, image_planes, other_view
 from fewshot.saving import load_segmenter, save_support
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
 from fewshot.shots import Shots
 from fewshot.zoom import learn_zoomed, segment_zoomed
 
-Look = Callable[[Path], Segmentation]
+Look = Callable[[Planes], Segmentation]
 
 _MOST_STEPS = 200  # of adaptation, should a machine be so fast
 
@@ -42,13 +43,16 @@ def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path
     for name, support in supports.items():
         save_support(support, out / f"{name}.safetensors")
     first = next(iter(supports.values()))
+    reading, said = Reading(command.axes, command.channels), set(shots.axes())
     rows, failed = [], []
     for query, name in tqdm(queries, desc="segmenting", unit="image"):
         try:
-            result = look(query)
+            picture = image_planes(query, reading)
+            result = look(picture)
         except DataError as error:
             failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
             continue
+        _say_axes(picture, said)
         rows.append(_write(result, out, name))
         _warn_if_strange(query, result)
     write_json(
@@ -69,6 +73,14 @@ def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path
     if failed:
         raise DataError(f"{len(failed)} of {len(queries)} failed: " + "; ".join(failed[:5]))
     return 0
+
+
+def _say_axes(picture: Planes, said: set[str]) -> None:
+    """Print how the axes of a query were read, once for all that are alike."""
+    _, _, words = picture.describe().partition(": ")
+    if words and not any(line.endswith(words) for line in said):
+        tqdm.write(picture.describe())
+        said.add(words)
 
 
 def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
