@@ -18,7 +18,9 @@ _MEANINGS = {
 }
 
 
-def chosen_axes(shape: tuple[int, ...], name: str, reading: Reading | None) -> str | None:
+def chosen_axes(
+    shape: tuple[int, ...], name: str, reading: Reading | None, mask: bool = False
+) -> str | None:
     """Return the axes that the user named, those of a mask being without channels.
 
     Raises:
@@ -27,7 +29,7 @@ def chosen_axes(shape: tuple[int, ...], name: str, reading: Reading | None) -> s
     if reading is None or reading.axes is None:
         return None
     without = "".join(letter for letter in reading.axes if letter not in "CS")
-    for axes in (reading.axes, without, "YX"):
+    for axes in (reading.axes, *([without] if mask else []), "YX"):
         if len(axes) == len(shape):
             return axes
     raise DataError(
@@ -56,7 +58,7 @@ def structure_of_array(
     Raises:
         DataError: the shape fits several orders; the message names them.
     """
-    axes = chosen_axes(shape, name, reading)
+    axes = chosen_axes(shape, name, reading, mask)
     certain = axes is not None
     if axes is None:
         axes, certain = _guess(shape, _Doubt(shape, name, reading, mask, mask or pages))

@@ -127,8 +127,12 @@ def _named(path: Path, found: Structure, reading: Reading | None, mask: bool) ->
     """Let the user's axes stand before the file's; doubt a shape whose axes have no names."""
     if "S" in found.axes or len(found.shape) < 3:
         return found
-    fits = reading is not None and len(reading.axes or "") == len(found.shape)
-    chosen = None if found.certain and not fits else chosen_axes(found.shape, str(path), reading)
+    asked = (reading.axes if reading is not None else None) or ""
+    # Names in the file stay, but planes may be called channels and channels planes.
+    places = [(axes.find("Y"), axes.find("X")) for axes in (asked, found.axes)]
+    fits = len(asked) == len(found.shape) and places[0] == places[1]
+    certain = found.certain and not fits
+    chosen = None if certain else chosen_axes(found.shape, str(path), reading, mask)
     if chosen is not None:
         return replace(found, axes=chosen, certain=True)
     if not found.certain:  # an array of so many axes, without a word on them

@@ -35,7 +35,7 @@ def test_refined_answers_have_the_image_size_and_still_find_it(segmenter):
     support = segmenter.learn(image, labels, {1: "disc", 2: "bar"}, mirror=True)
     other, truth = disc_scene(0)
     volume = np.stack([other, other[:, ::-1], other])
-    result = segmenter.segment(volume, support, EVERYTHING)
+    result = segmenter.segment(volume, support, EVERYTHING, axes="ZYX")
     assert result.labels.shape == volume.shape
     np.testing.assert_allclose(result.probabilities.sum(axis=0), 1, atol=4e-3)
     found, real = result.labels[0] == 1, truth == 1

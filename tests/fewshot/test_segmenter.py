@@ -48,6 +48,8 @@ def test_any_size_comes_back_at_its_own_size(segmenter, shape):
     image, labels = disc_scene(0)
     support = segmenter.learn(image, labels == 1)
     query = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    if len(shape) == 3:
+        query[..., 3:] = 255  # opaque
     result = segmenter.segment(query, support)
     assert result.mask.shape == shape[:2]
     assert result.confidence.shape == shape[:2]
@@ -66,7 +68,7 @@ def test_a_volume_is_its_slices(segmenter):
     image, labels = disc_scene(0)
     support = segmenter.learn(image, labels == 1)
     volume = np.stack([image, image[::-1], image])
-    whole = segmenter.segment(volume, support)
+    whole = segmenter.segment(volume, support, axes="ZYX")
     assert whole.mask.shape == volume.shape
     np.testing.assert_array_equal(whole.mask[0], whole.mask[2])
     assert whole.probabilities.shape == (2, *volume.shape)
@@ -112,7 +114,7 @@ def test_bad_supports_are_refused(segmenter):
         (image, labels * 0.7, "whole numbers"),
         (image, labels.astype(int) - 1, "from 0 upwards"),
         (image, labels.astype(int) * 300, "values without names"),
-        (image[..., None, None], labels, "an array of shape"),
+        (np.stack([[image] * 5] * 5), labels, "whose axes are not certain"),
         (np.full((20, 20), np.nan), np.ones((20, 20), bool), "no finite number"),
         (np.zeros((0, 5)), np.zeros((0, 5)), "at least one pixel"),
         (image.astype("U3"), labels, "expected numbers"),

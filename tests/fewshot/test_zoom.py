@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from episodes.axes import Reading
 from episodes.errors import ModelError
+from fewshot.inputs import image_planes
 from fewshot.refine.settings import RefineSettings
 from fewshot.shots import read_shots
 from fewshot.zoom import Window, learn_zoomed, segment_zoomed, window_around
@@ -49,7 +51,7 @@ def test_volumes_have_one_window_for_all_planes(segmenter):
     planes = [scene(100 + 4 * z, 110) for z in range(3)]
     found = segment_zoomed(
         segmenter,
-        np.stack([image for image, _ in planes]),
+        image_planes(np.stack([image for image, _ in planes]), Reading("ZYX")),
         learn_zoomed(segmenter, shots, 2.5),
         LARGEST,
     )
