@@ -120,6 +120,8 @@ def mask_planes(
         DataError: it cannot be read, or does not lie on its image.
     """
     reading = reading or Reading()
+    if image is not None and image.geometry is not None and reading.axes is None:
+        reading = Reading("ZYX")  # an array's axes are then those of the volume's file
     if isinstance(mask, (str, PathLike)):
         path = Path(mask)
         header, placement = decode.read_header(path, reading, mask=True), None
