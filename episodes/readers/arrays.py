@@ -109,6 +109,14 @@ def _shape(path: Path, name: str) -> tuple[int, ...]:
             f"{path} {name} has the shape {shape}; expected [item height width] or "
             "[item height width channel] with 1 or 3 channels"
         )
+    first, middle, last = shape[:3]
+    if len(shape) == 3 and last < min(first, middle) and (first == middle or last <= 4):
+        raise DataError(
+            f"{path} {name} has the shape {shape}, which is one picture with its channels or "
+            f"planes last, or {first} items of {middle} x {last} pixels; save it as "
+            "[item height width channel], e.g. "
+            f"(1, {first}, {middle}, {last}) or ({first}, {middle}, {last}, 1)"
+        )
     return shape
 
 

@@ -65,6 +65,8 @@ def test_colour_and_single_channels(tmp_path):
         ({"images": IMAGES * 1j}, r"holds complex128; expected numbers"),
         ({"images": IMAGES[0, 0]}, r"a.npz images has the shape \(16,\); expected \[item"),
         ({"images": np.zeros((2, 4, 4, 5))}, r"has the shape \(2, 4, 4, 5\); expected"),
+        ({"images": np.zeros((16, 16, 3))}, r"one picture .* last, or 16 items of 16 x 3 pixels"),
+        ({"images": np.zeros((9, 9, 5))}, r"or 9 items of 9 x 5 pixels; save it as"),
         ({"images": IMAGES, "masks": MASKS[:2]}, r"masks in .*a.npz have the shape \(2, 12, 16\)"),
         ({"images": IMAGES[:, :0]}, r"declares 3 x 0 x 16 = 0 values"),
     ],
