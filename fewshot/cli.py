@@ -3,8 +3,10 @@
 Nothing is imported here but the standard library, so that Ctrl-C is heard from the start.
 """
 
+import atexit
 import os
 import sys
+import threading
 import warnings
 
 
@@ -82,5 +84,19 @@ def _show_warning(message: object, *_: object, **__: object) -> None:
     _say("fewshot: warning: " + " ".join(str(message).split()))
 
 
+def command() -> None:
+    """Run the command line and end the process: what the shell calls.
+
+    After `segment`, Python does not take its modules apart one by one, which with torch takes a
+    second: files are closed, output is flushed, and handlers of the end are run.
+    """
+    code = main()
+    if sys.argv[1:2] == ["segment"] and threading.active_count() == 1:
+        atexit._run_exitfuncs()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -1,12 +1,16 @@
 """How much larger images have to be compared for thin structures to be seen."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from episodes.catalog import IGNORE
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
+_ENTRIES = 2.5  # of the feature grid: the least width of a structure
 
 
 def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
@@ -23,6 +27,8 @@ def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
     Returns:
         1, 2 or 3; what the class with the thinnest structures needs.
     """
+    if _all_wide(maps, size, stride):
+        return 1
     distances: dict[int, list[np.ndarray]] = {}
     for found in maps:
         scale = size / max(found.shape[1:])
@@ -35,4 +41,32 @@ def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
                 edge = ndimage.distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
                 distances.setdefault(int(label), []).append(edge[inside] * scale)
     width = 4 * min(float(np.median(np.concatenate(values))) for values in distances.values())
-    return min(3, math.ceil(2.5 * stride / width))
+    return min(3, math.ceil(_ENTRIES * stride / width))
+
+
+def _all_wide(maps: Sequence[np.ndarray], size: int, stride: int) -> bool:
+    """Whether every class is sure to be wide enough as it is, told without exact distances.
+
+    A pixel whose square of side 2 r + 1 lies within its structure is more than r from the edge. If
+    most are, so is the median.
+    """
+    deep, every = Counter[int](), Counter[int]()
+    for found in maps:
+        radius = math.ceil(_ENTRIES * stride / 4 * max(found.shape[1:]) / size) - 1
+        for plane in found:
+            for label in np.unique(plane[(plane > 0) & (plane != IGNORE)]).tolist():
+                inside = plane == label
+                every[label] += int(inside.sum())
+                deep[label] += int(_eroded(inside, radius).sum())
+    return all(2 * deep[label] > every[label] for label in every)
+
+
+def _eroded(inside: np.ndarray, radius: int) -> np.ndarray:
+    """Keep pixels whose whole square lies inside; what is beyond the picture does not count."""
+    for axis in (0, 1):
+        width = [(radius + 1, radius) if each == axis else (0, 0) for each in (0, 1)]
+        sums = np.pad(inside, width, mode="edge").cumsum(axis=axis, dtype=np.int32)
+        upper = np.take(sums, range(2 * radius + 1, sums.shape[axis]), axis=axis)
+        lower = np.take(sums, range(sums.shape[axis] - 2 * radius - 1), axis=axis)
+        inside = upper - lower == 2 * radius + 1
+    return inside

@@ -10,16 +10,18 @@ everything (`fewshot.enlargement`) does.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from episodes.catalog import IGNORE
 from episodes.errors import ModelError
 from fewshot.heads import Support
 from fewshot.inputs import ImageLike, Planes
+from fewshot.lazily import lazily
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
 from fewshot.shots import Shots
+
+ndimage = lazily("scipy.ndimage")
 
 MOST = 0.7
 """A window of a larger share of the picture's longer side shows hardly more than the picture."""

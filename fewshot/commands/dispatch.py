@@ -24,6 +24,7 @@ from fewshot.commands.options import (
     Segment,
     Share,
 )
+from fewshot.commands.quick import without_collector
 from fewshot.commands.train_options import Train
 from fewshot.commands.typed import find_command, parse_typed
 
@@ -87,4 +88,6 @@ def run(command: Any) -> int:
     """
     check_command(command)
     name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
-    return getattr(importlib.import_module(f"fewshot.commands.{name}"), name)(command)
+    with without_collector():
+        module = importlib.import_module(f"fewshot.commands.{name}")
+    return getattr(module, name)(command)

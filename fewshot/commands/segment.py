@@ -3,7 +3,6 @@
 What can be refused is refused here, before torch is imported, which takes longer than all of it.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from episodes.errors import DataError
 from episodes.foreign import no_image
 from fewshot.commands.names import parse_names
 from fewshot.commands.options import Segment
+from fewshot.commands.quick import wait_quietly, without_collector
 from fewshot.shots import read_shots
 
 
@@ -39,20 +39,10 @@ def segment(command: Segment) -> int:
     )
     make_folder(command.out)
     print(*shots.axes(), shots.describe(), sep="\n", flush=True)
-    _wait_quietly()
-    from fewshot.commands.segment_files import segment_files  # imports torch
-
+    wait_quietly()
+    with without_collector():
+        from fewshot.commands.segment_files import segment_files  # imports torch
     return segment_files(command, shots, queries)
-
-
-def _wait_quietly() -> None:
-    """Let idle threads of OpenMP sleep early, as long as the user says nothing else.
-
-    They spin for milliseconds else: twice the processor time on a quiet machine, and on a busy one
-    a picture takes ten times as long. It is read when torch is imported.
-    """
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
-        os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
 def _queries(paths: tuple[Path, ...]) -> Iterator[tuple[Path, Path]]:

@@ -4,8 +4,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy import ndimage
 from torch import Tensor
+
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 Keep = Literal["all", "largest", "large"]
 

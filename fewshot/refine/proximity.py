@@ -3,9 +3,12 @@
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
+
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 
 def append_coordinates(
@@ -91,8 +94,10 @@ def _inside(mask: np.ndarray, width: float) -> np.ndarray:
     """Tanh of the signed distance of one mask, in widths; 0 where the mask is unknown."""
     inside = mask == 1
     # The border lies half an entry from the centres on both of its sides.
-    deep = np.where(inside, distance_transform_edt(np.pad(inside, 1, "edge"))[1:-1, 1:-1] - 0.5, 0)
-    far = np.where(inside, 0, distance_transform_edt(~inside) - 0.5)
+    deep = np.where(
+        inside, ndimage.distance_transform_edt(np.pad(inside, 1, "edge"))[1:-1, 1:-1] - 0.5, 0
+    )
+    far = np.where(inside, 0, ndimage.distance_transform_edt(~inside) - 0.5)
     if inside.all():
         deep = np.full(mask.shape, np.inf)  # no border at all
     signed = np.tanh((deep - far) / (width * max(mask.shape)))
