@@ -14,13 +14,14 @@ from fewshot.confidence import agreement
 from fewshot.ensemble import Fuse, fuse, likeness_weights
 from fewshot.heads.contract import Support
 from fewshot.inputs import Planes
+from fewshot.memory import check_memory
 from fewshot.refine.flip import flip_consistent, mirrored
 from fewshot.refine.order import Scored, refine
 from fewshot.refine.proximity import position_prior
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
-from fewshot.square import frame_of, framed
+from fewshot.square import CHUNK, frame_of, framed
 
 _JUDGED = 16  # planes of a volume whose agreement is looked at
 
@@ -38,7 +39,9 @@ def answer(
     """Segment a picture at its own size; see `Segmenter.segment` for the arguments."""
     _check(segmenter, supports, settings)
     first = supports[0]
-    frame = frame_of(picture, first.size or segmenter.settings.size)
+    size = first.size or segmenter.settings.size
+    check_memory(segmenter.encoder, size, min(CHUNK, len(picture.pixels)), segmenter.device)
+    frame = frame_of(picture, size)
     trust = _Trust(segmenter, supports, step=-(-len(picture.pixels) // _JUDGED))
     chunks = (
         trust.watched(_scored(segmenter, supports, images, settings, how))

@@ -9,6 +9,11 @@ import sys
 import threading
 import warnings
 
+_NO_MEMORY = (
+    "the memory is used up; take a smaller --size or --batch, fewer or smaller images, or end "
+    "other programs"
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 fine, 2 bad input, 130 Ctrl-C, 141 pipe)."""
@@ -39,17 +44,13 @@ def _main(arguments: list[str]) -> int:
         return run(parse(arguments))
     except FewshotError as error:
         _say(f"fewshot: error: {error}")
-    except MemoryError as error:
-        _say(f"fewshot: error: {_memory(error)}")
+    except MemoryError:
+        _say(f"fewshot: error: {_NO_MEMORY}")
+    except RuntimeError as error:  # torch has no class of its own for it on the processor
+        if "allocate memory" not in str(error) and "out of memory" not in str(error):
+            raise
+        _say(f"fewshot: error: {_NO_MEMORY}")
     return 2
-
-
-def _memory(error: MemoryError) -> str:
-    about = f" ({error})" if str(error) else ""
-    return (
-        f"the memory of this machine is used up{about}; take a smaller --size or --batch, fewer "
-        "or smaller images, or end other programs"
-    )
 
 
 def _mend_streams() -> None:

@@ -30,13 +30,14 @@ from fewshot.heads import (
 )
 from fewshot.inputs import ImageLike, Planes, image_planes
 from fewshot.levels import Level
+from fewshot.memory import check_memory
 from fewshot.precision import autocast, default_device
 from fewshot.refine.flip import mirrored
 from fewshot.refine.proximity import append_coordinates
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
 from fewshot.shots import Shots, read_shots
-from fewshot.square import fit_images, fit_masks
+from fewshot.square import CHUNK, fit_images, fit_masks
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,8 @@ class Segmenter(nn.Module):
     ) -> Support:
         """Learn from annotated images that were read before; see `learn`."""
         size = self.size_for(shots) if size is None else self._checked_size(size)
+        planes = sum(len(found) for found in shots.maps)
+        check_memory(self.encoder, size, min(CHUNK, planes), self.device)
         masks = fit_masks(shots, size)
         self.eval()
         with torch.inference_mode():

@@ -17,7 +17,8 @@ from fewshot.shots import Shots
 
 MOST_SHOTS = 512
 """More support planes than this are refused rather than thinned out in silence."""
-_CHUNK = 8  # planes that are made into tensors at once
+CHUNK = 8
+"""Planes that are made into tensors, and pass through the encoder, at once."""
 
 
 def fit_masks(shots: Shots, size: int) -> UInt8[Tensor, "way shot height width"]:
@@ -53,10 +54,10 @@ def framed(
 ) -> Iterator[Float[Tensor, "chunk channel height width"]]:
     """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
     limits = intensity_range(picture.pixels)
-    for start in range(0, len(planes), _CHUNK):
+    for start in range(0, len(planes), CHUNK):
         chunk = [
             frame.fit_image(to_tensor(picture.pixels[plane], limits))
-            for plane in planes[start : start + _CHUNK]
+            for plane in planes[start : start + CHUNK]
         ]
         yield torch.stack([to_channels(image, 3) for image in chunk])
 

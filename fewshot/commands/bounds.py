@@ -64,6 +64,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "trials": (1, 10**8),
     # sizes and lengths, in pixels; how large fits, the memory decides
     "size": (32, 2**16),
+    "channels": (0, 10**5),
     "ink_side": (8, 1024),
     "strides": (1, 1024),
     "widths": (1, 4096),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict, replace
 from typing import Any
@@ -18,6 +19,7 @@ from fewshot.commands.match_watch import pair_callbacks, score_callbacks
 from fewshot.commands.pair_data import TRANSFORMS, hold_out_names, keep_names_aside, masks_for
 from fewshot.commands.train import check_out, earlier_commands, same_data
 from fewshot.encoder import EncoderSettings
+from fewshot.memory import check_memory
 from fewshot.results import machine, typed_command
 from fewshot.siamese.embedding import EmbeddingNetwork, EmbeddingSettings, load_embedding
 from fewshot.siamese.hard_negatives import HardNegatives
@@ -82,6 +84,9 @@ def fit(network: EmbeddingNetwork, parts: Split, command: MatchTrain) -> TrainRe
     sampler = make_sampler(learnt, network, command)
     loss = make_loss(pairs, len(sampler.names), network.dim, seed)
     memory = make_memory(pairs, network.dim)
+    images = math.ceil(sampler.size / command.train.accumulate)
+    device = next(network.parameters()).device
+    check_memory(network.encoder, network.settings.size, images, device, training=True)
     negatives = make_negatives(pairs, sampler, network.dim)
     task = pairwise(network, sampler, loss, memory=memory, negatives=negatives)
     about = describe(command, parts, learnt, aside)

@@ -35,6 +35,7 @@ from fewshot.heads import (
     RidgeSettings,
     ThresholdSettings,
 )
+from fewshot.memory import check_memory
 from fewshot.results import machine, typed_command
 from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
@@ -95,7 +96,7 @@ def train(command: Train) -> int:
         else:
             print(f"{result}\nmodel, log and curves in {command.out}")
         scored = parts.test.subjects and parts.test.classes
-        use = "segment --image PICTURE --mask MASK --query PICTURES --model"
+        use = "segment --support PICTURE --mask MASK --query PICTURES --out MASKS --model"
         print(f"next: fewshot {'evaluate' if scored else use} {command.out}")
     if result.interrupted:
         raise KeyboardInterrupt
@@ -132,6 +133,7 @@ def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
             not be replaced, or a run to be resumed had other data.
     """
     first = os.environ.get("RANK", "0") == "0"
+    _check_memory(segmenter, command)
     learnt, aside = keep_aside(parts.train, command.watch, command.train.seed)
     source = make_source(learnt, command, Loader(segmenter.settings.size))
     about = {
@@ -158,6 +160,16 @@ def fit(segmenter: Segmenter, parts: Split, command: Train) -> TrainResult:
         resume=command.resume,
         overwrite=command.overwrite,
         split=about,
+    )
+
+
+def _check_memory(segmenter: Segmenter, command: Train) -> None:
+    """Refuse a size and batch that would not fit; every episode has one query."""
+    episodes = math.ceil(command.train.batch / command.train.accumulate)
+    images = episodes * (command.way * command.shot + 1)
+    check_memory(
+        *(segmenter.encoder, segmenter.settings.size, images, segmenter.device),
+        training=command.head not in UNTRAINED,
     )
 
 
