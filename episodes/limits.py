@@ -50,6 +50,20 @@ def guarded(name: object, kind: str) -> Iterator[None]:
         ) from error
 
 
+def too_large(name: object, size: str) -> DataError:
+    """Say that a picture has too many pixels, and what to do with it.
+
+    Args:
+        name: the file.
+        size: how large it is, e.g. "90000 x 90000 pixels".
+    """
+    return DataError(
+        f"{name} is too large: {size}; at most {MAX_PIXELS:,} pixels are read at once. Crop or "
+        "downscale it first, or cut it into tiles and segment those (ImageJ, QuPath and "
+        "`vips dzsave` cut tiles)"
+    )
+
+
 def check_voxels(name: object, shape: tuple[int, ...]) -> None:
     """Raise unless an array of this shape may be allocated.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.limits import MAX_PIXELS
+from episodes.limits import MAX_PIXELS, too_large
 
 MAGIC = (b"P2", b"P3", b"P5", b"P6", b"P7", b"PF", b"Pf")
 _CHANNELS = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3, b"PF": 3, b"Pf": 1}
@@ -91,10 +91,7 @@ def _header(path: Path, content: bytes) -> _Header:
     magic = content[:2]
     found = _pam(path, content) if magic == b"P7" else _plain(path, magic, content)
     if found.height * found.width > MAX_PIXELS:
-        raise DataError(
-            f"{path} is too large: {found.width} x {found.height} pixels; at most "
-            f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
-        )
+        raise too_large(path, f"{found.width} x {found.height} pixels")
     most = np.inf if magic in (b"PF", b"Pf") else 65535
     if min(found.height, found.width) < 1 or not 0 < abs(found.top) <= most:
         raise DataError(

@@ -7,6 +7,7 @@ only names it in messages.
 """
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from episodes.axes import shown_on_white, upright
 from episodes.errors import DataError
-from episodes.limits import BROKEN, MAX_PIXELS, guarded
+from episodes.limits import BROKEN, MAX_PIXELS, guarded, too_large
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 MOST_GREYS = 16
@@ -80,19 +81,15 @@ def _careful(path: Path) -> Iterator[None]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} is too large: {error}; at most {MAX_PIXELS:,} pixels are read at once. "
-            "Crop or downscale it first"
-        ) from None
+        count = re.search(r"\d+", str(error))  # Pillow tells the size in words alone
+        size = f"{int(count[0]):,} pixels" if count else "more than Pillow opens"
+        raise too_large(path, size) from None
 
 
 def _not_too_large(path: Path, image: Image.Image) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         image.close()
-        raise DataError(
-            f"{path} is too large: {image.width} x {image.height} pixels; at most "
-            f"{MAX_PIXELS:,} pixels are read at once. Crop or downscale it first"
-        )
+        raise too_large(path, f"{image.width} x {image.height} pixels")
     return image
 
 

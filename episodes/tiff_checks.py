@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.limits import MAX_PIXELS, MAX_VOXELS, check_planes, guarded
+from episodes.limits import MAX_PIXELS, MAX_VOXELS, check_planes, guarded, too_large
 
 # Codecs that unpack into as many bytes as they are given room for.
 _BOUNDED = frozenset((1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000))
@@ -154,10 +154,7 @@ def check_pages(path: Path, pages: list[Any], shape: tuple[int, ...], dtype: np.
 def _check_page(path: Path, page: Any) -> None:
     width, height = page.imagewidth, page.imagelength
     if width * height > MAX_PIXELS:
-        raise DataError(
-            f"{path} is too large: {width} x {height} pixels; at most {MAX_PIXELS:,} pixels are "
-            "read at once. Crop or downscale it first"
-        )
+        raise too_large(path, f"{width} x {height} pixels")
     tile = page.tilewidth * page.tilelength * max(1, page.tiledepth) if page.is_tiled else 0
     if tile > MAX_PIXELS:
         raise DataError(

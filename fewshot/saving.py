@@ -104,13 +104,13 @@ def from_pretrained(name: Path | str) -> Segmenter:
         raise ModelError(f"{name} is not a folder; expected one, or a hub's owner/name")
     from huggingface_hub import snapshot_download
 
+    from fewshot.hub import hub_or_cache, why_not
+
     try:
-        folder = snapshot_download(str(name), allow_patterns=[SETTINGS, WEIGHTS, CALIBRATION])
+        with hub_or_cache():
+            folder = snapshot_download(str(name), allow_patterns=[SETTINGS, WEIGHTS, CALIBRATION])
     except (OSError, ValueError) as error:  # the hub's and the network's errors derive from it
-        raise ModelError(
-            f"{name} cannot be downloaded ({str(error).splitlines()[0]}); give a folder that "
-            "holds the model"
-        ) from error
+        raise ModelError(f"{why_not(str(name))}; or give a folder that holds the model") from error
     return load_segmenter(folder)
 
 

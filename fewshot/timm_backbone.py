@@ -1,5 +1,6 @@
 """Backbones from timm: any of its models that returns feature maps."""
 
+import contextlib
 import difflib
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import timm
 from torch import nn
 
 from episodes.errors import ModelError, shorten
+from fewshot.hub import hub_or_cache, why_not
 from fewshot.levels import Level
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -25,11 +27,12 @@ def build_timm(
         near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
         raise ModelError(f"timm has no model {name!r}; similar names: {shorten(near) or 'none'}")
     try:
-        model: Any = _features(name, strides, pretrained)
+        with hub_or_cache() if pretrained else contextlib.nullcontext():
+            model: Any = _features(name, strides, pretrained)
     except OSError as error:  # the hub's errors derive from it
         raise ModelError(
-            f"the weights of {name} cannot be downloaded ({error}); use tf_efficientnet_lite0, "
-            "whose weights are installed"
+            f"{why_not(f'the weights of {name}')}; or use tf_efficientnet_lite0, whose weights are "
+            "installed"
         ) from error
     known = timm.get_pretrained_cfg(name)
     mean, std = (known.mean, known.std) if known else (IMAGENET_MEAN, IMAGENET_STD)

@@ -32,7 +32,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     # seeds, steps and rates
     **dict.fromkeys(("seed", "seeds", "split_seed"), _SEED),
     **dict.fromkeys(("steps", "checkpoint_steps", "validate", "patience"), _STEPS),
-    **dict.fromkeys(("refresh", "memory_patience"), (1, 10**9)),
+    **dict.fromkeys(("refresh", "memory_patience"), _STEPS),
     "learning_rate": (0, 1000),
     "weight_decay": (0, 1000),
     **dict.fromkeys(("alignment", "class_weights", "minimum_change"), (0, 10**6)),

@@ -14,7 +14,6 @@ def without_collector() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()  # what is there now is kept for good
         if was:
             gc.enable()
 
