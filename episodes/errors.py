@@ -1,5 +1,6 @@
 """The errors a user can cause; every message names the value, what was expected and the way out."""
 
+import json
 from collections.abc import Iterable
 
 
@@ -17,6 +18,27 @@ class EpisodeError(FewshotError):
 
 class ModelError(FewshotError):
     """A saved model or support that cannot be loaded, or does not fit the one in use."""
+
+
+def cause(error: BaseException) -> str:
+    """Say why a file could not be read, in words of ours: those of libraries help nobody.
+
+    The error itself stays the cause of the one that is raised, for whoever looks for it.
+
+    >>> cause(ValueError("buffer size must be a multiple of element size"))
+    'it is damaged, or was not copied whole; copy it again, or save it anew'
+    """
+    if isinstance(error, FewshotError):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is no text in UTF-8: byte {error.start} is none; save it as UTF-8"
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is; is its header damaged? Otherwise crop it"
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"the system refuses it ({error.strerror.lower()}); check its permissions and disk"
+    return "it is damaged, or was not copied whole; copy it again, or save it anew"
 
 
 def shorten(values: Iterable[object], limit: int = 8) -> str:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from episodes.errors import DataError, FewshotError
+from episodes.errors import DataError, FewshotError, cause
 
 MAX_PIXELS = 80_000_000
 """Largest image, in pixels; Pillow's own alarm is a little above."""
@@ -45,9 +45,7 @@ def guarded(name: object, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"there is no file {error.filename or name}; check the folder") from None
     except Exception as error:
-        raise DataError(
-            f"{name} cannot be read as {kind}: {type(error).__name__}: {error}; is it complete?"
-        ) from error
+        raise DataError(f"{name} cannot be read as {kind}: {cause(error)}") from error
 
 
 def too_large(name: object, size: str) -> DataError:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from episodes.axes import shown_on_white, upright
-from episodes.errors import DataError
+from episodes.errors import DataError, cause
 from episodes.limits import BROKEN, MAX_PIXELS, guarded, too_large
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -50,7 +50,7 @@ def first_bytes(path: Path) -> bytes:
     except PermissionError:
         raise DataError(f"{path} may not be read; check its permissions") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+        raise DataError(f"{path} cannot be read: {cause(error)}") from error
 
 
 def open_picture(path: Path, content: bytes | None = None) -> Image.Image:
@@ -69,7 +69,7 @@ def open_picture(path: Path, content: bytes | None = None) -> Image.Image:
             f"{', '.join(IMAGE_SUFFIXES)}"
         ) from None
     except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+        raise DataError(f"{path} cannot be read: {cause(error)}") from error
     return _not_too_large(path, image)
 
 
@@ -105,7 +105,7 @@ def _orientation(path: Path, image: Image.Image) -> int:
     try:
         return int(image.getexif().get(0x0112, 1))  # reads a PNG to its end
     except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+        raise DataError(f"{path} cannot be read: {cause(error)}") from error
 
 
 def _upright(path: Path, image: Image.Image) -> Image.Image:
@@ -113,7 +113,7 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
         image.load()
         return ImageOps.exif_transpose(image)
     except BROKEN as error:
-        raise DataError(f"{path} cannot be read: {error}; is the file complete?") from error
+        raise DataError(f"{path} cannot be read: {cause(error)}") from error
 
 
 def _deep(path: Path, image: Image.Image) -> np.ndarray | None:

@@ -292,7 +292,7 @@ def _voxels(path: Path, proxy: object, channels: Channels = None) -> np.ndarray:
         voxels = np.asanyarray(proxy)
     except BROKEN as error:
         raise DataError(
-            f"{path} ends before its voxels do, or is damaged: {error}; copy it again"
+            f"{path} ends before its voxels do, or is damaged; copy it again"
         ) from error
     space = (*voxels.shape, 1, 1)[:3]
     return voxels.reshape(*space, -1)[..., list(channels)] if channels else voxels.reshape(space)

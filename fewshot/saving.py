@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from episodes.encode import make_folder, whole_file, write_json
-from episodes.errors import ModelError
+from episodes.errors import ModelError, cause
 from fewshot.calibration import Calibration
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import KINDS, Support
@@ -232,7 +232,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     except (OSError, SafetensorError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"{path} cannot be read: {error}; copy it again") from error
+        raise ModelError(f"{path} cannot be read: {cause(error)}") from error
 
 
 def write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from episodes.catalog import Catalog
-from episodes.errors import DataError, EpisodeError, shorten
+from episodes.errors import DataError, EpisodeError, cause, shorten
 from episodes.protocols import contract
 from episodes.protocols.contract import Case, Protocol
 from episodes.protocols.pascal5i import class_images, image_plan
@@ -62,7 +62,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; expected a list of class names") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text: {error}") from error
+        raise DataError(f"{path} cannot be read as text: {cause(error)}") from error
     names = [line for line in lines if line]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated or not names:

@@ -27,7 +27,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from episodes import decode
-from episodes.errors import DataError, EpisodeError, shorten
+from episodes.errors import DataError, EpisodeError, cause, shorten
 from episodes.limits import BROKEN
 from episodes.sampler import episode_generator
 
@@ -190,7 +190,7 @@ def read_drawing(archive: Path, name: str) -> np.ndarray:
         try:
             pixels = decode.read_image(path)
         except DataError as error:
-            raise DataError(f"{archive}: {name} is no picture: {error}") from error
+            raise DataError(f"{archive}: {name} is no picture: {cause(error)}") from error
     return (pixels if pixels.ndim == 2 else pixels[..., 0]) < 128
 
 
@@ -235,7 +235,7 @@ def _answers(archive: Path, name: str) -> list[tuple[str, str]]:
     try:
         lines = _member(archive, name).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{archive}: {name} is no text: {error}") from error
+        raise DataError(f"{archive}: {name} is no text: {cause(error)}") from error
     pairs = [tuple(line.split()) for line in lines if line.strip()]
     if any(len(pair) != 2 for pair in pairs):
         raise DataError(f"{archive}: {name} has a line of another form than `test training`")
@@ -250,7 +250,7 @@ def _member(archive: Path, name: str) -> bytes:
     except KeyError:
         raise DataError(f"{archive} holds no {name}; is it the right archive?") from None
     except _BROKEN as error:
-        raise DataError(f"{archive}: {name} cannot be read: {error}; copy it again") from error
+        raise DataError(f"{archive}: {name} cannot be read: {cause(error)}") from error
     if len(content) > _MOST_BYTES:
         raise DataError(f"{archive}: {name} has over {_MOST_BYTES:,} bytes; expected a drawing")
     return content
@@ -262,4 +262,4 @@ def _opened(archive: Path) -> zipfile.ZipFile:
     except FileNotFoundError:
         raise DataError(f"there is no archive {archive}; check the name and the folder") from None
     except _BROKEN as error:
-        raise DataError(f"{archive} is no readable zip archive: {error}") from error
+        raise DataError(f"{archive} is no readable zip archive: {cause(error)}") from error

@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 
 from episodes.catalog import Catalog
-from episodes.errors import DataError, EpisodeError, shorten
+from episodes.errors import DataError, EpisodeError, cause, shorten
 from episodes.sampler import episode_generator
 
 MOST_PAIRS = 50_000_000
@@ -195,7 +195,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; expected a list of pairs") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text: {error}") from error
+        raise DataError(f"{path} cannot be read as text: {cause(error)}") from error
 
 
 def _positives(subjects: np.ndarray) -> np.ndarray:

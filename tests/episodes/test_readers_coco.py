@@ -323,5 +323,5 @@ def test_what_is_no_json(coco):
     root = coco()
     path = root / "annotations" / "instances_val2017.json"
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(DataError, match=r"val2017.json cannot be read as COCO JSON: JSONDecode"):
+    with pytest.raises(DataError, match=r"val2017.json cannot be read as COCO JSON: it is no JSON"):
         read(root)
