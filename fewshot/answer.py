@@ -1,7 +1,6 @@
 """From a picture and supports to a segmentation: score, fuse, refine, and say how far to trust."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from episodes.errors import ModelError
 from fewshot.calibration import Calibration
-from fewshot.confidence import agreement
+from fewshot.confidence import Trust
 from fewshot.ensemble import Fuse, fuse, likeness_weights
 from fewshot.heads.contract import Support
 from fewshot.inputs import Planes
@@ -21,9 +20,7 @@ from fewshot.refine.proximity import position_prior
 from fewshot.refine.settings import RefineSettings
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
-from fewshot.square import CHUNK, frame_of, framed
-
-_JUDGED = 16  # planes of a volume whose agreement is looked at
+from fewshot.square import CHUNK, frame_of, framed, inside_of
 
 Look = Callable[[Support, bool], tuple[Tensor, Tensor | None]]
 """From a support, and whether the query is to be mirrored, to logits and features."""
@@ -42,9 +39,9 @@ def answer(
     size = first.size or segmenter.settings.size
     check_memory(segmenter.encoder, size, min(CHUNK, len(picture.pixels)), segmenter.device)
     frame = frame_of(picture, size)
-    trust = _Trust(segmenter, supports, step=-(-len(picture.pixels) // _JUDGED))
+    trust = Trust(segmenter.head, len(picture.pixels), inside_of(frame))
     chunks = (
-        trust.watched(_scored(segmenter, supports, images, settings, how))
+        _watched(trust, supports, _scored(segmenter, supports, images, settings, how))
         for images in framed(picture, frame, range(len(picture.pixels)))
     )
     labels, probabilities = [], []
@@ -122,37 +119,12 @@ def prior_of(
     return position_prior(masks, settings.proximity_width)
 
 
-@dataclass
-class _Trust:
-    """Looks at some of the planes that pass, and remembers how well they agree with the support."""
-
-    segmenter: Segmenter
-    supports: Sequence[Support]
-    step: int
-    seen: int = 0
-    found: list[tuple[float, float]] = field(default_factory=list)
-
-    def watched(self, scored: Scored) -> Scored:
-        """Pass a chunk on; every `step`-th plane is judged."""
-        known = all("features" in support.shots for support in self.supports)
-        for index, logits in enumerate(scored.logits):
-            if scored.features is not None and known and self.seen % self.step == 0:
-                labels = logits.argmax(dim=0)
-                values = [
-                    agreement(self.segmenter.head, s.shots, scored.features[index], labels)
-                    for s in self.supports
-                ]
-                # Planes on which nothing was found say little, but more than nothing.
-                self.found.append((float(np.mean(values)), int((labels > 0).sum()) + 1e-3))
-            self.seen += 1
-        return scored
-
-    def value(self) -> float | None:
-        """The mean over the judged planes, weighted by the area found in them."""
-        if not self.found:
-            return None
-        values, areas = zip(*self.found, strict=True)
-        return float(np.average(values, weights=areas))
+def _watched(trust: Trust, supports: Sequence[Support], scored: Scored) -> Scored:
+    """Pass a chunk on, looking at some of its planes."""
+    for index, logits in enumerate(scored.logits):
+        if trust.due() and scored.features is not None:
+            trust.look(supports, scored.features[index], logits)
+    return scored
 
 
 def _pooled(supports: Sequence[Support], features: Tensor) -> Tensor:

@@ -1,19 +1,22 @@
 """Whether a query belongs with a support set: one number in 0..1, to abstain by."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from episodes.catalog import IGNORE
-from fewshot.heads.contract import Head
+from fewshot.heads.contract import Head, Support
 
-LOW = 0.3
+LOW = 0.4
 """Agreement below which a user is warned; see docs/refinement.md for how it was chosen."""
+FAMILIAR = 0.525
+"""Cosine from which a position is familiar, however much alike a support's own positions are."""
+_JUDGED = 16  # planes of a volume whose agreement is looked at
 _APART = 4  # positions; nearer ones of one image see nearly the same pixels
 _QUANTILE = 0.1
 _SIDE = 32  # positions along a side that are compared
@@ -25,26 +28,119 @@ def agreement(
     shots: Mapping[str, Tensor],
     query: Float[Tensor, "channel rows columns"],
     predicted: Int[Tensor, "rows columns"],
+    *,
+    inside: Bool[Tensor, "rows columns"] | None = None,
 ) -> float:
-    """Say how well query and support belong together: the geometric mean of two signs.
+    """Measure how well query and support belong together: the geometric mean of two numbers.
 
-    `likeness` asks whether the images are of one kind, `cycle_consistency` whether what was found
-    is what was annotated. Where nothing was found there is only the first.
+    `likeness` compares the images, `cycle_consistency` what was found with what was annotated, as
+    a share of what the support reaches with its own masks: thin structures reach less than compact
+    ones, and both more in a larger square. Where nothing was found there is only the first.
 
     Args:
         head: any head that works on features.
         shots: "features" [shot channel rows columns] and "masks" [way shot rows columns] of the
-            support.
+            support; "own", from `own_consistency`, is computed where it is not there.
         query: features of the query.
         predicted: the labels given to it, on the feature grid.
+        inside: where the query's picture lies in its square; by default everywhere.
 
     Returns:
         0..1; below `LOW` the answer should not be trusted unseen.
     """
     features = shots["features"].to(query)
-    alike = likeness(query, features)
+    alike = likeness(query, features, inside)
     back = cycle_consistency(head, features, shots["masks"].to(query.device), query, predicted)
-    return alike if back is None else math.sqrt(alike * back)
+    if back is None:
+        return alike
+    own = float(shots["own"]) if "own" in shots else own_consistency(head, shots)
+    return math.sqrt(alike * (min(1.0, back / own) if own > 0 else back))
+
+
+def own_consistency(head: Head, shots: Mapping[str, Tensor]) -> float:
+    """Measure `cycle_consistency` of the support's shots with themselves, the best there can be.
+
+    Args:
+        head, shots: as in `agreement`.
+
+    Returns:
+        The mean over the shots; 1 where none shows a class.
+    """
+    features = shots["features"].float()
+    masks = shots["masks"].to(features.device)
+    found = []
+    for number, own in enumerate(features):
+        labels = torch.zeros(masks.shape[-2:], dtype=torch.long, device=features.device)
+        labels[(masks[:, number] == IGNORE).any(dim=0)] = IGNORE
+        for way, shot in enumerate(masks[:, number], start=1):
+            labels[shot == 1] = way
+        value = cycle_consistency(head, features, masks, own, labels)
+        found += [] if value is None else [value]
+    return sum(found) / len(found) if found else 1.0
+
+
+class Trust:
+    """Looks at some of the planes of a picture, and remembers how well they agree with supports.
+
+    Args:
+        head: that segmented them.
+        planes: how many there will be; of more than 16, evenly spaced ones are looked at.
+        inside: where the picture lies in its square, bool [rows columns] at any resolution.
+    """
+
+    def __init__(self, head: Head, planes: int, inside: Tensor | None = None) -> None:
+        self.head, self.inside, self.step = head, inside, -(-planes // _JUDGED)
+        self.seen = 0
+        self._found: list[tuple[float, float]] = []
+
+    def due(self) -> bool:
+        """Count a plane; whether it is to be looked at."""
+        self.seen += 1
+        return (self.seen - 1) % self.step == 0
+
+    def look(
+        self,
+        supports: Sequence[Support],
+        features: Float[Tensor, "feature rows columns"],
+        logits: Float[Tensor, "label rows columns"],
+    ) -> None:
+        """Look at one plane; nothing is learned of it where a support keeps no features."""
+        if not supports or not all({"features", "masks"} <= set(s.shots) for s in supports):
+            return
+        labels = logits.argmax(dim=0)
+        inside = _inside(self.inside, features)
+        values = [agreement(self.head, s.shots, features, labels, inside=inside) for s in supports]
+        # Planes on which nothing was found say little, but more than nothing.
+        self._found.append((float(np.mean(values)), int((labels > 0).sum()) + 1e-3))
+
+    def value(self) -> float | None:
+        """The mean over the planes, weighted by the area found in them; None without any."""
+        if not self._found:
+            return None
+        values, areas = zip(*self._found, strict=True)
+        return float(np.average(values, weights=areas))
+
+
+def with_masks(
+    shots: Mapping[str, Tensor],
+    masks: UInt8[Tensor, "way shot height width"],
+    head: Head,
+    stride: int,
+) -> dict[str, Tensor]:
+    """Complete what a support keeps of its shots for `agreement`.
+
+    Args:
+        shots: "features" [shot channel rows columns] of the shots that are kept, of heads that
+            work on features.
+        masks: of all shots, in the square.
+        head: that condensed them.
+        stride: pixels an entry of the feature grid.
+    """
+    kept = grid_masks(masks, masks.shape[-2] // stride, masks.shape[-1] // stride)
+    few = {**shots, "masks": kept[:, witnesses(kept.shape[1])]}
+    if "features" in few:
+        few["own"] = torch.tensor(own_consistency(head, few))
+    return few
 
 
 def witnesses(shots: int) -> list[int]:
@@ -60,29 +156,38 @@ def witnesses(shots: int) -> list[int]:
 def likeness(
     query: Float[Tensor, "channel rows columns"],
     support: Float[Tensor, "shot channel height width"],
+    inside: Bool[Tensor, "rows columns"] | None = None,
+    familiar: float = FAMILIAR,
 ) -> float:
-    """Say how much of a query looks like anything in the support images.
+    """Measure how much of a query looks like anything in the support images.
 
     The best cosine of a position with the support's positions is compared with what is usual
     within the support itself: there, positions are compared with those of the other shots, or,
     with one shot, with those at least four entries away. The result is the share of the query's
     positions whose best cosine reaches the 10 % quantile of the support's own, divided by 0.9:
-    about 1 for an image of the same kind, 0 for one in which nothing looks familiar.
+    about 1 for an image of the same kind, 0 for one in which nothing looks familiar. Positions of
+    one picture that repeats itself are more alike than those of two pictures can be, so no more
+    than a fixed cosine is asked for.
 
     Args:
         query: features of one image.
         support: features of the support images.
+        inside: positions of the query that count, for its rim may be padding; by default all.
+        familiar: the cosine that is asked for at most.
 
     Returns:
         0..1.
     """
+    if inside is not None:
+        inside = _thinned(inside).flatten()
     query, support = _thinned(query), _thinned(support)
     unit = functional.normalize(support.float(), dim=1)
     everything = unit.movedim(1, -1).flatten(0, 2)
     looked = functional.normalize(query.float(), dim=0).flatten(1)
     best = (everything @ looked).amax(dim=0)
-    usual = _usual(unit)
-    threshold = usual.quantile(_QUANTILE)
+    if inside is not None and inside.any():
+        best = best[inside]
+    threshold = _usual(unit).quantile(_QUANTILE).clamp(max=familiar)
     return min(1.0, float((best >= threshold).float().mean()) / (1 - _QUANTILE))
 
 
@@ -142,8 +247,8 @@ def grid_masks(
 
 
 def _thinned(
-    features: Float[Tensor, "*set channel rows columns"],
-) -> Float[Tensor, "*set channel fewer narrower"]:
+    features: Shaped[Tensor, "*set rows columns"],
+) -> Shaped[Tensor, "*set fewer narrower"]:
     """Take every so many positions of a large grid: all pairs are compared in memory."""
     step = -(-max(features.shape[-2:]) // _SIDE)
     return features[..., ::step, ::step]
@@ -171,6 +276,15 @@ def _near(rows: int, columns: int) -> Bool[Tensor, "position other"]:
     column = torch.arange(columns).repeat(rows)
     apart = torch.maximum((row[:, None] - row[None]).abs(), (column[:, None] - column[None]).abs())
     return apart < _APART
+
+
+def _inside(inside: Tensor | None, features: Tensor) -> Tensor | None:
+    """Bring a map of the square to the grid of features."""
+    if inside is None:
+        return None
+    rows, columns = features.shape[-2:]
+    share = functional.adaptive_avg_pool2d(inside[None].float(), (rows, columns))[0]
+    return (share >= 0.5).to(features.device)
 
 
 def _overlap(one: Tensor, other: Tensor) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from episodes import decode, encode
 from episodes.frame import intensity_range
 from fewshot import pictures
+from fewshot.confidence import LOW
 from fewshot.inputs import Planes
 
 
@@ -54,6 +55,16 @@ class Segmentation:
         if self.source.is_array and self.source.structure is not None:
             return self.source.structure.from_planes(planes)
         return planes if self.source.volume else planes[0]
+
+    @property
+    def doubt(self) -> str:
+        """Why the answer should not be used unseen; "" where nothing speaks against it."""
+        if self.agreement is None or self.agreement >= LOW:
+            return ""
+        return (
+            f"{Path(self.source.name).name} hardly looks like the annotated images (agreement "
+            f"{self.agreement:.2f}); look at its overlay before you use its mask"
+        )
 
     def areas(self) -> dict[str, int]:
         """Pixels (voxels) of each class."""

@@ -15,7 +15,7 @@ from episodes.axes import Reading
 from episodes.errors import ModelError
 from episodes.legend import Legend
 from fewshot.calibration import Calibration
-from fewshot.confidence import grid_masks, witnesses
+from fewshot.confidence import with_masks, witnesses
 from fewshot.encoder import Encoder, EncoderSettings
 from fewshot.enlargement import enlargement
 from fewshot.ensemble import Fuse
@@ -159,12 +159,11 @@ class Segmenter(nn.Module):
         self.eval()
         with torch.inference_mode():
             support = self.condense(fit_images(shots, size), masks.to(self.device))
-            kept = grid_masks(masks, size // self.encoder.stride, size // self.encoder.stride)
             if mirror:
                 flipped = (mirrored(chunk) for chunk in fit_images(shots, size))
                 other = self.condense(flipped, mirrored(masks).to(self.device))
                 support = replace(support, mirrored=replace(other, shots={}))
-        few = {**support.shots, "masks": kept[:, witnesses(kept.shape[1])]}
+            few = with_masks(support.shots, masks, self.head, self.encoder.stride)
         return replace(
             support,
             class_names=shots.names,

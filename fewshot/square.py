@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from episodes.catalog import IGNORE
@@ -65,6 +65,15 @@ def framed(
 def frame_of(picture: Planes, size: int) -> Frame:
     """How a picture's planes sit in the square."""
     return Frame(picture.pixels.shape[1], picture.pixels.shape[2], size)
+
+
+def inside_of(frame: Frame) -> Bool[Tensor, "size size"]:
+    """Where a picture lies in its square; the rest is padding."""
+    high, wide = frame.inner
+    left, _, top, _ = frame.padding
+    inside = torch.zeros(frame.size, frame.size, dtype=torch.bool)
+    inside[top : top + high, left : left + wide] = True
+    return inside
 
 
 def _marked(found: np.ndarray) -> list[int]:

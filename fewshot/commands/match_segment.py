@@ -1,7 +1,8 @@
 """`fewshot match segment`: every image is segmented with the annotated one that fits it best."""
 
+import warnings
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from episodes.load import Loader
 from episodes.sampler import binary_mask
 from fewshot.commands.data import open_catalog
 from fewshot.commands.match_options import MatchSegment
+from fewshot.confidence import Trust, with_masks
 from fewshot.counting import Truth
 from fewshot.heads import Support
 from fewshot.inputs import Planes, image_planes
@@ -38,6 +40,7 @@ from fewshot.siamese.nearby import complete
 from fewshot.siamese.path import choose, monotone_path
 from fewshot.siamese.position import pyramid, rising
 from fewshot.siamese.registration import register
+from fewshot.square import inside_of
 
 _SUPPORTS, _VOLUMES = 256, 4  # condensed supports, and volumes whose features are remembered
 WHOLE = RefineSettings(
@@ -182,7 +185,11 @@ class Gallery:
         ways = range(1, len(self.classes) + 1)
         masks = torch.stack([binary_mask(labels, way) for way in ways])
         with torch.inference_mode():
-            return self.segmenter.condense([image], masks.to(self.segmenter.device))
+            support = self.segmenter.condense([image], masks.to(self.segmenter.device))
+            shots = with_masks(
+                support.shots, masks, self.segmenter.head, self.segmenter.encoder.stride
+            )
+            return replace(support, shots=shots)
 
 
 def match_segment(command: MatchSegment) -> int:
@@ -213,6 +220,8 @@ def match_segment(command: MatchSegment) -> int:
             for keys, cost in zip(chosen.keys, chosen.costs, strict=True)
         ]
         rows.append({**result.summary(), "mask": target.name, "planes": planes})
+        if result.doubt:
+            warnings.warn(result.doubt, stacklevel=2)
         named = dict.fromkeys(key for keys in chosen.keys for key in keys)
         print(f"{path.name}: supports {', '.join(named)}")
     write_json(out / "summary.json", {"gallery": command.gallery.name, "images": rows})
@@ -230,16 +239,20 @@ def segment_with(
     images = [to_channels(frame.fit_image(to_tensor(p, limits)), 3)[None] for p in picture.pixels]
     with torch.inference_mode():
         features = torch.cat([segmenter.encode(image) for image in images])
+        trust = Trust(segmenter.head, len(images), inside_of(frame))
         if command.rule == "places" and len(images) > 1 and gallery.whole:
             chosen, logits = gallery.lay_over(features, command)
+            for number, keys in enumerate(chosen.keys):
+                if trust.due():
+                    trust.look(list(map(gallery.support, keys)), features[number], logits[number])
             scored = map(Scored, logits.split(1), images, features.split(1))
             shares = list(refine(scored, frame, WHOLE if command.smooth else RefineSettings()))
         else:
             pooled = pyramid(features).cpu().numpy()
             chosen = gallery.choose(pooled, command.top, command.weight)
             shares = [
-                _shares(gallery, frame, image, keys)
-                for image, keys in zip(images, chosen.keys, strict=True)
+                _shares(gallery, frame, image, keys, features[number], trust)
+                for number, (image, keys) in enumerate(zip(images, chosen.keys, strict=True))
             ]
     labels = [share.argmax(dim=0).to(torch.uint8).cpu().numpy() for share in shares]
     result = Segmentation(
@@ -248,13 +261,25 @@ def segment_with(
         class_names=gallery.classes,
         values=tuple(range(1, len(gallery.classes) + 1)),
         source=picture,
+        agreement=trust.value(),
     )
     return result, chosen
 
 
-def _shares(gallery: Gallery, frame: Frame, image: Tensor, keys: list[str]) -> Tensor:
-    """Average the probabilities that several supports give: [label height width]."""
-    logits = [gallery.segmenter.score(gallery.support(key), image)[0] for key in keys]
+def _shares(
+    gallery: Gallery,
+    frame: Frame,
+    image: Tensor,
+    keys: list[str],
+    features: Tensor,
+    trust: Trust,
+) -> Tensor:
+    """Average the probabilities that several supports give a plane: [label height width]."""
+    supports = list(map(gallery.support, keys))
+    logits = [gallery.segmenter.score(support, image)[0] for support in supports]
+    if trust.due():
+        mean = torch.stack([each.softmax(dim=0) for each in logits]).mean(dim=0)
+        trust.look(supports, features, mean)
     return torch.stack([frame.undo(each).softmax(dim=0) for each in logits]).mean(dim=0)
 
 

@@ -12,7 +12,6 @@ from episodes.axes import Reading
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
 from fewshot.commands.options import Segment
-from fewshot.confidence import LOW
 from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
 from fewshot.inputs import Planes, image_planes, other_view
@@ -54,7 +53,8 @@ def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path
             continue
         _say_axes(picture, said)
         rows.append(_write(result, out, name))
-        _warn_if_strange(query, result)
+        if result.doubt:
+            warnings.warn(result.doubt, stacklevel=2)
     write_json(
         out / "summary.json",
         {
@@ -137,12 +137,3 @@ def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:
     }
     write_json(target.with_name(f"{stem}.json"), row)
     return row
-
-
-def _warn_if_strange(query: Path, result: Segmentation) -> None:
-    if result.agreement is not None and result.agreement < LOW:
-        warnings.warn(
-            f"{query.name} hardly looks like the annotated images (agreement "
-            f"{result.agreement:.2f}); look at its overlay before you use its mask",
-            stacklevel=2,
-        )

@@ -134,6 +134,7 @@ def test_volumes_are_segmented_in_place(nifti_set, tmp_path):
         supports = [plane["supports"] for plane in summary["images"][0]["planes"]]
         assert [each[0].split("#")[0] for each in supports] == ["image_1.nii.gz"] * 6
         assert {len(each) for each in supports} == {2 if name == "few" else 1}
+        assert 0.5 < summary["images"][0]["agreement"] <= 1
 
 
 def test_what_cannot_be_done_is_told(index, album, tmp_path, capsys):

@@ -142,3 +142,52 @@ def test_a_segmentation_says_how_well_its_support_fits(segmenter, tmp_path):
     volume = np.stack([disc_scene(1)[0]] * 2)
     found = segmenter.segment(volume, support, axes="ZYX").agreement
     assert found == pytest.approx(result.agreement, abs=0.02)
+
+
+def test_a_picture_that_repeats_itself_asks_no_more_than_another_can_give():
+    """Positions of one picture are alike to 0.99 and more; another one of its kind reaches 0.6."""
+    generator = torch.Generator().manual_seed(0)
+    kind = torch.nn.functional.normalize(torch.randn(32, generator=generator), dim=0)
+    away = torch.nn.functional.normalize(torch.randn(32, generator=generator), dim=0)
+    away = torch.nn.functional.normalize(away - (away @ kind) * kind, dim=0)
+
+    def picture(cosine: float) -> torch.Tensor:
+        centre = cosine * kind + (1 - cosine**2) ** 0.5 * away
+        return centre[:, None, None] + 0.01 * torch.randn(32, 10, 10, generator=generator)
+
+    support = picture(1.0)
+    assert likeness(picture(1.0), support[None]) > 0.9
+    assert likeness(picture(0.6), support[None]) == 1
+    assert likeness(picture(0.6), support[None], familiar=1.0) == 0
+    assert likeness(picture(0.4), support[None]) == 0
+
+
+def test_padding_of_the_query_does_not_count():
+    features, _ = two_halves()
+    wide = torch.cat([features, torch.zeros_like(features)])
+    query = wide.clone()
+    query[:, :4] = torch.tensor([0, 0, 1, 0.0])[:, None, None]  # unlike anything annotated
+    inside = torch.ones(8, 8, dtype=torch.bool)
+    inside[:4] = False
+    assert likeness(query, wide[None]) == pytest.approx(0.5 / 0.9)
+    assert likeness(query, wide[None], inside) == 1
+
+
+@pytest.mark.parametrize("size", [64, 128, 192])
+def test_a_thin_structure_is_compared_with_what_its_own_mask_reaches(segmenter, size):
+    """A line of three pixels: the way back alone is low at any size, and grows with it."""
+    generator = np.random.default_rng(0)
+    scenes = []
+    for row in (30, 52):
+        mask = np.zeros((96, 96), bool)
+        mask[row : row + 3] = True
+        scenes.append((np.where(mask, 200, 60) + generator.normal(0, 8, mask.shape), mask))
+    (image, mask), (query, _) = scenes
+    support = segmenter.learn(image.clip(0, 255).astype(np.uint8), mask, size=size)
+    assert 0 < float(support.shots["own"]) <= 1
+    found = segmenter.segment(query.clip(0, 255).astype(np.uint8), support)
+    assert found.agreement > LOW
+    assert found.doubt == ""
+    bare = {k: v for k, v in support.shots.items() if k != "own"}  # of an earlier version
+    again = segmenter.segment(found.source, replace(support, shots=bare))
+    assert again.agreement == pytest.approx(found.agreement, abs=1e-3)
