@@ -1,5 +1,6 @@
 """From a picture and supports to a segmentation: score, fuse, refine, and say how far to trust."""
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from fewshot.confidence import Trust
 from fewshot.ensemble import Fuse, fuse, likeness_weights
 from fewshot.heads.contract import Support
 from fewshot.inputs import Planes
+from fewshot.magnification import magnified, vanishing
 from fewshot.memory import check_memory
 from fewshot.refine.flip import flip_consistent, mirrored
 from fewshot.refine.order import Scored, refine
@@ -32,9 +34,13 @@ def answer(
     supports: Sequence[Support],
     settings: RefineSettings,
     how: Fuse,
+    other_magnification: bool = False,
 ) -> Segmentation:
     """Segment a picture at its own size; see `Segmenter.segment` for the arguments."""
     _check(segmenter, supports, settings)
+    no_answer = "" if other_magnification else too_large(segmenter, picture, supports)
+    if no_answer:
+        warnings.warn(no_answer, stacklevel=3)
     first = supports[0]
     size = first.size or segmenter.settings.size
     check_memory(segmenter.encoder, size, min(CHUNK, len(picture.pixels)), segmenter.device)
@@ -55,7 +61,32 @@ def answer(
         values=first.values,
         source=picture,
         agreement=trust.value(),
+        no_answer=no_answer,
     )
+
+
+def too_large(
+    segmenter: Segmenter, picture: Planes, supports: Sequence[Support], *, tiles: bool = True
+) -> str:
+    """Say why annotated structures would vanish in a picture; "" where they do not.
+
+    Warns of a picture that is too small instead.
+
+    Args:
+        segmenter: that compares them.
+        picture: to be segmented.
+        supports: learned.
+        tiles: whether it could be segmented in tiles, or compared larger.
+    """
+    for support in supports:
+        size = support.size or segmenter.settings.size
+        if words := vanishing(
+            support.annotated, picture, size, segmenter.encoder.stride, tiles=tiles
+        ):
+            return words
+        if words := magnified(support.annotated, picture):
+            warnings.warn(words, stacklevel=4)
+    return ""
 
 
 def score(

@@ -40,6 +40,7 @@ class Planes:
         volume: whether it has a depth axis, which a result must have, too.
         geometry: how the planes lie in the file.
         structure: the axes of an array or a TIFF, as they were read.
+        limits: intensities that become 0 and 1, of a part of a larger image; None for its own.
     """
 
     pixels: np.ndarray
@@ -48,6 +49,7 @@ class Planes:
     volume: bool = False
     geometry: decode.Geometry | None = None
     structure: Structure | None = None
+    limits: tuple[float, float] | None = None
 
     @property
     def is_array(self) -> bool:

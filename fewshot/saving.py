@@ -17,6 +17,7 @@ from episodes.errors import ModelError, cause
 from fewshot.calibration import Calibration
 from fewshot.encoder import EncoderSettings
 from fewshot.heads import KINDS, Support
+from fewshot.magnification import Annotated
 from fewshot.provenance import CALIBRATION, MOST_HEADER, WEIGHTS, read_settings
 from fewshot.provenance import SEGMENTER as SETTINGS
 from fewshot.segmenter import Segmenter, SegmenterSettings, build_segmenter
@@ -126,6 +127,7 @@ def save_support(support: Support, path: Path | str) -> Path:
         "values": list(support.values),
         "model": support.model,
         "size": support.size,
+        **({"annotated": asdict(support.annotated)} if support.annotated else {}),
     }
     named = {**support.tensors, **{_SHOTS + name: t for name, t in support.shots.items()}}
     if support.mirrored is not None:
@@ -154,6 +156,7 @@ def load_support(path: Path | str) -> Support:
             str(about["model"]),
             int(about["size"]),
             _beginning(_SHOTS, tensors),
+            annotated=Annotated(**about["annotated"]) if "annotated" in about else None,
         )
         mirrored = _beginning(_MIRRORED, tensors)
         return replace(support, mirrored=Support(mirrored) if mirrored else None)

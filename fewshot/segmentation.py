@@ -24,6 +24,8 @@ class Segmentation:
         source: the image that was segmented.
         agreement: whether image and support belong together at all, 0 to 1; None where the
             segmenter cannot say. See `fewshot.confidence`.
+        no_answer: why the labels are no answer at all; "" where they are one. See
+            `fewshot.magnification`.
     """
 
     labels: np.ndarray = field(repr=False)
@@ -32,6 +34,7 @@ class Segmentation:
     values: tuple[int, ...]
     source: Planes = field(repr=False)
     agreement: float | None = None
+    no_answer: str = ""
 
     @property
     def mask(self) -> np.ndarray:
@@ -99,6 +102,8 @@ class Segmentation:
         return {
             "image": Path(self.source.name).name,
             "size": {"height": height, "width": width, **({"depth": depth} if depth > 1 else {})},
+            "answer": not self.no_answer,
+            **({"reason": self.no_answer} if self.no_answer else {}),
             "agreement": self.agreement,
             "classes": classes,
         }

@@ -30,6 +30,7 @@ from fewshot.heads import (
 )
 from fewshot.inputs import ImageLike, Planes, image_planes
 from fewshot.levels import Level
+from fewshot.magnification import annotated
 from fewshot.memory import check_memory
 from fewshot.precision import autocast, default_device
 from fewshot.refine.flip import mirrored
@@ -171,6 +172,7 @@ class Segmenter(nn.Module):
             model=self.fingerprint(),
             size=size,
             shots=few,
+            annotated=annotated(shots.pictures, shots.maps),
         )
 
     def size_for(self, shots: Shots) -> int:
@@ -185,6 +187,8 @@ class Segmenter(nn.Module):
         refine: RefineSettings | None = None,
         fuse: Fuse = "probabilities",
         *,
+        other_magnification: bool = False,
+        tiles: bool = False,
         axes: str | None = None,
         channels: Sequence[int] = (),
     ) -> Segmentation:
@@ -195,6 +199,11 @@ class Segmenter(nn.Module):
             support: from `learn`; of several, the answers are fused.
             refine: cues that improve the answer; by default none.
             fuse: how answers of several supports become one, see `fewshot.ensemble`.
+            other_magnification: whether the image need not be at the magnification of the
+                annotated ones. By default a much larger image, in which structures would vanish, is
+                warned of, and what is found in it is marked as no answer.
+            tiles: segment a larger image in overlapping parts of the annotated ones' size, see
+                `fewshot.tiles`.
 
         Raises:
             DataError: the image cannot be read.
@@ -205,9 +214,14 @@ class Segmenter(nn.Module):
 
         planes = image_planes(image, Reading(axes, tuple(channels)))
         supports = list(support) if isinstance(support, Sequence) else [support]
+        refine = refine or RefineSettings()
+        if tiles:
+            from fewshot.tiles import segment_tiles
+
+            return segment_tiles(self, planes, supports, refine, fuse)
         self.eval()
         with torch.inference_mode():
-            return answer(self, planes, supports, refine or RefineSettings(), fuse)
+            return answer(self, planes, supports, refine, fuse, other_magnification)
 
     def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""

@@ -53,7 +53,7 @@ def framed(
     picture: Planes, frame: Frame, planes: Sequence[int]
 ) -> Iterator[Float[Tensor, "chunk channel height width"]]:
     """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
-    limits = intensity_range(picture.pixels)
+    limits = picture.limits or intensity_range(picture.pixels)
     for start in range(0, len(planes), CHUNK):
         chunk = [
             frame.fit_image(to_tensor(picture.pixels[plane], limits))

@@ -129,6 +129,8 @@ def segment_zoomed(
     image: ImageLike | Planes,
     support: ZoomedSupport,
     refine: RefineSettings | None = None,
+    *,
+    other_magnification: bool = False,
 ) -> Segmentation:
     """Segment an image, then again in a window around the largest part that was found.
 
@@ -140,14 +142,15 @@ def segment_zoomed(
         image: as in `Segmenter.segment`.
         support: from `learn_zoomed`.
         refine: cues that improve both answers.
+        other_magnification: see `Segmenter.segment`.
     """
-    first = segmenter.segment(image, support.whole, refine)
+    first = segmenter.segment(image, support.whole, refine, other_magnification=other_magnification)
     marked = first.labels > 0
     if support.window is None or not marked.any():
         return first
     window = window_around(_largest(marked), _side(support.share, marked))
     part = replace(first.source, pixels=window.cut(first.source.pixels))
-    second = segmenter.segment(part, support.window, refine)
+    second = segmenter.segment(part, support.window, refine, other_magnification=True)
     labels, probabilities = np.zeros_like(first.labels), np.zeros_like(first.probabilities)
     probabilities[0] = 1
     window.paste(second.labels, labels)

@@ -115,6 +115,9 @@ class MatchSegment:
     annotated: Literal["volume", "slices"] = "volume"
     """What is annotated in annotated volumes: all slices, or only those that show a class, which
     then reaches half a gap beyond the outer ones. Slices whose mask is unknown (255) never are."""
+    other_magnification: bool = False
+    """Images are at another magnification than the gallery's, such as the same scene at a higher
+    resolution: segment large ones, which is refused otherwise where structures would vanish."""
     smooth: bool = True
     """Refine answers for volumes: within edges, across slices, the largest part alone."""
     top: int = 1

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,15 @@ from episodes.foreign import no_image
 from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.load import Loader
 from episodes.sampler import binary_mask
+from fewshot.answer import too_large
 from fewshot.commands.data import open_catalog
 from fewshot.commands.match_options import MatchSegment
 from fewshot.confidence import Trust, with_masks
 from fewshot.counting import Truth
+from fewshot.enlargement import structure_width
 from fewshot.heads import Support
 from fewshot.inputs import Planes, image_planes
+from fewshot.magnification import Annotated, TooLargeError
 from fewshot.refine.order import Scored, refine
 from fewshot.refine.settings import RefineSettings
 from fewshot.saving import load_segmenter
@@ -189,7 +193,8 @@ class Gallery:
             shots = with_masks(
                 support.shots, masks, self.segmenter.head, self.segmenter.encoder.stride
             )
-            return replace(support, shots=shots)
+            width = structure_width([labels.numpy()])
+            return replace(support, shots=shots, annotated=Annotated(width, max(sample.size)))
 
 
 def match_segment(command: MatchSegment) -> int:
@@ -209,9 +214,15 @@ def match_segment(command: MatchSegment) -> int:
     samples = [sample for sample in catalog.samples if sample.masks]
     segmenter = load_segmenter(command.model) if command.model else Segmenter()
     gallery = Gallery(samples, catalog.classes, Truth(catalog), segmenter)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    large: list[str] = []
     for path in tqdm(queries, desc="segmenting", unit="image"):
-        result, chosen = segment_with(gallery, image_planes(path), command)
+        try:
+            result, chosen = segment_with(gallery, image_planes(path), command)
+        except TooLargeError as error:
+            rows.append({"image": path.name, "answer": False, "reason": str(error)})
+            large.append(str(error))
+            continue
         target = result.save(out / result.default_name())
         stem = decode.stem(target)
         write_picture(out / f"{stem}_overlay.png", result.overlay())
@@ -225,14 +236,25 @@ def match_segment(command: MatchSegment) -> int:
         named = dict.fromkeys(key for keys in chosen.keys for key in keys)
         print(f"{path.name}: supports {', '.join(named)}")
     write_json(out / "summary.json", {"gallery": command.gallery.name, "images": rows})
-    print(f"{len(rows)} images segmented; masks and overlays in {out}")
+    told = (
+        f" of {len(rows)} images segmented, {len(large)} too large"
+        if large
+        else (" images segmented")
+    )
+    print(f"{len(rows) - len(large)}{told}; masks and overlays in {out}")
+    if large:
+        raise DataError("; ".join(large[:5]))
     return 0
 
 
 def segment_with(
     gallery: Gallery, picture: Planes, command: MatchSegment
 ) -> tuple[Segmentation, Chosen]:
-    """Segment an image or volume with the supports that a gallery offers for it."""
+    """Segment an image or volume with the supports that a gallery offers for it.
+
+    Raises:
+        TooLargeError: the structures of its supports would vanish in it.
+    """
     segmenter = gallery.segmenter
     limits = intensity_range(picture.pixels)
     frame = Frame(picture.pixels.shape[1], picture.pixels.shape[2], segmenter.settings.size)
@@ -242,6 +264,7 @@ def segment_with(
         trust = Trust(segmenter.head, len(images), inside_of(frame))
         if command.rule == "places" and len(images) > 1 and gallery.whole:
             chosen, logits = gallery.lay_over(features, command)
+            _check_size(gallery, picture, chosen, command)
             for number, keys in enumerate(chosen.keys):
                 if trust.due():
                     trust.look(list(map(gallery.support, keys)), features[number], logits[number])
@@ -250,6 +273,7 @@ def segment_with(
         else:
             pooled = pyramid(features).cpu().numpy()
             chosen = gallery.choose(pooled, command.top, command.weight)
+            _check_size(gallery, picture, chosen, command)
             shares = [
                 _shares(gallery, frame, image, keys, features[number], trust)
                 for number, (image, keys) in enumerate(zip(images, chosen.keys, strict=True))
@@ -264,6 +288,15 @@ def segment_with(
         agreement=trust.value(),
     )
     return result, chosen
+
+
+def _check_size(gallery: Gallery, picture: Planes, chosen: Chosen, command: MatchSegment) -> None:
+    keys = dict.fromkeys(key for keys in chosen.keys for key in keys)
+    if command.other_magnification:
+        return
+    supports = list(map(gallery.support, keys))
+    if reason := too_large(gallery.segmenter, picture, supports, tiles=False):
+        raise TooLargeError(reason)
 
 
 def _shares(

@@ -221,6 +221,13 @@ class Segment:
     zoom: float = 0.0
     """Look twice, the second time in a window of so many extents of the marked structure, such as
     2.5, around the largest part that was found; 0 looks once. For one small structure an image."""
+    tiles: bool = False
+    """Cut images that are much larger than the annotated ones into overlapping parts of their size,
+    for many fields of view at the same magnification."""
+    other_magnification: bool = False
+    """Images are at another magnification than the annotated ones, such as the same scene at a
+    higher resolution: segment large ones as a whole, which is refused otherwise where structures
+    would vanish."""
     adapt: float = 0.0
     """Seconds of training on the annotated images before anything is segmented; 0 for none."""
 

@@ -31,6 +31,9 @@ def segment(command: Segment) -> int:
         raise DataError(
             f"--zoom learns all annotated images together; leave out --fuse {command.fuse}"
         )
+    if command.tiles and (command.zoom or command.other_magnification):
+        given = "--zoom" if command.zoom else "--other-magnification"
+        raise DataError(f"--tiles looks at parts of one size; leave out {given}")
     _refuse_overwriting(queries, command)
     shots = read_shots(
         *(list(command.support), list(command.mask), legend),

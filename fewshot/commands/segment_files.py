@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from tqdm import tqdm
 from episodes.axes import Reading
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError
+from fewshot.answer import too_large
 from fewshot.commands.options import Segment
 from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
 from fewshot.inputs import Planes, image_planes, other_view
+from fewshot.magnification import TooLargeError
 from fewshot.saving import load_segmenter, save_support
 from fewshot.segmentation import Segmentation
 from fewshot.segmenter import Segmenter
@@ -43,12 +46,14 @@ def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path
         save_support(support, out / f"{name}.safetensors")
     first = next(iter(supports.values()))
     reading, said = Reading(command.axes, command.channels), set(shots.axes())
-    rows, failed = [], []
+    rows, failed, unseen = [], [], []
     for query, name in tqdm(queries, desc="segmenting", unit="image"):
         try:
             picture = image_planes(query, reading)
             result = look(picture)
         except DataError as error:
+            if isinstance(error, TooLargeError):
+                unseen.append({"image": query.name, "answer": False, "reason": str(error)})
             failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
             continue
         _say_axes(picture, said)
@@ -65,11 +70,12 @@ def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path
             "fuse": command.fuse,
             "zoom": command.zoom,
             "adapt_seconds": command.adapt,
-            "images": rows,
+            "images": [*rows, *unseen],
             "failed": failed,
         },
     )
-    print(f"{len(rows)} of {len(queries)} images segmented; masks and overlays in {out}")
+    large = f", {len(unseen)} too large" if unseen else ""
+    print(f"{len(rows)} of {len(queries)} images segmented{large}; masks and overlays in {out}")
     if failed:
         raise DataError(f"{len(failed)} of {len(queries)} failed: " + "; ".join(failed[:5]))
     return 0
@@ -102,25 +108,42 @@ def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
             print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
         else:
             named["support_window"] = zoomed.window
-        return named, lambda query: _same_view(
-            shots, segment_zoomed(segmenter, query, zoomed, command.refine)
-        )
+        look = partial(segment_zoomed, segmenter, support=zoomed, refine=command.refine)
+        return named, partial(_look, command, shots, segmenter, named, look)
     sets = [shots] if how == "together" else shots.apart()
     supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
     fuse = "probabilities" if how == "together" else how
     named = {f"support_{number}": support for number, support in enumerate(supports, start=1)}
     if len(supports) == 1:
         named = {"support": supports[0]}
-    return named, lambda query: _same_view(
-        shots, segmenter.segment(query, supports, command.refine, fuse)
-    )
+    look = partial(segmenter.segment, support=supports, refine=command.refine, fuse=fuse)
+    if command.tiles:
+        look = partial(look, tiles=True)
+    return named, partial(_look, command, shots, segmenter, named, look)
 
 
-def _same_view(shots: Shots, result: Segmentation) -> Segmentation:
-    """Pass a result on; warn where its slices cut the body otherwise than the annotated ones."""
-    if words := other_view(shots.pictures, result.source):
+def _look(
+    command: Segment,
+    shots: Shots,
+    segmenter: Segmenter,
+    named: dict[str, Support],
+    look: Callable[..., Segmentation],
+    query: Planes,
+) -> Segmentation:
+    """Segment one query; warn where its slices cut the body otherwise than the annotated ones.
+
+    Raises:
+        TooLargeError: annotated structures would vanish in it, and nothing was said of that.
+    """
+    if words := other_view(shots.pictures, query):
         warnings.warn(words, stacklevel=2)
-    return result
+    if command.tiles:
+        return look(query)
+    if not command.other_magnification:
+        first = next(iter(named.values()))
+        if reason := too_large(segmenter, query, [first]):
+            raise TooLargeError(reason)
+    return look(query, other_magnification=True)
 
 
 def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from fewshot.magnification import Annotated
+
 
 @dataclass(frozen=True)
 class Support:
@@ -21,6 +23,7 @@ class Support:
             heads that work on features, "features" [shot channel rows columns] of a few shots;
             empty if unknown. `score` never does.
         mirrored: the same of the mirrored images and masks; None if it was not asked for.
+        annotated: how large the annotated structures are; None if unknown.
     """
 
     tensors: Mapping[str, Tensor] = field(repr=False)
@@ -30,6 +33,7 @@ class Support:
     size: int = 0
     shots: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     mirrored: "Support | None" = field(default=None, repr=False)
+    annotated: Annotated | None = None
 
 
 class Head(nn.Module):

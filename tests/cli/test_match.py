@@ -164,3 +164,19 @@ def test_help_names_every_action(capsys):
         main(["match", "--help"])
     out = capsys.readouterr().out
     assert all(word in out for word in ("build", "add", "query", "threshold", "verify", "segment"))
+
+
+def test_an_image_of_many_fields_is_no_answer(index_set, tmp_path, capsys):
+    one = np.asarray(Image.open(index_set / "images" / "p1_a.png"))
+    query, out = tmp_path / "query", tmp_path / "out"
+    query.mkdir()
+    Image.fromarray(np.tile(one, (12, 12))).save(query / "many.png")
+    Image.fromarray(one).save(query / "one.png")
+    arguments = ["match", "segment", str(index_set), "--query", str(query), "--out", str(out)]
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert "1 of 2 images segmented, 1 too large" in told.out
+    assert "Cut it into parts" in told.err
+    assert not (out / "many.png").exists()
+    rows = json.loads((out / "summary.json").read_text())["images"]
+    assert {row["image"]: row["answer"] for row in rows} == {"many.png": False, "one.png": True}

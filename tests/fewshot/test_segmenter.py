@@ -50,7 +50,7 @@ def test_any_size_comes_back_at_its_own_size(segmenter, shape):
     query = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
     if len(shape) == 3:
         query[..., 3:] = 255  # opaque
-    result = segmenter.segment(query, support)
+    result = segmenter.segment(query, support, other_magnification=True)
     assert result.mask.shape == shape[:2]
     assert result.confidence.shape == shape[:2]
     assert result.overlay().shape == (*shape[:2], 3)
