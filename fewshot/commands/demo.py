@@ -90,7 +90,7 @@ def demo(command: Demo) -> int:
         f"[95 % bootstrap interval over {overall.subjects} scenes; nuclei and brain are one "
         "specimen each, so they have none]"
     )
-    print(f"pictures: {', '.join(str(path) for path in sorted(out.glob('*.png')))}")
+    print(f"pictures: {', '.join(str(out / n) for n in _WRITTEN if n.endswith('.png'))}")
     return 0
 
 
@@ -119,18 +119,19 @@ def emoji(command: Demo, out: Path) -> Evaluation:
 
 def _left(command: Demo) -> list[Path]:
     """List what an earlier demo left, or refuse it."""
-    refuse_run(command.out / MODEL, overwrite=command.overwrite)
     old = [path for path in (command.out / name for name in _WRITTEN) if path.exists()]
-    if old and not is_run(command.out / MODEL):
+    ours = is_run(command.out / MODEL)
+    if old and not ours:
         raise DataError(
             f"{command.out} holds {shorten([path.name for path in old])}, which no demo left "
             "there; choose another --out"
         )
-    if old and not command.overwrite:
+    if ours and not command.overwrite:
         raise DataError(
             f"{command.out} holds an earlier demo; replace it with --overwrite, or choose another "
             "--out"
         )
+    refuse_run(command.out / MODEL, overwrite=command.overwrite)
     return old
 
 
