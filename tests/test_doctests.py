@@ -9,7 +9,9 @@ import runpy
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import episodes
 import fewshot.metrics
@@ -40,8 +42,10 @@ def test_examples_elsewhere_run(name):
 def test_python_in_guides_runs(tmp_path, monkeypatch):
     """Blocks see the files that the README speaks of: an annotated picture and another one."""
     nuclei = bundled.path("nuclei")
-    for name, source in (("01", "images/img2d_00"), ("01_mask", "masks/img2d_00")):
-        shutil.copy(nuclei / f"{source}.png", tmp_path / f"cell_{name}.png")
+    shutil.copy(nuclei / "images/img2d_00.png", tmp_path / "cell_01.png")
+    # The bundled mask numbers nuclei; the README's is black and white.
+    numbers = np.asarray(Image.open(nuclei / "masks/img2d_00.png"))
+    Image.fromarray((numbers > 0).astype(np.uint8) * 255).save(tmp_path / "cell_01_mask.png")
     shutil.copy(nuclei / "images/img2d_11.png", tmp_path / "cell_02.png")
     monkeypatch.chdir(tmp_path)
     blocks = [

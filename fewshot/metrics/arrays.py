@@ -99,6 +99,9 @@ def refuse_black_white(
 
     Raises:
         ValueError: labels, or the reference, hold nothing but 0 and 255.
+
+    >>> mask = np.array([[0, 1], [0, 1]])
+    >>> refuse_black_white(mask, mask, 1, DEFAULT)
     """
     for name, values, told in (
         ("labels", labels, DEFAULT),
