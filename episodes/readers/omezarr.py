@@ -116,7 +116,7 @@ def _masks(
 def _same_place(group: Path, labels: Path) -> None:
     """Raise where a label image has another spacing or position; writers often give it none."""
     here, there = place_of(group), place_of(labels)
-    for axis in here.keys() & there.keys():
+    for axis in sorted(here.keys() & there.keys(), reverse=True):
         (step, start), (other, first) = here[axis], there[axis]
         if abs(other - step) > 0.01 * abs(step) or abs(first - start) > 0.1 * abs(step):
             raise DataError(
