@@ -1,6 +1,7 @@
 """`fewshot match`: an index of images, the best matches of a picture, same subject or not."""
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,12 @@ def verify(command: MatchVerify) -> int:
         raise ModelError(
             f"{command.threshold} was chosen with another model than {command.model or 'ImageNet'}"
             "; give that one with --model, or choose a threshold for this one"
+        )
+    if not decision.model:
+        warnings.warn(
+            f"{command.threshold} does not say which model it was chosen with; choose it again: "
+            "scores of another model mean something else",
+            stacklevel=2,
         )
     one, other = unit(np.stack([describe_image(network, path) for path in command.images]))
     score = float(one @ other)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -87,6 +88,11 @@ def test_a_threshold_is_frozen_audited_and_used(album, tmp_path, capsys):
     frozen.write_text(json.dumps({**content, "model": "another"}))
     assert main([*verify, str(album / "p1_0.png"), str(album / "p1_1.png")]) == 2
     assert "chosen with another model" in capsys.readouterr().err
+    frozen.write_text(json.dumps({**content, "model": ""}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # a command prints its warnings
+        assert main([*verify, str(album / "p1_0.png"), str(album / "p1_1.png")]) == 0
+    assert "does not say which model it was chosen with" in capsys.readouterr().err
 
 
 def test_segment_takes_the_best_support_of_a_gallery(index_set, tmp_path, capsys):
