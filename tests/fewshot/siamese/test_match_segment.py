@@ -164,8 +164,8 @@ def test_a_segmenter_an_embedding_network_and_nothing_describe_images(tmp_path, 
     np.testing.assert_array_equal(describe_image(again, image), vector)
     with pytest.raises(ModelError, match="holds neither"):
         load_describer(tmp_path)
-    with pytest.raises(DataError, match="4 planes; expected a picture of one"):
-        describe_image(network, np.zeros((4, 40, 56), np.uint8))
+    with pytest.raises(DataError, match="5 planes; expected a picture of one"):
+        describe_image(network, np.zeros((5, 40, 56), np.uint8))
 
 
 def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmenter):
