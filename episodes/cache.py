@@ -159,7 +159,7 @@ class AreaCache:
         head = {"format": FORMAT, "sha256": hashlib.sha256(body.encode()).hexdigest()}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.path) as partial:
+            with whole_file(self.path, guarded=False) as partial:
                 partial.write_text(f"{json.dumps(head)}\n{body}\n", encoding="utf-8")
         except (OSError, DataError) as error:
             warnings.warn(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from episodes import outputs
 from episodes.decode import STACK_SUFFIXES, VOLUME_SUFFIXES, suffix
 from episodes.errors import DataError
 from episodes.volume import Geometry
@@ -22,14 +23,21 @@ _PLACE = (
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, guarded: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it is synced and takes its place.
 
     A full disk, an error or Ctrl-C in the middle leaves the old file, or none.
 
+    Args:
+        path: of the file.
+        guarded: whether the running command's guard is asked; not for the files of a cache.
+
     Raises:
-        DataError: the folder is missing or may not be written.
+        DataError: the folder is missing or may not be written; or the running command may not
+            replace the file, see `episodes.outputs`.
     """
+    if guarded:
+        outputs.may_write(path)
     try:
         handle, name = tempfile.mkstemp(suffix=suffix(path), prefix=".partial-", dir=path.parent)
     except OSError as error:
@@ -46,6 +54,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.umask(umask)
         partial.chmod(0o666 & ~umask)  # mkstemp's own mode is for its owner alone
         partial.replace(path)
+        if guarded:
+            outputs.wrote(path)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror or error}; is the disk full?"
@@ -76,7 +86,8 @@ def write_json(path: Path, content: object) -> Path:
     """Write JSON that a person can read."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        # Bytes of a file name that are no UTF-8 become JSON's own escapes.
+        partial.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
     return path
 
 
@@ -99,7 +110,7 @@ def write_mask(path: Path, planes: np.ndarray, geometry: Geometry | None = None)
 
     Args:
         path: .png (one plane), .tif or .tiff, .nii or .nii.gz (with geometry).
-        planes: uint8 or uint16 [depth height width].
+        planes: uint8, uint16 or, but for .png, uint32 [depth height width].
         geometry: of the volume that the labels belong to.
 
     Raises:
@@ -110,10 +121,11 @@ def write_mask(path: Path, planes: np.ndarray, geometry: Geometry | None = None)
     if ending in VOLUME_SUFFIXES and geometry is not None:
         return _write_nifti(path, planes, geometry)
     if ending in STACK_SUFFIXES:
-        pages = [Image.fromarray(plane) for plane in planes]
+        import tifffile
+
         with whole_file(path) as partial:
-            pages[0].save(
-                partial, save_all=True, append_images=pages[1:], compression="tiff_deflate"
+            tifffile.imwrite(
+                partial, planes, photometric="minisblack", compression="zlib", metadata=None
             )
         return path
     if ending == ".png" and len(planes) == 1:

@@ -51,7 +51,7 @@ class Segmentation:
 
     def _numbers(self) -> np.ndarray:
         """Labels in the numbers of the support's mask [depth height width]."""
-        table = np.array([0, *self.values], np.uint8 if max(self.values) < 256 else np.uint16)
+        table = np.array([0, *self.values], np.min_scalar_type(max(self.values)))
         return table[self.labels]
 
     def _as_source(self, planes: np.ndarray) -> np.ndarray:
@@ -133,14 +133,18 @@ class Segmentation:
         return encode.write_mask(Path(path), self._numbers(), self.source.geometry)
 
     def default_name(self) -> str:
-        """Name of the mask file for the source: its own format, PNG for lossy ones."""
+        """Name of the mask file for the source: its own format; PNG or TIFF where that is lossy.
+
+        Values above 65,535 do not fit into a PNG.
+        """
+        plain = ".tif" if max(self.values) > 65_535 or self.source.volume else ".png"
         if self.source.path is None:
-            return "array.png" if not self.source.volume else "array.tif"
+            return f"array{plain}"
         ending = decode.suffix(self.source.path)
         if ending in decode.ARRAY_SUFFIXES:
             return decode.stem(self.source.path) + ".npy"
-        keep = (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES, ".png")
-        return decode.stem(self.source.path) + (ending if ending in keep else ".png")
+        keep = (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES)
+        return decode.stem(self.source.path) + (ending if ending in keep else plain)
 
     def _voxel_volume(self) -> float | None:
         if self.source.geometry is None:

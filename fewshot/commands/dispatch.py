@@ -6,10 +6,14 @@ Only tyro, settings and the standard library are imported here, so `fewshot --he
 import functools
 import importlib
 import operator
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from episodes.outputs import Outputs, guarded
 from fewshot.commands.bounds import check_command
 from fewshot.commands.match_options import MATCH_COMMANDS, Match
 from fewshot.commands.options import (
@@ -43,6 +47,8 @@ COMMANDS: dict[str, type] = {
     "share": Share,
 }
 """Each one is done by the function of its name in the module `fewshot.commands.NAME`."""
+_WRITTEN = {"out", "result", "json", "csv", "pictures"}
+"""Options of any command that name what it writes."""
 
 
 def parse(arguments: list[str]) -> Any:
@@ -90,4 +96,20 @@ def run(command: Any) -> int:
     name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
     with without_collector():
         module = importlib.import_module(f"fewshot.commands.{name}")
-    return getattr(module, name)(command)
+    with guarded(Outputs(_inputs(command), _overwrite(command))):
+        return getattr(module, name)(command)
+
+
+def _inputs(command: Any) -> Iterator[Path]:
+    """All paths of a command, but those that say where it writes."""
+    for each in fields(command):
+        value = getattr(command, each.name)
+        if is_dataclass(value):
+            yield from _inputs(value)
+        elif each.name not in _WRITTEN:
+            values = value if isinstance(value, tuple) else (value,)
+            yield from (path for path in values if isinstance(path, Path))
+
+
+def _overwrite(command: Any) -> bool:
+    return bool(getattr(getattr(command, "action", command), "overwrite", False))

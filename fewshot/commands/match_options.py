@@ -23,6 +23,8 @@ class MatchBuild:
     """Regular expression for the subject in a file name; by default each file is a subject."""
     ignore_affine: bool = False
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class MatchQuery:
     """Also draw the picture beside its matches, into this PNG file."""
     model: Path | None = None
     """Where the model lies now, if the index was built with one that has been moved."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class MatchThreshold:
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     seed: int = 0
     """Of the split of the subjects, the impostor pairs and the intervals."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ class MatchSegment:
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     classes: tuple[str, ...] = ()
     """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,8 @@ class MatchScore:
     """Of the intervals."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,8 @@ class MatchOmniglot:
     """Also write the scores into this result file (JSON), and a table beside it."""
     seed: int = 0
     """Of the trials, the views and the intervals."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 Action = (

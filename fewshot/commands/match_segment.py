@@ -1,8 +1,7 @@
 """`fewshot match segment`: every image is segmented with the annotated one that fits it best."""
 
-import warnings
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,18 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from episodes import decode
 from episodes.catalog import IGNORE, Sample
-from episodes.encode import make_folder, write_json, write_picture
 from episodes.episode import to_channels
 from episodes.errors import DataError
-from episodes.foreign import no_image
 from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.load import Loader
 from episodes.sampler import binary_mask
 from fewshot.answer import too_large
+from fewshot.commands.batch import Batch, model_files, nothing_left, refuse_inside, settings_hash
 from fewshot.commands.data import open_catalog
+from fewshot.commands.gallery_values import class_values
 from fewshot.commands.match_options import MatchSegment
+from fewshot.commands.queries import list_queries
 from fewshot.confidence import Trust, with_masks
 from fewshot.counting import Truth
 from fewshot.enlargement import structure_width
@@ -72,14 +71,20 @@ class Gallery:
     Args:
         samples: with masks, in the order of their volumes.
         classes: of their catalog.
+        values: the number of each class in masks.
         truth: of their catalog.
         segmenter: whose features are compared.
     """
 
     def __init__(
-        self, samples: list[Sample], classes: tuple[str, ...], truth: Truth, segmenter: Segmenter
+        self,
+        samples: list[Sample],
+        classes: tuple[str, ...],
+        values: tuple[int, ...],
+        truth: Truth,
+        segmenter: Segmenter,
     ) -> None:
-        self.classes, self.segmenter = classes, segmenter.eval()
+        self.classes, self.values, self.segmenter = classes, values, segmenter.eval()
         self._samples = {sample.key: sample for sample in samples}
         self._loader = Loader(segmenter.settings.size)
         self._pooled = Pooled(truth, segmenter)
@@ -201,9 +206,7 @@ def match_segment(command: MatchSegment) -> int:
     """Segment every query, say which supports were chosen, write masks and overlays."""
     if command.top < 1:
         raise DataError(f"top is {command.top}; expected at least 1")
-    queries = _files(command.query)
-    out = make_folder(command.out)
-    _refuse_clashes(queries, out)
+    queries = list_queries(command.query)
     catalog = open_catalog(
         command.gallery,
         command.subject_pattern,
@@ -211,40 +214,39 @@ def match_segment(command: MatchSegment) -> int:
         ignore_affine=command.ignore_affine,
         masks_for="a gallery of supports",
     )
+    refuse_inside(command.out, command.gallery)
     samples = [sample for sample in catalog.samples if sample.masks]
+    values = class_values(samples, catalog.classes)
+    batch = Batch(queries, command.out, _settings(command, samples), largest=max(values))
+    about = {
+        "gallery": command.gallery.resolve().name,
+        "classes": dict(zip(catalog.classes, values, strict=True)),
+    }
+    if not batch.to_do:
+        return batch.run(nothing_left, about)
     segmenter = load_segmenter(command.model) if command.model else Segmenter()
-    gallery = Gallery(samples, catalog.classes, Truth(catalog), segmenter)
-    rows: list[dict[str, Any]] = []
-    large: list[str] = []
-    for path in tqdm(queries, desc="segmenting", unit="image"):
-        try:
-            result, chosen = segment_with(gallery, image_planes(path), command)
-        except TooLargeError as error:
-            rows.append({"image": path.name, "answer": False, "reason": str(error)})
-            large.append(str(error))
-            continue
-        target = result.save(out / result.default_name())
-        stem = decode.stem(target)
-        write_picture(out / f"{stem}_overlay.png", result.overlay())
+    gallery = Gallery(samples, catalog.classes, values, Truth(catalog), segmenter)
+
+    def answer(path: Path) -> tuple[Segmentation, dict[str, Any]]:
+        result, chosen = segment_with(gallery, image_planes(path), command)
         planes = [
             {"supports": keys, "cost": round(cost, 5)}
             for keys, cost in zip(chosen.keys, chosen.costs, strict=True)
         ]
-        rows.append({**result.summary(), "mask": target.name, "planes": planes})
-        if result.doubt:
-            warnings.warn(result.doubt, stacklevel=2)
         named = dict.fromkeys(key for keys in chosen.keys for key in keys)
-        print(f"{path.name}: supports {', '.join(named)}")
-    write_json(out / "summary.json", {"gallery": command.gallery.name, "images": rows})
-    told = (
-        f" of {len(rows)} images segmented, {len(large)} too large"
-        if large
-        else (" images segmented")
-    )
-    print(f"{len(rows) - len(large)}{told}; masks and overlays in {out}")
-    if large:
-        raise DataError("; ".join(large[:5]))
-    return 0
+        tqdm.write(f"{path.name}: supports {', '.join(named)}")
+        return result, {"planes": planes}
+
+    return batch.run(answer, about)
+
+
+def _settings(command: MatchSegment, samples: list[Sample]) -> str:
+    """Hash what the masks depend on."""
+    left_out = ("query", "out", "overwrite", "gallery", "model")
+    options = {name: value for name, value in asdict(command).items() if name not in left_out}
+    sources = {ref.path for s in samples for ref in (s.image, *(m.pixels for m in s.masks))}
+    files = sorted(path for path in sources if path.is_file())
+    return settings_hash(options, [*files, *model_files(command.model)])
 
 
 def segment_with(
@@ -283,7 +285,7 @@ def segment_with(
         labels=np.stack(labels),
         probabilities=np.stack([share.half().cpu().numpy() for share in shares], axis=1),
         class_names=gallery.classes,
-        values=tuple(range(1, len(gallery.classes) + 1)),
+        values=gallery.values,
         source=picture,
         agreement=trust.value(),
     )
@@ -314,28 +316,3 @@ def _shares(
         mean = torch.stack([each.softmax(dim=0) for each in logits]).mean(dim=0)
         trust.look(supports, features, mean)
     return torch.stack([frame.undo(each).softmax(dim=0) for each in logits]).mean(dim=0)
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [p for p in inside if not path.is_dir() or (p.is_file() and decode.is_readable(p))]
-    if not found and paths:
-        raise DataError(no_image(paths[0]))
-    if not found:
-        raise DataError("there is no image to segment; expected images or folders after --query")
-    return found
-
-
-def _refuse_clashes(queries: list[Path], out: Path) -> None:
-    """No result may replace an input, and no two queries may share a result."""
-    seen: dict[str, Path] = {}
-    for query in queries:
-        other = seen.setdefault(decode.stem(query), query)
-        if other != query or query.resolve().parent == out.resolve():
-            raise DataError(
-                f"the mask of {query} would replace "
-                f"{f'that of {other}' if other != query else 'it'}; choose an empty --out, or "
-                "segment them into folders of their own"
-            )

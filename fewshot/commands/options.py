@@ -122,6 +122,8 @@ class ProtocolRun:
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
     """Name of the scores in the result file."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ class Benchmark:
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +234,8 @@ class Segment:
     would vanish."""
     adapt: float = 0.0
     """Seconds of training on the annotated images before anything is segmented; 0 for none."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +280,8 @@ class Inspect:
     """Read all images to look for some that are there twice."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +300,8 @@ class Runs:
     """Folders of runs, or folders that hold such folders."""
     csv: Path | None = None
     """Also write the table to this file."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 What can be refused is refused here, before torch is imported, which takes longer than all of it.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import asdict
 
 from episodes.axes import Reading
-from episodes.decode import is_readable
-from episodes.encode import make_folder
 from episodes.errors import DataError
-from episodes.foreign import no_image
+from fewshot.commands.batch import Batch, model_files, nothing_left, settings_hash
 from fewshot.commands.names import parse_names
 from fewshot.commands.options import Segment
+from fewshot.commands.queries import list_queries
 from fewshot.commands.quick import wait_quietly, without_collector
 from fewshot.shots import read_shots
 
@@ -24,9 +22,7 @@ def segment(command: Segment) -> int:
         DataError: the support cannot be used, there is nothing to segment, or queries failed
             (after all others were done).
     """
-    legend = parse_names(command.classes)
-    reading = Reading(command.axes, command.channels)
-    queries = list(_queries(command.query))
+    queries = list_queries(command.query)
     if command.zoom and command.fuse != "together":
         raise DataError(
             f"--zoom learns all annotated images together; leave out --fuse {command.fuse}"
@@ -34,51 +30,35 @@ def segment(command: Segment) -> int:
     if command.tiles and (command.zoom or command.other_magnification):
         given = "--zoom" if command.zoom else "--other-magnification"
         raise DataError(f"--tiles looks at parts of one size; leave out {given}")
-    _refuse_overwriting(queries, command)
     shots = read_shots(
-        *(list(command.support), list(command.mask), legend),
+        *(list(command.support), list(command.mask), parse_names(command.classes)),
         ignore_affine=command.ignore_affine,
-        reading=reading,
+        reading=Reading(command.axes, command.channels),
     )
-    make_folder(command.out)
+    supports = [f"{name}.safetensors" for name in support_names(command)]
+    batch = Batch(queries, command.out, _settings(command), supports, max(shots.values))
     print(*shots.axes(), shots.describe(), sep="\n", flush=True)
+    about = batch.about_before()
+    if about is not None:
+        return batch.run(nothing_left, about)
     wait_quietly()
     with without_collector():
         from fewshot.commands.segment_files import segment_files  # imports torch
-    return segment_files(command, shots, queries)
+    return segment_files(command, shots, batch)
 
 
-def _queries(paths: tuple[Path, ...]) -> Iterator[tuple[Path, Path]]:
-    """List files, and readable files of folders, each with the name it has below the output."""
-    if not paths:
-        raise DataError("no query; expected images or folders of them after --query")
-    for path in paths:
-        if not path.is_dir():
-            yield path, Path(path.name)
-            continue
-        inside = [p for p in sorted(path.rglob("*")) if p.is_file() and is_readable(p)]
-        if not inside:
-            raise DataError(no_image(path))
-        yield from ((p, p.relative_to(path)) for p in inside if not p.name.startswith("."))
+def support_names(command: Segment) -> list[str]:
+    """Names of the supports that are saved beside the masks."""
+    if command.zoom:
+        return ["support", "support_window"]
+    if command.fuse == "together" or len(command.support) == 1:
+        return ["support"]
+    return [f"support_{number}" for number in range(1, len(command.support) + 1)]
 
 
-def _refuse_overwriting(queries: list[tuple[Path, Path]], command: Segment) -> None:
-    """No result may replace an input, and no two queries may share a result."""
-    out = command.out.resolve()
-    inputs = {p.resolve() for p in (*command.support, *command.mask, *(q for q, _ in queries))}
-    clash = [path for path in inputs if path.parent == out]
-    if clash:
-        raise DataError(
-            f"the output folder {command.out} holds the input {clash[0].name}; "
-            "choose an empty folder, so that no image is replaced by its mask"
-        )
-    written: dict[Path, Path] = {}
-    for query, name in queries:
-        stem = name.name.split(".")[0]
-        for target in (name.parent / stem, name.parent / f"{stem}_overlay"):
-            if target in written:
-                raise DataError(
-                    f"{query} and {written[target]} would both write {target}; "
-                    "segment them into folders of their own"
-                )
-            written[target] = query
+def _settings(command: Segment) -> str:
+    """Hash what the masks depend on."""
+    left_out = ("query", "out", "overwrite", "support", "mask", "model")
+    options = {name: value for name, value in asdict(command).items() if name not in left_out}
+    files = [*command.support, *command.mask, *model_files(command.model)]
+    return settings_hash(options, files)

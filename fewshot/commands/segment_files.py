@@ -10,10 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from episodes.axes import Reading
-from episodes.encode import make_folder, write_json, write_picture
-from episodes.errors import DataError
 from fewshot.answer import too_large
+from fewshot.commands.batch import Batch
 from fewshot.commands.options import Segment
+from fewshot.commands.segment import support_names
 from fewshot.coordinates import with_coordinates
 from fewshot.heads import Support
 from fewshot.inputs import Planes, image_planes, other_view
@@ -29,56 +29,39 @@ Look = Callable[[Planes], Segmentation]
 _MOST_STEPS = 200  # of adaptation, should a machine be so fast
 
 
-def segment_files(command: Segment, shots: Shots, queries: list[tuple[Path, Path]]) -> int:
+def segment_files(command: Segment, shots: Shots, batch: Batch) -> int:
     """Learn from the support, segment every query; one bad query does not stop the others.
 
     Args:
         command: what was typed.
         shots: the annotated images, as read.
-        queries: each file with the name it has below the output.
+        batch: the queries, and where their results go.
 
     Raises:
         DataError: queries failed (after all others were done).
     """
-    out = command.out
     supports, look = _learned(command, shots)
     for name, support in supports.items():
-        save_support(support, out / f"{name}.safetensors")
+        save_support(support, batch.out / f"{name}.safetensors")
     first = next(iter(supports.values()))
     reading, said = Reading(command.axes, command.channels), set(shots.axes())
-    rows, failed, unseen = [], [], []
-    for query, name in tqdm(queries, desc="segmenting", unit="image"):
-        try:
-            picture = image_planes(query, reading)
-            result = look(picture)
-        except DataError as error:
-            if isinstance(error, TooLargeError):
-                unseen.append({"image": query.name, "answer": False, "reason": str(error)})
-            failed.append(str(error) if str(query) in str(error) else f"{query}: {error}")
-            continue
+
+    def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
+        picture = image_planes(query, reading)
+        result = look(picture)
         _say_axes(picture, said)
-        rows.append(_write(result, out, name))
-        if result.doubt:
-            warnings.warn(result.doubt, stacklevel=2)
-    write_json(
-        out / "summary.json",
-        {
-            "classes": dict(zip(first.class_names, first.values, strict=True)),
-            "support": [path.name for path in command.support],
-            "model": first.model,
-            "refine": {**asdict(command.refine), "coordinates": command.coordinates},
-            "fuse": command.fuse,
-            "zoom": command.zoom,
-            "adapt_seconds": command.adapt,
-            "images": [*rows, *unseen],
-            "failed": failed,
-        },
-    )
-    large = f", {len(unseen)} too large" if unseen else ""
-    print(f"{len(rows)} of {len(queries)} images segmented{large}; masks and overlays in {out}")
-    if failed:
-        raise DataError(f"{len(failed)} of {len(queries)} failed: " + "; ".join(failed[:5]))
-    return 0
+        return result, {}
+
+    about = {
+        "classes": dict(zip(first.class_names, first.values, strict=True)),
+        "support": [path.name for path in command.support],
+        "model": first.model,
+        "refine": {**asdict(command.refine), "coordinates": command.coordinates},
+        "fuse": command.fuse,
+        "zoom": command.zoom,
+        "adapt_seconds": command.adapt,
+    }
+    return batch.run(answer, about)
 
 
 def _say_axes(picture: Planes, said: set[str]) -> None:
@@ -103,19 +86,16 @@ def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
     mirror, how = command.refine.flip == "both", command.fuse
     if command.zoom:
         zoomed = learn_zoomed(segmenter, shots, command.zoom, size=size, mirror=mirror)
-        named = {"support": zoomed.whole}
         if zoomed.window is None:
             print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
-        else:
-            named["support_window"] = zoomed.window
+        parts = [zoomed.whole] if zoomed.window is None else [zoomed.whole, zoomed.window]
+        named = dict(zip(support_names(command), parts, strict=False))
         look = partial(segment_zoomed, segmenter, support=zoomed, refine=command.refine)
         return named, partial(_look, command, shots, segmenter, named, look)
     sets = [shots] if how == "together" else shots.apart()
     supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
     fuse = "probabilities" if how == "together" else how
-    named = {f"support_{number}": support for number, support in enumerate(supports, start=1)}
-    if len(supports) == 1:
-        named = {"support": supports[0]}
+    named = dict(zip(support_names(command), supports, strict=True))
     look = partial(segmenter.segment, support=supports, refine=command.refine, fuse=fuse)
     if command.tiles:
         look = partial(look, tiles=True)
@@ -144,19 +124,3 @@ def _look(
         if reason := too_large(segmenter, query, [first]):
             raise TooLargeError(reason)
     return look(query, other_magnification=True)
-
-
-def _write(result: Segmentation, out: Path, name: Path) -> dict[str, Any]:
-    """Write mask, overlay and summary of one image; return its row of the whole summary."""
-    target = out / name.parent / result.default_name()
-    make_folder(target.parent)
-    result.save(target)
-    stem = target.name.split(".")[0]
-    picture = write_picture(target.with_name(f"{stem}_overlay.png"), result.overlay())
-    row = {
-        **result.summary(),
-        "mask": target.relative_to(out).as_posix(),
-        "overlay": picture.relative_to(out).as_posix(),
-    }
-    write_json(target.with_name(f"{stem}.json"), row)
-    return row
