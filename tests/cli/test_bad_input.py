@@ -119,23 +119,6 @@ def test_an_unwritable_output_folder(refused, tmp_path):
     assert "cannot be written" in refused(out=Path("/proc/fewshot"))
 
 
-def test_no_result_replaces_an_input_or_another_result(good, tmp_path, capsys):
-    def said(query: Path, out: Path) -> str:
-        arguments = ["segment", "--support", str(good["image"]), "--mask", str(good["mask"])]
-        assert main([*arguments, "--query", str(query), "--out", str(out)]) == 2
-        return capsys.readouterr().err
-
-    assert "holds the input" in said(good["query"], good["query"].parent)
-    folder = tmp_path / "queries"
-    folder.mkdir()
-    for name in ("a.png", "a.tif"):
-        Image.fromarray(disc_scene(1)[0]).save(folder / name)
-    assert "would both write" in said(folder, tmp_path / "out")
-    (folder / "a.tif").unlink()
-    Image.fromarray(disc_scene(1)[0]).save(folder / "a_overlay.png")
-    assert "would both write" in said(folder, tmp_path / "out")
-
-
 def test_one_bad_query_does_not_stop_the_others(good, tmp_path, capsys):
     folder = tmp_path / "queries"
     folder.mkdir()
