@@ -4,14 +4,13 @@
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +20,9 @@ from tqdm import tqdm
 from episodes import decode, outputs
 from episodes.encode import make_folder, write_json, write_picture
 from episodes.errors import DataError, FewshotError
-from fewshot import __version__
 from fewshot.commands.ledger import LEDGER, Ledger, digest
 from fewshot.commands.queries import Query, result_names, results_of
 from fewshot.magnification import TooLargeError
-from fewshot.provenance import CALIBRATION, SEGMENTER, WEIGHTS
 
 if TYPE_CHECKING:  # it imports torch, before which much can be refused
     from fewshot.segmentation import Segmentation
@@ -90,7 +87,8 @@ class Batch:
     @property
     def to_do(self) -> list[Path]:
         """The queries that have no result yet."""
-        return [q.path for q in self.queries if q.path not in {*self.rows, *self.failed}]
+        known = {*self.rows, *self.failed}
+        return [query.path for query in self.queries if query.path not in known]
 
     def about_before(self) -> dict[str, Any] | None:
         """What an earlier run told of itself, if nothing is left to do; else None."""
@@ -260,18 +258,6 @@ def refuse_inside(out: Path, data: Path) -> None:
 def nothing_left(query: Path) -> tuple["Segmentation", Mapping[str, Any]]:
     """The answer of a batch in which everything was segmented before."""
     raise DataError(f"{query} was segmented before; expected no query to be left")
-
-
-def settings_hash(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
-    """Hash what results depend on: settings, the contents of files, and this version."""
-    parts = {"version": __version__, "files": [digest(path) for path in files], **settings}
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
-
-
-def model_files(folder: Path | None) -> list[Path]:
-    """The files of a model that are there; none of the installed one."""
-    named = (SEGMENTER, WEIGHTS, CALIBRATION) if folder is not None else ()
-    return [path for name in named if (path := Path(folder or "") / name).is_file()]
 
 
 def _ending(path: Path, largest: int) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 
 from episodes.encode import whole_file
 from episodes.errors import DataError
+from fewshot import __version__
+from fewshot.provenance import CALIBRATION, SEGMENTER, WEIGHTS
 
 LEDGER = ".fewshot-results.jsonl"
 _HEAD = {"fewshot": "results", "format": 1}
@@ -151,6 +153,18 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def settings_hash(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
+    """Hash what results depend on: settings, the contents of files, and this version."""
+    parts = {"version": __version__, "files": [digest(path) for path in files], **settings}
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+
+
+def model_files(folder: Path | None) -> list[Path]:
+    """The files of a model that are there; none of the installed one."""
+    named = (SEGMENTER, WEIGHTS, CALIBRATION) if folder is not None else ()
+    return [path for name in named if (path := Path(folder or "") / name).is_file()]
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

@@ -19,9 +19,10 @@ from episodes.frame import Frame, intensity_range, to_tensor
 from episodes.load import Loader
 from episodes.sampler import binary_mask
 from fewshot.answer import too_large
-from fewshot.commands.batch import Batch, model_files, nothing_left, refuse_inside, settings_hash
+from fewshot.commands.batch import Batch, nothing_left, refuse_inside
 from fewshot.commands.data import open_catalog
 from fewshot.commands.gallery_values import class_values
+from fewshot.commands.ledger import model_files, settings_hash
 from fewshot.commands.match_options import MatchSegment
 from fewshot.commands.queries import list_queries
 from fewshot.confidence import Trust, with_masks

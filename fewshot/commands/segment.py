@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 from episodes.axes import Reading
 from episodes.errors import DataError
-from fewshot.commands.batch import Batch, model_files, nothing_left, settings_hash
+from fewshot.commands.batch import Batch, nothing_left
+from fewshot.commands.ledger import model_files, settings_hash
 from fewshot.commands.names import parse_names
 from fewshot.commands.options import Segment
 from fewshot.commands.queries import list_queries
