@@ -57,6 +57,7 @@ class Outputs:
         self.overwrite = overwrite
         self._files: dict[tuple[int, int], Path] = {}
         self._folders: list[Path] = []
+        self._inside: set[tuple[int, int]] = set()  # files in them, wherever links lead
         self._own: list[Own] = []
         self._written: set[tuple[int, int]] = set()
         for path in inputs:
@@ -75,7 +76,8 @@ class Outputs:
             if self.overwrite:  # else no file is replaced, whatever links lead to it
                 for name, _, files in os.walk(path):
                     for file in files:
-                        self.reads(Path(name, file))
+                        with contextlib.suppress(OSError):  # a link that leads nowhere
+                            self._inside.add(_identity(Path(name, file).stat()))
 
     def owns(self, own: Own) -> None:
         """Add a rule that knows files which earlier runs of this command wrote."""
@@ -94,8 +96,10 @@ class Outputs:
             return  # nothing is there that could be lost
         if _identity(found) in self._written:
             return
+        among = any(path.resolve().is_relative_to(folder) for folder in self._folders)
         with contextlib.suppress(OSError):  # a link that leads nowhere is no input
-            source = self._files.get(_identity(path.stat()))
+            identity = _identity(path.stat())
+            source, among = self._files.get(identity), among or identity in self._inside
             if source is not None:
                 raise DataError(
                     f"{path} is an input{'' if source == path else f' ({source})'}, which is not "
@@ -105,9 +109,9 @@ class Outputs:
             raise DataError(f"{path} is a folder, where a file is to be written; choose another")
         if not path.is_symlink() and (any(own(path) for own in self._own) or recognised(path)):
             return
-        if any(path.resolve().is_relative_to(folder) for folder in self._folders):
+        if among:
             raise DataError(
-                f"{path} lies among the inputs and was not written by an earlier run; it is not "
+                f"{path} is among the inputs and was not written by an earlier run; it is not "
                 "replaced. Choose another --out"
             )
         if not self.overwrite:
@@ -161,7 +165,7 @@ def recognised(path: Path) -> bool:
         return _starts(path, b"library_name: fewshot-segmentation")
     if not _OF_FOLDERS.fullmatch(path.name):
         return False
-    folders = (path.parent, path.parent.parent, path.parent.parent.parent)
+    folders = path.parents[:4]  # a benchmark keeps files that deep
     return any(_read(each / name, keys) is not None for each in folders for name, keys in _MARKERS)
 
 

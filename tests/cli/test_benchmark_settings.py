@@ -43,7 +43,7 @@ def command(data):
         (["--headline", "dice=best:alpnet"], "expected NAME=method:protocol:exclude"),
         (["--headline", "d=superpixels-panet:alpnet:none"], "which this benchmark does not hold"),
         (["--headline", "d=best:adnet:none"], "names the protocol 'adnet'"),
-        (["--seeds", "-1"], "expected whole numbers from 0"),
+        (["--seeds", "-1"], "--seeds is -1"),
         (["--steps", "0"], "minutes and steps are both 0"),
     ],
 )

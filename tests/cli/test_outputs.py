@@ -288,7 +288,7 @@ def test_guard_by_hand(tmp_path):
                 write_json(path, {"lost": 1})
     with guarded(Outputs([tmp_path / "in"], overwrite=True)):
         for path in (source, mine):  # an input by a link, too
-            with pytest.raises(DataError, match="input"):
+            with pytest.raises(DataError, match="among the inputs"):
                 write_json(path, {"lost": 1})
     assert mine.read_text() == source.read_text() == "{}"
     write_json(mine, {"a script": "may"})
