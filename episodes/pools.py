@@ -1,12 +1,13 @@
 """Which images may stand for a class, as arrays: a draw costs the same in 1e3 and 1e6 images."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.draws import Draws
 from episodes.settings import EpisodeSettings
 
 
@@ -64,59 +65,98 @@ class Pool:
         """Images a group."""
         return np.diff(self.starts)
 
-    def draw(
-        self, generator: np.random.Generator, used: Sequence[int], banned: Iterable[int] = ()
-    ) -> int | None:
-        """Draw a group uniformly, then an image of it, among those that are left.
-
-        Args:
-            generator: makes two draws, whatever the sizes.
-            used: ranks that are not drawn again.
-            banned: numbers of groups that are not drawn from.
-
-        Returns:
-            A rank, or None where nothing is left.
-        """
-        taken: dict[int, list[int]] = defaultdict(list)
-        for place in self._places(used):
-            taken[int(np.searchsorted(self.starts, place, side="right")) - 1].append(place)
-        closed = {n for n, places in taken.items() if len(places) == self._size(n)}
-        closed |= {n for each in banned if (n := find(self.groups, each)) is not None}
-        left = len(self.groups) - len(closed)
-        if not left:
-            return None
-        group = skip(int(generator.integers(left)), closed)
-        first, end = int(self.starts[group]), int(self.starts[group + 1])
-        return self._pick(generator, first, end, taken.get(group, ()))
-
-    def draw_between(
-        self, generator: np.random.Generator, ranks: tuple[int, int], used: Sequence[int]
-    ) -> int | None:
+    def draw_between(self, draws: Draws, ranks: tuple[int, int], used: Sequence[int]) -> int | None:
         """Draw an image with a rank in [first, end) that is not used, or None."""
-        low, high = (int(np.searchsorted(self.ranks, rank)) for rank in ranks)
-        taken = [place for place in self._places(used) if low <= place < high]
-        return self._pick(generator, low, high, taken) if high - low > len(taken) else None
+        known = self.ranks.data
+        low, high = (bisect_left(known, rank) for rank in ranks)
+        taken = []
+        for rank in used:
+            place = bisect_left(known, rank, low, high)
+            if place < high and known[place] == rank:
+                taken.append(place - low)
+        if high - low == len(taken):
+            return None
+        return known[low + skip(draws.below(high - low - len(taken)), sorted(taken))]
 
     def large(self, least: int) -> "Pool":
         """Keep the groups that have at least so many images."""
         return make_pool(self.ranks, np.repeat(self.groups, self.sizes()), least)
 
-    def _pick(
-        self, generator: np.random.Generator, first: int, end: int, taken: Sequence[int]
-    ) -> int:
-        free = end - first - len(taken)
-        place = first + skip(int(generator.integers(free)), [each - first for each in taken])
-        return int(self.ranks[place])
 
-    def _places(self, ranks: Sequence[int]) -> list[int]:
-        if not ranks or not len(self.ranks):
-            return []
-        wanted = np.array(ranks)
-        places = np.searchsorted(self.ranks, wanted).clip(max=len(self.ranks) - 1)
-        return places[self.ranks[places] == wanted].tolist()
+class Remainder:
+    """What is left of a pool while the images of one episode are drawn.
 
-    def _size(self, group: int) -> int:
-        return int(self.starts[group + 1]) - int(self.starts[group])
+    Args:
+        pool: not changed.
+        group: the group of every rank.
+    """
+
+    def __init__(self, pool: Pool, group: Sequence[int]) -> None:
+        # Views give Python's own numbers, and are searched without a call of NumPy.
+        self._ranks, self._groups = pool.ranks.data, pool.groups.data
+        self._starts, self._group = pool.starts.data, group
+        self._places: dict[int, int | None] = {}  # of groups that were looked up
+        self._closed: list[int] = []  # places of groups that are banned or used up, rising
+        self._taken: dict[int, list[int]] = {}  # used images of a group, rising, from its first
+
+    def draw(self, draws: Draws, apart_from: Iterable[int] = ()) -> int | None:
+        """Draw a group uniformly, then an image of it, among those that are left, and take it.
+
+        Args:
+            draws: gives two numbers, whatever the sizes.
+            apart_from: groups that are not drawn from this time.
+
+        Returns:
+            A rank, or None where nothing is left.
+        """
+        closed = self._closed
+        if apart_from:
+            places = (self._place(group) for group in apart_from)
+            closed = sorted({*closed, *(place for place in places if place is not None)})
+        left = len(self._groups) - len(closed)
+        if not left:
+            return None
+        place = skip(draws.below(left), closed)
+        first, end = self._starts[place], self._starts[place + 1]
+        taken = self._taken.get(place, ())
+        at = first + skip(draws.below(end - first - len(taken)), taken)
+        rank = self._ranks[at]
+        self._places[self._group[rank]] = place
+        self._take(place, at)
+        return rank
+
+    def take(self, rank: int) -> None:
+        """Take an image that was drawn from another pool, if it is in this one as well."""
+        place = self._place(self._group[rank])
+        if place is None:
+            return
+        at = bisect_left(self._ranks, rank, self._starts[place], self._starts[place + 1])
+        if at < self._starts[place + 1] and self._ranks[at] == rank:
+            self._take(place, at)
+
+    def ban(self, group: int) -> None:
+        """Draw from a group no more."""
+        place = self._place(group)
+        if place is not None:
+            self._close(place)
+
+    def _take(self, place: int, at: int) -> None:
+        taken = self._taken.setdefault(place, [])
+        insort(taken, at - self._starts[place])
+        if len(taken) == self._starts[place + 1] - self._starts[place]:
+            self._close(place)
+
+    def _close(self, place: int) -> None:
+        if not _holds(self._closed, place):
+            insort(self._closed, place)
+
+    def _place(self, group: int) -> int | None:
+        """Return the place of a group, or None where the pool has no image of it."""
+        if group not in self._places:
+            place = bisect_left(self._groups, group)
+            there = place < len(self._groups) and self._groups[place] == group
+            self._places[group] = place if there else None
+        return self._places[group]
 
 
 def make_table(catalog: Catalog, by_volume: bool) -> Table:
@@ -181,19 +221,22 @@ def make_pool(ranks: np.ndarray, group: np.ndarray, least: int = 1) -> Pool:
     return Pool(ranks, groups[keep], np.concatenate(([0], np.cumsum(sizes[keep]))))
 
 
-def find(rising: np.ndarray, value: int) -> int | None:
-    """Return the place of a value in a rising array, or None."""
-    place = int(np.searchsorted(rising, value))
-    return place if place < len(rising) and rising[place] == value else None
+def _holds(rising: Sequence[int], value: int) -> bool:
+    place = bisect_left(rising, value)
+    return place < len(rising) and rising[place] == value
 
 
-def skip(number: int, left_out: Collection[int]) -> int:
+def skip(number: int, left_out: Sequence[int]) -> int:
     """Return the `number`-th of the numbers 0, 1, 2, … that are not left out.
 
-    >>> [skip(n, {1, 2, 5}) for n in range(4)]
+    Args:
+        number: from 0.
+        left_out: rising.
+
+    >>> [skip(n, [1, 2, 5]) for n in range(4)]
     [0, 3, 4, 6]
     """
-    for each in sorted(left_out):
+    for each in left_out:
         if number < each:
             break
         number += 1

@@ -1,18 +1,20 @@
 """The episodic sampler: episode(i) is a pure function of the catalog, the settings, seed and i."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from episodes import feasible
 from episodes.catalog import Catalog
+from episodes.draws import Draws
 from episodes.episode import Episode, Plan
 from episodes.errors import EpisodeError
 from episodes.load import Loader
 from episodes.plans import PlanLoader, Transform, binary_mask, episode_generator, hash_plans
-from episodes.pools import Pool, make_pools, make_table
+from episodes.pools import Remainder, make_pools, make_table
 from episodes.settings import EpisodeSettings, span
 
 __all__ = [
@@ -106,10 +108,12 @@ class EpisodeSampler:
         lacking: Counter[str] = Counter()
         for _ in range(_TRIES):
             classes = self._classes(way, generator)
-            drawn = draw(classes, shot, generator)
+            draws = Draws(generator)
+            drawn = draw(classes, shot, draws)
             if not isinstance(drawn, str):
                 return self._plan(index, classes, *drawn)
             lacking[drawn] += 1
+            draws.close()
         name, count = lacking.most_common(1)[0]
         raise EpisodeError(
             f"episode {index}: none of {_TRIES} draws of {way} ways, {shot} shots "
@@ -151,40 +155,51 @@ class EpisodeSampler:
         return tuple(names[i] for i in order)
 
     def _draw(
-        self, classes: tuple[str, ...], shot: int, generator: np.random.Generator
+        self, classes: tuple[str, ...], shot: int, draws: Draws
     ) -> tuple[list[list[int]], list[int]] | str:
         """Draw the ranks of support and query; or return the class that has too few left."""
-        group = self._table.group
+        group = self._table.group.data
+        left = {name: [Remainder(part, group) for part in self._pools[name]] for name in classes}
         query: list[int] = []
         for number in range(self.settings.query):
             name = classes[number % len(classes)]
-            rank = _draw_any(self._pools[name], generator, query)
+            rank = _draw_any(left[name], draws)
             if rank is None:
                 return name
+            self._take(rank, name, left)
             query.append(rank)
-        banned = {int(group[rank]) for rank in query} if self.settings.disjoint_subjects else set()
+        if self.settings.disjoint_subjects:
+            for subject in {group[rank] for rank in query}:
+                for part in chain.from_iterable(left.values()):
+                    part.ban(subject)
         support: list[list[int]] = []
-        used = list(query)
         for name in classes:
             row: list[int] = []
             for _ in range(shot):
                 # Shots come from different subjects as long as there are any left.
-                seen = banned | {int(group[rank]) for rank in row}
-                rank = _draw_any(self._pools[name], generator, used, seen)
+                rank = _draw_any(left[name], draws, [group[each] for each in row])
                 if rank is None:
-                    rank = _draw_any(self._pools[name], generator, used, banned)
+                    rank = _draw_any(left[name], draws)
                 if rank is None:
                     return name
+                self._take(rank, name, left)
                 row.append(rank)
-                used.append(rank)
             support.append(row)
         return support, query
 
+    def _take(self, rank: int, drawn_for: str, left: Mapping[str, Sequence[Remainder]]) -> None:
+        """Take an image out of what is left for the other classes that it shows."""
+        shown = self.catalog.samples[self._table.position.item(rank)].areas or {}
+        for name, parts in left.items():
+            if name in shown and name != drawn_for:
+                for part in parts:
+                    part.take(rank)
+
     def _draw_in_volume(
-        self, classes: tuple[str, ...], shot: int, generator: np.random.Generator
+        self, classes: tuple[str, ...], shot: int, draws: Draws
     ) -> tuple[list[list[int]], list[int]] | str:
         """Draw a volume, its support slices, then queries near them; or see `_draw`."""
-        first = self._volumes[classes[0]].draw(generator, ())
+        first = Remainder(self._volumes[classes[0]], self._table.group.data).draw(draws)
         if first is None:
             return classes[0]
         volume = self._table.volume(first)
@@ -192,7 +207,7 @@ class EpisodeSampler:
         for name in classes:
             row = [] if support else [first]
             while len(row) < shot:
-                rank = self._pools[name][0].draw_between(generator, volume, used)
+                rank = self._pools[name][0].draw_between(draws, volume, used)
                 if rank is None:
                     return name
                 row.append(rank)
@@ -205,7 +220,7 @@ class EpisodeSampler:
             if self.settings.max_gap is not None:
                 beside = support[way][round_ % shot]
                 near = self._table.neighbours(beside, self.settings.max_gap)
-            rank = self._pools[classes[way]][0].draw_between(generator, near, used)
+            rank = self._pools[classes[way]][0].draw_between(draws, near, used)
             if rank is None:
                 return classes[way]
             query.append(rank)
@@ -215,7 +230,7 @@ class EpisodeSampler:
     def _plan(
         self, index: int, classes: tuple[str, ...], support: list[list[int]], query: list[int]
     ) -> Plan:
-        samples, position = self.catalog.samples, self._table.position
+        samples, position = self.catalog.samples, self._table.position.data
         asked = [samples[position[rank]] for rank in query]
         return Plan(
             index=index,
@@ -234,16 +249,13 @@ class EpisodeSampler:
 
 
 def _draw_any(
-    parts: tuple[Pool, ...],
-    generator: np.random.Generator,
-    used: list[int],
-    banned: set[int] | frozenset[int] = frozenset(),
+    parts: Sequence[Remainder], draws: Draws, apart_from: Sequence[int] = ()
 ) -> int | None:
     """Draw an area quantile among those with any image left, then an image of it."""
     left = list(parts)
     while left:
-        part = left.pop(int(generator.integers(len(left))) if len(left) > 1 else 0)
-        rank = part.draw(generator, used, banned)
+        part = left.pop(draws.below(len(left)))
+        rank = part.draw(draws, apart_from)
         if rank is not None:
             return rank
     return None

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from test_sampler import toy, wide
 
 from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.draws import Draws
 from episodes.errors import EpisodeError
 from episodes.feasible import separable
-from episodes.pools import make_pool, skip
+from episodes.pools import Remainder, make_pool, skip
 from episodes.sampler import EpisodeSampler, EpisodeSettings
 
 
@@ -180,7 +181,7 @@ def test_settings_that_contradict_each_other(wanted, message):
 
 @given(st.sets(st.integers(0, 30)), st.integers(0, 40))
 def test_skip_against_a_list(left_out, number):
-    assert skip(number, left_out) == [n for n in range(80) if n not in left_out][number]
+    assert skip(number, sorted(left_out)) == [n for n in range(80) if n not in left_out][number]
 
 
 @given(st.lists(st.integers(0, 5), max_size=6), st.integers(1, 6), st.integers(1, 6))
@@ -209,4 +210,31 @@ def test_a_draw_is_what_lists_would_give(seed, used, banned):
         generator = np.random.default_rng(seed)
         ranks = left[list(left)[int(generator.integers(len(left)))]]
         expected = ranks[int(generator.integers(len(ranks)))]
-    assert pool.draw(np.random.default_rng(seed), sorted(used), banned) == expected
+    once, now = (Remainder(pool, group.tolist()) for _ in range(2))
+    for rank in used:
+        once.take(rank)
+        now.take(rank)
+    for each in banned:
+        now.ban(each)
+    assert once.draw(Draws(np.random.default_rng(seed)), banned) == expected
+    assert now.draw(Draws(np.random.default_rng(seed))) == expected
+    if expected is not None:  # what is drawn is taken
+        drawn = {expected}
+        while (rank := now.draw(Draws(np.random.default_rng(seed)))) is not None:
+            assert rank not in drawn
+            drawn.add(rank)
+        assert drawn == {r for ranks in left.values() for r in ranks}
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(1, 2**32 - 1), max_size=90), st.integers(0, 3))
+@settings(max_examples=60)
+def test_numbers_are_those_of_numpy_and_the_generator_goes_on(seed, ends, before):
+    mine, numpy = (np.random.Generator(np.random.Philox(key=seed)) for _ in range(2))
+    for generator in (mine, numpy):
+        for _ in range(before):  # an odd number leaves half a word
+            generator.integers(10)
+    draws = Draws(mine)
+    assert [draws.below(end) for end in ends] == [int(numpy.integers(end)) for end in ends]
+    draws.close()
+    later = [[int(each.integers(1000)) for _ in range(5)] for each in (mine, numpy)]
+    assert later[0] == later[1]
