@@ -41,7 +41,7 @@ demo: $(VENV)/core.stamp  ## train on base classes, segment classes never seen, 
 	$(BIN)/fewshot demo --out demo --overwrite
 
 test: $(VENV)/dev.stamp  ## the whole test suite, notebooks included
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 notebooks: $(VENV)/dev.stamp  ## run the notebooks and store their outputs
 	$(BIN)/python tools/notebooks.py
