@@ -233,8 +233,8 @@ COMMANDS = st.sampled_from(
         ["share", "model", "--out", "OUT"],
         ["calibrate", "data"],
         ["evaluate", "model", "--result", "OUT"],
-        ["protocol", "data", "--under", "one-image", "--result", "OUT"],
-        ["train", "data", "--out", "OUT", "--steps", "0"],
+        ["protocol", "data", "--under", "one-image", "--test-subjects", "a", "--result", "OUT"],
+        ["train", "data", "--out", "OUT", "--steps", "1", "--batch", "1", "--size", "32"],
     ]
 )
 
