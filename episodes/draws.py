@@ -38,7 +38,11 @@ class Draws:
         """Draw a whole number from 0 to end - 1 uniformly; end is at most 2**32 - 1."""
         if end == 1:
             return 0  # takes no word, as in NumPy
-        product = self._word() * end
+        number = self._next  # the first word is taken here, not by a call: it is nearly always all
+        if number == len(self._words):
+            self._fetch()
+        self._next = number + 1
+        product = self._words[number] * end
         if product & _LOW < end:
             rejected = (_WORD - end) % end
             while product & _LOW < rejected:
@@ -59,10 +63,12 @@ class Draws:
 
     def _word(self) -> int:
         if self._next == len(self._words):
-            block = self._source.random_raw(_BLOCK).view(np.uint32)
-            if sys.byteorder == "big":
-                block = block.reshape(-1, 2)[:, ::-1].ravel()
-            self._words += block.tolist()  # the lower half of each first
-        word = self._words[self._next]
+            self._fetch()
         self._next += 1
-        return word
+        return self._words[self._next - 1]
+
+    def _fetch(self) -> None:
+        block = self._source.random_raw(_BLOCK).view(np.uint32)
+        if sys.byteorder == "big":
+            block = block.reshape(-1, 2)[:, ::-1].ravel()
+        self._words += block.tolist()  # the lower half of each first

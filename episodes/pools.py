@@ -1,7 +1,7 @@
 """Which images may stand for a class, as arrays: a draw costs the same in 1e3 and 1e6 images."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,59 +91,78 @@ class Remainder:
         group: the group of every rank.
     """
 
+    __slots__ = ("_apart", "_closed", "_group", "_groups", "_ranks", "_starts", "_taken")
+
     def __init__(self, pool: Pool, group: Sequence[int]) -> None:
         # Views give Python's own numbers, and are searched without a call of NumPy.
         self._ranks, self._groups = pool.ranks.data, pool.groups.data
         self._starts, self._group = pool.starts.data, group
-        self._places: dict[int, int | None] = {}  # of groups that were looked up
         self._closed: list[int] = []  # places of groups that are banned or used up, rising
+        self._apart: list[int] = []  # these and the groups that were drawn since `start_row`
         self._taken: dict[int, list[int]] = {}  # used images of a group, rising, from its first
 
-    def draw(self, draws: Draws, apart_from: Iterable[int] = ()) -> int | None:
+    def draw(self, draws: Draws, apart: bool = False) -> int | None:
         """Draw a group uniformly, then an image of it, among those that are left, and take it.
 
         Args:
             draws: gives two numbers, whatever the sizes.
-            apart_from: groups that are not drawn from this time.
+            apart: only from groups that are not kept apart since `start_row`, and keep this one
+                apart as well.
 
         Returns:
             A rank, or None where nothing is left.
         """
-        closed = self._closed
-        if apart_from:
-            places = (self._place(group) for group in apart_from)
-            closed = sorted({*closed, *(place for place in places if place is not None)})
+        closed = self._apart if apart else self._closed
         left = len(self._groups) - len(closed)
         if not left:
             return None
-        place = skip(draws.below(left), closed)
-        first, end = self._starts[place], self._starts[place + 1]
-        taken = self._taken.get(place, ())
-        at = first + skip(draws.below(end - first - len(taken)), taken)
-        rank = self._ranks[at]
-        self._places[self._group[rank]] = place
-        self._take(place, at)
-        return rank
+        place = draws.below(left)
+        if closed:
+            place = skip(place, closed)
+        first = self._starts[place]
+        size = self._starts[place + 1] - first
+        taken = self._taken.get(place)
+        if taken is None:
+            offset = draws.below(size)
+        else:
+            offset = skip(draws.below(size - len(taken)), taken)
+        self._take(place, offset, size)
+        if apart:
+            insort(closed, place)
+        return self._ranks[first + offset]
+
+    def start_row(self) -> None:
+        """Keep no group apart any more."""
+        self._apart = self._closed.copy()
+
+    def keep_apart(self, group: int) -> None:
+        """Draw from a group no more in this row."""
+        place = self._place(group)
+        if place is not None and not _holds(self._apart, place):
+            insort(self._apart, place)
 
     def take(self, rank: int) -> None:
         """Take an image that was drawn from another pool, if it is in this one as well."""
         place = self._place(self._group[rank])
         if place is None:
             return
-        at = bisect_left(self._ranks, rank, self._starts[place], self._starts[place + 1])
-        if at < self._starts[place + 1] and self._ranks[at] == rank:
-            self._take(place, at)
+        first, end = self._starts[place], self._starts[place + 1]
+        at = bisect_left(self._ranks, rank, first, end)
+        if at < end and self._ranks[at] == rank:
+            self._take(place, at - first, end - first)
 
-    def ban(self, group: int) -> None:
-        """Draw from a group no more."""
-        place = self._place(group)
-        if place is not None:
-            self._close(place)
+    def ban(self, groups: Iterable[int]) -> None:
+        """Draw from some groups no more."""
+        places = [place for place in map(self._place, groups) if place is not None]
+        self._closed = sorted({*self._closed, *places})
 
-    def _take(self, place: int, at: int) -> None:
-        taken = self._taken.setdefault(place, [])
-        insort(taken, at - self._starts[place])
-        if len(taken) == self._starts[place + 1] - self._starts[place]:
+    def _take(self, place: int, offset: int, size: int) -> None:
+        taken = self._taken.get(place)
+        if taken is None:
+            self._taken[place] = taken = [offset]
+        else:
+            insort(taken, offset)
+        if len(taken) == size:
             self._close(place)
 
     def _close(self, place: int) -> None:
@@ -152,11 +171,10 @@ class Remainder:
 
     def _place(self, group: int) -> int | None:
         """Return the place of a group, or None where the pool has no image of it."""
-        if group not in self._places:
-            place = bisect_left(self._groups, group)
-            there = place < len(self._groups) and self._groups[place] == group
-            self._places[group] = place if there else None
-        return self._places[group]
+        groups = self._groups
+        end = min(group + 1, len(groups))  # they rise from 0 or more: none is beyond its number
+        place = end - 1 if end and groups[end - 1] == group else bisect_left(groups, group, 0, end)
+        return place if place < end and groups[place] == group else None
 
 
 def make_table(catalog: Catalog, by_volume: bool) -> Table:
@@ -219,6 +237,22 @@ def make_pool(ranks: np.ndarray, group: np.ndarray, least: int = 1) -> Pool:
     keep = sizes >= least
     ranks = ranks[np.repeat(keep, sizes)]
     return Pool(ranks, groups[keep], np.concatenate(([0], np.cumsum(sizes[keep]))))
+
+
+def shown_classes(pools: Mapping[str, Sequence[Pool]], count: int) -> list[frozenset[str]]:
+    """Turn pools around: list the classes that each image may stand for, by its rank.
+
+    Args:
+        pools: of each class.
+        count: number of images.
+    """
+    number, sets = np.zeros(count, np.int64), [frozenset[str]()]
+    for name, parts in pools.items():
+        for part in parts:
+            before, which = np.unique(number[part.ranks], return_inverse=True)
+            number[part.ranks] = len(sets) + which
+            sets += [sets[each] | {name} for each in before.tolist()]
+    return [sets[each] for each in number.tolist()]
 
 
 def _holds(rising: Sequence[int], value: int) -> bool:

@@ -13,8 +13,15 @@ from episodes.draws import Draws
 from episodes.episode import Episode, Plan
 from episodes.errors import EpisodeError
 from episodes.load import Loader
-from episodes.plans import PlanLoader, Transform, binary_mask, episode_generator, hash_plans
-from episodes.pools import Remainder, make_pools, make_table
+from episodes.plans import (
+    PlanLoader,
+    Transform,
+    binary_mask,
+    borrow_generator,
+    episode_generator,
+    hash_plans,
+)
+from episodes.pools import Remainder, make_pools, make_table, shown_classes
 from episodes.settings import EpisodeSettings, span
 
 __all__ = [
@@ -76,6 +83,9 @@ class EpisodeSampler:
         feasible.check(self._pools, self._table, self.settings)
         need = self.settings.most_images if self.settings.same_volume else 1
         self._volumes = {name: parts[0].large(need) for name, parts in self._pools.items()}
+        self._shown = shown_classes(self._pools, len(catalog))
+        # By rank: a sample itself lies far away in memory, and so does its key.
+        self._keys = [catalog.samples[position].key for position in self._table.position.tolist()]
         counts = np.array([sum(map(len, parts)) for parts in self._pools.values()], float)
         self._log_weights = np.log(counts)
 
@@ -102,19 +112,19 @@ class EpisodeSampler:
 
     def plan(self, index: int) -> Plan:
         """Draw the samples of episode `index`, without reading pixels."""
-        generator = episode_generator(self.seed, index, _DRAW)
         way, shot = self.shape(index)
+        generator = borrow_generator(self.seed, index, _DRAW)
         draw = self._draw_in_volume if self.settings.same_volume else self._draw
-        lacking: Counter[str] = Counter()
+        lacking: list[str] = []
         for _ in range(_TRIES):
             classes = self._classes(way, generator)
             draws = Draws(generator)
             drawn = draw(classes, shot, draws)
             if not isinstance(drawn, str):
                 return self._plan(index, classes, *drawn)
-            lacking[drawn] += 1
+            lacking.append(drawn)
             draws.close()
-        name, count = lacking.most_common(1)[0]
+        name, count = Counter(lacking).most_common(1)[0]
         raise EpisodeError(
             f"episode {index}: none of {_TRIES} draws of {way} ways, {shot} shots "
             f"and {self.settings.query} queries came out; {count} times class {name!r} had too few "
@@ -148,10 +158,11 @@ class EpisodeSampler:
     def _classes(self, way: int, generator: np.random.Generator) -> tuple[str, ...]:
         names = self.catalog.classes
         if self.settings.class_weights == "uniform":
-            order = generator.permutation(len(names))[:way]
+            order = generator.permutation(len(names))[:way].tolist()
         else:
             # The largest log-weights plus Gumbel noise are a weighted draw without replacement.
-            order = np.argsort(-(self._log_weights + generator.gumbel(size=len(names))))[:way]
+            noisy = self._log_weights + generator.gumbel(size=len(names))
+            order = np.argsort(-noisy)[:way].tolist()
         return tuple(names[i] for i in order)
 
     def _draw(
@@ -169,30 +180,35 @@ class EpisodeSampler:
             self._take(rank, name, left)
             query.append(rank)
         if self.settings.disjoint_subjects:
-            for subject in {group[rank] for rank in query}:
-                for part in chain.from_iterable(left.values()):
-                    part.ban(subject)
+            subjects = {group[rank] for rank in query}
+            for part in chain.from_iterable(left.values()):
+                part.ban(subjects)
         support: list[list[int]] = []
         for name in classes:
             row: list[int] = []
+            parts = left[name]
+            for part in parts:
+                part.start_row()
             for _ in range(shot):
                 # Shots come from different subjects as long as there are any left.
-                rank = _draw_any(left[name], draws, [group[each] for each in row])
+                rank = _draw_any(parts, draws, apart=True)
                 if rank is None:
-                    rank = _draw_any(left[name], draws)
+                    rank = _draw_any(parts, draws)
                 if rank is None:
                     return name
+                if len(parts) > 1:
+                    for part in parts:
+                        part.keep_apart(group[rank])
                 self._take(rank, name, left)
                 row.append(rank)
             support.append(row)
         return support, query
 
     def _take(self, rank: int, drawn_for: str, left: Mapping[str, Sequence[Remainder]]) -> None:
-        """Take an image out of what is left for the other classes that it shows."""
-        shown = self.catalog.samples[self._table.position.item(rank)].areas or {}
-        for name, parts in left.items():
-            if name in shown and name != drawn_for:
-                for part in parts:
+        """Take an image out of what is left for the other classes that it may stand for."""
+        for name in self._shown[rank]:
+            if name != drawn_for and name in left:
+                for part in left[name]:
                     part.take(rank)
 
     def _draw_in_volume(
@@ -230,14 +246,13 @@ class EpisodeSampler:
     def _plan(
         self, index: int, classes: tuple[str, ...], support: list[list[int]], query: list[int]
     ) -> Plan:
-        samples, position = self.catalog.samples, self._table.position.data
-        asked = [samples[position[rank]] for rank in query]
+        keys, samples, position = self._keys, self.catalog.samples, self._table.position
         return Plan(
             index=index,
             classes=classes,
-            support=tuple(tuple(samples[position[rank]].key for rank in row) for row in support),
-            query=tuple(sample.key for sample in asked),
-            query_subjects=tuple(sample.subject for sample in asked),
+            support=tuple(tuple([keys[rank] for rank in row]) for row in support),
+            query=tuple([keys[rank] for rank in query]),
+            query_subjects=tuple([samples[position.item(rank)].subject for rank in query]),
         )
 
     def _way_out(self) -> str:
@@ -248,14 +263,14 @@ class EpisodeSampler:
         return " or set disjoint_subjects=False" if self.settings.disjoint_subjects else ""
 
 
-def _draw_any(
-    parts: Sequence[Remainder], draws: Draws, apart_from: Sequence[int] = ()
-) -> int | None:
+def _draw_any(parts: Sequence[Remainder], draws: Draws, apart: bool = False) -> int | None:
     """Draw an area quantile among those with any image left, then an image of it."""
+    if len(parts) == 1:
+        return parts[0].draw(draws, apart)
     left = list(parts)
     while left:
         part = left.pop(draws.below(len(left)))
-        rank = part.draw(draws, apart_from)
+        rank = part.draw(draws, apart)
         if rank is not None:
             return rank
     return None

@@ -14,6 +14,7 @@ from episodes.augment import Augment
 from episodes.errors import EpisodeError
 from episodes.load import Loader
 from episodes.measure import measure
+from episodes.plans import borrow_generator
 from episodes.readers import read
 from episodes.sampler import EpisodeSampler, EpisodeSettings, episode_generator, hash_plans
 
@@ -92,6 +93,35 @@ def test_golden_plans():
     plans = EpisodeSampler(wide(), wanted, seed=42).plans(50)
     assert hash_plans(plans) == "a3bbb938306acf9f3c3d0740ffbae731fdee8668a0dff95396f76c185d452701"
     assert hash_plans([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (
+            {"way": 3, "shot": 3, "query": 4, "area_quantiles": 3},
+            "902adb1dac5f4b65fa501d467d14aea79516f0a5047d3acfe45819cfcb506621",
+        ),
+        (
+            {"way": 2, "shot": 4, "query": 2, "disjoint_subjects": False},
+            "3907c74608372a5626f049fb840605abc8a65a7c5177ca6f9efabc7ff094204a",
+        ),
+        (
+            {"way": (1, 3), "shot": (1, 3), "class_weights": "frequency"},
+            "2b4a9a25299b3682c8992790c9144b41370d732b61a7db0cd9d0d34dd9e801f0",
+        ),
+    ],
+)
+def test_golden_plans_of_other_modes(wanted, expected):
+    plans = EpisodeSampler(wide(), EpisodeSettings(min_area=50, **wanted), seed=42).plans(50)
+    assert hash_plans(plans) == expected
+
+
+def test_a_borrowed_generator_draws_the_same():
+    borrow_generator(7, 8, 9).integers(10)  # leaves half a word behind
+    for numbers in ((0, 0, 0), (5, 2**64 - 1, 3), (2**64 - 1, 2**63, 1)):
+        once, again = episode_generator(*numbers), borrow_generator(*numbers)
+        assert [int(again.integers(1000)) for _ in range(9)] == once.integers(1000, size=9).tolist()
 
 
 def test_hash_of_plans_feels_every_change():
