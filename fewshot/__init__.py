@@ -12,33 +12,36 @@ The names below are imported when they are first used, because torch takes secon
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers
-    from fewshot.heads import Support
-    from fewshot.saving import load_segmenter, load_support, save_segmenter, save_support
-    from fewshot.segmentation import Segmentation
-    from fewshot.segmenter import Segmenter, SegmenterSettings
+    from fewshot.inference.result import Segmentation
+    from fewshot.inference.segmenter import Segmenter
+    from fewshot.models.checkpoint import load_network, load_support, save_network, save_support
+    from fewshot.models.heads import Support
+    from fewshot.models.network import FewShotNetwork, NetworkSettings
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Segmentation": "fewshot.segmentation",
-    "Segmenter": "fewshot.segmenter",
-    "SegmenterSettings": "fewshot.segmenter",
-    "Support": "fewshot.heads",
-    "load_segmenter": "fewshot.saving",
-    "load_support": "fewshot.saving",
-    "save_segmenter": "fewshot.saving",
-    "save_support": "fewshot.saving",
+    "FewShotNetwork": "fewshot.models.network",
+    "NetworkSettings": "fewshot.models.network",
+    "Segmentation": "fewshot.inference.result",
+    "Segmenter": "fewshot.inference.segmenter",
+    "Support": "fewshot.models.heads",
+    "load_network": "fewshot.models.checkpoint",
+    "load_support": "fewshot.models.checkpoint",
+    "save_network": "fewshot.models.checkpoint",
+    "save_support": "fewshot.models.checkpoint",
 }
 
 __all__ = [
+    "FewShotNetwork",
+    "NetworkSettings",
     "Segmentation",
     "Segmenter",
-    "SegmenterSettings",
     "Support",
     "__version__",
-    "load_segmenter",
+    "load_network",
     "load_support",
-    "save_segmenter",
+    "save_network",
     "save_support",
 ]
 

@@ -33,9 +33,9 @@ result = segmenter.segment(nuclei / "images/img2d_11.png", support)
 
 # %%
 import matplotlib.pyplot as plt
-from episodes import decode
-from episodes.frame import intensity_range
-from fewshot.pictures import overlay
+from episodes.io import read as decode
+from episodes.catalog.letterbox import intensity_range
+from fewshot.plots.overlays import overlay
 
 picture = decode.read_image(nuclei / "images/img2d_00.png")
 marked = decode.read_labels(nuclei / "masks/img2d_00.png")[0] > 0

@@ -24,9 +24,9 @@
 # %%
 import json
 from episodes import bundled
-from episodes.load import Loader
-from episodes.measure import measure
-from episodes.pairs import PairSampler, PairSettings
+from episodes.catalog.loader import Loader
+from episodes.catalog.class_areas import measure
+from episodes.sampling.pairs import PairSampler, PairSettings
 from episodes.readers import read
 
 folder = bundled.path("emoji")
@@ -44,11 +44,11 @@ print(f"{len(base.classes)} classes to learn from, {len(novel.classes)} others t
 # %%
 from pathlib import Path
 from tempfile import mkdtemp
-from episodes.augment import Augment
-from fewshot.siamese.embedding import EmbeddingNetwork, EmbeddingSettings
-from fewshot.siamese.listed import embed_listed
+from episodes.augmentation.compose import Augment
+from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings
+from fewshot.siamese.retrieval.catalog_items import embed_listed
 from fewshot.siamese.losses.supervised_contrastive import SupervisedContrastiveLoss
-from fewshot.siamese.task import pairwise
+from fewshot.siamese.objective import pairwise
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
 
@@ -71,7 +71,7 @@ after, _ = embed_listed(network, lister)
 
 # %%
 import numpy as np
-from fewshot.siamese.rankings import unit
+from fewshot.numerics import unit_rows
 
 designs = np.array([novel.samples[place].subject for place, _ in lister.everything()])
 labels = np.array(names)
@@ -79,7 +79,7 @@ labels = np.array(names)
 
 def accuracy(vectors, way=10, trials=300):
     generator, right = np.random.default_rng(0), []
-    vectors = unit(vectors)
+    vectors = unit_rows(vectors)
     for _ in range(trials):
         shown, asked = generator.permutation(np.unique(designs))[:2]
         classes = generator.permutation(np.unique(labels))[:way]
@@ -100,8 +100,8 @@ print(f"untrained {accuracy(before):.0%}, trained on other classes {accuracy(aft
 # pairs of one.
 
 # %%
-from fewshot.siamese.decision import audit, decide
-from fewshot.siamese.scores import Scored
+from fewshot.siamese.verification.threshold import audit, decide
+from fewshot.siamese.verification.embedding_scores import Scored
 
 half = np.isin(labels, np.unique(labels)[::2])
 for kind, vectors in (("untrained", before), ("trained", after)):

@@ -29,9 +29,9 @@ from faster_coco_eval.core import mask
 from PIL import Image
 
 from episodes import readers
+from episodes.catalog.class_areas import measure
+from episodes.catalog.loader import Loader
 from episodes.errors import FewshotError
-from episodes.load import Loader
-from episodes.measure import measure
 from tests.episodes.dicom_files import segmentation, series
 
 MEMORY = 2**30

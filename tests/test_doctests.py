@@ -26,7 +26,8 @@ OTHERS = [
     for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if each.name not in MODULES
 ]
-# tests/fewshot/test_counting.py runs the guide to the protocols, on a catalog of its own.
+# tests/fewshot/evaluation/test_confusion_counts.py runs the guide to the protocols, on a catalog of
+# its own.
 GUIDES = [
     path
     for path in Path(__file__).parents[1].glob("**/*.md")

@@ -22,16 +22,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from episodes.catalog import IGNORE
-from episodes.episode import to_channels
-from episodes.load import Loader
-from episodes.measure import measure
+from episodes.catalog.class_areas import measure
+from episodes.catalog.loader import Loader
+from episodes.io.pixels import IGNORE
 from episodes.readers import read
-from episodes.sampler import binary_mask
-from fewshot.confidence import LOW, agreement, cycle_consistency, likeness, with_masks
-from fewshot.heads import Support
+from episodes.sampling.episode import to_channels
+from episodes.sampling.sampler import binary_mask
+from fewshot.inference.query_similarity import (
+    LOW,
+    agreement,
+    cycle_consistency,
+    likeness,
+    with_masks,
+)
+from fewshot.inference.segmenter import Segmenter
 from fewshot.metrics.ranking import roc_auc
-from fewshot.segmenter import Segmenter
+from fewshot.models.heads import Support
 
 GOOD, PLAIN_LOW = 0.8, 0.3
 Row = dict[str, object]
@@ -66,9 +72,14 @@ def items(
             continue
         seen.add(sample.subject)
         image = to_channels(loader.image(sample), 3)[None]
-        support = segmenter.condense([image], mask[None, None])
-        features = segmenter.encode(image)[0]
-        kept = with_masks(support.shots, mask[None, None], segmenter.head, segmenter.encoder.stride)
+        support = segmenter.network.encode_support([image], mask[None, None])
+        features = segmenter.network.encode(image)[0]
+        kept = with_masks(
+            support.shots,
+            mask[None, None],
+            segmenter.network.head,
+            segmenter.network.encoder.stride,
+        )
         yield Item(data.name, sample.subject, Support(support.tensors, shots=kept), features, mask)
         if len(seen) == count:
             return
@@ -76,8 +87,8 @@ def items(
 
 def compare(support: Item, query: Item, segmenter: Segmenter) -> Row:
     """Segment one item like another, and measure."""
-    head, shots = segmenter.head, support.support.shots
-    logits = head.score(support.support, query.features[None, None])[0, 0]
+    head, shots = segmenter.network.head, support.support.shots
+    logits = head.logits(support.support, query.features[None, None])[0, 0]
     labels = logits.argmax(dim=0)
     full = torch.nn.functional.interpolate(logits[None], size=query.mask.shape, mode="bilinear")
     known, found = query.mask != IGNORE, full[0].argmax(dim=0) == 1
@@ -120,7 +131,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    segmenter, everything = Segmenter().eval(), []
+    segmenter, everything = Segmenter(), []
     for size in options.sizes:
         generator = np.random.default_rng(options.seed)
         drawn = [

@@ -18,25 +18,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from episodes.catalog import Catalog
-from episodes.encode import make_folder, write_json
+from episodes.catalog.catalog import Catalog
+from episodes.catalog.class_areas import measure
+from episodes.catalog.class_names import parse_names
 from episodes.errors import DataError
-from episodes.measure import measure
-from episodes.protocols.contract import Protocol
+from episodes.io.write import make_folder, write_json
+from episodes.protocols.base import Protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read
-from fewshot import recipes, results
-from fewshot.benchmark.table import differences
-from fewshot.commands.names import parse_names
-from fewshot.commands.train import commands_of, read_split
-from fewshot.counting import CopyMask, Method, Truth, count_protocol, pooled
-from fewshot.protocol_results import Scored, count_line, read_count
-from fewshot.provenance import measured_on
-from fewshot.refine.settings import RefineSettings
-from fewshot.saving import load_segmenter
-from fewshot.segmenter import Segmenter
-from fewshot.siamese.match_segment import (
+from fewshot import recipes
+from fewshot.benchmark.aggregate import differences
+from fewshot.evaluation import results
+from fewshot.evaluation.confusion_counts import CopyMask, Method, Truth, count_protocol, pooled
+from fewshot.evaluation.protocol_results import Scored, count_line, read_count
+from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
+from fewshot.evaluation.retrieved_support_predictor import (
     MatchThenSegment,
     Pooled,
     Rule,
@@ -46,7 +43,11 @@ from fewshot.siamese.match_segment import (
     oracle_overlap,
     proportional_place,
 )
-from fewshot.siamese.match_volumes import MatchedVolumes
+from fewshot.experiments.train import commands_of, read_split
+from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network
+from fewshot.provenance import measured_on
 
 COPY, PROPORTIONAL, MATCHED, THREE = (
     "copy-mask",
@@ -66,7 +67,7 @@ Made = Callable[[Truth, Segmenter, RefineSettings], Method]
 
 def _choosing(rule: Callable[[Truth, Segmenter], Rule]) -> Made:
     return lambda truth, segmenter, refine: MatchThenSegment(
-        truth, segmenter, rule(truth, segmenter), refine=refine
+        truth, segmenter.network, rule(truth, segmenter), refine=refine
     )
 
 
@@ -78,10 +79,12 @@ RULES: dict[str, Made] = {
     "oracle": _choosing(lambda truth, segmenter: oracle_overlap(truth)),
     "random": _choosing(lambda truth, segmenter: at_random(0)),
     "untrained nearest": _choosing(
-        lambda truth, segmenter: appearance(Pooled(truth, Segmenter().eval()), 0.0)
+        lambda truth, segmenter: appearance(Pooled(truth, Segmenter().network), 0.0)
     ),
-    "nearest": _choosing(lambda truth, segmenter: appearance(Pooled(truth, segmenter), 0.0)),
-    "shifted": _choosing(lambda truth, segmenter: aligned(Pooled(truth, segmenter))),
+    "nearest": _choosing(
+        lambda truth, segmenter: appearance(Pooled(truth, segmenter.network), 0.0)
+    ),
+    "shifted": _choosing(lambda truth, segmenter: aligned(Pooled(truth, segmenter.network))),
 }
 """Copy-mask pastes the proportional slice, as in the protocol itself."""
 
@@ -153,7 +156,7 @@ def cell(
                 f"{path} was computed for other cases or another model; choose another --out"
             )
         return stored
-    segmenter = load_segmenter(model).eval()
+    segmenter = Segmenter(load_network(model))
     check_unseen(model, protocol)
     settings = recipes.settings_at_test(options.recipe)
     refine = RefineSettings(**{k: v for k, v in settings.items() if k != "fuse"})

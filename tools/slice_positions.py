@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes.measure import measure
-from episodes.protocols import contract
+from episodes.catalog.class_areas import measure
+from episodes.catalog.class_names import parse_names
+from episodes.protocols import base as contract
 from episodes.protocols.alpnet import fold_scans
 from episodes.readers import read
-from fewshot.commands.names import parse_names
-from fewshot.counting import Truth
+from fewshot.evaluation.confusion_counts import Truth
+from fewshot.evaluation.retrieved_support_predictor import Pooled
+from fewshot.inference.segmenter import Segmenter
+from fewshot.inference.volumes.slice_alignment import Scale, align
+from fewshot.inference.volumes.slice_position import PositionModel, fit_best_positions, proportional
 from fewshot.metrics.bootstrap import bootstrap_mean
-from fewshot.segmenter import Segmenter
-from fewshot.siamese.alignment import Scale, align
-from fewshot.siamese.match_segment import Pooled
-from fewshot.siamese.position import PositionModel, fit_best_positions, proportional
 
 KINDS = ("learned", "proportional", "aligned", "aligned, untrained")
 Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -37,7 +37,7 @@ Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
 def describe(data: Path, classes: tuple[str, ...]) -> Volumes:
     """Read volumes and pool the features of their slices."""
     catalog = measure(read(data, legend=parse_names(classes)))
-    pooled = Pooled(Truth(catalog), Segmenter().eval())
+    pooled = Pooled(Truth(catalog), Segmenter())
     return {
         subject: (
             pooled(tuple(sample.key for sample in samples)),

@@ -25,12 +25,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Literal
 
-from episodes.catalog import Catalog, Sample
+from episodes.catalog.catalog import Catalog, Sample
+from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError
-from episodes.protocols import contract
+from episodes.protocols import base as contract
 from episodes.protocols.alpnet import lacks_class, slice_plan, support_slices
-from episodes.protocols.contract import Case, Protocol, shows
-from episodes.splits import Exclude
+from episodes.protocols.base import Case, Protocol, shows
 
 
 @dataclass(frozen=True)

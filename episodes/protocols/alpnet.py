@@ -26,12 +26,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from episodes.catalog import Catalog, Sample
-from episodes.episode import Plan
+from episodes.catalog.catalog import Catalog, Sample
+from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError, shorten
-from episodes.protocols import contract
-from episodes.protocols.contract import Case, Protocol, shows
-from episodes.splits import Exclude
+from episodes.protocols import base as contract
+from episodes.protocols.base import Case, Protocol, shows
+from episodes.sampling.episode import Plan
 
 ABDOMINAL_GROUPS = (("liver", "spleen"), ("left_kidney", "right_kidney"))
 """The classes that setting 2 tests together, upper and lower abdomen."""

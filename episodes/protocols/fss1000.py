@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from episodes.catalog import Catalog
+from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError, EpisodeError, cause, shorten
-from episodes.protocols import contract
-from episodes.protocols.contract import Case, Protocol
+from episodes.protocols import base as contract
+from episodes.protocols.base import Case, Protocol
 from episodes.protocols.pascal5i import class_images, image_plan
-from episodes.sampler import episode_generator
+from episodes.sampling.sampler import episode_generator
 
 SIZES = (520, 240, 240)
 """How many classes train, validate and test."""

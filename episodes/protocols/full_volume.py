@@ -26,9 +26,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from episodes.catalog import Catalog, Sample
+from episodes.catalog.catalog import Catalog, Sample
+from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError
-from episodes.protocols import contract
+from episodes.protocols import base as contract
 from episodes.protocols.alpnet import (
     CHUNKS,
     choose_supports,
@@ -37,8 +38,7 @@ from episodes.protocols.alpnet import (
     slice_plan,
     support_slices,
 )
-from episodes.protocols.contract import Case, Protocol, shows
-from episodes.splits import Exclude
+from episodes.protocols.base import Case, Protocol, shows
 
 Matcher = Callable[[Sample, Sequence[Sample]], int]
 Choice = Literal["middle", "thirds", "proportional"]

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from episodes.catalog import Catalog, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, EpisodeError, shorten
-from episodes.protocols import contract
+from episodes.protocols import base as contract
 from episodes.protocols.alpnet import slice_plan
-from episodes.protocols.contract import Case, Protocol, shows
+from episodes.protocols.base import Case, Protocol, shows
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,12 @@ from typing import Literal
 
 import numpy as np
 
-from episodes.catalog import Catalog, Sample
-from episodes.episode import Plan
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, EpisodeError, shorten
-from episodes.protocols import contract
-from episodes.protocols.contract import Case, Protocol, shows
-from episodes.sampler import episode_generator
+from episodes.protocols import base as contract
+from episodes.protocols.base import Case, Protocol, shows
+from episodes.sampling.episode import Plan
+from episodes.sampling.sampler import episode_generator
 
 Flavour = Literal["panet", "hsnet", "pfenet"]
 Layout = Literal["rows", "interleaved"]

@@ -23,9 +23,9 @@ from typing import Literal
 
 import numpy as np
 
-from episodes.catalog import Catalog
+from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError, EpisodeError, cause, shorten
-from episodes.sampler import episode_generator
+from episodes.sampling.sampler import episode_generator
 
 MOST_PAIRS = 50_000_000
 """More pairs than this are refused; they would take 400 MB."""

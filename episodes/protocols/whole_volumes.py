@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import replace
 
-from episodes.catalog import Catalog
-from episodes.episode import Plan
-from episodes.protocols import contract
-from episodes.protocols.contract import Case, Protocol
+from episodes.catalog.catalog import Catalog
+from episodes.protocols import base as contract
+from episodes.protocols.base import Case, Protocol
+from episodes.sampling.episode import Plan
 
 
 def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:

@@ -6,10 +6,10 @@ A reader is a module, or any object, with two functions:
         Whether the folder has the reader's layout; looks at names, opens next to nothing.
     read(root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None) -> Catalog
         Makes the catalog. It raises DataError for what is damaged, and reads no pixels. It may take
-        ignore_affine: bool = False as well (see `episodes.mask_grid`).
+        ignore_affine: bool = False as well (see `episodes.io.mask_grid`).
 
 Where pixels lie in no plain picture or volume, the reader gives its references a function to read
-them (`episodes.catalog.PixelRef.reader`), as `fss1000` does in a few lines.
+them (`episodes.catalog.catalog.PixelRef.reader`), as `fss1000` does in a few lines.
 
 A reader of your own needs no change here: pass it as `read(path, readers=[mine])`, or install it
 with an entry point of the group `fewshot.readers`, after which the commands use it too:
@@ -29,10 +29,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from episodes.catalog import Catalog
+from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError
-from episodes.foreign import foreign
-from episodes.legend import Legend
+from episodes.io.unsupported import foreign
+from episodes.masks.label_map import Legend
 from episodes.readers import (
     arrays,
     beside,
@@ -90,7 +90,7 @@ def read(
             is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
         legend: what mask values mean; by default from classes.json, or found out from them.
         ignore_affine: lay masks on their images voxel for voxel, whatever place the headers of
-            NIfTI files give them (see `episodes.mask_grid`).
+            NIfTI files give them (see `episodes.io.mask_grid`).
         readers: readers of your own, asked before all others.
 
     Raises:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend, read_legend
-from episodes.limits import guarded
-from episodes.npy import names_of, read_shape, read_whole
+from episodes.io.formats.npy import names_of, read_shape, read_whole
+from episodes.io.limits import guarded
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend, read_legend
 from episodes.readers import naming
 
 

@@ -15,11 +15,11 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-from episodes import decode
-from episodes.catalog import Catalog, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.legend import Legend, parse_legend, read_legend
-from episodes.limits import guarded, read_text
+from episodes.io import read as decode
+from episodes.io.limits import guarded, read_text
+from episodes.masks.label_map import Legend, parse_legend, read_legend
 from episodes.readers import naming, pairing
 
 FEW = 16

@@ -12,8 +12,9 @@ a pixel of instances of two classes is unknown where both are asked for, and the
 are unknown (255) for every class. A picture without annotations shows nothing but background.
 
 One odd entry leaves the others as they are, and the notes of the catalog name it: where an
-annotation has no outline or an unknown category, its pixels are unknown (`episodes.annotations`);
-a picture that is not there, or has another size than the file says, is left out.
+annotation has no outline or an unknown category, its pixels are unknown
+(`episodes.readers.coco_annotations`); a picture that is not there, or has another size than the
+file says, is left out.
 
 Lin et al.: Microsoft COCO: common objects in context, ECCV 2014.
 """
@@ -25,15 +26,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from episodes import decode
-from episodes.annotations import Outline, check_outline
-from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.finder import Finder
-from episodes.legend import UNKNOWN, Legend, legend_classes
-from episodes.limits import guarded, read_text
-from episodes.polygons import read_segments
+from episodes.io import read as decode
+from episodes.io.formats.polygons import read_segments
+from episodes.io.limits import guarded, read_text
+from episodes.io.pixels import IGNORE, MaskRef, PixelRef
+from episodes.masks.label_map import UNKNOWN, Legend, legend_classes
 from episodes.readers import naming
+from episodes.readers.coco_annotations import Outline, check_outline
+from episodes.readers.file_finder import Finder
 
 _KEYS = re.compile(r'"(images|annotations|categories)"\s*:')
 _NAMED = 4  # odd entries that a note names

@@ -3,11 +3,11 @@
     patient_1/ct/0001.dcm …       slices of one series, also without an ending
     patient_1/seg.dcm             segmentation that refers to the slices
 
-A series is a volume, or several (echoes, time points, a localizer; see `episodes.dicom_volumes`).
-Slices are put in order along the normal of their planes. The subject is the PatientID. A
-segmentation's frames are matched to slices by the SOP instance UID that they were derived from,
-else by their position; the labels of its segments are the classes. Files without pixels (reports,
-contours) are left out and counted.
+A series is a volume, or several (echoes, time points, a localizer; see
+`episodes.io.dicom.volumes`). Slices are put in order along the normal of their planes. The subject
+is the PatientID. A segmentation's frames are matched to slices by the SOP instance UID that they
+were derived from, else by their position; the labels of its segments are the classes. Files without
+pixels (reports, contours) are left out and counted.
 """
 
 import json
@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.dicom import Plane, is_dicom, planes_of_file, read_header
-from episodes.dicom_pixels import check_decoder, read_series, unpack
-from episodes.dicom_seg import SEGMENTATIONS, place_segments, read_segment
-from episodes.dicom_volumes import Series, volumes_of
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend
-from episodes.limits import check_voxels, guarded
+from episodes.io.dicom.pixels import check_decoder, read_series, unpack
+from episodes.io.dicom.planes import Plane, is_dicom, planes_of_file, read_header
+from episodes.io.dicom.segmentations import SEGMENTATIONS, place_segments, read_segment
+from episodes.io.dicom.volumes import Series, volumes_of
+from episodes.io.limits import check_voxels, guarded
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend
 from episodes.readers import naming
 
 

@@ -12,17 +12,17 @@ Layouts, told apart by the folders' names:
 
 Files of a pair have the same name, or names that differ in a word for images or masks (see
 `episodes.readers.pairing`). Sub-folders that pictures and masks share are part of the names.
-`classes.json` or `classes.yaml` beside them names the values (see `episodes.legend`). Stacks (TIFF
-with several pages) are volumes whose pages are samples of one subject.
+`classes.json` or `classes.yaml` beside them names the values (see `episodes.masks.label_map`).
+Stacks (TIFF with several pages) are volumes whose pages are samples of one subject.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from episodes.catalog import Catalog, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.legend import Legend, read_legend
+from episodes.masks.label_map import Legend, read_legend
 from episodes.readers import naming, pairing
 
 
@@ -53,7 +53,7 @@ def read(
         root: the folder.
         subject_pattern: searched in a picture's name; by default each file is a subject.
         legend: what mask values mean; by default from classes.json, or found out from them.
-        ignore_affine: lay NIfTI masks on pictures voxel for voxel (see `episodes.mask_grid`).
+        ignore_affine: lay NIfTI masks on pictures voxel for voxel (see `episodes.io.mask_grid`).
 
     Raises:
         DataError: no picture, two files of one name, two masks of one picture, an unreadable

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes import decode
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend
+from episodes.io import read as decode
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend
 from episodes.readers import naming
 
 

@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes import decode
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.legend import Legend, read_legend
-from episodes.limits import guarded, read_text
+from episodes.io import read as decode
+from episodes.io.formats.rle import from_pairs, read_pairs
+from episodes.io.limits import guarded, read_text
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend, read_legend
 from episodes.readers import folder, naming
-from episodes.runlength import from_pairs, read_pairs
 
 COLUMNS = ["ImageId", "EncodedPixels"]
 

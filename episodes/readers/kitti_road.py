@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes import decode
-from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import UNKNOWN, Legend
+from episodes.io import read as decode
+from episodes.io.pixels import IGNORE, MaskRef, PixelRef
+from episodes.masks.label_map import UNKNOWN, Legend
 from episodes.readers import naming
 
 

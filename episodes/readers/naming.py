@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.decode import STACK_SUFFIXES, is_readable, is_volume, read_header, stem, suffix
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.legend import Legend, legend_classes
-from episodes.mask_grid import Grid
-from episodes.placed_masks import mask_source
+from episodes.io.mask_grid import Grid
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.io.read import STACK_SUFFIXES, is_readable, is_volume, read_header, stem, suffix
+from episodes.masks.label_map import Legend, legend_classes
+from episodes.masks.placed import mask_source
 
 IMAGE_WORDS = (
     *("images", "image", "imgs", "img", "imagestr"),
@@ -125,7 +126,7 @@ def samples_of(
     """Make the samples of a picture, one a plane, with its masks and what their values mean.
 
     Raises:
-        DataError: a header is damaged, or a mask does not fit (see `episodes.mask_grid`).
+        DataError: a header is damaged, or a mask does not fit (see `episodes.io.mask_grid`).
     """
     header = read_header(path)
     sources = [(_source(header.grid(path), mask, ignore_affine), legend) for mask, legend in masks]

@@ -11,12 +11,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from episodes import decode
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.decode import is_volume
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend, legend_classes, read_legend
-from episodes.placed_masks import mask_source
+from episodes.io import read as decode
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.io.read import is_volume
+from episodes.masks.label_map import Legend, legend_classes, read_legend
+from episodes.masks.placed import mask_source
 from episodes.readers import naming, pairing
 
 
@@ -39,7 +40,7 @@ def read(
         root: the folder.
         subject_pattern: searched in a volume's name; by default each file is a subject.
         legend: what mask values mean; by default from classes.json, or found out from them.
-        ignore_affine: lay masks on their images voxel for voxel (see `episodes.mask_grid`).
+        ignore_affine: lay masks on their images voxel for voxel (see `episodes.io.mask_grid`).
 
     Raises:
         DataError: no volume, two files of one name, a damaged header, or masks that do not lie on

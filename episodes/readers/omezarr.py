@@ -5,9 +5,9 @@
         0/                         pixels
         labels/nuclei/             the same for label images; `image-label` may name the values
 
-Axes that are no space and no channel become planes (see `episodes.axes`). Values of a label image
-are named by the `class`, `name` or `label` of its `image-label` properties; without them every
-non-zero value is an object of the class that the label image is called after.
+Axes that are no space and no channel become planes (see `episodes.io.axes`). Values of a label
+image are named by the `class`, `name` or `label` of its `image-label` properties; without them
+every non-zero value is an object of the class that the label image is called after.
 
 Moore et al.: OME-Zarr, Histochemistry and Cell Biology 160 (2023).
 """
@@ -15,14 +15,21 @@ Moore et al.: OME-Zarr, Histochemistry and Cell Biology 160 (2023).
 import json
 from pathlib import Path
 
-from episodes.axes import Reading, Structure, check_channels
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend
-from episodes.limits import guarded, inside
-from episodes.mask_grid import OPTION
+from episodes.io.axes import Reading, Structure, check_channels
+from episodes.io.formats.zarr import (
+    finest_array,
+    group_attributes,
+    place_of,
+    read_array,
+    structure_of,
+)
+from episodes.io.limits import guarded, inside
+from episodes.io.mask_grid import OPTION
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend
 from episodes.readers import naming
-from episodes.zarrays import finest_array, group_attributes, place_of, read_array, structure_of
 
 
 def recognises(root: Path) -> bool:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes import zipped
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend
+from episodes.io.formats import zip_archive as zipped
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend
 from episodes.readers import naming
 
 ARCHIVES = ("images_background.zip", "images_evaluation.zip")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes import decode
-from episodes.decode import stem
 from episodes.errors import DataError, shorten
-from episodes.finder import plain
+from episodes.io import read as decode
+from episodes.io.read import stem
 from episodes.readers import naming
+from episodes.readers.file_finder import plain
 
 _LETTER = r"[^\W\d_]"
 _SEPARATORS = r"[_\-. ]"

@@ -16,12 +16,12 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from episodes import decode
-from episodes.catalog import Catalog, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.finder import plain
-from episodes.legend import Legend
+from episodes.io import read as decode
+from episodes.masks.label_map import Legend
 from episodes.readers import naming, pairing
+from episodes.readers.file_finder import plain
 
 EXPECTED = (
     "expected images/ and masks/ with files of the same names, or a.png beside a_mask.png in one "

@@ -3,19 +3,20 @@
     a.tif  a_mask.tif                    pairs that differ in a word (a_masks.tif, a_seg.ome.tif)
     images/a.tif  masks/a.tif            with `read(root, channel=0)`; else the folder reader has it
 
-Axes come from the OME-XML or ImageJ metadata (see `episodes.axes`): Z and T become planes, C and S
-colour. A file is a subject.
+Axes come from the OME-XML or ImageJ metadata (see `episodes.io.axes`): Z and T become planes, C and
+S colour. A file is a subject.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from episodes import decode
-from episodes.axes import Reading
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.legend import Legend, read_legend
+from episodes.io import read as decode
+from episodes.io.axes import Reading
+from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import Legend, read_legend
 from episodes.readers import naming, pairing
 
 

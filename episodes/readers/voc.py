@@ -26,11 +26,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from episodes import decode
-from episodes.catalog import IGNORE, Catalog, MaskRef, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.legend import MOST_VALUES, UNKNOWN, Legend, read_legend
-from episodes.limits import inside, read_text
+from episodes.io import read as decode
+from episodes.io.limits import inside, read_text
+from episodes.io.pixels import IGNORE, MaskRef, PixelRef
+from episodes.masks.label_map import MOST_VALUES, UNKNOWN, Legend, read_legend
 from episodes.readers import naming
 
 LABEL_MAP = "labelmap.txt"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from episodes.fields import smooth_noise
-from episodes.synthetic.levels import Levels
+from episodes.augmentation.random_fields import smooth_noise
+from episodes.synthetic.intensity_levels import Levels
 from episodes.synthetic.shapes import FAMILIES, REACH, Family, Shape, draw_shape, inside, vary
 
 AIR, SKIN, FAT, TISSUE = 0, 1, 2, 3

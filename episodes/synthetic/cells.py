@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from episodes.synthetic.anatomy import deformed_grid
-from episodes.synthetic.levels import Levels
+from episodes.synthetic.intensity_levels import Levels
 
 
 @dataclass(frozen=True)

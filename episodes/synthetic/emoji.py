@@ -16,12 +16,13 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from episodes import bundled, decode
-from episodes.episode import Episode, Plan
+from episodes import bundled
+from episodes.augmentation.random_fields import smooth_noise, white_noise
 from episodes.errors import EpisodeError, shorten
-from episodes.fields import smooth_noise, white_noise
-from episodes.pseudo import assemble
-from episodes.sampler import episode_generator
+from episodes.io import read as decode
+from episodes.sampling.episode import Episode, Plan
+from episodes.sampling.sampler import episode_generator
+from episodes.sampling.superpixel_sampler import assemble
 
 _DRAW = 23  # stream of the generator
 _TRIES = 20

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from episodes.episode import Episode, Plan
 from episodes.errors import EpisodeError
-from episodes.pseudo import assemble
-from episodes.sampler import episode_generator
+from episodes.sampling.episode import Episode, Plan
+from episodes.sampling.sampler import episode_generator
+from episodes.sampling.superpixel_sampler import assemble
 from episodes.synthetic.anatomy import TISSUE, Anatomy, draw_anatomy, draw_subject
+from episodes.synthetic.appearance import draw_looks, render
 from episodes.synthetic.cells import Cells, draw_cells, draw_picture
-from episodes.synthetic.levels import Levels, levels
-from episodes.synthetic.looks import draw_looks, render
+from episodes.synthetic.intensity_levels import Levels, levels
 
 _DRAW = 22  # stream of the generator
 _TRIES = 50
@@ -37,7 +37,7 @@ class SyntheticSettings:
         query: images to segment; all of them show all classes.
         size: side of the images, in pixels.
         channel: 1 grey, 3 colour.
-        difficulty: 0 to 1; `episodes.synthetic.levels` says what it changes.
+        difficulty: 0 to 1; `episodes.synthetic.intensity_levels` says what it changes.
         microscopy: share of the tasks that look like micrographs; the others like scans.
         min_share: smallest area of a class in each image, as a share of the image.
     """

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from episodes.catalog import IGNORE
-from episodes.frame import Frame
+from episodes.catalog.letterbox import Frame
+from episodes.io.pixels import IGNORE
 
 
 def through_grid(mask: np.ndarray, size: int, stride: int) -> np.ndarray:

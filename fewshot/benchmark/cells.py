@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from episodes.encode import make_folder, write_json
+from episodes.catalog.splits import Exclude
 from episodes.errors import DataError
-from episodes.protocols.contract import Protocol
-from episodes.protocols.score import Count
-from episodes.splits import Exclude
-from fewshot.commands.lay import VolumeProtocol
-from fewshot.protocol_results import COUNTED, count_line, read_count
+from episodes.io.write import make_folder, write_json
+from episodes.protocols.aggregate import Count
+from episodes.protocols.base import Protocol
+from episodes.protocols.registry import VolumeProtocol
+from fewshot.evaluation.protocol_results import COUNTED, count_line, read_count
 
 FORMAT = 1
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from episodes.errors import DataError
-from episodes.protocols.score import by_scan
+from episodes.protocols.aggregate import by_scan
+from fewshot.benchmark.aggregate import Place, Row
 from fewshot.benchmark.methods import BASELINES, COPY_MASK
-from fewshot.benchmark.table import Place, Row
+from fewshot.evaluation.protocol_results import read_count
+from fewshot.evaluation.results import percent
 from fewshot.metrics.bootstrap import bootstrap_mean
-from fewshot.protocol_results import read_count
-from fewshot.results import percent
 
 BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""

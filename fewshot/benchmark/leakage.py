@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from episodes.audit import Audit, audit
-from episodes.catalog import Catalog
-from episodes.duplicates import Pair
+from episodes.catalog.catalog import Catalog
+from episodes.catalog.duplicates import Pair
+from episodes.catalog.leakage import Audit, audit
 from episodes.errors import DataError
-from episodes.protocols.contract import Protocol
+from episodes.protocols.base import Protocol
 
 UNHELD_SUPPORT = "all"
 """With this support every scan outside the fold is a support in turn, and a training scan too."""

@@ -8,18 +8,19 @@ from typing import Any, get_args
 
 from episodes.errors import FewshotError, ModelError
 from fewshot import recipes
-from fewshot.adapt.settings import Method as GradientMethod
-from fewshot.commands.options import Benchmark
-from fewshot.commands.train import segmenter_settings
-from fewshot.commands.train_options import HeadName, Train
-from fewshot.counting import CopyMask, FeatureGrid, Method, Truth
-from fewshot.protocol_model import Model
-from fewshot.protocol_slices import PlacedSlices, SharedSlices
-from fewshot.refine.settings import RefineSettings
-from fewshot.saving import load_segmenter
-from fewshot.segmenter import Segmenter, build_segmenter
-from fewshot.siamese.match_volumes import IN_PLACE, MatchedVolumes
-from fewshot.siamese.own_look import OwnLookSettings
+from fewshot.benchmark.settings import Benchmark
+from fewshot.evaluation.confusion_counts import CopyMask, FeatureGrid, Method, Truth
+from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
+from fewshot.evaluation.predictors import Model
+from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
+from fewshot.experiments.options import HeadName, Train
+from fewshot.experiments.train import network_settings
+from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.volumes.segment_volume import IN_PLACE
+from fewshot.inference.volumes.self_support import OwnLookSettings
+from fewshot.models.checkpoint import build_network, load_network
+from fewshot.models.heads.gradient_settings import Method as GradientMethod
+from fewshot.models.network import FewShotNetwork
 
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 BASELINES = (COPY_MASK, FEATURE_GRID)
@@ -45,7 +46,7 @@ _HEADS: tuple[str, ...] = tuple(
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method of the table that has a segmenter.
+    """A method of the table that has a network.
 
     Attributes:
         name: as typed.
@@ -65,7 +66,7 @@ class Recipe:
 
 
 def read_recipe(name: str, budget: Benchmark) -> Recipe:
-    """Read the name of a method that has a segmenter.
+    """Read the name of a method that has a network.
 
     Args:
         name: of a recipe; "untrained-" and a head; a recipe, "+" and a head, which then answers in
@@ -145,14 +146,14 @@ def build_baseline(name: str, grid: tuple[int, int], truth: Truth) -> Method:
 
 
 def build_method(
-    recipe: Recipe, segmenter: Segmenter, truth: Truth, *, like: Model | None = None
+    recipe: Recipe, network: FewShotNetwork, truth: Truth, *, like: Model | None = None
 ) -> Model:
     """Make what is scored: here a recipe's test-time settings take effect.
 
     Args:
         recipe: its `test` has "fuse", the fields of `RefineSettings`, those of `OwnLookSettings`
             with "own_" before them, and, for placed slices, "relays".
-        segmenter: trained.
+        network: trained.
         truth: of the catalog.
         like: a method of the same segmenter and catalog; what it remembers is used.
 
@@ -174,19 +175,19 @@ def build_method(
             f"{', '.join(known)}"
         ) from None
     if how == SHARED:
-        method: Model = SharedSlices(truth, segmenter, refine)
+        method: Model = SharedSlices(truth, network, refine)
     elif how == PLACED:
-        method = PlacedSlices(truth, segmenter, refine, own_look, **relays)
+        method = PlacedSlices(truth, network, refine, own_look, **relays)
     elif how == MATCHED:
-        method = MatchedVolumes(truth, segmenter, refine, own_look=own_look)
+        method = MatchedVolumes(truth, network, refine, own_look=own_look)
     else:
-        method = Model(truth, segmenter, refine, how)
+        method = Model(truth, network, refine, how)
     if like is not None:
         method.borrow(like)
     return method
 
 
-def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:
+def load_for(recipe: Recipe, folder: Path | None) -> FewShotNetwork:
     """Load a trained segmenter and give it the head and size of the recipe.
 
     Args:
@@ -196,10 +197,10 @@ def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:
     Raises:
         ModelError: the recipe has another backbone than the one that was trained for it.
     """
-    wanted = segmenter_settings(recipe.command)
+    wanted = network_settings(recipe.command)
     if folder is None:
-        return build_segmenter(wanted)
-    trained = load_segmenter(folder)
+        return build_network(wanted)
+    trained = load_network(folder)
     encoder = trained.settings.encoder
     if recipe.command.model is None and (encoder.name, encoder.strides) != (
         wanted.encoder.name,
@@ -212,6 +213,6 @@ def load_for(recipe: Recipe, folder: Path | None) -> Segmenter:
         )
     if recipe.trainer == recipe.name:
         return trained
-    segmenter = build_segmenter(replace(wanted, encoder=encoder))
-    segmenter.encoder.load_state_dict(trained.encoder.state_dict())
-    return segmenter.eval()
+    network = build_network(replace(wanted, encoder=encoder))
+    network.encoder.load_state_dict(trained.encoder.state_dict())
+    return network.eval()

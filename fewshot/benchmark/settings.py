@@ -1,98 +1,72 @@
-"""What a folder of cells and models was made with; a command with other settings is refused."""
+"""What a benchmark is made of."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from episodes.catalog import Catalog
-from episodes.encode import write_json
-from episodes.errors import DataError
-from fewshot.benchmark.methods import FEATURE_GRID, Recipe, grid_of
-from fewshot.commands.options import Benchmark
-from fewshot.commands.runs import flatten
-from fewshot.commands.train_options import Train
+from tyro.conf import Positional
 
-NAME, FORMAT = "benchmark-settings.json", 1
-_KEPT = ("way", "shot", "sources", "head", "backbone", "strides", "size", "model", "train")
-_FREE = ("seed", "workers", "checkpoint_seconds", "checkpoint_steps")
-"""Settings of training that change no number, but for the seed, which every cell names."""
-
-Section = dict[str, Any]
+from episodes.protocols.names import VolumeProtocol
 
 
-def resolve(command: Benchmark, catalog: Catalog, recipes: Iterable[Recipe]) -> dict[str, Section]:
-    """List what the numbers of a folder depend on: of the data, and of every method.
+@dataclass(frozen=True)
+class Benchmark:
+    """Train and score several methods under several protocols: one table (docs/benchmark.md)."""
 
-    Methods, protocols, folds, supports and seeds themselves are not among it: each cell is computed
-    by itself, so that a later command may ask for more of them.
-    """
-    recipes = list(recipes)
-    size, stride = grid_of(recipes)
-    sections: dict[str, Section] = {
-        "benchmark": {
-            "data": catalog.fingerprint,
-            "fold_count": command.fold_count,
-            "novel": list(command.novel),
-        },
-        FEATURE_GRID: {"size": size, "stride": stride},
-        **{recipe.name: _describe(recipe, command) for recipe in recipes},
-    }
-    return json.loads(json.dumps(sections, default=str))
-
-
-def settle(folder: Path, sections: dict[str, Section]) -> None:
-    """Compare settings with those of the folder, and remember methods that it did not have.
-
-    Raises:
-        DataError: one differs, or the file is damaged.
-    """
-    stored = _read(folder / NAME)
-    for section, mine in sections.items():
-        theirs = stored.get(section, mine)
-        for name in {**theirs, **mine}:
-            if theirs.get(name) != mine.get(name):
-                raise DataError(
-                    f"{folder} holds a benchmark whose {section} has {name} "
-                    f"{_shown(theirs.get(name))}, and in this command it is "
-                    f"{_shown(mine.get(name))}; give the same, or choose another --out"
-                )
-    if sections.keys() - stored.keys():
-        write_json(folder / NAME, {"format": FORMAT, "sections": {**stored, **sections}})
-
-
-def _describe(recipe: Recipe, command: Benchmark) -> Section:
-    content: Section = {"trainer": recipe.trainer, "test": dict(recipe.test)}
-    content |= {name: getattr(recipe.command, name) for name in ("head", "backbone", "strides")}
-    content["size"] = recipe.command.size
-    if recipe.among:
-        content["among"] = {name: list(values) for name, values in recipe.among.items()}
-        if command.choices is not None:
-            content["choices"] = "taken"
-    if recipe.training is not None:
-        content["training"] = _training(recipe.training)
-    return flatten(content)
-
-
-def _training(command: Train) -> Section:
-    content = asdict(command)
-    kept = {name: content[name] for name in _KEPT}
-    kept["train"] = {name: v for name, v in content["train"].items() if name not in _FREE}
-    return kept
-
-
-def _read(path: Path) -> dict[str, Section]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        return {name: dict(section) for name, section in content["sections"].items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} cannot be used ({error!r}); choose another --out") from error
-
-
-def _shown(value: Any) -> str:
-    return str(value)[:16] if isinstance(value, str) else json.dumps(value)
+    data: Positional[Path]
+    """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
+    methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")
+    """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head
+    trained like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
+    ceiling, are always there."""
+    under: tuple[VolumeProtocol, ...] = ("alpnet", "full-thirds")
+    """Protocols, as in `fewshot protocol`."""
+    exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
+    """Which training slices are dropped: none (setting 1), any that shows a tested class
+    (setting 2), or those that show all of them."""
+    folds: tuple[int, ...] = ()
+    """Which folds; by default all."""
+    fold_count: int = 5
+    """How many folds there are."""
+    support: tuple[str, ...] = ("published",)
+    """Which scan is the support: published, all (one run each), or a place such as 0."""
+    seeds: tuple[int, ...] = (0,)
+    """Each is a training of every method."""
+    novel: tuple[str, ...] = ()
+    """Classes tested; by default all."""
+    groups: tuple[str, ...] = ()
+    """Classes that are held out together, such as liver+spleen, with a training for each group;
+    by default all tested classes at once."""
+    minutes: float | None = None
+    """Training time of every model, instead of the recipe's."""
+    steps: int | None = None
+    """Training steps of every model, instead of the recipe's."""
+    batch: int | None = None
+    """Episodes a step, instead of the recipe's."""
+    size: int | None = None
+    """Side of the square in which images are compared, instead of the recipe's."""
+    out: Path = Path("runs/benchmark")
+    """Folder for models, scores and tables; the same command goes on where it was stopped."""
+    choices: Path | None = None
+    """The --out of a benchmark with --exclude none and without groups; what its models chose on the
+    same training scans (see superpixels-chosen) is taken instead of choosing anew."""
+    result: Path | None = None
+    """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
+    part: str = ""
+    """Write this benchmark as the part of this name into --result, and keep its other parts."""
+    headline: tuple[str, ...] = ()
+    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none, or with all/0 as support
+    the run of one; NAME=minutes:method:protocol:exclude is the training time of a fold. By default
+    one for the best method under each protocol."""
+    duplicates: bool = True
+    """Read all images to look for some that are in training and test."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    subject_pattern: str | None = None
+    """Regular expression for the scan in a file name; by default each file is a scan."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""

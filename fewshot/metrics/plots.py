@@ -4,20 +4,24 @@ Every function draws on the axes that it is given, or on a new figure, and retur
 ``plot_by_target(report, "dice").figure.savefig("dice.png")``.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.io.write import whole_file
 from fewshot.metrics.arrays import as_array
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.metrics.comparison import differences
-from fewshot.metrics.report import PlotKind, Report
+from fewshot.metrics.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe-Ito
+PlotKind = Literal["box", "violin"]
 
 
 class BlandAltman(NamedTuple):
@@ -90,6 +94,27 @@ def plot_by_target(
     if any(methods):
         axes.legend(frameon=False)
     return axes
+
+
+def save_plot(
+    report: Report, path: str | PathLike[str], score: str, *, kind: PlotKind = "box"
+) -> None:
+    """Draw the distribution of one score by target and method.
+
+    Args:
+        path: a .png, .svg or .pdf file; what was there is replaced.
+        score: its name.
+        kind: "box" or "violin".
+
+    Raises:
+        ValueError: the report has no such score.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    plot_by_target(report, score, kind=kind, axes=figure.subplots())
+    with whole_file(Path(path)) as partial:
+        figure.savefig(partial, dpi=150)
 
 
 def plot_differences(

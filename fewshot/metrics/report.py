@@ -6,16 +6,14 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.encode import whole_file, write_json
+from episodes.io.write import whole_file, write_json
 from fewshot.metrics.averages import penalise
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean, subject_means
-
-PlotKind = Literal["box", "violin"]
 
 
 class Row(NamedTuple):
@@ -242,26 +240,6 @@ class Report:
             writer = csv.writer(file)
             writer.writerow(Row._fields)
             writer.writerows((*row[:-1], repr(row.value)) for row in self.rows)
-
-    def save_plot(self, path: str | PathLike[str], score: str, *, kind: PlotKind = "box") -> None:
-        """Draw the distribution of one score by target and method; more is in `metrics.plots`.
-
-        Args:
-            path: a .png, .svg or .pdf file; what was there is replaced.
-            score: its name.
-            kind: "box" or "violin".
-
-        Raises:
-            ValueError: the report has no such score.
-        """
-        from matplotlib.figure import Figure
-
-        from fewshot.metrics.plots import plot_by_target
-
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        plot_by_target(self, score, kind=kind, axes=figure.subplots())
-        with whole_file(Path(path)) as partial:
-            figure.savefig(partial, dpi=150)
 
 
 def load_report(path: str | PathLike[str]) -> Report:

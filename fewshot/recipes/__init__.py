@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import FewshotError
-from fewshot.commands.match_train_options import MatchTrain
-from fewshot.commands.train_options import Train
+from fewshot.experiments.options import Train
+from fewshot.experiments.pair_options import MatchTrain
 
 KINDS: dict[str, Any] = {"train": Train, "match train": MatchTrain}
 """Commands that take recipes."""

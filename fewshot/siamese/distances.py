@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from fewshot.numerics import unit_length
+
 NEAR = 1e-3
 """Pairs whose squared distance is below this share of their squared lengths are computed directly.
 
@@ -80,31 +82,6 @@ def picked_euclidean_distances(
             [5.]])
     """
     return _Picked.apply(first, None if second is first else second, places)
-
-
-def root(squared: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Square root whose gradient at 0 is 0 instead of infinite."""
-    return _Root.apply(squared)
-
-
-def unit_length(vectors: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
-    """Scale vectors to unit length; vectors of length 0 stay, with a gradient of moderate size."""
-    lengths = root(vectors.square().sum(dim=-1, keepdim=True))
-    return vectors / torch.where(lengths > 0, lengths, 1.0)
-
-
-class _Root(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, squared: Tensor) -> Tensor:
-        result = squared.sqrt()
-        context.save_for_backward(result)
-        return result
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        (result,) = context.saved_tensors
-        # 0 / 0 of a distance of 0 becomes 0; every other quotient is finite.
-        return (0.5 * gradient / result).masked_fill_(result == 0, 0.0)
 
 
 class _Picked(torch.autograd.Function):

@@ -7,12 +7,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from episodes.pairs import PairSampler
+from episodes.sampling.pairs import PairSampler
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.gather import Embedded
-from fewshot.siamese.relation import UNKNOWN
-from fewshot.training.callbacks import Callback
-from fewshot.training.run import Run
+from fewshot.siamese.distributed import Embedded
+from fewshot.siamese.pair_masks import UNKNOWN
+from fewshot.training.run import Callback, Run
 
 
 @runtime_checkable

@@ -16,16 +16,15 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from episodes.encode import make_folder, write_json
 from episodes.errors import FewshotError
-from fewshot.training.callbacks import Callback
+from episodes.io.write import make_folder, write_json
 from fewshot.training.callbacks.log import Curves, JsonLog
+from fewshot.training.distributed import Processes
+from fewshot.training.episodic import Task
 from fewshot.training.folder import SETTINGS, SPLIT, make_room
-from fewshot.training.processes import Processes
 from fewshot.training.resume import load_state, save_state
-from fewshot.training.run import Run
+from fewshot.training.run import Callback, Run
 from fewshot.training.settings import TrainSettings
-from fewshot.training.task import Task
 
 
 @dataclass(frozen=True)

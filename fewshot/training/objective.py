@@ -2,17 +2,17 @@
 
 from torch import Tensor, nn
 
-from episodes.episode import EpisodeBatch
-from fewshot.segmenter import Segmenter
-from fewshot.training.alignment import alignment_loss
-from fewshot.training.pixel_loss import segmentation_loss
+from episodes.sampling.episode import EpisodeBatch
+from fewshot.losses.episode_cross_entropy import segmentation_loss
+from fewshot.models.network import FewShotNetwork
+from fewshot.training.alignment_loss import alignment_loss
 
 
 class EpisodeObjective(nn.Module):
     """Segment the queries with their supports, and the supports with the predicted queries.
 
     Args:
-        segmenter: what is trained.
+        network: what is trained.
         alignment: weight of the prototype alignment loss; 0 leaves it out.
         class_weights: of the background and of the classes in the queries' loss, in place of the
             head's own; the alignment keeps the head's.
@@ -22,21 +22,21 @@ class EpisodeObjective(nn.Module):
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        network: FewShotNetwork,
         alignment: float,
         class_weights: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        self.segmenter, self.alignment = segmenter, alignment
+        self.network, self.alignment = network, alignment
         self.class_weights = class_weights
 
     def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Return the "loss" to be minimised, and its parts."""
-        head = self.segmenter.head
-        support = self.segmenter.encode(batch.support_images)
-        query = self.segmenter.encode(batch.query_images)
-        condensed = head.condense(support, batch.support_masks)
-        logits = head.score(condensed, query)
+        head = self.network.head
+        support = self.network.encode(batch.support_images)
+        query = self.network.encode(batch.query_images)
+        condensed = head.encode_support(support, batch.support_masks)
+        logits = head.logits(condensed, query)
         weights = self.class_weights or head.class_weights
         # What fits a classifier to the support is balanced, so what judges the fit is, too.
         balanced = head.balanced and weights is None

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from episodes.encode import whole_file
 from episodes.errors import ModelError
+from episodes.io.write import whole_file
+from fewshot.training.distributed import Processes
 from fewshot.training.folder import STATE
-from fewshot.training.processes import Processes
 from fewshot.training.run import Run
 
 FORMAT = 1

@@ -10,14 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from episodes.catalog import Catalog
-from episodes.encode import make_folder, whole_file
-from episodes.episode import to_channels
+from episodes.augmentation.base import Transform
+from episodes.catalog.catalog import Catalog
+from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.load import Loader
-from episodes.plans import Transform, episode_generator
+from episodes.io.write import make_folder, whole_file
+from episodes.sampling.episode import to_channels
+from episodes.sampling.plans import episode_generator
 from fewshot.losses import cross_entropy_loss
-from fewshot.training.task import Task
+from fewshot.training.episodic import Task
 
 _ORDER, _CHANGE = 40, 41  # streams of the generator
 

@@ -41,12 +41,13 @@ from shared import observe
 from shared.slices import SIZE, prepare
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from episodes.catalog import Catalog, MaskRef, PixelRef, Sample
-from episodes.load import Loader
-from episodes.measure import measure
+from episodes.catalog.catalog import Catalog, Sample
+from episodes.catalog.class_areas import measure
+from episodes.catalog.loader import Loader
+from episodes.io.pixels import MaskRef, PixelRef
 from episodes.readers import read
-from episodes.sampler import EpisodeSampler, EpisodeSettings
-from episodes.stream import EpisodeStream
+from episodes.sampling.dataloader import EpisodeStream
+from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # learn2learn imports gym, which warns

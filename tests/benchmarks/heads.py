@@ -27,8 +27,11 @@ import torch
 from shared import observe
 from shared.universeg_peer import PARAMETERS, SIDE, UniverSeg
 
-from episodes.frame import Frame
-from fewshot.heads import (
+from episodes.catalog.letterbox import Frame
+from fewshot.inference.postprocessing.pipeline import Scored, refine
+from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.heads import (
     CorrelationSettings,
     CrossSettings,
     HeadSettings,
@@ -37,10 +40,8 @@ from fewshot.heads import (
     PrototypicalSettings,
     Support,
 )
+from fewshot.models.network import NetworkSettings
 from fewshot.recipes import settings_at_test
-from fewshot.refine.order import Scored, refine
-from fewshot.refine.settings import RefineSettings
-from fewshot.segmenter import Segmenter, SegmenterSettings
 
 SIZE = 256
 HEADS: dict[str, HeadSettings] = {
@@ -78,12 +79,12 @@ def scene(count: int) -> Scene:
 
 def ours(segmenter: Segmenter, support: Support, query: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return segmenter.score(support, query)
+        return segmenter.network.logits(support, query)
 
 
 def refined(segmenter: Segmenter, support: Support, query: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        logits, features = segmenter.look(support, query)
+        logits, features = segmenter.network.logits_and_features(support, query)
         found = refine([Scored(logits, query, features)], Frame(SIZE, SIZE, SIZE), REFINED)
         return torch.stack(list(found))
 
@@ -93,14 +94,14 @@ def peer(model: UniverSeg, query: torch.Tensor, support: torch.Tensor) -> torch.
         return model(query, support)
 
 
-def condense(segmenter: Segmenter, images: torch.Tensor, masks: torch.Tensor) -> Support:
+def encode_support(segmenter: Segmenter, images: torch.Tensor, masks: torch.Tensor) -> Support:
     with torch.inference_mode():
-        return segmenter.condense(images.split(8), masks)
+        return segmenter.network.encode_support(images.split(8), masks)
 
 
 def check(segmenter: Segmenter, found: Scene) -> None:
     one, three = (
-        condense(
+        encode_support(
             segmenter, found.images[:1].repeat(n, 1, 1, 1), found.masks[:, :1].repeat(1, n, 1, 1)
         )
         for n in (1, 3)
@@ -108,7 +109,9 @@ def check(segmenter: Segmenter, found: Scene) -> None:
     first, second = (ours(segmenter, support, found.query) for support in (one, three))
     equal = (first.argmax(dim=1) == second.argmax(dim=1)).float().mean()
     if equal < 0.99:
-        raise RuntimeError(f"{segmenter.settings.head}: {equal:.3f} of the labels are equal")
+        raise RuntimeError(
+            f"{segmenter.network.settings.head}: {equal:.3f} of the labels are equal"
+        )
 
 
 def milliseconds(call: Callable[[], Any]) -> float:
@@ -126,14 +129,14 @@ def main() -> None:
     model = UniverSeg().eval()
     if (count := sum(weight.numel() for weight in model.parameters())) != PARAMETERS:
         raise RuntimeError(f"the peer has {count:,} parameters; expected {PARAMETERS:,}")
-    segmenters = {name: Segmenter(SegmenterSettings(head=h)).eval() for name, h in HEADS.items()}
+    segmenters = {name: Segmenter(NetworkSettings(head=h)) for name, h in HEADS.items()}
     found = scene(64)
     for segmenter in segmenters.values():
         check(segmenter, found)
     for supports in (1, 16, 64):
         images, masks = found.images[:supports], found.masks[:, :supports]
         calls: dict[str, partial[torch.Tensor]] = {
-            name: partial(ours, segmenter, condense(segmenter, images, masks), found.query)
+            name: partial(ours, segmenter, encode_support(segmenter, images, masks), found.query)
             for name, segmenter in segmenters.items()
         }
         calls["local head, refined"] = partial(

@@ -24,7 +24,7 @@ import faiss
 import numpy as np
 from shared import observe
 
-from fewshot.siamese.matches import create_index, open_index
+from fewshot.siamese.retrieval.open import create_index, open_index
 
 CHANNELS, K, PART = 128, 10, 50_000
 

@@ -25,8 +25,8 @@ import torch
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from shared import observe
 
-from fewshot.siamese.relevance import SameLabel
-from fewshot.siamese.retrieval import retrieve
+from fewshot.siamese.retrieval.relevance import SameLabel
+from fewshot.siamese.retrieval.retrieval_metrics import retrieve
 
 COUNT, CHANNELS, CLASSES = 10_000, 128, (8, 100, 2500)
 

@@ -45,14 +45,14 @@ def draw(folder: Path) -> None:
 
 def segment(mask: str, query: str = "1.png") -> list[str]:
     paths = ["--support", "0.png", "--mask", mask, "--query", query, "--out", "out"]
-    return ["-m", "fewshot.cli", "segment", *paths]
+    return ["-m", "fewshot.cli.main", "segment", *paths]
 
 
 CASES: dict[str, tuple[list[str], int]] = {
     "first mask of one 256 x 256 picture": (segment("mask_0.png"), 0),
     "wrong mask": (segment("wrong.png"), 2),
     "missing file": (segment("mask_0.png", "nothing.png"), 2),
-    "fewshot --help": (["-m", "fewshot.cli", "--help"], 0),
+    "fewshot --help": (["-m", "fewshot.cli.main", "--help"], 0),
     "import torch": (["-c", "import torch"], 0),
 }
 """The arguments of Python, and the exit code that is expected."""

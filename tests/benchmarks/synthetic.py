@@ -31,16 +31,16 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from episodes.augment import MEDICAL, SSL_ALPNET, Compose
-from episodes.intensity import BiasField, Blur, Gamma, GaussianNoise
-from episodes.load import Loader
-from episodes.pseudo import PseudoSampler
-from episodes.pseudo_volumes import SupervoxelSampler
+from episodes.augmentation.compose import MEDICAL, SSL_ALPNET, Compose
+from episodes.augmentation.intensity import BiasField, Blur, Gamma, GaussianNoise
+from episodes.augmentation.spatial import Affine, Elastic, Warp
+from episodes.catalog.loader import Loader
 from episodes.readers import read
-from episodes.sampler import EpisodeSource
+from episodes.sampling.sampler import EpisodeSource
+from episodes.sampling.superpixel_sampler import PseudoSampler
+from episodes.sampling.supervoxel_sampler import SupervoxelSampler
 from episodes.synthetic import EmojiSampler, EmojiSettings, SyntheticSampler, SyntheticSettings
-from episodes.warp import Affine, Elastic, Warp
-from fewshot.encoder import Encoder
+from fewshot.models.encoder import Encoder
 
 SIDE = 256
 STRONG = Compose(

@@ -33,10 +33,10 @@ from shared import observe
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from fewshot.training.callbacks import Callback
+from fewshot.training.episodic import Task
 from fewshot.training.loop import schedule, train
+from fewshot.training.run import Callback
 from fewshot.training.settings import TrainSettings
-from fewshot.training.task import Task
 
 BATCH, WARM = 8, 20
 

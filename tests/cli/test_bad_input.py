@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.cli import main
+from fewshot.cli.main import main
 from tests.fewshot.conftest import disc_scene
 
 

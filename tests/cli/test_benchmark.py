@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.cli import main
+from fewshot.cli.main import main
 from fewshot.training import loop
 from fewshot.training.run import Run
 from tests.cli.scans import benchmark_command, read, write_scans
@@ -118,8 +118,8 @@ def test_the_same_command_repeats_nothing(command, ran, monkeypatch, capsys):
         raise AssertionError("this was computed before")
 
     before = read(ran)
-    monkeypatch.setattr("fewshot.benchmark.models.fit", never)
-    monkeypatch.setattr("fewshot.commands.benchmark.count_protocol", never)
+    monkeypatch.setattr("fewshot.benchmark.training.fit", never)
+    monkeypatch.setattr("fewshot.cli.benchmark.count_protocol", never)
     assert main(command(ran)) == 0
     assert {**read(ran), "date": ""} == {**before, "date": ""}
     fewer = ["--headline", "one=best:alpnet:none", "--result", str(ran / "part.json")]
@@ -148,7 +148,7 @@ def test_a_kill_at_any_cell_changes_no_number(command, ran, tmp_path):
     out = tmp_path / "killed"
     wanted = int(np.random.default_rng(int(time.time())).integers(1, 12))
     process = subprocess.Popen(
-        [sys.executable, "-m", "fewshot.cli", *command(out)],
+        [sys.executable, "-m", "fewshot.cli.main", *command(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
-from episodes.measure import measure
+from episodes.catalog.class_areas import measure
+from episodes.protocols.registry import Choices, lay
 from episodes.readers import read as read_data
 from fewshot import recipes
-from fewshot.benchmark import choose
+from fewshot.benchmark import model_selection as choose
 from fewshot.benchmark.cells import Setting
-from fewshot.cli import main
-from fewshot.commands.lay import Choices, lay
+from fewshot.cli.main import main
 from tests.cli.scans import TOY, read, write_scans
 
 RECIPE = (

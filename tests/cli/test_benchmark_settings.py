@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewshot import recipes
-from fewshot.cli import main
+from fewshot.cli.main import main
 from tests.cli.scans import TOY, benchmark_command, read, write_scans
 
 

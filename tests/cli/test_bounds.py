@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.cli import main
-from fewshot.commands.bounds import BOUNDS, INPUTS
-from fewshot.commands.dispatch import COMMANDS
+from fewshot.cli.bounds import BOUNDS, INPUTS
+from fewshot.cli.dispatch import COMMANDS
+from fewshot.cli.main import main
 
 OUTPUTS = {"out", "result", "json", "pictures", "csv", "folders"}
 

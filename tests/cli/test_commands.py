@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from episodes import bundled
-from episodes.decode import read_header
-from fewshot.cli import main
-from fewshot.saving import load_segmenter
+from episodes.io.read import read_header
+from fewshot.cli.main import main
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network
 from tests.fewshot.conftest import disc_scene
 
 
@@ -96,7 +97,7 @@ def test_train_then_evaluate(data, tmp_path, capsys):
     assert main(["calibrate", str(run), "--episodes", "4", "--bias"]) == 0
     fitted = json.loads((run / "calibration.json").read_text())
     assert f"temperature {fitted['temperature']:.3f}" in capsys.readouterr().out
-    assert load_segmenter(run).calibration.bias == fitted["bias"]
+    assert Segmenter(load_network(run)).network.calibration.bias == fitted["bias"]
 
 
 def test_evaluate_notices_other_data(data, tmp_path, capsys):
@@ -145,7 +146,7 @@ def test_inspect_draws_classes_and_finds_copies(data, tmp_path, capsys):
 
 
 def test_demo_trains_scores_and_leaves_pictures(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("fewshot.commands.demo.EPISODES", 8)
+    monkeypatch.setattr("fewshot.cli.demo.EPISODES", 8)
     out = tmp_path / "demo"
     assert main(["demo", "--out", str(out), "--minutes", "0.02"]) == 0
     said = capsys.readouterr().out
@@ -179,7 +180,7 @@ def test_share_writes_a_model_with_a_card_and_a_graph(data, tmp_path, monkeypatc
     def graph(_segmenter, _support, path):  # tests/fewshot/test_export.py makes real ones
         return path.write_bytes(b"onnx")
 
-    monkeypatch.setattr("fewshot.commands.share.export_onnx", graph)
+    monkeypatch.setattr("fewshot.cli.share.export_onnx", graph)
     run, out = tmp_path / "run", tmp_path / "shared"
     arguments = ("train", str(data), "--out", str(run), "--novel", "bar", "--size", "64")
     assert main([*arguments, "--minutes", "0", "--steps", "1", "--batch", "1"]) == 0

@@ -26,7 +26,7 @@ def imported(folder, mask: str, query: str = "image.png") -> tuple[list[str], st
     """Run `segment` in a process of its own; the heavy modules it imported, and what it printed."""
     paths = ["--support", "image.png", "--mask", mask, "--query", query, "--out", "out"]
     code = (
-        "import sys\nfrom fewshot.cli import main\n"
+        "import sys\nfrom fewshot.cli.main import main\n"
         f"main(['segment', *{paths!r}])\n"
         f"print(*({{*{HEAVY!r}}} & {{*sys.modules}}))"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.cli import main
+from fewshot.cli.main import main
 from tests.conftest import draw, save
 
 pytest.importorskip("pyarrow", reason="the extra 'match' (pyarrow) is not installed")

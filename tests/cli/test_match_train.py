@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from episodes.catalog.class_areas import measure
 from episodes.errors import DataError
-from episodes.measure import measure
-from episodes.pairs import PairSampler
 from episodes.readers import read
-from fewshot.cli import main
-from fewshot.commands.match_losses import make_loss
-from fewshot.commands.match_train_options import LossName, PairOptions, PairWatch
-from fewshot.commands.pair_data import hold_out_names, keep_names_aside
-from fewshot.commands.train_options import Held
-from fewshot.siamese.embedding import load_embedding
+from episodes.sampling.pairs import PairSampler
+from fewshot.cli.main import main
+from fewshot.experiments.embedding_losses import make_loss
+from fewshot.experiments.options import Held
+from fewshot.experiments.pair_data import hold_out_names, keep_names_aside
+from fewshot.experiments.pair_options import LossName, PairOptions, PairWatch
+from fewshot.models.embedding_network import load_embedding
 from fewshot.siamese.losses.triplet import AdaptiveMargin
 
 SMALL = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.cli import main
+from fewshot.cli.main import main
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from episodes.encode import write_json
 from episodes.errors import DataError
-from episodes.outputs import Outputs, guarded
-from fewshot.cli import main
-from fewshot.commands.ledger import LEDGER, Ledger
-from fewshot.commands.queries import Query, list_queries, result_names, results_of
+from episodes.io.outputs import Outputs, guarded
+from episodes.io.write import write_json
+from fewshot.archive.ledger import LEDGER, Ledger
+from fewshot.archive.queries import Query, list_queries, result_names, results_of
+from fewshot.cli.main import main
 from tests.fewshot.conftest import disc_scene
 
 ROWS, COLUMNS = np.mgrid[:64, :80]
@@ -113,7 +113,7 @@ def test_a_stopped_run_goes_on(annotated, tmp_path, capsys):
     for seed in range(4):
         picture(tmp_path / "query" / f"{seed}.png", seed)
     command = [*annotated, "--query", f"{tmp_path}/query", "--out", f"{tmp_path}/out"]
-    from fewshot.segmentation import Segmentation
+    from fewshot.inference.result import Segmentation
 
     summary, saved = Segmentation.summary, []
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from episodes.errors import DataError
 from episodes.readers import read
-from fewshot.card import model_card
-from fewshot.cli import main
+from fewshot.cli.main import main
+from fewshot.experiments.model_card import model_card
 
 TINY = ["--size", "64", "--steps", "1", "--batch", "1"]
 

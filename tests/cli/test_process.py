@@ -9,16 +9,18 @@ import time
 
 import numpy as np
 
-from episodes import bundled, decode
-from fewshot.commands.ledger import LEDGER
-from fewshot.saving import load_segmenter
+from episodes import bundled
+from episodes.io import read as decode
+from fewshot.archive.ledger import LEDGER
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network
 
-COMMAND = (sys.executable, "-m", "fewshot.cli")
+COMMAND = (sys.executable, "-m", "fewshot.cli.main")
 
 
 def test_help_imports_nothing_slow():
     """Time is measured by hand (under 0.7 s); what makes it slow is checked here."""
-    code = "import sys, fewshot.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
+    code = "import sys, fewshot.cli.main as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
     code += "print(sorted({'torch', 'timm', 'numpy', 'scipy', 'PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "segment" in done.stdout
@@ -59,7 +61,7 @@ def test_ctrl_c_in_training_keeps_log_and_checkpoint(tmp_path):
     assert "Traceback" not in said
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
-    segmenter = load_segmenter(run)
+    segmenter = Segmenter(load_network(run))
     image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     assert segmenter.segment(image, segmenter.learn(image, image > 128)).mask.shape == (64, 64)
 

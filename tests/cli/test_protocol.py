@@ -3,7 +3,7 @@ import json
 import pytest
 
 from episodes import bundled
-from fewshot.cli import main
+from fewshot.cli.main import main
 from tests.cli.scans import write_scans
 
 

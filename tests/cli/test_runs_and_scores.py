@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from episodes.errors import DataError, ModelError
-from fewshot.card import model_card
-from fewshot.cli import main
+from fewshot.cli.main import main
+from fewshot.experiments.model_card import model_card
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network, save_network
 from fewshot.provenance import identify, unchanged, why_not_of
-from fewshot.saving import load_segmenter, save_segmenter
 from fewshot.training import folder as run_folder
 from tests.cli.conftest import write_pair
 
@@ -50,10 +51,10 @@ def everything(root):
 
 def change(folder):
     """Other weights, as a resumed training leaves them."""
-    segmenter = load_segmenter(folder)
+    segmenter = Segmenter(load_network(folder))
     with torch.no_grad():
-        next(segmenter.parameters()).mul_(1.5)
-    save_segmenter(segmenter, folder)
+        next(segmenter.network.parameters()).mul_(1.5)
+    save_network(segmenter.network, folder)
 
 
 def listed(capsys, *folders):
@@ -159,10 +160,12 @@ def test_what_changes_a_score_and_what_does_not(run):
     scores = json.loads((run / "evaluation/scores.json").read_text())
     assert why_not_of(scores, run) == ""
     assert "not recorded" in why_not_of({**scores, "measured_on": None}, run)
-    segmenter = load_segmenter(run)
+    segmenter = Segmenter(load_network(run))
     for temperature, bias, moved in ((2.0, 0.0, False), (1.0, 0.5, True)):
-        segmenter.calibration = replace(segmenter.calibration, temperature=temperature, bias=bias)
-        save_segmenter(segmenter, run)
+        segmenter.network.calibration = replace(
+            segmenter.network.calibration, temperature=temperature, bias=bias
+        )
+        save_network(segmenter.network, run)
         assert bool(why_not_of(scores, run)) == moved
     (run / "calibration.json").unlink()
     settings = json.loads((run / "segmenter.json").read_text())

@@ -7,12 +7,13 @@ from typing import get_args
 
 import pytest
 
-from episodes.episode import collate
+from episodes.sampling.episode import collate
 from fewshot import recipes
-from fewshot.adapt.settings import Method
-from fewshot.cli import main
-from fewshot.commands.train_options import HeadName
-from fewshot.saving import load_segmenter
+from fewshot.cli.main import main
+from fewshot.experiments.options import HeadName
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network
+from fewshot.models.heads.gradient_settings import Method
 
 
 def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
@@ -25,7 +26,7 @@ def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, 
         return collate(batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fewshot.training.task.collate", ctrl_c)
+        patch.setattr("fewshot.training.episodic.collate", ctrl_c)
         assert main(arguments()) == 130
     assert main(arguments()) == 2
     assert "go on with --resume" in capsys.readouterr().err
@@ -115,7 +116,7 @@ def test_every_head_is_trained_with_and_without_labels(data, tmp_path, recipe, h
     assert main([*arguments, *more]) == 0, capsys.readouterr().err
     sources = json.loads((run / "split.json").read_text())["episodes"]["sources"]
     assert sources["superpixels"] == (recipe == "superpixels-local")
-    load_segmenter(run)
+    Segmenter(load_network(run))
 
 
 def test_a_recipe_fills_in_and_options_replace(data, tmp_path, capsys):

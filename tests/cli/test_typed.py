@@ -8,7 +8,7 @@ import warnings
 import pytest
 from tqdm import tqdm
 
-from fewshot import cli
+from fewshot.cli import main as cli
 
 SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", "d"]
 
@@ -68,7 +68,7 @@ def test_a_warning_stands_on_a_line_of_its_own(capsys):
 
 def printed(code: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-c", f"import sys\nfrom fewshot import cli\n{code}"],
+        [sys.executable, "-c", f"import sys\nfrom fewshot.cli import main as cli\n{code}"],
         env={**os.environ, **variables},
         capture_output=True,
     )
@@ -86,9 +86,9 @@ def test_odd_names_are_printed_in_any_encoding():
 @pytest.mark.parametrize(
     ("shell", "code"),
     [
-        ('"$0" -m fewshot.cli recipes >&- 2>&-', 0),
-        ('COLUMNS=0 NO_COLOR=1 "$0" -m fewshot.cli nonsense', 2),
-        ('"$0" -m fewshot.cli recipes >/dev/full', 2),
+        ('"$0" -m fewshot.cli.main recipes >&- 2>&-', 0),
+        ('COLUMNS=0 NO_COLOR=1 "$0" -m fewshot.cli.main nonsense', 2),
+        ('"$0" -m fewshot.cli.main recipes >/dev/full', 2),
     ],
 )
 def test_streams_that_are_closed_or_full(shell, code):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes import decode
 from episodes.errors import DataError, cause
+from episodes.io import read as decode
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,21 @@
 import numpy as np
 import pytest
 
-from fewshot.encoder import EncoderSettings
-from fewshot.segmenter import Segmenter, SegmenterSettings
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.encoder import EncoderSettings
+from fewshot.models.network import NetworkSettings
 
 
 @pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
     """The default encoder at a small size; shared, so tests must not change it."""
-    return Segmenter(SegmenterSettings(size=64)).eval()
+    return Segmenter(NetworkSettings(size=64))
 
 
 @pytest.fixture
 def own_segmenter() -> Segmenter:
     """A segmenter with random weights that a test may change."""
-    return Segmenter(SegmenterSettings(encoder=EncoderSettings(weights="none"), size=64))
+    return Segmenter(NetworkSettings(encoder=EncoderSettings(weights="none"), size=64))
 
 
 def disc_scene(seed: int, size: int = 96) -> tuple[np.ndarray, np.ndarray]:

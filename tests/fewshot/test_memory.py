@@ -6,8 +6,8 @@ import torch
 
 from episodes.errors import ModelError
 from fewshot import Segmenter, memory
-from fewshot.encoder import Encoder, EncoderSettings
 from fewshot.memory import bytes_per_pixel, check_memory, free_memory
+from fewshot.models.encoder import Encoder, EncoderSettings
 
 CPU = torch.device("cpu")
 

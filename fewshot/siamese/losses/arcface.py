@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.siamese.distances import cosine_similarities, root
-from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
-from fewshot.siamese.relation import UNKNOWN
+from fewshot.numerics import root
+from fewshot.siamese.distances import cosine_similarities
+from fewshot.siamese.losses.base import PairLoss, mean_or_zero
+from fewshot.siamese.pair_masks import UNKNOWN
 
 
 def check_class_labels(labels: Int64[Tensor, "item"], classes: int) -> None:
@@ -22,7 +23,7 @@ def check_class_labels(labels: Int64[Tensor, "item"], classes: int) -> None:
     if len(wrong):
         raise ValueError(
             f"label {int(wrong[0])} names none of {classes} classes; expected 0 to {classes - 1}, "
-            "or -1 for unknown (fewshot.siamese.relation.code_labels numbers names)"
+            "or -1 for unknown (fewshot.siamese.pair_masks.code_labels numbers names)"
         )
 
 

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
-from fewshot.siamese.relation import Relation
+from fewshot.siamese.losses.base import PairLoss, mean_or_zero
+from fewshot.siamese.pair_masks import Relation
 
 
 def circle_loss(

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.losses.contract import PairLoss, mean_of_active
-from fewshot.siamese.relation import Relation
+from fewshot.siamese.losses.base import PairLoss, mean_of_active
+from fewshot.siamese.pair_masks import Relation
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 

@@ -4,9 +4,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.contract import PairLoss, log_one_plus_sum
-from fewshot.siamese.mining.multi_similarity import relatively_hard
-from fewshot.siamese.relation import Relation
+from fewshot.siamese.losses.base import PairLoss, log_one_plus_sum
+from fewshot.siamese.miners.multi_similarity import relatively_hard
+from fewshot.siamese.pair_masks import Relation
 
 
 def multi_similarity_loss(

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.siamese.losses.contract import PairLoss
-from fewshot.siamese.relation import Relation
+from fewshot.siamese.losses.base import PairLoss
+from fewshot.siamese.pair_masks import Relation
 
 
 def pair_cross_entropy_loss(

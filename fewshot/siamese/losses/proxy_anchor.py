@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.arcface import check_class_labels
-from fewshot.siamese.losses.contract import PairLoss, log_one_plus_sum
-from fewshot.siamese.relation import UNKNOWN
+from fewshot.siamese.losses.base import PairLoss, log_one_plus_sum
+from fewshot.siamese.pair_masks import UNKNOWN
 
 
 def proxy_anchor_loss(

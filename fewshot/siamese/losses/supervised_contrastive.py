@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.contract import PairLoss, mean_or_zero
-from fewshot.siamese.relation import Relation
+from fewshot.siamese.losses.base import PairLoss, mean_or_zero
+from fewshot.siamese.pair_masks import Relation
 
 Against = Literal["all", "negatives"]
 

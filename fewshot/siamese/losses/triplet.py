@@ -9,18 +9,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.siamese.distances import euclidean_distances, picked_euclidean_distances
-from fewshot.siamese.losses.contract import PairLoss
+from fewshot.siamese.losses.base import PairLoss
 from fewshot.siamese.losses.contrastive import Distance
-from fewshot.siamese.mining.angular import angular_weights
-from fewshot.siamese.mining.distance_weighted import distance_weights
-from fewshot.siamese.mining.hardest import farthest, nearest
-from fewshot.siamese.mining.triplets import (
+from fewshot.siamese.miners.angular import angular_weights
+from fewshot.siamese.miners.distance_weighted import distance_weights
+from fewshot.siamese.miners.hardest import farthest, nearest
+from fewshot.siamese.miners.triplets import (
     TripletWeights,
     list_positives,
     semi_hard_of_pairs,
     triplet_weights,
 )
-from fewshot.siamese.relation import Relation
+from fewshot.siamese.pair_masks import Relation
 
 Mining = Literal[
     "batch-hard",

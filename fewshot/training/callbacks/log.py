@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from episodes.encode import whole_file
 from episodes.errors import DataError
-from fewshot.training.callbacks import Callback
+from episodes.io.write import whole_file
 from fewshot.training.folder import LOG, MEASURED
-from fewshot.training.run import Run
+from fewshot.training.run import Callback, Run
 
 
 class JsonLog(Callback):

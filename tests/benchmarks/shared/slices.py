@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from episodes import bundled
-from episodes.decode import read_labels, read_planes
-from episodes.frame import intensity_range
+from episodes.catalog.letterbox import intensity_range
+from episodes.io.read import read_labels, read_planes
 
 SIZE = 256
 

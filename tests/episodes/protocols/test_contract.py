@@ -4,7 +4,7 @@ import pytest
 
 from episodes.errors import DataError, EpisodeError
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
-from episodes.protocols.contract import fold_bounds, in_order, training_catalog, volumes
+from episodes.protocols.base import fold_bounds, in_order, training_catalog, volumes
 from tests.episodes.protocols import toy
 
 # p: a; a and b; b, c; q: a (c is listed with no pixel); all three

@@ -7,12 +7,12 @@ import pkgutil
 import pytest
 
 import episodes.protocols
-import fewshot.counting
+import fewshot.evaluation.confusion_counts
 
 MODULES = [m.name for m in pkgutil.iter_modules(episodes.protocols.__path__, "episodes.protocols.")]
 
 
-@pytest.mark.parametrize("name", [*MODULES, fewshot.counting.__name__])
+@pytest.mark.parametrize("name", [*MODULES, fewshot.evaluation.confusion_counts.__name__])
 def test_examples_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 

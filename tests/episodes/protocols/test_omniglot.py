@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from episodes.errors import DataError, EpisodeError
-from episodes.protocols.omniglot_within_alphabet import (
+from episodes.protocols.omniglot import (
     Trial,
     accuracy,
     alphabets,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, EpisodeError
+from episodes.io.pixels import PixelRef
 from episodes.protocols.pascal5i import Pascal5iSettings, novel_classes, pascal5i
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from episodes.errors import EpisodeError
-from episodes.protocols.score import Count, by_class, by_scan, score
+from episodes.protocols.aggregate import Count, by_class, by_scan, score
 
 
 def count(run, subject, name, found, missed, wrong, rest=0, fold=0):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, EpisodeError
+from episodes.io.pixels import PixelRef
 from episodes.protocols import verification as module
 from episodes.protocols.verification import list_pairs, read_pairs, verification
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from episodes.catalog import Catalog, PixelRef, Sample
+from episodes.catalog.catalog import Catalog, Sample
+from episodes.io.pixels import PixelRef
 
 
 def scan(subject, *shown):

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from episodes.duplicates import Pair
+from episodes.catalog.class_areas import measure
+from episodes.catalog.duplicates import Pair
 from episodes.errors import DataError
-from episodes.measure import measure
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read
 from fewshot.benchmark.leakage import check

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fewshot.siamese.losses.contract import PairLoss
+from fewshot.siamese.losses.base import PairLoss
 from tests.fewshot.siamese.samples import BATCHES, batch
 
 

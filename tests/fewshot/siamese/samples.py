@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.relation import relate
+from fewshot.siamese.pair_masks import relate
 
 
 def batch(labels, dim=4, seed=0, dtype=torch.float64):

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from fewshot.numerics import unit_length
 from fewshot.siamese.distances import (
     cosine_distances,
     cosine_similarities,
@@ -9,7 +10,6 @@ from fewshot.siamese.distances import (
     paired_euclidean_distances,
     picked_euclidean_distances,
     squared_euclidean_distances,
-    unit_length,
 )
 from fewshot.siamese.mahalanobis import Mahalanobis, factor_of, mahalanobis_distances
 from fewshot.siamese.weighted_l1 import WeightedL1, weighted_l1

@@ -2,21 +2,21 @@
 
 Shown elsewhere, since the library is not here or needs a network: gradients that are 1.6 times too
 large across processes and uneven last batches (`test_processes`), single-image subjects
-(`tests/episodes/test_pairs.py`), a collapse without a word (`tests/fewshot/training/test_collapse`
-and, the loss, `test_triplet`).
+(`tests/episodes/sampling/test_pairs.py`), a collapse without a word
+(`tests/fewshot/training/test_collapse` and, the loss, `test_triplet`).
 """
 
 import pytest
 import torch
 from torch.nn import functional
 
-from episodes.pairs import PairSampler, PairSettings
+from episodes.sampling.pairs import PairSampler, PairSettings
+from fewshot.siamese.cross_batch_memory import CrossBatchMemory
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.gather import Embedded
-from fewshot.siamese.memory import CrossBatchMemory
-from fewshot.siamese.relevance import SameLabel
-from fewshot.siamese.retrieval import retrieve
-from tests.episodes.test_pairs import UNEVEN
+from fewshot.siamese.distributed import Embedded
+from fewshot.siamese.retrieval.relevance import SameLabel
+from fewshot.siamese.retrieval.retrieval_metrics import retrieve
+from tests.episodes.sampling.test_pairs import UNEVEN
 
 pytest.importorskip("pytorch_metric_learning", reason="extra bench is not installed")
 

@@ -7,16 +7,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from episodes.load import Loader
-from episodes.measure import measure
-from episodes.pairs import PairSampler, PairSettings
+from episodes.catalog.class_areas import measure
+from episodes.catalog.loader import Loader
 from episodes.readers import read
-from fewshot.siamese.distances import unit_length
+from episodes.sampling.pairs import PairSampler, PairSettings
+from fewshot.numerics import unit_length
+from fewshot.siamese.cross_batch_memory import CrossBatchMemory
 from fewshot.siamese.hard_negatives import HardNegatives
 from fewshot.siamese.losses.triplet import TripletLoss
-from fewshot.siamese.memory import CrossBatchMemory
-from fewshot.siamese.task import PairObjective
-from fewshot.training.task import Task
+from fewshot.siamese.objective import PairObjective
+from fewshot.training.episodic import Task
 
 DIM = 6
 

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from episodes.decode import read_header
 from episodes.errors import DataError
-from fewshot.training.callbacks import Callback
-from fewshot.training.callbacks.average import WeightAverage
-from fewshot.training.callbacks.board import Board
+from episodes.io.read import read_header
+from fewshot.training.callbacks.figures import Pictures
 from fewshot.training.callbacks.log import read_log
-from fewshot.training.callbacks.pictures import Pictures
-from fewshot.training.callbacks.scores import EarlyStopping, KeepBest, Measure
+from fewshot.training.callbacks.tensorboard import Board
+from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Measure
+from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.loop import train
+from fewshot.training.run import Callback
 from tests.fewshot.training.tiny import assert_equal, settings, tiny_task, weights
 
 

@@ -4,15 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from fewshot.siamese.distances import unit_length
+from fewshot.numerics import unit_length
+from fewshot.siamese.collapse_monitor import CollapseMonitor, CollapseWarning
+from fewshot.siamese.effective_rank import effective_rank
 from fewshot.siamese.losses.triplet import TripletLoss
-from fewshot.siamese.rank import effective_rank
-from fewshot.training.callbacks import Callback
-from fewshot.training.callbacks.collapse import CollapseMonitor, CollapseWarning
 from fewshot.training.callbacks.log import read_log
+from fewshot.training.episodic import Task
 from fewshot.training.loop import train
-from fewshot.training.run import Run
-from fewshot.training.task import Task
+from fewshot.training.run import Callback, Run
 from tests.fewshot.training.tiny import settings
 
 MARGIN = 0.2

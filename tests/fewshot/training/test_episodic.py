@@ -8,20 +8,21 @@ import pytest
 import torch
 
 from episodes import bundled
-from episodes.episode import collate
+from episodes.catalog.class_areas import measure
+from episodes.catalog.loader import Loader
 from episodes.errors import DataError, FewshotError
-from episodes.load import Loader
-from episodes.measure import measure
 from episodes.readers import read
-from episodes.sampler import EpisodeSampler
-from fewshot.saving import load_segmenter
-from fewshot.training.alignment import alignment_loss
+from episodes.sampling.episode import collate
+from episodes.sampling.sampler import EpisodeSampler
+from fewshot.inference.segmenter import Segmenter
+from fewshot.losses.episode_cross_entropy import segmentation_loss
+from fewshot.models.checkpoint import load_network
+from fewshot.training.alignment_loss import alignment_loss
+from fewshot.training.episodic import episodic
 from fewshot.training.loop import schedule, train
 from fewshot.training.objective import EpisodeObjective
-from fewshot.training.pixel_loss import segmentation_loss
 from fewshot.training.settings import TrainSettings
-from fewshot.training.task import episodic
-from tests.fewshot.heads.family import two_colour_task
+from tests.fewshot.models.heads.family import two_colour_task
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +32,19 @@ def sampler():
 
 def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sampler, tmp_path):
     batch = collate([sampler.episode(i) for i in range(4)])
-    before = EpisodeObjective(own_segmenter.eval(), 0.0)(batch)["loss"].item()
+    before = EpisodeObjective(own_segmenter.network.eval(), 0.0)(batch)["loss"].item()
     settings = TrainSettings(steps=8, minutes=0.0, batch=4, learning_rate=1e-3)
-    result = train(episodic(own_segmenter, sampler), settings, tmp_path, progress=False)
+    result = train(episodic(own_segmenter.network, sampler), settings, tmp_path, progress=False)
     assert (result.steps, result.interrupted) == (8, False)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 9))
     assert result.loss == pytest.approx(sum(line["loss"] for line in lines) / 8)
     for line in lines:
         assert line["loss"] == pytest.approx(line["query_loss"] + line["alignment_loss"], rel=1e-5)
-    assert EpisodeObjective(own_segmenter, 0.0)(batch)["loss"].item() < before
-    loaded = load_segmenter(tmp_path)
-    for name, tensor in own_segmenter.state_dict().items():
-        assert torch.equal(tensor, loaded.state_dict()[name]), name
+    assert EpisodeObjective(own_segmenter.network, 0.0)(batch)["loss"].item() < before
+    loaded = Segmenter(load_network(tmp_path))
+    for name, tensor in own_segmenter.network.state_dict().items():
+        assert torch.equal(tensor, loaded.network.state_dict()[name]), name
 
 
 def test_ctrl_c_ends_after_the_step_and_leaves_a_valid_checkpoint(own_segmenter, sampler, tmp_path):
@@ -54,18 +55,18 @@ def test_ctrl_c_ends_after_the_step_and_leaves_a_valid_checkpoint(own_segmenter,
             return sampler.episode(index)
 
     settings = TrainSettings(steps=100, minutes=0.0, batch=2)
-    result = train(episodic(own_segmenter, Stop()), settings, tmp_path, progress=False)
+    result = train(episodic(own_segmenter.network, Stop()), settings, tmp_path, progress=False)
     assert (result.steps, result.interrupted) == (3, True)
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
-    load_segmenter(tmp_path)
+    Segmenter(load_network(tmp_path))
 
 
 def test_a_loss_that_is_no_number_stops_the_run(own_segmenter, sampler, tmp_path):
     with torch.no_grad():
-        next(own_segmenter.parameters()).fill_(float("nan"))
+        next(own_segmenter.network.parameters()).fill_(float("nan"))
     settings = TrainSettings(steps=3, minutes=0.0, batch=1)
     with pytest.raises(FloatingPointError, match="step 1"):
-        train(episodic(own_segmenter, sampler), settings, tmp_path, progress=False)
+        train(episodic(own_segmenter.network, sampler), settings, tmp_path, progress=False)
 
 
 def test_settings_are_checked(own_segmenter, sampler, tmp_path):
@@ -75,7 +76,7 @@ def test_settings_are_checked(own_segmenter, sampler, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         train(
-            episodic(own_segmenter, sampler),
+            episodic(own_segmenter.network, sampler),
             TrainSettings(steps=1),
             tmp_path / "file",
             progress=False,
@@ -84,7 +85,7 @@ def test_settings_are_checked(own_segmenter, sampler, tmp_path):
 
 def test_alignment_by_hand(monkeypatch):
     """Right predictions on the support itself align perfectly; empty ones are skipped."""
-    from fewshot.heads import PrototypicalHead
+    from fewshot.models.heads import PrototypicalHead
 
     head = PrototypicalHead()
     support, masks, _, _ = two_colour_task(way=2)
@@ -152,7 +153,7 @@ def test_weighted_segmentation_loss_is_that_of_torch():
 
 def test_class_weights_replace_the_heads_own_in_the_queries_loss(own_segmenter, sampler):
     batch = collate([sampler.episode(0)])
-    plain, weighted = (EpisodeObjective(own_segmenter, 1.0, w) for w in (None, (0.05, 1.0)))
+    plain, weighted = (EpisodeObjective(own_segmenter.network, 1.0, w) for w in (None, (0.05, 1.0)))
     before, after = plain(batch), weighted(batch)
     assert after["query_loss"].item() != pytest.approx(before["query_loss"].item(), rel=1e-2)
     assert after["alignment_loss"].item() == pytest.approx(before["alignment_loss"].item())

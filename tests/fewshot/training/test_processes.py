@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from episodes.errors import FewshotError
-from fewshot.training.callbacks import Callback
 from fewshot.training.loop import train
 from fewshot.training.resume import read_state
+from fewshot.training.run import Callback
 from tests.fewshot.training.tiny import assert_equal, settings, tiny_task
 
 

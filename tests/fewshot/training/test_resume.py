@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from episodes.errors import ModelError
-from fewshot.training.callbacks import Callback
-from fewshot.training.callbacks.average import WeightAverage
 from fewshot.training.callbacks.log import read_log
+from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.loop import train
 from fewshot.training.resume import STATE, read_state
+from fewshot.training.run import Callback
 from tests.fewshot.training.tiny import assert_equal, settings, tiny_task, weights
 
 

@@ -4,10 +4,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from episodes import bundled
-from episodes.catalog import Catalog
+from episodes.catalog.catalog import Catalog
+from episodes.catalog.class_areas import measure
+from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.load import Loader
-from episodes.measure import measure
 from episodes.readers import read
 from fewshot.losses import WeightedSum, cross_entropy_loss, dice_loss
 from fewshot.training.loop import train

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from episodes.encode import whole_file
+from episodes.io.write import whole_file
+from fewshot.training.episodic import Task
 from fewshot.training.settings import TrainSettings
-from fewshot.training.task import Task
 
 
 class Regression(nn.Module):

@@ -1,0 +1,1 @@
+"""What images there are, with classes, subjects, areas and splits; no pixels are kept."""

@@ -1,0 +1,87 @@
+"""The classes that were read from masks, with their areas, in one line."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from episodes.catalog.catalog import Catalog
+from episodes.errors import shorten
+from episodes.io.mask_colours import value_name
+from episodes.masks.label_map import BACKGROUND, UNKNOWN, Legend
+
+_LISTED = 8
+_VALUES = 4
+
+
+def classes_line(catalog: Catalog) -> str:
+    """Tell which classes the masks of a measured catalog show, largest total area first.
+
+    E.g. `classes read from 4 masks: 1 liver 4,812 px (7.3 %) in 3 of 4`.
+    """
+    catalog.require_measured()
+    annotated = [sample for sample in catalog.samples if sample.masks]
+    areas: dict[str, int] = defaultdict(int)
+    images: dict[str, int] = defaultdict(int)
+    for sample in annotated:
+        for name, area in (sample.areas or {}).items():
+            areas[name] += area
+            images[name] += area > 0
+    pixels = sum(sample.size[0] * sample.size[1] for sample in annotated)
+    legends = (mask.legend for sample in annotated for mask in sample.masks)
+    return describe_classes(areas, images, pixels, len(annotated), legends)
+
+
+def describe_classes(
+    areas: Mapping[str, int],
+    images: Mapping[str, int],
+    pixels: int,
+    masks: int,
+    legends: Iterable[Legend | None],
+) -> str:
+    """Put classes and areas into one line.
+
+    Args:
+        areas: pixels of each class.
+        images: in how many images each class is.
+        pixels: of all masks.
+        masks: how many images have masks.
+        legends: of the masks.
+    """
+    values = _values(legends)
+    shown = sorted((name for name in areas if areas[name]), key=lambda name: -areas[name])
+    listed = [
+        f"{_titled(name, values.get(name, {}))} {areas[name]:,} px "
+        f"({_percent(areas[name], pixels)}) in {images[name]} of {masks}"
+        for name in shown
+    ]
+    others = [
+        _titled(name, values[name])
+        for name in (UNKNOWN, BACKGROUND)
+        if name in values and name not in areas
+    ]
+    found = ", ".join([shorten(listed, _LISTED) or "none", *others])
+    return f"classes read from {masks} mask{'s' * (masks != 1)}: {found}"
+
+
+def _values(legends: Iterable[Legend | None]) -> dict[str, dict[int, None]]:
+    """Which values each class has; none where every non-zero value is of one class."""
+    found: dict[str, dict[int, None]] = defaultdict(dict)
+    distinct = {id(legend): legend for legend in legends if isinstance(legend, Mapping)}
+    for legend in distinct.values():
+        for value, name in sorted(legend.items()):
+            found[name or BACKGROUND][value] = None
+    return found
+
+
+def _titled(name: str, values: Iterable[int]) -> str:
+    """A class with its values: `1 liver`, `128-255 cell`, or `class 2` without a name."""
+    listed = [value_name(value) for value in values]
+    if len(listed) > _VALUES:
+        listed = [f"{listed[0]}-{listed[-1]}"]
+    if listed == [name]:
+        return f"class {name}"
+    return f"{' and '.join(listed)} {name}" if listed else name
+
+
+def _percent(area: int, pixels: int) -> str:
+    share = 100 * area / max(1, pixels)
+    return f"{share:.1f} %" if share >= 0.1 else f"{share:.2g} %"

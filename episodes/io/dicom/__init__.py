@@ -1,0 +1,1 @@
+"""DICOM: headers, pixels, and which files make a volume."""

@@ -1,0 +1,288 @@
+"""Segment one query after another: nothing is lost, one bad file stops no other, a stop no run.
+
+`segment` and `match segment` differ in how a query is answered, which is a function here.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from episodes.errors import DataError, FewshotError
+from episodes.io import outputs
+from episodes.io import read as decode
+from episodes.io.write import make_folder, write_json, write_picture
+from fewshot.archive.ledger import LEDGER, Ledger, digest
+from fewshot.archive.queries import Query, result_names, results_of
+from fewshot.inference.magnification import TooLargeError
+
+if TYPE_CHECKING:  # it imports torch, before which much can be refused
+    from fewshot.inference.result import Segmentation
+
+SUMMARY = "summary.json"
+_SECONDS = 2.0  # between summaries that are written while a run goes on
+
+Answer = Callable[[Path], tuple["Segmentation", Mapping[str, Any]]]
+"""From the path of a query to its segmentation, and what else is noted of it."""
+
+
+@dataclass
+class Batch:
+    """The queries of a command, and the folder of their results.
+
+    Args:
+        queries: from `list_queries`.
+        out: folder of the results.
+        settings: hash of everything that a result depends on but the query; a query that was
+            segmented with equal settings, and did not change, is not segmented again.
+        reserved: further names in the output folder.
+        largest: the largest value of the masks.
+
+    Raises:
+        DataError: the folder cannot be written, or holds other files of a result's name.
+    """
+
+    queries: Sequence[Query]
+    out: Path
+    settings: str
+    reserved: Sequence[str] = ()
+    largest: int = 255
+    rows: dict[Path, Mapping[str, Any]] = field(default_factory=dict, init=False)
+    failed: dict[Path, str] = field(default_factory=dict, init=False)
+    large: dict[Path, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        make_folder(self.out)
+        self._ledger = Ledger(self.out)
+        guard = outputs.current()
+        guard.owns(self._ledger.owns)
+        self._ledger.mend()
+        for query in self.queries:
+            guard.reads(query.path)
+            if query.fault:
+                self.failed[query.path] = f"{query.path}: {query.fault}"
+        if len(self.failed) == len(self.queries):
+            raise self._failure()
+        own = [SUMMARY, LEDGER, *self.reserved]
+        self._masks = self._named(own)
+        self._contents = dict(self._digests())
+        before = {q.path: self._done(q) for q in self.queries}
+        self.before = {path: row for path, row in before.items() if row is not None}
+        self.rows |= {path: self._kept(path, row) for path, row in self.before.items()}
+        for path in self.to_do:
+            for file in results_of(self._masks[path]):
+                outputs.may_write(self.out / file)
+        for name in own[:1] + own[2:]:
+            outputs.may_write(self.out / name)
+        self._ledger.end("", {"settings": "", "content": "", "files": dict.fromkeys(own)})
+
+    @property
+    def to_do(self) -> list[Path]:
+        """The queries that have no result yet."""
+        known = {*self.rows, *self.failed}
+        return [query.path for query in self.queries if query.path not in known]
+
+    def about_before(self) -> dict[str, Any] | None:
+        """What an earlier run told of itself, if nothing is left to do; else None."""
+        if self.to_do:
+            return None
+        try:
+            content = json.loads((self.out / SUMMARY).read_text(encoding="utf-8"))
+            return {k: v for k, v in content.items() if k not in ("images", "failed", "missing")}
+        except (OSError, ValueError, AttributeError):
+            return None  # it was stopped before it wrote one: the run is told anew
+
+    def run(self, answer: Answer, about: Mapping[str, Any]) -> int:
+        """Answer every query that has no result yet; the summary is valid whatever happens.
+
+        Args:
+            answer: see `Answer`; of a query that cannot be used it raises a FewshotError.
+            about: what the summary tells of the whole run.
+
+        Raises:
+            DataError: queries failed, after all others were done; or a result cannot be written.
+        """
+        try:
+            with _stopped_in_good_order():
+                self._answer_all(answer, about)
+        except BaseException:
+            with contextlib.suppress(DataError):  # the disk may be full, which is told already
+                self._summarise(about)
+            raise
+        self._summarise(about)
+        self._ledger.compact()
+        return self._tell()
+
+    def _answer_all(self, answer: Answer, about: Mapping[str, Any]) -> None:
+        written = time.monotonic()
+        for path in tqdm(self.to_do, desc="segmenting", unit="image"):
+            try:
+                result, more = answer(path)
+            except Exception as error:  # whatever a file does to us, the others are segmented
+                if isinstance(error, TooLargeError):
+                    self.large[path] = str(error)
+                kind = "" if isinstance(error, FewshotError) else f"{type(error).__name__}: "
+                text = kind + " ".join(str(error).split())
+                self.failed[path] = text if str(path) in text else f"{path}: {text}"
+                continue
+            self._write(path, result, more)
+            if result.doubt:
+                warnings.warn(result.doubt, stacklevel=2)
+            if time.monotonic() > written + _SECONDS:
+                self._summarise(about)
+                written = time.monotonic()
+
+    def _write(self, path: Path, result: "Segmentation", more: Mapping[str, Any]) -> None:
+        """Write mask, overlay and JSON of one query, and note them."""
+        mask, overlay, about = results_of(self._masks[path])
+        files = [each.as_posix() for each in (mask, overlay, about)]
+        self._ledger.begin(self._key(path), files)
+        make_folder((self.out / mask).parent)
+        result.save(self.out / mask)
+        write_picture(self.out / overlay, result.overlay())
+        row = {**result.summary(), **more, "mask": files[0], "overlay": files[1]}
+        write_json(self.out / about, row)
+        self._ledger.end(
+            self._key(path),
+            {
+                "settings": self.settings,
+                "content": self._contents[path],
+                "files": {name: digest(self.out / name) for name in files},
+                "row": row,
+            },
+        )
+        self.rows[path] = row
+
+    def _summarise(self, about: Mapping[str, Any]) -> None:
+        rows = [self.rows[q.path] for q in self.queries if q.path in self.rows]
+        here = {self._key(query.path) for query in self.queries}
+        rows += [
+            row["row"]
+            for key, row in self._ledger.rows.items()
+            if key not in here and row["settings"] == self.settings
+        ]
+        rows += [
+            {"image": path.name, "answer": False, "reason": reason}
+            for path, reason in self.large.items()
+        ]
+        failed = [self.failed[q.path] for q in self.queries if q.path in self.failed]
+        content = {**about, "images": rows, "failed": failed, "missing": len(self.to_do)}
+        write_json(self.out / SUMMARY, content)
+
+    def _tell(self) -> int:
+        count, fine = len(self.queries), len(self.rows)
+        before = f", {len(self.before)} of them by an earlier run" if self.before else ""
+        large = f", {len(self.large)} too large" if self.large else ""
+        print(
+            f"{fine} of {count} images segmented{before}{large}; masks and overlays in {self.out}"
+        )
+        if self.failed:
+            raise self._failure()
+        return 0
+
+    def _failure(self) -> DataError:
+        if len(self.queries) == 1:
+            return DataError(next(iter(self.failed.values())))
+        lines = "\n".join(self.failed.values())
+        return DataError(f"{len(self.failed)} of {len(self.queries)} failed:\n{lines}")
+
+    def _named(self, own: Sequence[str]) -> dict[Path, Path]:
+        """Name the masks; tell of names that are not the image's."""
+        fine = [query for query in self.queries if query.path not in self.failed]
+        endings = [(query, _ending(query.path, self.largest)) for query in fine]
+        earlier = {
+            query.path: Path(row["row"]["mask"])
+            for query in fine
+            if (row := self._ledger.rows.get(self._key(query.path))) and "row" in row
+        }
+        here = {self._key(query.path) for query in self.queries}
+        others = [
+            name
+            for key, row in self._ledger.rows.items()
+            if key and key not in here
+            for name in row["files"]
+        ]
+        names = result_names(endings, earlier, [*own, *others])
+        for query in fine:
+            if decode.stem(names[query.path]) != decode.stem(query.name):
+                print(f"{query.name}: its mask is called {names[query.path]}, as its name is taken")
+        return names
+
+    def _digests(self) -> Iterator[tuple[Path, str]]:
+        for query in self.queries:
+            if query.path not in self.failed:
+                try:
+                    yield query.path, digest(query.path)
+                except DataError as error:
+                    self.failed[query.path] = str(error)
+
+    def _done(self, query: Query) -> dict[str, Any] | None:
+        if query.path in self.failed:
+            return None
+        return self._ledger.done(self._key(query.path), self.settings, self._contents[query.path])
+
+    def _kept(self, path: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of a result that stays; a mask that somebody corrected is told."""
+        changed = self._ledger.changed(self._key(path))
+        if not changed:
+            return dict(row["row"])
+        print(f"{', '.join(changed)}: changed after it was written; kept as it is")
+        return {**row["row"], "changed": changed}
+
+    def _key(self, path: Path) -> str:
+        """The query's place seen from the results: both may move together."""
+        return os.path.relpath(path, self.out)
+
+
+def refuse_inside(out: Path, data: Path) -> None:
+    """Refuse results inside a data set, which would be read as its images the next time.
+
+    Raises:
+        DataError: `out` is `data` or lies in it.
+    """
+    if out.resolve().is_relative_to(data.resolve()):
+        raise DataError(
+            f"--out {out} lies in {data}, whose images the results would be taken for the next "
+            "time; choose a folder outside of it"
+        )
+
+
+def nothing_left(query: Path) -> tuple["Segmentation", Mapping[str, Any]]:
+    """The answer of a batch in which everything was segmented before."""
+    raise DataError(f"{query} was segmented before; expected no query to be left")
+
+
+def _ending(path: Path, largest: int) -> str:
+    """The ending that `Segmentation.default_name` will choose."""
+    ending = decode.suffix(path)
+    if ending in (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES):
+        return ending
+    if ending in decode.ARRAY_SUFFIXES:
+        return ".npy"
+    return ".tif" if largest > 65_535 else ".png"
+
+
+@contextlib.contextmanager
+def _stopped_in_good_order() -> Iterator[None]:
+    """Turn the signal that asks a process to end into an exception, so that it can tidy up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def stop(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,116 @@
+"""Which commands there are; what was typed, made into one of them; and the module that does it.
+
+Only tyro, settings and the standard library are imported here, so `fewshot --help` answers at once.
+"""
+
+import functools
+import importlib
+import operator
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from episodes.io.outputs import Outputs, guarded
+from fewshot.benchmark.settings import Benchmark
+from fewshot.cli.bounds import check_command
+from fewshot.cli.match_options import MATCH_COMMANDS, Match
+from fewshot.cli.options import (
+    Calibrate,
+    Demo,
+    Evaluate,
+    Inspect,
+    ProtocolRun,
+    Recipes,
+    Segment,
+    Share,
+)
+from fewshot.cli.parse import find_command, parse_typed
+from fewshot.cli.startup import without_collector
+from fewshot.experiments.options import Train
+from fewshot.experiments.runs_settings import Runs
+
+COMMANDS: dict[str, type] = {
+    "demo": Demo,
+    "train": Train,
+    "evaluate": Evaluate,
+    "protocol": ProtocolRun,
+    "benchmark": Benchmark,
+    "segment": Segment,
+    "calibrate": Calibrate,
+    "match": Match,
+    "inspect": Inspect,
+    "recipes": Recipes,
+    "runs": Runs,
+    "share": Share,
+}
+"""Each one is done by the function of its name, in its module of `fewshot.cli` or `WHERE`."""
+WHERE = {"runs": "fewshot.experiments.runs", "train": "fewshot.experiments.train"}
+_WRITTEN = {"out", "result", "json", "csv", "pictures"}
+"""Options of any command that name what it writes."""
+
+
+def parse(arguments: list[str]) -> Any:
+    """Make a command of what was typed; a recipe's settings stand in for the defaults.
+
+    Raises:
+        FewshotError: there is no such command or option, or a value does not fit.
+        SystemExit: help was printed.
+    """
+    name, kind, rest = find_command(arguments, {**COMMANDS, "match": MATCH_COMMANDS})
+    if kind is None:  # help on several commands
+        return tyro.cli(
+            _every_command(),
+            prog="fewshot",
+            description="Few-shot segmentation: annotate one picture, segment the rest.",
+            args=arguments,
+        )
+    defaults: dict[str, Any] = {}
+    words = [part for word in rest for part in word.split("=", 1)]
+    if "recipe" in kind.__dataclass_fields__ and "--recipe" in words[:-1]:
+        from fewshot import recipes
+
+        trains = name.removeprefix("fewshot ")
+        recipe = words[words.index("--recipe") + 1]
+        defaults["default"] = recipes.command(recipe, tyro.MISSING, trains)
+    # The chosen command alone: making the options of all of them takes a third of a second.
+    made = parse_typed(lambda: tyro.cli(kind, prog=name, args=rest, **defaults), name, kind, rest)
+    return Match(made) if name.startswith("fewshot match ") else made
+
+
+def _every_command() -> Any:
+    return functools.reduce(
+        operator.or_,
+        (Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()),
+    )
+
+
+def run(command: Any) -> int:
+    """Refuse what cannot be done; else import what the command needs, and nothing else, and run it.
+
+    Returns:
+        The exit code.
+    """
+    check_command(command)
+    name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
+    with without_collector():
+        module = importlib.import_module(WHERE.get(name, f"fewshot.cli.{name}"))
+    with guarded(Outputs(_inputs(command), _overwrite(command))):
+        return getattr(module, name)(command)
+
+
+def _inputs(command: Any) -> Iterator[Path]:
+    """All paths of a command, but those that say where it writes."""
+    for each in fields(command):
+        value = getattr(command, each.name)
+        if is_dataclass(value):
+            yield from _inputs(value)
+        elif each.name not in _WRITTEN:
+            values = value if isinstance(value, tuple) else (value,)
+            yield from (path for path in values if isinstance(path, Path))
+
+
+def _overwrite(command: Any) -> bool:
+    return bool(getattr(getattr(command, "action", command), "overwrite", False))

@@ -1,0 +1,79 @@
+"""`fewshot evaluate`: the held-out classes of the held-out subjects, beside copy-mask."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from episodes.catalog.loader import Loader
+from episodes.errors import DataError
+from episodes.io.write import make_folder, write_json, write_picture
+from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
+from fewshot.cli.options import Evaluate
+from fewshot.evaluation import episodic as evaluation
+from fewshot.evaluation import results
+from fewshot.evaluation.figures import evaluation_sheet
+from fewshot.experiments.split import hold_out, open_catalog
+from fewshot.experiments.train import commands_of, read_split, remembered_held, training_seconds
+from fewshot.models.checkpoint import load_network
+from fewshot.provenance import unchanged
+from fewshot.training.folder import refuse_scores
+
+
+def evaluate(command: Evaluate) -> int:
+    """Score the model, print the table, write scores, cases and a contact sheet."""
+    started = time.monotonic()
+    out = command.out or command.model / "evaluation"
+    refuse_scores(out, command.model, overwrite=command.overwrite)
+    make_folder(out)
+    with unchanged(command.model) as identity:
+        network = load_network(command.model)
+    remembered = read_split(command.model)
+    held = remembered_held(remembered, command.model)
+    if not remembered.get("test_subjects", True):
+        raise DataError(
+            f"{command.model} was trained on every subject (--test-share 0), so none is held out "
+            "to evaluate on; train again with --test-share 0.25, or score it on other data with "
+            "`fewshot protocol`"
+        )
+    data = command.data or Path(remembered["data"])
+    catalog = open_catalog(
+        data,
+        held.subject_pattern,
+        held.classes,
+        command.cache,
+        ignore_affine=held.ignore_affine,
+        masks_for="an evaluation",
+    )
+    parts = hold_out(catalog, held)
+    if parts.test.fingerprint != remembered["test_fingerprint"]:
+        raise DataError(
+            f"{data} is not what {command.model} was trained beside: its test images or masks "
+            "differ, so training may have seen them. Evaluate on the same data, or train again"
+        )
+    sampler = EpisodeSampler(
+        parts.test,
+        EpisodeSettings(way=command.way, shot=command.shot),
+        loader=Loader(network.settings.size),
+        seed=command.seed,
+    )
+    found = evaluation.evaluate(network, sampler, command.episodes, progress=True)
+    print(found.text())
+    (out / "scores.json").unlink(missing_ok=True)  # no picture beside another evaluation's scores
+    write_picture(out / "episodes.png", evaluation_sheet(network, sampler, found))
+    about = {
+        "data": data.resolve().name,
+        "split": {
+            k: v for k, v in remembered.items() if k not in ("data", "command", "earlier_commands")
+        },
+        "settings": {"segmenter": asdict(network.settings), "episode": asdict(sampler.settings)},
+        "seed": command.seed,
+        "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
+        **identity,
+    }
+    write_json(out / "scores.json", {**about, **found.content()})
+    print(f"scores and pictures in {out}")
+    if command.result is not None:
+        commands = [*commands_of(remembered), results.typed_command()]
+        results.write(command.result, command.headline, found, about, commands)
+        print(f"result in {command.result}")
+    return 0

@@ -1,0 +1,243 @@
+"""What each command of `fewshot` takes: one dataclass a command, its docstrings being the help.
+
+Imports tyro and settings alone, so that `fewshot --help` answers at once. `train` has a file of its
+own, `fewshot.experiments.options`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from episodes.protocols.names import ProtocolName
+from fewshot.inference.postprocessing.settings import RefineSettings
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train on base classes of bundled data, segment classes never seen (about 3 minutes)."""
+
+    out: Path = Path("demo")
+    """Folder for the pictures, the scores and the model."""
+    minutes: float = 1.75
+    """Time spent on training."""
+    seed: int = 0
+    """Of the episodes."""
+    overwrite: bool = False
+    """Replace what an earlier demo left in --out."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a trained segmenter, and copy-mask, on held-out classes of held-out subjects."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote; its split is used again."""
+    data: Path | None = None
+    """The data set; by default the one it was trained on."""
+    episodes: int = 200
+    """How many episodes."""
+    way: int = 1
+    """Classes an episode."""
+    shot: int = 1
+    """Annotated images a class."""
+    seed: int = 0
+    """Of the episodes."""
+    out: Path | None = None
+    """Folder for scores and pictures; by default evaluation/ in the model's folder."""
+    overwrite: bool = False
+    """Replace the scores that lie there."""
+    result: Path | None = None
+    """Also write the whole result, with machine, settings and every case, to this JSON file."""
+    headline: str = "dice"
+    """Name of the mean in the result file."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+
+
+@dataclass(frozen=True)
+class ProtocolRun:
+    """Score copy-mask, and a trained model, as published protocols do (docs/protocols.md)."""
+
+    data: Positional[Path]
+    """Folder with volumes and masks, each volume being a scan, in the order of their numbers; or
+    with images of many classes."""
+    under: tuple[ProtocolName, ...] = ("alpnet",)
+    """Protocols: of volumes, chunks of the organ's slices (alpnet, adnet) or every slice (adnet-2,
+    full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco);
+    or all images of the test subjects from one annotated image of another subject (one-image)."""
+    model: Path | None = None
+    """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
+    fold: int | None = None
+    """Which fold; by default all of them."""
+    folds: int = 0
+    """How many folds; by default 5 of scans, 4 of classes."""
+    support: str = "published"
+    """Which scan is the support: published, all (one run each), or a place such as 0; of one-image,
+    whose image it is, and published is all."""
+    test_subjects: tuple[str, ...] = ()
+    """Subjects tested; of one-image only."""
+    test_folder: str | None = None
+    """Subjects tested are those with an image in this folder of the data; of one-image only."""
+    novel: tuple[str, ...] = ()
+    """Classes tested; by default all."""
+    exclude: Literal["none", "any", "all"] = "none"
+    """Which training slices are dropped; changes what is counted as excluded, not the cases."""
+    shot: int = 1
+    """Annotated images; of image protocols only."""
+    episodes: int = 0
+    """Episodes a run; by default as many as published; of image protocols only."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    subject_pattern: str | None = None
+    """Regular expression for the scan in a file name; by default each file is a scan."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
+    fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
+    """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
+    zoom: float = 0.0
+    """Look twice, the second time in a window of so many extents of the structure, such as 2.5; 0
+    looks once. Of one-image only."""
+    result: Path | None = None
+    """Also write the whole result, with machine, settings and every case, to this JSON file."""
+    headline: str = "protocol"
+    """Name of the scores in the result file."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Segment images like the annotated ones: one picture is enough."""
+
+    support: tuple[Path, ...]
+    """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
+    mask: tuple[Path, ...]
+    """Their masks, in the same order: black and white, 0 and class numbers, or flat colours."""
+    query: tuple[Path, ...]
+    """Images to segment, or folders of them."""
+    out: Path
+    """Folder for masks, overlays and summary.json."""
+    model: Path | None = None
+    """Folder of a trained model; by default ImageNet features."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen 255=unknown, red=cell, or 1-127=background
+    128-255=cell; or one name for every non-zero value."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    axes: str | None = None
+    """What the axes of arrays and stacks are, where their files leave it open: a letter an axis,
+    Y and X, C for channels, Z, T or others for planes, e.g. YXC, CYX, ZYX or YXZ."""
+    channels: tuple[int, ...] = ()
+    """Which channels to use, from 0, at most three, e.g. --channels 0 2; by default all."""
+    size: int | None = None
+    """Side of the square in which images are compared, in pixels; by default chosen by the size of
+    the marked structures."""
+    refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
+    coordinates: float = 0.0
+    """Weight of a position's row and column beside its features; 0 leaves them out."""
+    fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
+    """Learn all annotated images together; or each by itself, and fuse the answers: by the mean of
+    probabilities or logits, weighted by likeness to the query, or by majority."""
+    zoom: float = 0.0
+    """Look twice, the second time in a window of so many extents of the marked structure, such as
+    2.5, around the largest part that was found; 0 looks once. For one small structure an image."""
+    tiles: bool = False
+    """Cut images that are much larger than the annotated ones into overlapping parts of their size,
+    for many fields of view at the same magnification."""
+    other_magnification: bool = False
+    """Images are at another magnification than the annotated ones, such as the same scene at a
+    higher resolution: segment large ones as a whole, which is refused otherwise where structures
+    would vanish."""
+    adapt: float = 0.0
+    """Seconds of training on the annotated images before anything is segmented; 0 for none."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
+
+    def support_names(self) -> list[str]:
+        """Names of the supports that are saved beside the masks."""
+        if self.zoom:
+            return ["support", "support_window"]
+        if self.fuse == "together" or len(self.support) == 1:
+            return ["support"]
+        return [f"support_{number}" for number in range(1, len(self.support) + 1)]
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Make a model's probabilities come true: fit a temperature on its training subjects."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote; calibration.json is written into it."""
+    data: Path | None = None
+    """The data set; by default the one it was trained on."""
+    episodes: int = 50
+    """How many episodes are looked at."""
+    superpixels: float | None = None
+    """Share of episodes made of superpixels instead of labels, as in training."""
+    bias: bool = False
+    """Also fit a bias between background and classes, which moves borders."""
+    seed: int = 1_000_003
+    """Of the episodes; another than in training, so that other ones are drawn."""
+    overwrite: bool = False
+    """Replace an earlier calibration of the model."""
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Tell what a data set holds, and what looks wrong."""
+
+    data: Positional[Path]
+    """Folder with images and masks, or NIfTI pairs."""
+    subject_pattern: str | None = None
+    """Regular expression for the subject in a file name; by default each file is a subject."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    json: Path | None = None
+    """Also write what was found to this file."""
+    pictures: Path | None = None
+    """Also draw some images of each class with their masks, into this folder."""
+    layouts: bool = False
+    """List the layouts of folders that are read, and do nothing else."""
+    duplicates: bool = True
+    """Read all images to look for some that are there twice."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+    overwrite: bool = False
+    """Replace files that were there before and are not known as results; inputs never are."""
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """List the named training settings: command, time, memory and the score to expect."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Those to show; by default all."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Put a trained model into a folder for others, with a model card; also as ONNX."""
+
+    model: Positional[Path]
+    """Folder that `fewshot train` wrote."""
+    out: Path
+    """Folder to share."""
+    overwrite: bool = False
+    """Replace a model that was shared there: its card, support and graph are removed first."""
+    name: str | None = None
+    """Name of the model in its card; by default that of the folder."""
+    licence: str | None = None
+    """Licence of the weights by its SPDX name, e.g. cc-by-4.0."""
+    support: tuple[Path, ...] = ()
+    """Annotated images: also write them condensed, and the model as an ONNX graph."""
+    mask: tuple[Path, ...] = ()
+    """Their masks, in the same order."""
+    classes: tuple[str, ...] = ()
+    """Names of mask values, e.g. 1=liver 2=spleen."""
+    ignore_affine: bool = False
+    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""

@@ -1,0 +1,193 @@
+"""`fewshot protocol`: score copy-mask and a trained model as the published protocols do."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from episodes.catalog.catalog import Catalog
+from episodes.errors import DataError, shorten
+from episodes.io.write import make_folder
+from episodes.protocols.base import Protocol, in_order
+from episodes.protocols.names import ProtocolName
+from episodes.protocols.one_image import OneImageSettings, one_image
+from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
+from episodes.protocols.registry import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
+from fewshot.cli.options import ProtocolRun
+from fewshot.evaluation import protocol_results, results
+from fewshot.evaluation.confusion_counts import CopyMask, Method, Truth, count_protocol, pooled
+from fewshot.evaluation.end_to_end_predictor import AsUsed
+from fewshot.evaluation.predictors import Model
+from fewshot.evaluation.protocol_results import Scored
+from fewshot.experiments.split import open_catalog
+from fewshot.experiments.train import commands_of, read_split
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network
+from fewshot.provenance import unchanged
+
+ONE_IMAGE: ProtocolName = "one-image"
+
+
+def protocol(command: ProtocolRun) -> int:
+    """Score every protocol asked for, print the tables, write the result."""
+    started = time.monotonic()
+    if command.result is not None:
+        make_folder(command.result.parent)
+    catalog = open_catalog(
+        command.data,
+        command.subject_pattern,
+        command.classes,
+        ignore_affine=command.ignore_affine,
+        masks_for="a protocol",
+    )
+    laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
+    truth = Truth(catalog)
+    methods: dict[str, Method] = {"copy-mask": CopyMask(truth)}
+    identity: dict[str, Any] = {}
+    if command.model is not None:
+        for parts in laid.values():
+            check_unseen(command.model, parts, catalog, command.exclude)
+        with unchanged(command.model) as identity:
+            segmenter = Segmenter(load_network(command.model))
+        methods["model"] = _method(truth, segmenter, command)
+    found = [
+        Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
+        for name, parts in laid.items()
+        for method, run in methods.items()
+    ]
+    print(protocol_results.text(found))
+    if command.result is not None:
+        about = {
+            "data": command.data.resolve().name,
+            "fingerprint": catalog.fingerprint,
+            "settings": {
+                "segmenter": _segmenter_settings(methods.get("model")),
+                "refine": asdict(command.refine),
+                "fuse": command.fuse,
+                "zoom": command.zoom,
+            },
+            "seconds": round(time.monotonic() - started, 1),
+            **identity,
+        }
+        commands = [results.typed_command()]
+        if command.model is not None:
+            commands = [*commands_of(read_split(command.model)), *commands]
+        protocol_results.write(command.result, command.headline, found, about, commands)
+        print(f"result in {command.result}")
+    return 0
+
+
+def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclude: str) -> None:
+    """Refuse a model that was trained on what the protocol keeps from training.
+
+    Raises:
+        DataError: a training subject is held by a fold, a tested class was a base class, or the
+            rule for training slices was another.
+    """
+    remembered = read_split(model)
+    held: set[str] = set()
+    for part in parts:
+        # Protocols of images test what the catalog holds and say nothing of training images.
+        whole = set(catalog.subjects) - set(part.train.subjects)
+        held |= whole if part.unit == "subject" else set(part.test.subjects)
+    classes = {name for part in parts for name in part.test.classes}
+    seen = sorted(held & set(remembered.get("train_subjects", ())))
+    known = sorted(classes & set(remembered.get("base_classes", ())))
+    rule = dict(remembered["held"]).get("exclude", "none")
+    if seen or known:
+        what = f"subjects {shorten(seen)}" if seen else f"classes {', '.join(known)}"
+        raise DataError(
+            f"{model} was trained on {what}, which the protocol tests or keeps from training; "
+            "choose the --fold and --novel that it was trained beside, or train with --novel "
+            f"{' '.join(sorted(classes))} --test-subjects {' '.join(in_order(held))}"
+        )
+    if rule != exclude:
+        raise DataError(
+            f"{model} was trained with --exclude {rule} and is tested with {exclude}; expected the "
+            "same, since it says which setting a score belongs to"
+        )
+
+
+def _method(truth: Truth, segmenter: Segmenter, command: ProtocolRun) -> Method:
+    """Use the model as users do on single images, else with its features remembered."""
+    if command.under == (ONE_IMAGE,):
+        return AsUsed(truth, segmenter, command.refine, command.zoom)
+    return Model(truth, segmenter.network, command.refine, command.fuse)
+
+
+def _folds(name: ProtocolName, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
+    _check_options(name, command)
+    if name == ONE_IMAGE:
+        place = "all" if command.support == "published" else read_support(name, command.support)
+        chosen = OneImageSettings(_test_subjects(catalog, command), command.novel, place)
+        return [one_image(catalog, chosen)]
+    count = command.folds or (FOLDS if name in VOLUME_PROTOCOLS else 4)
+    folds = range(count) if command.fold is None else [command.fold]
+    if name not in VOLUME_PROTOCOLS:
+        return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
+    rest = (count, command.novel, command.exclude, read_support(name, command.support))
+    return [lay(name, catalog, Choices(fold, *rest)) for fold in folds]
+
+
+def _test_subjects(catalog: Catalog, command: ProtocolRun) -> tuple[str, ...]:
+    """Those named, or those with an image in the folder named."""
+    if command.test_folder is None:
+        return command.test_subjects
+    inside = command.test_folder.rstrip("/") + "/"
+    found = {sample.subject for sample in catalog.samples if sample.key.startswith(inside)}
+    if not found:
+        raise DataError(
+            f"no image lies in the folder {command.test_folder!r} of {command.data}; expected the "
+            f"beginning of a path such as {catalog.samples[0].key}"
+        )
+    return tuple(in_order(found))
+
+
+def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
+    flavour = name.removeprefix("coco-")
+    coco = name != flavour
+    published = 20_000 if name == "coco-pfenet" else 0
+    return Pascal5iSettings(
+        _FLAVOURS[flavour],
+        fold,
+        folds,
+        layout="interleaved" if coco else "rows",
+        shot=command.shot,
+        episodes=command.episodes or published,
+        walk=not coco,
+    )
+
+
+def _check_options(name: str, command: ProtocolRun) -> None:
+    """Refuse an option that the protocol has no use for."""
+    volumes, alone = name in VOLUME_PROTOCOLS, name == ONE_IMAGE
+    if alone and len(command.under) > 1:
+        raise DataError(f"{ONE_IMAGE} tests other subjects than the rest; run it by itself")
+    given_subjects = bool(command.test_subjects) or command.test_folder is not None
+    unused = {
+        "shot": command.shot != 1 and (volumes or alone),
+        "episodes": command.episodes != 0 and (volumes or alone),
+        "support": command.support != "published" and not (volumes or alone),
+        "novel": bool(command.novel) and not (volumes or alone),
+        "exclude": command.exclude != "none" and not volumes,
+        "test-subjects": given_subjects and not alone,
+        "zoom": command.zoom != 0 and not alone,
+        "fuse": command.fuse != "together" and alone,
+        "fold": command.fold is not None and alone,
+    }
+    given = [f"--{option}" for option, used in unused.items() if used]
+    if given:
+        kind = "volumes" if volumes else "images"
+        raise DataError(f"{name} is a protocol of {kind} and takes no {' '.join(given)}")
+
+
+def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any]:
+    return pooled(c for part in parts for c in count_protocol(part, method, truth, progress=True))
+
+
+def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
+    return asdict(method.network.settings) if isinstance(method, Model | AsUsed) else None
+
+
+_FLAVOURS: dict[str, Flavour] = {"panet": "panet", "hsnet": "hsnet", "pfenet": "pfenet"}

@@ -1,0 +1,56 @@
+"""`fewshot segment`: annotated images in, masks of all the others out.
+
+What can be refused is refused here, before torch is imported, which takes longer than all of it.
+"""
+
+from dataclasses import asdict
+
+from episodes.catalog.class_names import parse_names
+from episodes.errors import DataError
+from episodes.io.axes import Reading
+from fewshot.archive.batch import Batch, nothing_left
+from fewshot.archive.ledger import model_files, settings_hash
+from fewshot.archive.queries import list_queries
+from fewshot.cli.options import Segment
+from fewshot.cli.startup import wait_quietly, without_collector
+from fewshot.inference.support_set import read_shots
+
+
+def segment(command: Segment) -> int:
+    """Learn from the support, segment every query; one bad query does not stop the others.
+
+    Raises:
+        DataError: the support cannot be used, there is nothing to segment, or queries failed
+            (after all others were done).
+    """
+    queries = list_queries(command.query)
+    if command.zoom and command.fuse != "together":
+        raise DataError(
+            f"--zoom learns all annotated images together; leave out --fuse {command.fuse}"
+        )
+    if command.tiles and (command.zoom or command.other_magnification):
+        given = "--zoom" if command.zoom else "--other-magnification"
+        raise DataError(f"--tiles looks at parts of one size; leave out {given}")
+    shots = read_shots(
+        *(list(command.support), list(command.mask), parse_names(command.classes)),
+        ignore_affine=command.ignore_affine,
+        reading=Reading(command.axes, command.channels),
+    )
+    supports = [f"{name}.safetensors" for name in command.support_names()]
+    batch = Batch(queries, command.out, _settings(command), supports, max(shots.values))
+    print(*shots.axes(), shots.describe(), sep="\n", flush=True)
+    about = batch.about_before()
+    if about is not None:
+        return batch.run(nothing_left, about)
+    wait_quietly()
+    with without_collector():
+        from fewshot.cli.segment_files import segment_files  # imports torch
+    return segment_files(command, shots, batch)
+
+
+def _settings(command: Segment) -> str:
+    """Hash what the masks depend on."""
+    left_out = ("query", "out", "overwrite", "support", "mask", "model")
+    options = {name: value for name, value in asdict(command).items() if name not in left_out}
+    files = [*command.support, *command.mask, *model_files(command.model)]
+    return settings_hash(options, files)

@@ -1,0 +1,1 @@
+"""Predictors, and what they predict held against the truth."""

@@ -1,0 +1,1 @@
+"""Training runs from a data set to a model folder, with split, card and log."""

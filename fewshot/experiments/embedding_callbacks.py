@@ -1,0 +1,80 @@
+"""What `fewshot match train` watches: scores on names kept aside, collapse, averages."""
+
+from collections.abc import Mapping
+
+from episodes.catalog.catalog import Catalog
+from episodes.catalog.loader import Loader
+from episodes.sampling.pairs import PairSampler, PairSettings
+from fewshot.experiments.pair_options import MatchTrain
+from fewshot.models.embedding_network import EmbeddingNetwork
+from fewshot.siamese.collapse_monitor import CollapseMonitor
+from fewshot.siamese.hard_negatives import HardNegatives, RefreshNegatives
+from fewshot.siamese.losses.base import PairLoss
+from fewshot.siamese.losses.triplet import TripletLoss
+from fewshot.siamese.retrieval.catalog_items import embed_listed
+from fewshot.siamese.verification.embedding_scores import Scored
+from fewshot.training.callbacks.tensorboard import Board
+from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Measure
+from fewshot.training.callbacks.weight_average import WeightAverage
+from fewshot.training.run import Callback
+
+SCORE = "validation_auc"
+MOST_IMAGES = 2000  # of a score: all their pairs are compared
+
+
+def pair_callbacks(
+    command: MatchTrain,
+    network: EmbeddingNetwork,
+    loss: PairLoss,
+    negatives: HardNegatives | None,
+    sampler: PairSampler,
+) -> list[Callback]:
+    """Make the callbacks that look at the training images alone.
+
+    Args:
+        command: what was asked for.
+        network: that is trained.
+        loss: that is minimised.
+        negatives: to be found anew; None for none.
+        sampler: of the training images.
+    """
+    watch = command.watch
+    made: list[Callback] = []
+    if negatives is not None:
+        made.append(RefreshNegatives(negatives, network, sampler, command.pairs.refresh))
+    if watch.collapse:
+        made.append(CollapseMonitor(loss if isinstance(loss, TripletLoss) else None))
+    if watch.average:
+        made.append(WeightAverage(watch.average))
+    if watch.tensorboard:
+        made.append(Board())
+    return made
+
+
+def score_callbacks(
+    command: MatchTrain, network: EmbeddingNetwork, aside: Catalog
+) -> list[Callback]:
+    """Make the callbacks that look at images kept aside."""
+    watch, pairs = command.watch, command.pairs
+    # Of the sampler only the list of images is used: two names with two images are enough.
+    settings = PairSettings(1, 2, pairs.identity, pairs.regions)
+    lister = PairSampler(aside, settings, loader=Loader(network.settings.size))
+
+    def score() -> Mapping[str, float]:
+        return validation_scores(network, lister, watch.apart)
+
+    made: list[Callback] = [Measure(score, watch.validate), KeepBest(SCORE)]
+    if watch.patience:
+        made.append(EarlyStopping(SCORE, watch.patience, watch.minimum_change))
+    return made
+
+
+def validation_scores(
+    network: EmbeddingNetwork, lister: PairSampler, apart: int = 1
+) -> dict[str, float]:
+    """Score what a sampler lists, at most `MOST_IMAGES` of it, evenly chosen."""
+    vectors, labels = embed_listed(network, lister, MOST_IMAGES)
+    return {
+        f"validation_{name}": value
+        for name, value in Scored(vectors, labels, apart).values().items()
+    }

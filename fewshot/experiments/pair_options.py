@@ -1,0 +1,151 @@
+"""What `fewshot match train` takes: pairs, loss, network, and how it is watched."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from fewshot.experiments.options import Held
+from fewshot.training.settings import TrainSettings
+
+# fmt: off
+LossName = Literal[
+    "triplet", "contrastive", "multi-similarity", "supervised-contrastive", "nt-xent", "circle",
+    "arcface", "proxy-anchor",
+]
+MiningName = Literal[
+    "batch-hard", "easy-positive", "all", "hard", "semi-hard", "semi-hard of pairs",
+    "distance-weighted", "angular",
+]
+PairAugmentName = Literal["none", "light", "strong", "medical"]
+# fmt: on
+
+
+@dataclass(frozen=True)
+class PairTraining(TrainSettings):
+    """Settings of the loop; the batch is classes x images."""
+
+    batch: Annotated[int, tyro.conf.Suppress] = 4
+    learning_rate: float = 3e-4
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """What a batch is made of, and what is learned from it."""
+
+    identity: Literal["class", "subject"] = "subject"
+    """What makes two images a positive pair: one class, or one subject."""
+    classes_a_batch: int = 16
+    """Classes (or subjects) in a batch."""
+    images_a_class: int = 4
+    """Images of each of them."""
+    regions: bool = False
+    """Embed the region of a class instead of the whole image."""
+    disjoint_subjects: bool = False
+    """The images of a class come from different subjects."""
+    turns: Literal[1, 4, 8] = 1
+    """Classes made of each one: 4 by turning it by quarters, 8 by mirroring too (drawings)."""
+    augment: PairAugmentName = "light"
+    """How images are changed."""
+    loss: LossName = "triplet"
+    """What is minimised."""
+    margin: float | Literal["soft", "adaptive"] | None = None
+    """Of triplet (0.2; soft and adaptive too), contrastive (1), circle (0.4), arcface (0.5 radians)
+    and proxy-anchor (0.1)."""
+    scale: float | None = None
+    """Of similarities: circle (80), arcface (64), proxy-anchor (32); supervised-contrastive and
+    nt-xent (10, that is a temperature of 0.1)."""
+    mining: MiningName = "batch-hard"
+    """The triplets looked at."""
+    memory: int = 0
+    """Embeddings of earlier batches kept as further references; 0 for none."""
+    memory_patience: int = 100
+    """Steps before they are used."""
+    hard_negatives: int = 0
+    """Nearest negatives of the whole data set beside each image; 0 for none."""
+    refresh: int = 200
+    """Steps between searches for them."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What makes embeddings."""
+
+    network: str = "tf_efficientnet_lite0"
+    """Any timm model; or "small", a residual network for small pictures, trained from nothing."""
+    weights: Literal["imagenet", "none"] = "imagenet"
+    """What a timm model starts with."""
+    strides: tuple[int, ...] = (8, 16)
+    """Resolutions of a timm model to fuse."""
+    widths: tuple[int, ...] = (32, 64, 128)
+    """Features of the levels of the small network."""
+    blocks: tuple[int, ...] = (1, 2)
+    """Residual blocks of its levels from the second on."""
+    ink: bool = False
+    """Images are drawings, dark on light paper: they are cut out around their ink, and changed in
+    training as another hand would draw them; --augment none goes well with it."""
+    ink_side: int = 48
+    """Side of what is cut out, in pixels."""
+    dim: int = 128
+    """Length of the embedding; 0 for the features as they are."""
+    pooling: Literal["average", "generalised", "grid"] = "average"
+    """How features become one vector: generalised has a learned power, grid keeps every place."""
+    centred: bool = False
+    """Numbers of the embedding have mean 0 and variance 1; for networks trained from nothing."""
+    normalise: bool = True
+    """Embeddings have unit length."""
+    size: int = 224
+    """Side of the square in which images are compared, in pixels."""
+
+
+@dataclass(frozen=True)
+class PairWatch:
+    """What is watched while it trains."""
+
+    validate: int = 0
+    """Steps between scores on training classes (or subjects) kept aside; the best network is kept
+    in best/. 0 for none."""
+    validation_share: float = 0.2
+    """Share of them that is kept aside."""
+    aside: tuple[str, ...] = ()
+    """Those kept aside, by name or by what stands before the first / in it."""
+    apart: int = 1
+    """Images of one subject that stand nearer in its list than this make no pair in scores, such as
+    slices and frames of a scan side by side."""
+    patience: int = 0
+    """Stop after so many scores without a gain; 0 for never."""
+    minimum_change: float = 0.0
+    """What counts as a gain in ROC-AUC, from 0 to 1."""
+    collapse: bool = True
+    """Warn when embeddings collapse to a point, and go over to gentler mining."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; 0 for none."""
+    tensorboard: bool = False
+    """Also log for TensorBoard (extra train)."""
+
+
+@dataclass(frozen=True)
+class MatchTrain:
+    """Train an embedding network on pairs, holding out classes or subjects."""
+
+    data: Positional[Path]
+    """A data set as `fewshot train` takes it; or one of Omniglot's archives."""
+    out: Path = Path("runs/pairs")
+    """Folder for network, log and split."""
+    held: OmitArgPrefixes[Held] = field(default_factory=Held)
+    pairs: OmitArgPrefixes[PairOptions] = field(default_factory=PairOptions)
+    net: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
+    train: OmitArgPrefixes[PairTraining] = field(default_factory=PairTraining)
+    watch: OmitArgPrefixes[PairWatch] = field(default_factory=PairWatch)
+    model: Path | None = None
+    """Start from this embedding network."""
+    resume: bool = False
+    """Go on with the run in --out where it was stopped."""
+    overwrite: bool = False
+    """Replace an earlier run in --out: its models, log and scores are removed first."""
+    recipe: str | None = None
+    """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""

@@ -1,0 +1,112 @@
+"""What the commands share: open a data set, split it as the settings say, remember the split."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from episodes.catalog.catalog import Catalog
+from episodes.catalog.class_areas import measure
+from episodes.catalog.class_names import parse_names
+from episodes.catalog.class_report import classes_line
+from episodes.catalog.leakage import audit
+from episodes.catalog.splits import Split, draw_subjects, split, training_side
+from episodes.errors import DataError, shorten
+from episodes.masks.area_cache import cache_folder
+from episodes.readers import read
+from fewshot.experiments.options import Held
+
+
+def open_catalog(
+    data: Path,
+    subject_pattern: str | None,
+    classes: tuple[str, ...],
+    cache: bool = True,
+    *,
+    ignore_affine: bool = False,
+    masks_for: str = "",
+) -> Catalog:
+    """Read a data set, measure its masks or remember what was measured, and print its classes.
+
+    What looked odd while reading, such as images without a mask, is printed.
+
+    Args:
+        data: its folder.
+        subject_pattern: finds subjects in names.
+        classes: names of mask values.
+        cache: remember the areas of classes.
+        ignore_affine: lay NIfTI masks on images voxel for voxel.
+        masks_for: what needs masks; empty where pictures without masks do.
+
+    Raises:
+        DataError: it cannot be read, or has no masks though they are needed.
+    """
+    catalog = read(
+        data,
+        subject_pattern=subject_pattern,
+        legend=parse_names(classes),
+        ignore_affine=ignore_affine,
+    )
+    if masks_for:
+        catalog.require_masks(masks_for)
+    for note in catalog.notes:
+        print(f"note: {note}")
+    measured = measure(catalog, progress=True, cache=cache_folder() if cache else None)
+    if any(sample.masks for sample in measured.samples):
+        print(classes_line(measured))
+    return measured
+
+
+def hold_out(catalog: Catalog, held: Held) -> Split:
+    """Split as the settings say; without novel classes every class is on both sides.
+
+    Raises:
+        DataError: the share is none, or nothing would be left to train on.
+    """
+    subjects = held.test_subjects or _draw_share(catalog, held)
+    if not subjects:
+        train = training_side(catalog, held.novel, held.exclude) if held.novel else catalog
+        test = catalog.of_classes(held.novel) if held.novel else catalog
+        return Split(train, test.filter(lambda sample: False))
+    if not set(catalog.subjects) - set(subjects):
+        raise DataError(
+            f"all {len(catalog.subjects)} subjects are held out, and none is left to train on; "
+            "hold out fewer, or train on all of them with --test-share 0"
+        )
+    if held.novel:
+        return split(catalog, novel=held.novel, test_subjects=subjects, exclude=held.exclude)
+    rest = [subject for subject in catalog.subjects if subject not in set(subjects)]
+    return Split(catalog.of_subjects(rest), catalog.of_subjects(subjects))
+
+
+def _draw_share(catalog: Catalog, held: Held) -> tuple[str, ...]:
+    """Draw the share of the subjects that is held out: one at least, unless it is 0."""
+    share, there = held.test_share, len(catalog.subjects)
+    if not 0 <= share < 1:
+        raise DataError(
+            f"test-share is {share}; expected a share from 0 (train on everything) to below 1"
+        )
+    if share == 0:
+        return ()
+    if there < 2:
+        raise DataError(
+            f"there is one subject ({shorten(catalog.subjects)}), and it cannot be both trained on "
+            "and held out; train on it with --test-share 0, or tell its images apart with "
+            "--subject-pattern"
+        )
+    return draw_subjects(catalog, min(max(1, round(share * there)), there - 1), held.split_seed)
+
+
+def describe_split(data: Path, held: Held, parts: Split) -> dict:
+    """What evaluation needs to make the same split again, and to notice when data changed."""
+    return {
+        "data": str(data.resolve()),
+        "held": asdict(held),
+        "base_classes": list(parts.train.classes),
+        "novel_classes": list(parts.test.classes),
+        "train_subjects": list(parts.train.subjects),
+        "test_subjects": list(parts.test.subjects),
+        "train_images": len(parts.train),
+        "test_images": len(parts.test),
+        "train_fingerprint": parts.train.fingerprint,
+        "test_fingerprint": parts.test.fingerprint,
+        "audit": audit(parts.train, parts.test).content(),
+    }

@@ -1,0 +1,1 @@
+"""From annotated images to the masks of others."""

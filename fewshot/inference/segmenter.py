@@ -1,0 +1,184 @@
+"""Segmenter: what a user calls: learn from annotated images, segment others."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from episodes.io.axes import Reading
+from episodes.masks.label_map import Legend
+from fewshot.inference.ensemble import Fuse
+from fewshot.inference.inputs import ImageLike, Planes, image_planes
+from fewshot.inference.magnification import annotated_scale
+from fewshot.inference.postprocessing.flip_tta import mirrored
+from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.preprocess import CHUNK, fit_images, fit_masks
+from fewshot.inference.query_similarity import with_masks
+from fewshot.inference.resolution import enlargement
+from fewshot.inference.result import Segmentation
+from fewshot.inference.segment_stack import segment_stack
+from fewshot.inference.support_set import Shots, read_shots
+from fewshot.inference.tiles import segment_tiles
+from fewshot.memory import check_memory
+from fewshot.models.checkpoint import build_network, network_from_pretrained, save_network
+from fewshot.models.heads import Support
+from fewshot.models.network import FewShotNetwork, NetworkSettings
+
+
+class Segmenter:
+    """Segments new images like the annotated ones it was shown.
+
+    ```
+    segmenter = Segmenter()
+    support = segmenter.learn("cell.png", "cell_mask.png")
+    result = segmenter.segment("another.png", support)
+    ```
+
+    Args:
+        network: a trained one, or the settings of a new one; by default the default settings. It is
+            put into evaluation mode.
+
+    Raises:
+        ModelError: the settings do not fit together.
+    """
+
+    def __init__(self, network: FewShotNetwork | NetworkSettings | None = None) -> None:
+        made = network if isinstance(network, FewShotNetwork) else build_network(network)
+        self.network = made.eval()
+
+    @staticmethod
+    def from_pretrained(name: str | Path) -> "Segmenter":
+        """Load a segmenter from a folder, or from a model hub by `owner/name`.
+
+        Raises:
+            ModelError: there is no such model, it cannot be downloaded, or it is damaged.
+        """
+        return Segmenter(network_from_pretrained(name))
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the network into a folder from which `from_pretrained` loads it."""
+        return save_network(self.network, folder)
+
+    def learn(
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        masks: ImageLike | Sequence[ImageLike],
+        classes: Legend | Sequence[str] | None = None,
+        *,
+        size: int | None = None,
+        mirror: bool = False,
+        ignore_affine: bool = False,
+        axes: str | None = None,
+        channels: Sequence[int] = (),
+    ) -> Support:
+        """Learn classes from one or several annotated images.
+
+        Args:
+            images: paths, arrays [height width], [height width 3], volumes [depth height width],
+                or tensors [channel height width]; one, or a list.
+            masks: one an image, of its size: 0 and class numbers, black and white (0 and 255),
+                or flat colours. Of a volume, the planes with marked pixels are used.
+            classes: what the values mean, e.g. `{1: "liver", 255: "unknown"}`; a name alone for
+                all non-zero values; by default found out from the values, and refused where
+                two people might read them differently (`episodes.masks.values`).
+            size: side of the square in which images are compared, in pixels; by default the
+                settings' own, or up to three times as much where the marked structures would
+                be too small to be seen (`enlargement`).
+            mirror: also learn the mirrored images, which `RefineSettings(flip="both")` needs.
+            ignore_affine: lay NIfTI masks on their images voxel for voxel; by default their
+                affines decide, and a mask that lies elsewhere is refused (`episodes.io.mask_grid`).
+            axes: a letter an axis of arrays and stacks, e.g. "YXC"; by default as their files say.
+            channels: which to use, from 0, at most three; by default all.
+
+        Returns:
+            The support, for `segment`; it can be saved with
+            `fewshot.models.checkpoint.save_support`.
+
+        Raises:
+            DataError: unreadable files, sizes that differ, masks that do not lie on their images,
+                or without foreground.
+        """
+        reading = Reading(axes, tuple(channels))
+        shots = read_shots(images, masks, classes, ignore_affine=ignore_affine, reading=reading)
+        return self.learn_shots(shots, size=size, mirror=mirror)
+
+    def learn_shots(
+        self, shots: Shots, *, size: int | None = None, mirror: bool = False
+    ) -> Support:
+        """Learn from annotated images that were read before; see `learn`."""
+        size = self.size_for(shots) if size is None else self.network.checked_size(size)
+        planes = sum(len(found) for found in shots.maps)
+        check_memory(self.network.encoder, size, min(CHUNK, planes), self.network.device)
+        masks = fit_masks(shots, size)
+        self.network.eval()
+        with torch.inference_mode():
+            support = self.network.encode_support(
+                fit_images(shots, size), masks.to(self.network.device)
+            )
+            if mirror:
+                flipped = (mirrored(chunk) for chunk in fit_images(shots, size))
+                other = self.network.encode_support(
+                    flipped, mirrored(masks).to(self.network.device)
+                )
+                support = replace(support, mirrored=replace(other, shots={}))
+            few = with_masks(support.shots, masks, self.network.head, self.network.encoder.stride)
+        return replace(
+            support,
+            class_names=shots.names,
+            values=shots.values,
+            model=self.network.fingerprint(),
+            size=size,
+            shots=few,
+            annotated=annotated_scale(shots.pictures, shots.maps),
+        )
+
+    def size_for(self, shots: Shots) -> int:
+        """Choose the side of the square in which all marked structures can be seen, in pixels."""
+        size = self.network.settings.size
+        return self.network.checked_size(
+            size * enlargement(shots.maps, size, self.network.encoder.stride)
+        )
+
+    def segment(
+        self,
+        image: ImageLike | Planes,
+        support: Support | Sequence[Support],
+        refine: RefineSettings | None = None,
+        fuse: Fuse = "probabilities",
+        *,
+        other_magnification: bool = False,
+        tiles: bool = False,
+        axes: str | None = None,
+        channels: Sequence[int] = (),
+    ) -> Segmentation:
+        """Segment one image, stack or volume, at its own size.
+
+        Args:
+            image, axes, channels: as in `learn`.
+            support: from `learn`; of several, the answers are fused.
+            refine: cues that improve the answer; by default none.
+            fuse: how answers of several supports become one, see `fewshot.inference.ensemble`.
+            other_magnification: whether the image need not be at the magnification of the
+                annotated ones. By default a much larger image, in which structures would vanish, is
+                warned of, and what is found in it is marked as no answer.
+            tiles: segment a larger image in overlapping parts of the annotated ones' size, see
+                `fewshot.inference.tiles`.
+
+        Raises:
+            DataError: the image cannot be read.
+            ModelError: another segmenter made the support, several supports do not fit together,
+                or a cue lacks what it needs.
+        """
+        planes = image_planes(image, Reading(axes, tuple(channels)))
+        supports = list(support) if isinstance(support, Sequence) else [support]
+        refine = refine or RefineSettings()
+        if tiles:
+            return segment_tiles(self.network, planes, supports, refine, fuse)
+        self.network.eval()
+        with torch.inference_mode():
+            return segment_stack(self.network, planes, supports, refine, fuse, other_magnification)
+
+    def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
+        """Segment many images one after another."""
+        return (self.segment(image, support) for image in images)

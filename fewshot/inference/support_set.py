@@ -1,0 +1,110 @@
+"""Annotated images as they are read: pictures, label maps, and what the labels mean.
+
+No torch is imported here, so that wrong files and masks are refused at once;
+`fewshot.inference.preprocess` makes tensors of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from episodes.catalog.class_report import describe_classes
+from episodes.errors import DataError
+from episodes.io.axes import Reading
+from episodes.io.pixels import IGNORE
+from episodes.masks.label_map import UNKNOWN, Legend, parse_legend
+from fewshot.inference.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Annotated images and what their labels mean.
+
+    Attributes:
+        pictures: the images.
+        maps: one label map [depth height width] a picture: 0 background, 1..way, 255 unknown.
+        names: the class of each way.
+        values: the number that stands for each way in mask files.
+    """
+
+    pictures: tuple[Planes, ...]
+    maps: tuple[np.ndarray, ...]
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+
+    def describe(self) -> str:
+        """Tell in one line which classes the masks show, with their areas."""
+        ways = {name: way for way, name in enumerate(self.names, 1)}
+        held = [(found == IGNORE).sum() for found in self.maps]
+        ways |= {UNKNOWN: IGNORE} if any(held) else {}
+        counts = {
+            name: [int((found == way).sum()) for found in self.maps] for name, way in ways.items()
+        }
+        return describe_classes(
+            {name: sum(each) for name, each in counts.items()},
+            {name: sum(map(bool, each)) for name, each in counts.items()},
+            sum(found.size for found in self.maps),
+            len(self.maps),
+            [dict(zip(self.values, self.names, strict=True))],
+        )
+
+    def axes(self) -> list[str]:
+        """Tell how the axes of stacks and arrays were read, in a line each."""
+        return [words for picture in self.pictures if (words := picture.describe())]
+
+    def apart(self) -> tuple["Shots", ...]:
+        """Each picture by itself.
+
+        Raises:
+            DataError: a picture does not show every class, so its labels would mean another.
+        """
+        parts = [
+            replace(self, pictures=(picture,), maps=(found,))
+            for picture, found in zip(self.pictures, self.maps, strict=True)
+        ]
+        for part in parts:
+            missing = [n for way, n in enumerate(self.names, 1) if not (part.maps[0] == way).any()]
+            if missing:
+                raise DataError(
+                    f"{part.pictures[0].name} does not show {', '.join(missing)}; supports whose "
+                    "answers are fused have to show every class. Learn them together instead"
+                )
+        return tuple(parts)
+
+
+def read_shots(
+    images: ImageLike | Sequence[ImageLike],
+    masks: ImageLike | Sequence[ImageLike],
+    classes: Legend | Sequence[str] | None = None,
+    *,
+    ignore_affine: bool = False,
+    reading: Reading | None = None,
+) -> Shots:
+    """Read annotated images; see `Segmenter.learn` for the arguments.
+
+    Raises:
+        DataError: unreadable files, sizes that differ, masks that do not lie on their images, or
+            without foreground.
+    """
+    pictures = [image_planes(image, reading) for image in _listed(images)]
+    listed = _listed(masks)
+    partners = [*pictures, *[None] * len(listed)]  # numbers that differ are refused below
+    drawings = [
+        mask_planes(mask, partner, ignore_affine, reading)
+        for mask, partner in zip(listed, partners, strict=False)
+    ]
+    legend: Legend | None = None
+    if classes is not None:
+        named = {"instances": classes} if isinstance(classes, str) else _plain(classes)
+        legend = parse_legend(named)
+    maps, names, values = settle_masks(pictures, drawings, legend)
+    return Shots(tuple(pictures), tuple(maps), names, values)
+
+
+def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
+    return list(items) if isinstance(items, (list, tuple)) else [items]  # type: ignore[list-item]
+
+
+def _plain(classes: Legend | Sequence[str]) -> object:
+    return dict(classes) if isinstance(classes, Mapping) else list(classes)

@@ -1,0 +1,134 @@
+"""Segment an image of many fields of view in overlapping parts of the annotated images' size.
+
+Every part is compared at the magnification of the annotated images, and their probabilities are
+joined by a mean whose weights fall to the rims of the parts, where structures are cut. All parts
+share the intensity range of the whole image, so that an empty part stays empty.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from episodes.catalog.letterbox import intensity_range
+from episodes.errors import ModelError
+from fewshot.inference.ensemble import Fuse
+from fewshot.inference.inputs import Planes
+from fewshot.inference.magnification import fields_along
+from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.result import Segmentation
+from fewshot.inference.segment_stack import segment_stack
+from fewshot.models.heads import Support
+from fewshot.models.network import FewShotNetwork
+
+_OVERLAP = 0.25  # of a part's side, with its neighbours
+_HARDLY = 1.5  # fields along the longest side, up to which an image is segmented whole
+
+
+def segment_tiles(
+    network: FewShotNetwork,
+    picture: Planes,
+    supports: Sequence[Support],
+    settings: RefineSettings,
+    how: Fuse,
+) -> Segmentation:
+    """Segment an image in parts; one that is hardly larger than the annotated ones, whole.
+
+    Volumes are cut in their planes alone: every part has all of them.
+
+    Args:
+        network: which learned the supports.
+        picture: to be segmented.
+        supports: learned.
+        settings: cues that improve the answer of every part.
+        how: answers of several supports become one.
+
+    Raises:
+        ModelError: an earlier version learned the supports; or a cue needs the whole picture.
+    """
+    _check(network, supports, settings)
+    height, width = picture.pixels.shape[1:3]
+    fields = min(fields_along(s.annotated, picture)[0] for s in supports if s.annotated)
+    side = max(1, round(max(height, width) / fields))
+    network.eval()
+    if fields <= _HARDLY:
+        with torch.inference_mode():
+            return segment_stack(network, picture, supports, settings, how, True)
+    limits = intensity_range(picture.pixels)
+    shape = (1 + len(supports[0].class_names), *picture.pixels.shape[:3])
+    sums, weights = np.zeros(shape, np.float32), np.zeros((height, width), np.float32)
+    found: list[tuple[float, float]] = []
+    for rows, columns in parts(height, width, side):
+        pixels = picture.pixels[:, rows, columns]
+        with torch.inference_mode():
+            part = replace(picture, pixels=pixels, limits=limits)
+            result = segment_stack(network, part, supports, settings, how, True)
+        weight = np.outer(*(_ramp(each) for each in pixels.shape[1:3]))
+        sums[..., rows, columns] += result.probabilities * weight
+        weights[rows, columns] += weight
+        if result.agreement is not None:
+            found.append((result.agreement, float((result.labels > 0).sum()) + 1e-3))
+    probabilities = (sums / weights).astype(np.float16)
+    return Segmentation(
+        labels=probabilities.argmax(axis=0).astype(np.uint8),
+        probabilities=probabilities,
+        class_names=supports[0].class_names,
+        values=supports[0].values,
+        source=picture,
+        agreement=_mean(found),
+    )
+
+
+def _mean(found: Sequence[tuple[float, float]]) -> float | None:
+    """Average agreements, weighted by what was found in the parts."""
+    if not found:
+        return None
+    values, areas = zip(*found, strict=True)
+    return float(np.average(values, weights=areas))
+
+
+def parts(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Cover an image with parts of one size that overlap by a quarter or more.
+
+    >>> list(parts(4, 7, 4))
+    [(slice(0, 4, None), slice(0, 4, None)), (slice(0, 4, None), slice(3, 7, None))]
+    """
+    return itertools.product(_starts(height, side), _starts(width, side))
+
+
+def _starts(length: int, side: int) -> list[slice]:
+    if length <= side:
+        return [slice(0, length)]
+    count = 1 + int(np.ceil((length - side) / max(1, side * (1 - _OVERLAP))))
+    starts = np.linspace(0, length - side, count).round().astype(int).tolist()
+    return [slice(start, start + side) for start in starts]
+
+
+def _ramp(length: int) -> np.ndarray:
+    """Weights along a side: 1 inside, falling over the overlap towards both ends."""
+    away = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
+    return np.minimum(1.0, away / max(1.0, _OVERLAP * length)).astype(np.float32)
+
+
+def _check(network: FewShotNetwork, supports: Sequence[Support], settings: RefineSettings) -> None:
+    if not supports:
+        raise ModelError("no support; learn one from an annotated image first")
+    if any(support.annotated is None for support in supports):
+        raise ModelError(
+            "an earlier version learned the support, and it does not hold the size of the "
+            "annotated images, of which tiles are; learn it again"
+        )
+    whole = {
+        "keep": settings.keep != "all",
+        "fill": bool(settings.fill),
+        "proximity": bool(settings.proximity),
+        "coordinates": bool(network.settings.coordinates),
+    }
+    asked = [name for name, given in whole.items() if given]
+    if asked:
+        raise ModelError(
+            f"tiles are segmented each by itself, and {', '.join(asked)} needs the whole picture; "
+            "leave out one of them"
+        )

@@ -1,0 +1,1 @@
+"""Volumes: registration, slices of support and query matched, labels propagated."""

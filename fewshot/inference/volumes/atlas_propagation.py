@@ -1,0 +1,94 @@
+"""Volumes without annotation pass an annotated class on: friends of friends say where it lies.
+
+One volume laid over another may miss, and then everything that is learnt from the place is wrong.
+But where a class was found in a few further volumes, which nobody annotated, each of them can be
+laid over the query as well; their errors differ, and the mean of what they carry is steadier than
+any one of them. A lab that annotates one volume has such volumes: those it trained on.
+
+Paper: that one atlas makes many through unlabelled images is Wolz et al., LEAP: learning embeddings
+for atlas propagation, NeuroImage 2010; and Pipitone et al., MAGeT brain, NeuroImage 2014.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from episodes.protocols.base import Protocol
+from fewshot.inference.volumes.registered_volumes import Keys, LaidVolumes
+from fewshot.inference.volumes.registration import carry
+from fewshot.inference.volumes.segment_volume import segment_volume
+
+_PASSED = 512  # classes of a relay that are remembered
+
+
+class Relays:
+    """Training scans of a protocol, segmented by the support, and laid over the query.
+
+    Args:
+        laid: the volumes.
+        count: how many of them pass a class on; 0 asks none.
+    """
+
+    def __init__(self, laid: LaidVolumes, count: int) -> None:
+        self.laid, self.count = laid, count
+        self.scans: tuple[Keys, ...] = ()
+        self._shares: Callable[[Keys, Keys, str, Keys], Tensor] = lru_cache(_PASSED)(self._pass_on)
+
+    def again(self, count: int) -> "Relays":
+        """Another number of relays; what these remember is used."""
+        other = copy(self)
+        other.count = count
+        return other
+
+    def choose(self, protocol: Protocol) -> None:
+        """Take the scans that a protocol trains on; none of which it drops a slice."""
+        kept = Counter(self.laid.scan(sample.key) for sample in protocol.train.samples)
+        self.scans = tuple(scan for scan, slices in kept.items() if slices == len(scan))
+
+    def of(self, support: Keys, query: Keys) -> tuple[Keys, ...]:
+        """The first scans after the support, going round; neither it nor the query.
+
+        From the first one on where the support is held out of training.
+        """
+        start = self.scans.index(support) if support in self.scans else 0
+        others = [*self.scans[start:], *self.scans[:start]]
+        return tuple(scan for scan in others if scan not in (support, query))[: self.count]
+
+    def learn(self, annotated: Sequence[str], support: Keys, name: str, query: Keys) -> None:
+        """Segment the relays; needed once a support."""
+        for relay in self.of(support, query):
+            self._shares(tuple(annotated), support, name, relay)
+
+    def carried(
+        self, annotated: Sequence[str], support: Keys, name: str, query: Keys
+    ) -> Float[Tensor, "depth rows columns"] | None:
+        """Take a class to all slices of the query through every relay: mean of shares, 0 to 1.
+
+        Args:
+            annotated: slices of the support that are.
+            support: all of its slices.
+            name: of the class.
+            query: all of its slices.
+
+        Returns:
+            None where no scan is left to ask.
+        """
+        parts = [
+            carry(
+                self._shares(tuple(annotated), support, name, relay), self.laid.places(query, relay)
+            )
+            for relay in self.of(support, query)
+        ]
+        return torch.stack(parts).mean(dim=0) if parts else None
+
+    def _pass_on(self, annotated: Keys, support: Keys, name: str, relay: Keys) -> Tensor:
+        places = self.laid.places(relay, support)
+        shares = self.laid.shares(annotated, support, name)
+        volumes = self.laid.features(relay), self.laid.features(support)
+        background, inside = segment_volume(*volumes, shares, places, self.laid.nearby).unbind(1)
+        return (inside - background).sigmoid()

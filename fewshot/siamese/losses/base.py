@@ -1,0 +1,80 @@
+"""What every loss on embeddings is."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from fewshot.siamese.pair_masks import Relation, relate
+
+
+class PairLoss(nn.Module):
+    """Says how badly the embeddings of a batch are placed.
+
+    Attributes:
+        takes_references: whether embeddings from outside the batch can be compared with.
+    """
+
+    takes_references = True
+
+    def forward(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        labels: Int64[Tensor, "anchor"],
+        references: Float[Tensor, "reference dim"] | None = None,
+        reference_labels: Int64[Tensor, "reference"] | None = None,
+        left_out: Bool[Tensor, "anchor reference"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return scalars: the "loss" to be minimised, and what else is worth a line in the log.
+
+        Args:
+            embeddings: of the anchors.
+            labels: their classes, -1 unknown.
+            references: what the anchors are compared with; None for the batch itself.
+            reference_labels: the references' classes.
+            left_out: pairs that are neither positive nor negative, such as an item and itself.
+        """
+        others = embeddings if references is None else references
+        return self.compare(embeddings, others, relate(labels, reference_labels, left_out))
+
+    def compare(
+        self,
+        embeddings: Float[Tensor, "anchor dim"],
+        references: Float[Tensor, "reference dim"],
+        relation: Relation,
+    ) -> dict[str, Tensor]:
+        """Return the same scalars for pairs whose relation is known: what most losses differ in.
+
+        Args:
+            embeddings: of the anchors.
+            references: what they are compared with, the same tensor for a batch with itself.
+            relation: which pairs are positive and negative.
+        """
+        raise NotImplementedError
+
+
+def log_one_plus_sum(
+    values: Float[Tensor, "row column"], chosen: Bool[Tensor, "row column"]
+) -> Float[Tensor, "row"]:
+    """log(1 + sum of exp(values) over the chosen ones); 0 where none is.
+
+    >>> log_one_plus_sum(torch.zeros(1, 2), torch.tensor([[True, False]]))
+    tensor([0.6931])
+    """
+    zero = values.new_zeros(len(values), 1)
+    return torch.logsumexp(torch.cat([zero, values.masked_fill(~chosen, -torch.inf)], dim=1), dim=1)
+
+
+def mean_or_zero(
+    values: Float[Tensor, "*any"], graph: Float[Tensor, "*other"]
+) -> Float[Tensor, ""]:
+    """Mean of what there is; without any, a 0 that hangs on the same graph as `graph`."""
+    return values.mean() if values.numel() else graph.sum() * 0.0
+
+
+def mean_of_active(values: Float[Tensor, "*any"]) -> Float[Tensor, ""]:
+    """Mean over the values above 0; 0 where there is none.
+
+    >>> mean_of_active(torch.tensor([0.0, 1.0, 3.0]))
+    tensor(2.)
+    """
+    return values.sum() / values.detach().count_nonzero().clamp(min=1)

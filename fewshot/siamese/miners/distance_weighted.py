@@ -1,0 +1,42 @@
+"""Distance-weighted sampling: negatives of all distances alike, not mostly the usual one."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fewshot.siamese.pair_masks import Relation
+
+
+@torch.no_grad()
+def distance_weights(
+    distances: Float[Tensor, "anchor reference"],
+    relation: Relation,
+    dim: int,
+    least: float = 0.5,
+    most: float = 1.4,
+) -> Float[Tensor, "anchor reference"]:
+    """Say with which probability each negative is drawn for an anchor.
+
+    On a sphere in many dimensions nearly all distances are sqrt(2). Drawing by the inverse of their
+    density q(d) ~ d^(dim - 2) (1 - d^2 / 4)^((dim - 3) / 2) evens them out. Used as shares of
+    `triplet_weights` they give the expectation of the published random draw.
+
+    Args:
+        distances: Euclidean, of embeddings of unit length.
+        relation: which pairs are negative.
+        dim: length of the embeddings.
+        least: smaller distances count as this one, so that noise is not preferred.
+        most: negatives at least this far away are never drawn.
+
+    Returns:
+        Shares that sum to 1 an anchor, or to 0 where it has no negative nearer than `most`.
+
+    Paper: Wu et al., Sampling matters in deep embedding learning, ICCV 2017.
+    """
+    inside = distances.clamp(min=least)
+    # The density is 0 at 2, where the logarithm would be infinite.
+    rest = (1.0 - 0.25 * inside.square()).clamp(min=1e-8)
+    logarithms = (2.0 - dim) * inside.log() - 0.5 * (dim - 3.0) * rest.log()
+    allowed = relation.negatives & (distances < most)
+    shares = logarithms.masked_fill(~allowed, -torch.inf).softmax(dim=1)
+    return torch.where(allowed, shares, 0.0)  # a row without any is NaN in the softmax

@@ -1,0 +1,33 @@
+"""Multi-similarity mining: pairs that are hard in comparison with the other kind."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fewshot.siamese.pair_masks import Relation
+
+
+@torch.no_grad()
+def relatively_hard(
+    similarities: Float[Tensor, "anchor reference"], relation: Relation, epsilon: float = 0.1
+) -> Relation:
+    """Keep negatives nearly as alike as the least alike positive, and the reverse.
+
+    Negatives with s + epsilon > the anchor's smallest positive s; positives with s - epsilon < its
+    largest negative s. An anchor without positives keeps no negative, and the reverse.
+
+    Args:
+        similarities: e.g. cosines.
+        relation: which pairs are positive and negative.
+        epsilon: the slack, in units of similarity.
+
+    Paper: Wang et al., Multi-similarity loss with general pair weighting, CVPR 2019, section 4.2.
+    """
+    positive = similarities.masked_fill(~relation.positives, torch.inf)
+    negative = similarities.masked_fill(~relation.negatives, -torch.inf)
+    least = positive.amin(dim=1, keepdim=True)
+    most = negative.amax(dim=1, keepdim=True)
+    return Relation(
+        relation.positives & (similarities - epsilon < most),
+        relation.negatives & (similarities + epsilon > least),
+    )

@@ -1,0 +1,190 @@
+"""All, hard and semi-hard triplets, counted without being listed.
+
+With p the distance of a positive pair and n that of a negative pair of one anchor, a triplet is
+active where n < p + margin: only active ones have a loss, p - n + margin.
+
+    "all"        n < p + margin
+    "hard"       n <= p
+    "semi-hard"  p < n < p + margin
+
+These are the meanings of pytorch-metric-learning, "every triplet in the band".
+`semi_hard_of_pairs` is FaceNet's: one negative a positive pair.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fewshot.siamese.pair_masks import Relation
+
+Which = Literal["all", "hard", "semi-hard"]
+
+_FEW = 64  # positives an anchor up to which comparing each of them beats sorting
+_CELLS = 1 << 16  # comparisons at once, or those of one positive an anchor
+
+
+@dataclass(frozen=True)
+class TripletWeights:
+    """The chosen, active triplets of a batch.
+
+    Attributes:
+        weights: [anchor reference], the number of triplets that a positive pair is in, minus that
+            of a negative pair, so that sum(weights * distances) = sum over triplets of p - n.
+        triplets: how many there are, or the sum of their shares.
+    """
+
+    weights: Float[Tensor, "anchor reference"]
+    triplets: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class Positives:
+    """The positive pairs, row by row, filled up to the longest row.
+
+    Attributes:
+        places: [pair], where each stands in the flattened matrix.
+        slots: [pair], where each stands in the flattened `distances`.
+        distances: [anchor slot], -inf where a row has fewer.
+    """
+
+    places: Tensor
+    slots: Tensor
+    distances: Tensor
+
+    def put(self, values: Float[Tensor, "anchor slot"], matrix: Tensor) -> None:
+        """Write the pairs' numbers to their places in a matrix [anchor reference]."""
+        matrix.view(-1)[self.places] = values.view(-1)[self.slots]
+
+
+def list_positives(distances: Float[Tensor, "anchor reference"], relation: Relation) -> Positives:
+    """Put the distances of the positive pairs into as few columns as possible."""
+    places = relation.positives.reshape(-1).nonzero().squeeze(1)  # of two axes it takes longer
+    rows = places.div(max(1, distances.shape[1]), rounding_mode="floor")
+    counts = torch.bincount(rows, minlength=len(distances))
+    widest = int(counts.max()) if len(counts) else 0
+    filled = torch.arange(widest, device=rows.device) < counts[:, None]
+    slots = filled.view(-1).nonzero().squeeze(1)
+    found = distances.new_full((len(distances), widest), -torch.inf)
+    found.view(-1)[slots] = distances.reshape(-1)[places]
+    return Positives(places, slots, found)
+
+
+@torch.no_grad()
+def triplet_weights(
+    distances: Float[Tensor, "anchor reference"],
+    relation: Relation,
+    margin: float | Float[Tensor, ""],
+    which: Which = "all",
+    shares: Float[Tensor, "anchor reference"] | None = None,
+) -> TripletWeights:
+    """Count, for every pair, the active triplets that it is in.
+
+    Memory is O(anchor reference), time that times the logarithm of the positives an anchor has.
+
+    Args:
+        distances: of anchors and references.
+        relation: which pairs are positive and which negative.
+        margin: above 0.
+        which: see the head of this module.
+        shares: how much a negative counts, e.g. from `distance_weights`; None for 1 each.
+
+    Raises:
+        ValueError: another `which`.
+
+    >>> from fewshot.siamese.pair_masks import relate
+    >>> near = torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 3.0], [1.1, 3.0, 0.0]])
+    >>> found = triplet_weights(near, relate(torch.tensor([0, 0, 1])), 0.2)
+    >>> found.weights[0].tolist(), found.triplets.item()
+    ([0.0, 1.0, -1.0], 1.0)
+    """
+    if which not in ("all", "hard", "semi-hard"):
+        raise ValueError(f"which is {which!r}; expected 'all', 'hard' or 'semi-hard'")
+    positives = list_positives(distances, relation)
+    share = as_numbers(relation.negatives, distances.dtype)
+    share = share if shares is None else share.mul_(shares)
+    count = _compare if positives.distances.shape[1] <= _FEW else _search
+    of_positive, of_negative = count(positives.distances, distances, share, margin, which)
+    weights = 0.0 - of_negative
+    positives.put(of_positive, weights)
+    return TripletWeights(weights, of_positive.sum())
+
+
+def as_numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """1 where the mask is set, else 0; several times faster than from booleans themselves."""
+    return mask.view(torch.uint8).to(dtype)
+
+
+def _compare(
+    positive: Tensor, distances: Tensor, share: Tensor, margin: float | Tensor, which: Which
+) -> tuple[Tensor, Tensor]:
+    """Compare each positive of an anchor with all its negatives.
+
+    Numbers are compared into numbers, since operations on booleans take several times as long.
+    """
+    of_positive, of_negative = torch.empty_like(positive), torch.zeros_like(distances)
+    lowest = distances if which == "hard" else distances - margin  # positives above it are active
+    above = torch.le if which == "hard" else torch.lt
+    slots = max(1, _CELLS // max(1, distances.numel()))
+    for start in range(0, positive.shape[1], slots):
+        some = positive[:, start : start + slots, None]
+        inside = distances.new_empty(*some.shape[:2], distances.shape[1])
+        above(lowest[:, None], some, out=inside)
+        if which == "semi-hard":
+            inside *= torch.gt(distances[:, None], some, out=torch.empty_like(inside))
+        inside *= share[:, None]
+        torch.sum(inside, dim=2, out=of_positive[:, start : start + slots])
+        of_negative += inside.sum(dim=1) if slots > 1 else inside[:, 0]
+    return of_positive, of_negative
+
+
+def _search(
+    positive: Tensor, distances: Tensor, share: Tensor, margin: float | Tensor, which: Which
+) -> tuple[Tensor, Tensor]:
+    """Find the active positives of each negative, which are neighbours in the sorted row.
+
+    They are the places `first` to `end` - 1. Where such runs begin and end, summed up along the
+    row, gives the number of negatives of each positive in turn.
+    """
+    ordered, order = positive.sort(dim=1)
+    end = torch.full_like(distances, positive.shape[1], dtype=torch.int64)
+    if which == "hard":
+        first = torch.searchsorted(ordered, distances)
+    else:
+        first = torch.searchsorted(ordered, distances - margin, right=True)
+        if which == "semi-hard":
+            end = torch.maximum(torch.searchsorted(ordered, distances), first)
+    changes = distances.new_zeros(len(distances), positive.shape[1] + 1)
+    changes.scatter_add_(1, first, share).scatter_add_(1, end, -share)
+    of_positive = torch.zeros_like(positive)
+    of_positive.scatter_(1, order, changes.cumsum(dim=1)[:, :-1])
+    return of_positive, (end - first) * share
+
+
+@torch.no_grad()
+def semi_hard_of_pairs(
+    distances: Float[Tensor, "anchor reference"],
+    relation: Relation,
+    margin: float | Float[Tensor, ""],
+) -> TripletWeights:
+    """Take one negative a positive pair: the nearest one that is farther, else the farthest.
+
+    Returns:
+        Weights of the triplets among them that are active.
+
+    Paper: Schroff, Kalenichenko and Philbin, FaceNet, CVPR 2015.
+    """
+    positives = list_positives(distances, relation)
+    negatives = torch.where(relation.negatives, distances, torch.inf)
+    ordered, order = negatives.sort(dim=1)
+    counts = relation.negatives.count_nonzero(dim=1)[:, None]
+    place = torch.searchsorted(ordered, positives.distances, right=True)
+    place = torch.minimum(place, counts - 1).clamp(min=0)  # the farthest, if none is farther
+    # A row without negatives finds infinity, which is never within the margin.
+    active = ordered.gather(1, place) < positives.distances + margin
+    weights, counted = torch.zeros_like(distances), active.to(distances.dtype)
+    weights.scatter_add_(1, order.gather(1, place), -counted)
+    positives.put(counted, weights)
+    return TripletWeights(weights, counted.sum())

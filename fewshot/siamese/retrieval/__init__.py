@@ -1,0 +1,1 @@
+"""Nearest images by their embeddings: exact search, indices, ranking metrics."""

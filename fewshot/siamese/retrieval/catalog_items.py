@@ -1,0 +1,32 @@
+"""The images (or regions) that a sampler lists, embedded one after the other."""
+
+import numpy as np
+import torch
+
+from episodes.sampling.pairs import PairSampler
+from fewshot.models.embedding_network import EmbeddingNetwork
+
+_CHUNK = 64
+
+
+def embed_listed(
+    network: EmbeddingNetwork, lister: PairSampler, most: int = 10_000
+) -> tuple[np.ndarray, list[str]]:
+    """Embed what a sampler lists, unchanged, with the name of each.
+
+    Args:
+        network: makes the embeddings.
+        lister: lists images, or their regions.
+        most: images; of more, evenly spread ones are taken.
+
+    Returns:
+        Embeddings [image channel] in the catalog's order, and names of classes or subjects.
+    """
+    listed = lister.everything()
+    if len(listed) > most:
+        listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).round().astype(int)]
+    parts = []
+    for start in range(0, len(listed), _CHUNK):
+        batch = lister.load_unchanged(listed[start : start + _CHUNK])
+        parts.append(network.embed(batch.images, batch.masks).cpu())
+    return torch.cat(parts).numpy(), [lister.names[label] for _, label in listed]

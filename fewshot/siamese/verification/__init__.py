@@ -1,0 +1,1 @@
+"""Whether two images show the same: scores, thresholds, receiver operating curves."""

@@ -1,0 +1,134 @@
+"""Annotated slices of a volume, used together."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from episodes.catalog.class_areas import measure
+from episodes.catalog.letterbox import Frame
+from episodes.protocols.alpnet import AlpnetSettings, alpnet
+from episodes.readers import read
+from fewshot.evaluation.confusion_counts import CopyMask, Truth, count_protocol, pooled
+from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
+from fewshot.inference.segmenter import Segmenter
+from fewshot.inference.volumes.self_support import OwnLookSettings
+
+
+def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmenter):
+    catalog = measure(read(nifti_set))
+    truth = Truth(catalog)
+    protocol = alpnet(catalog, AlpnetSettings(folds=3))
+    method = SharedSlices(truth, segmenter.network)
+    joined = method.arrange(protocol)
+    assert len(joined.cases) < len(protocol.cases)
+    assert sorted(key for case in joined.cases for key in case.plan.query) == sorted(
+        key for case in protocol.cases for key in case.plan.query
+    )
+    plan = joined.cases[0].plan
+    assert len(plan.support[0]) == 3
+    parts = [
+        case.plan
+        for case in protocol.cases
+        if (case.run, case.plan.classes) == (joined.cases[0].run, plan.classes)
+        and case.plan.query_subjects[0] == plan.query_subjects[0]
+    ]
+    answers = dict(zip(plan.query, method(plan), strict=True))
+    for part in parts:  # the mean of the log-odds of one's own support and of all together
+        alone, together = (
+            segmenter.network.head.logits(method._condense(keys, plan.classes[0]), features)[0]
+            for features in [
+                torch.stack([method._features(key, False) for key in part.query])[None]
+            ]
+            for keys in (part.support[0], plan.support[0])
+        )
+        odds = [logits.log_softmax(dim=1).diff(dim=1)[:, 0] for logits in (alone, together)]
+        found = np.stack([answers[key] for key in part.query])
+        for mask, mean in zip(found, sum(odds) / 2, strict=True):
+            full = Frame(*mask.shape, segmenter.network.settings.size).undo(mean[None])[0]
+            sure = full.abs() > 1e-3
+            np.testing.assert_array_equal(mask[sure], (full > 0).numpy()[sure])
+    scores = pooled(count_protocol(protocol, method, truth))
+    cells = {(count.run, count.subject, count.class_name) for count in scores}
+    copied = pooled(count_protocol(protocol, CopyMask(truth), truth))
+    assert cells == {(count.run, count.subject, count.class_name) for count in copied}
+    assert [c.found + c.missed for c in scores] == [c.found + c.missed for c in copied]
+
+
+@pytest.fixture
+def one_dark_organ(tmp_path):
+    """Three bodies of one build; in the first the organ is dark, and something else is bright."""
+    rows, columns = np.mgrid[:96, :96]
+
+    def box(row: int, column: int, height: int, width: int) -> np.ndarray:
+        return (abs(rows - row) < height) & (abs(columns - column) < width)
+
+    body = (rows - 48) ** 2 + (columns - 48) ** 2 < 42**2
+    organ, spine, liver, gut = (
+        *(box(50, 30, 10, 9), box(76, 48, 6, 6)),
+        *(box(46, 68, 20, 12), box(24, 44, 9, 9)),
+    )
+    for number in range(3):
+        noise = np.random.default_rng(number).normal(0, 2, (96, 96, 6))
+        image = 80.0 * body + 160 * spine - 40 * liver
+        image += (-60 * organ + 90 * gut) if number == 0 else (90 * organ - 60 * gut)
+        labels = np.repeat(organ[..., None], 6, axis=2).astype(np.uint8)
+        for kind, array in (("image", (image[..., None] + noise)), ("label", labels)):
+            path = tmp_path / f"{kind}_{number}.nii.gz"
+            array = array.astype(np.uint8 if kind == "label" else np.int16)
+            nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), path)
+    (tmp_path / "classes.json").write_text('{"1": "organ"}', encoding="utf-8")
+    return measure(read(tmp_path))
+
+
+def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
+    truth, segmenter = Truth(one_dark_organ), Segmenter()
+    protocol = alpnet(one_dark_organ, AlpnetSettings(folds=3))
+
+    def dice(method) -> float:
+        (count,) = pooled(count_protocol(protocol, method, truth))
+        return 2 * count.found / (2 * count.found + count.missed + count.wrong)
+
+    assert dice(SharedSlices(truth, segmenter.network)) < 0.3
+    assert dice(PlacedSlices(truth, segmenter.network)) > 0.6
+
+
+@pytest.mark.parametrize("relays", [0, 1])
+def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch, relays):
+    catalog = measure(read(nifti_set))
+    truth = Truth(catalog)
+    method = PlacedSlices(truth, segmenter.network, relays=relays)
+    case = method.arrange(alpnet(catalog, AlpnetSettings(folds=3, support="all"))).cases[0]
+    assert len(method.relays.of(*map(method.laid.scan, case.plan.support[0][:1] * 2))) == relays
+    read_keys, load = set(), truth.labels
+    monkeypatch.setattr(truth, "labels", lambda key: read_keys.add(key) or load(key))
+    loaded, load_labels = set(), method.loader.labels
+    monkeypatch.setattr(
+        method.loader,
+        "labels",
+        lambda sample, classes: loaded.add(sample.key) or load_labels(sample, classes),
+    )
+    masks = list(method(case.plan))
+    assert len(masks) == len(case.plan.query)
+    assert {truth.sample(key).size for key in case.plan.query} == {mask.shape for mask in masks}
+    assert loaded <= set(case.plan.support[0])
+    assert not read_keys
+    assert method.milliseconds() > 0
+
+
+def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nifti_set, segmenter):
+    catalog = measure(read(nifti_set))
+    truth = Truth(catalog)
+    protocol = alpnet(catalog, AlpnetSettings(folds=3))
+    silent = OwnLookSettings(say=0.0, fits=0.0, certain=1e9)
+    methods = (
+        SharedSlices(truth, segmenter.network),
+        PlacedSlices(truth, segmenter.network, own_look=silent),
+    )
+    shared, placed = (pooled(count_protocol(protocol, method, truth)) for method in methods)
+    assert shared == placed
+    other = PlacedSlices(truth, segmenter.network, own_look=silent, relays=1)
+    other.borrow(methods[1])
+    assert other.laid is methods[1].laid
+    assert pooled(count_protocol(protocol, other, truth)) == placed
+    assert (methods[1].relays.count, other.relays.count) == (0, 1)

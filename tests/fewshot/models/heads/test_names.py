@@ -1,0 +1,35 @@
+from typing import get_args
+
+import pytest
+
+from fewshot.experiments.options import HeadName
+from fewshot.experiments.train import make_head_settings
+from fewshot.models.checkpoint import build_network
+from fewshot.models.heads import KINDS, ThresholdSettings, build_head
+from fewshot.models.levels import Level
+from fewshot.models.network import NetworkSettings
+from fewshot.training.episodic import episodic
+from tests.fewshot.models.heads.family import TINY
+
+
+@pytest.mark.parametrize("name", get_args(HeadName))
+def test_every_name_stands_for_a_head_that_can_be_saved(name):
+    settings = make_head_settings(name)
+    assert type(settings) in KINDS.values()
+    assert build_head(settings, [Level(8, 8)]).settings == settings
+
+
+class NoEpisodes:
+    def episode(self, index):
+        raise AssertionError(f"episode {index} was asked for")
+
+
+def test_a_head_that_has_weights_of_its_own_hands_them_to_training():
+    network = build_network(NetworkSettings(TINY, ThresholdSettings(), 64))
+    assert network.head.class_weights == (0.1, 1.0)
+    assert _weights(network) is None
+    assert _weights(network, (0.05, 1.0)) == (0.05, 1.0)
+
+
+def _weights(network, *given):
+    return episodic(network, NoEpisodes(), 1.0, *given).objective.class_weights
