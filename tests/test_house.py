@@ -79,3 +79,23 @@ def test_nothing_is_imported_from_above(name):
 
 def test_no_modules_import_each_other_in_a_circle():
     TopologicalSorter({name: imports(name).keys() for name in MODULES}).prepare()
+
+
+LATER = {
+    "fewshot.models.hub": "huggingface_hub is imported for models from a hub alone",
+    "fewshot.models.timm_backbone": "timm takes seconds to import, and the default backbone is ours",
+    "fewshot.siamese.retrieval.milvus_index": "pymilvus is optional",
+}
+
+
+INSIDE = {name for name in MODULES.keys() - ENTRANCES if not name.startswith("fewshot.cli")}
+
+
+@pytest.mark.parametrize("name", sorted(INSIDE))
+def test_own_modules_are_imported_at_the_top(name):
+    """The command imports what it needs when it needs it; elsewhere a reason is given."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    functions = (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef))
+    for node in (node for function in functions for node in ast.walk(function)):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            assert node.module in LATER, f"{MODULES[name]}:{node.lineno} imports {node.module}"

@@ -5,6 +5,8 @@ from typing import Literal, get_args
 
 Schedule = Literal["cosine", "linear", "constant"]
 
+from episodes.errors import FewshotError
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -47,8 +49,6 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        from episodes.errors import FewshotError
-
         positive = ("batch", "accumulate", "learning_rate", "clip", "checkpoint_seconds")
         wrong = [name for name in positive if getattr(self, name) <= 0]
         least_zero = (

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from episodes.errors import FewshotError
+
 
 @dataclass(frozen=True)
 class RefineSettings:
@@ -60,8 +62,6 @@ class RefineSettings:
     fill: bool = False
 
     def __post_init__(self) -> None:
-        from episodes.errors import FewshotError
-
         numbers = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, value in numbers.items():
             if isinstance(value, float | int) and not (math.isfinite(value) and value >= 0):
