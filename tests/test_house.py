@@ -83,7 +83,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 LATER = {
     "fewshot.models.hub": "huggingface_hub is imported for models from a hub alone",
-    "fewshot.models.timm_backbone": "timm takes seconds to import, and the default backbone is ours",
+    "fewshot.models.timm_backbone": "timm takes seconds to import; the default backbone is ours",
     "fewshot.siamese.retrieval.milvus_index": "pymilvus is optional",
 }
 
