@@ -1,7 +1,7 @@
 """Where pixels and masks lie, and the label that marks unknown pixels."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ class PixelRef:
     @property
     def source(self) -> "PixelRef":
         """All planes that are read together: what a cache of pixels is keyed by."""
-        return self if self.plane is None else replace(self, plane=None)
+        # Not `replace`, which takes four times as long: episodes come here for every image.
+        return self if self.plane is None else PixelRef(self.path, None, self.reader, self.member)
 
     @property
     def name(self) -> str:

@@ -128,6 +128,31 @@ def _stack(tensors: list[Tensor]) -> Tensor:
     return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)  # one needs no copy
 
 
+def copy_images(
+    images: Sequence[Float[Tensor, "_ height width"]], shape: Sequence[int], channel: int
+) -> Float[Tensor, "*shape channel height width"]:
+    """Copy images of any float type, each once, to their places; grey ones become colour."""
+    return _copy(images, shape, (channel, *images[0].shape[-2:]), torch.float32)
+
+
+def copy_masks(
+    masks: Sequence[UInt8[Tensor, "height width"]], shape: Sequence[int]
+) -> UInt8[Tensor, "*shape height width"]:
+    """Copy masks, each once, to their places."""
+    return _copy(masks, shape, masks[0].shape, torch.uint8)
+
+
+def _copy(
+    parts: Sequence[Tensor], shape: Sequence[int], item: Sequence[int], dtype: torch.dtype
+) -> Tensor:
+    whole = torch.empty(*shape, *item, dtype=dtype)
+    if len(parts) == 1:  # needs no views, which take as long as the copy
+        return whole.copy_(parts[0])
+    for place, part in zip(whole.view(-1, *item).unbind(), parts, strict=True):
+        place.copy_(part)
+    return whole
+
+
 def to_channels(images: Tensor, channel: int) -> Tensor:
     """Repeat the channel of grey images [... channel height width] to make them colour."""
     if images.shape[-3] == channel:

@@ -12,7 +12,7 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError, shorten
 from episodes.io.write import write_json
-from episodes.sampling.episode import Episode, Plan
+from episodes.sampling.episode import Episode, EpisodeBatch, Plan
 from episodes.sampling.plans import PlanLoader, hash_plans
 from episodes.sampling.sampler import EpisodeSampler
 
@@ -81,9 +81,17 @@ class Replay:
 
     def episode(self, index: int) -> Episode:
         """Load the episode at a place of the list."""
+        return self._loading.load(self.plan(index))
+
+    def plan(self, index: int) -> Plan:
+        """Return the plan at a place of the list."""
         if not 0 <= index < len(self):
             raise EpisodeError(f"episode {index} of a list of {len(self)}; expected 0 or more")
-        return self._loading.load(self.episodes.plans[index])
+        return self.episodes.plans[index]
+
+    def batch(self, indices: Sequence[int]) -> EpisodeBatch:
+        """Load episodes of one shape, stacked."""
+        return self._loading.batch([self.plan(index) for index in indices])
 
 
 def draw_list(sampler: EpisodeSampler, count: int) -> EpisodeList:

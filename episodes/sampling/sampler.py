@@ -13,7 +13,7 @@ from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
 from episodes.sampling import feasibility as feasible
 from episodes.sampling.draws import Draws
-from episodes.sampling.episode import Episode, Plan
+from episodes.sampling.episode import Episode, EpisodeBatch, Plan
 from episodes.sampling.plans import (
     PlanLoader,
     binary_mask,
@@ -137,6 +137,10 @@ class EpisodeSampler:
         return self.load(self.plan(index))
 
     __getitem__ = episode
+
+    def batch(self, indices: Sequence[int]) -> EpisodeBatch:
+        """Draw and load episodes of one shape, stacked."""
+        return self._loading.batch([self.plan(index) for index in indices])
 
     def load(self, plan: Plan) -> Episode:
         """Load the pixels of a plan."""

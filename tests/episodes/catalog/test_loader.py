@@ -8,10 +8,12 @@ import torch
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.class_areas import measure
+from episodes.catalog.letterbox import Frame
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io import read as decode
 from episodes.io.pixels import MaskRef, PixelRef
+from episodes.masks.label_map import class_map
 from episodes.readers import read
 
 
@@ -173,3 +175,84 @@ def test_a_reference_may_bring_its_own_reader(tmp_path):
 def test_a_reader_that_returns_nonsense_is_named(tmp_path, member):
     with pytest.raises(DataError, match=rf":{member} was read as .* of shape .*; expected numbers"):
         decode.planes_of(PixelRef(tmp_path, None, odd, member))
+
+
+def merged(loader, sample, classes):
+    """The slow reference: every mask over the requested classes alone, one laid over the other."""
+    result = torch.zeros(loader.size, loader.size, dtype=torch.uint8)
+    for mask in sample.masks:
+        values = decode.labels_of(mask.pixels)[0]
+        found = class_map(values, mask.legend, tuple(classes), "mask")
+        labels = Frame(*sample.size, loader.size).fit_labels(torch.from_numpy(found))
+        clash = (result > 0) & (labels > 0) & (result != labels)
+        result = torch.where(labels > 0, labels, result)
+        result[clash] = 255
+    return result
+
+
+LEGENDS = ({1: "x", 2: "y", 5: "unknown"}, {3: "z", 1: None, 2: "unknown", 5: "x"}, "w")
+
+
+@pytest.fixture
+def overlapping(tmp_path, make_png):
+    """One image whose masks overlap in every way, its classes among 300 of the last mask."""
+    numbers = np.random.default_rng(0)
+    legends = (*LEGENDS, {value: f"c{value}" for value in range(1, 301)})
+    masks = []
+    for place, legend in enumerate(legends):
+        allowed = [0, 0, 0, *(legend if isinstance(legend, dict) else [7])]
+        pixels = numbers.choice(np.array(allowed, np.uint16), (48, 40))
+        path = tmp_path / f"{place}.png"
+        make_png(path, pixels)
+        masks.append(MaskRef(PixelRef(path), legend))
+    return Sample("s", PixelRef(tmp_path / "0.png"), tuple(masks), "s", (48, 40))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [["x"], ["y"], ["w"], ["z", "x"], [*"wxyz"], ["c9"], ["c300", "x", "c255", "w"], ["v"]],
+)
+def test_label_maps_of_any_classes_against_merging_their_masks(overlapping, classes):
+    loader = Loader(56)
+    assert torch.equal(loader.labels(overlapping, classes), merged(loader, overlapping, classes))
+    masks = replace(overlapping, masks=overlapping.masks[:3])  # fewer than 256 sets of classes
+    assert torch.equal(loader.labels(masks, classes), merged(loader, masks, classes))
+
+
+def test_more_classes_at_once_than_fit_in_a_byte(overlapping):
+    with pytest.raises(DataError, match="300 classes at once; at most 254 fit"):
+        Loader(56).labels(overlapping, [f"c{number}" for number in range(300)])
+
+
+def test_label_maps_keep_to_their_memory(index_set, monkeypatch):
+    side, samples = 32, measure(read(index_set)).samples
+    expected = {
+        (sample.key, name): Loader(side).labels(sample, [name])
+        for sample in samples
+        for name in ("disc", "bar", "square")
+    }
+    monkeypatch.setattr("episodes.catalog.loader.MAP_BYTES", 5 * side * side)
+    loader = Loader(side)
+    for _ in range(2):
+        for sample in samples:
+            for name in ("disc", "bar", "square"):
+                assert torch.equal(loader.labels(sample, [name]), expected[sample.key, name])
+                held = sum(each.nbytes for each in loader._regions.values())
+                assert held == loader._map_bytes <= 5 * side * side
+    assert next(reversed(loader._regions)) == samples[-1].key
+
+
+def test_only_so_many_label_maps_of_one_sample_are_kept(index_set):
+    sample, loader = measure(read(index_set)).samples[0], Loader(32)
+    for number in range(1, 20):
+        assert number in loader.kept_labels(sample, {"disc": number})
+    assert loader._map_bytes == 9 * 32 * 32  # eight, and what they are made of
+
+
+def test_equal_keys_of_two_catalogs_are_told_apart(index_set):
+    sample, loader = measure(read(index_set)).samples[0], Loader(32)
+    named = loader.labels(sample, ("disc",))
+    other = replace(sample, masks=())
+    assert (loader.labels(other, ("disc",)) == 255).all()
+    assert torch.equal(loader.labels(sample, ("disc",)), named)
+    assert loader._map_bytes == sum(each.nbytes for each in loader._regions.values())

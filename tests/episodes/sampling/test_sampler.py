@@ -8,13 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from episodes.augmentation.compose import Augment
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.pixels import PixelRef
 from episodes.readers import read
-from episodes.sampling.episode import Plan
+from episodes.sampling.episode import Plan, collate
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, binary_mask
 
 
@@ -142,6 +143,27 @@ def test_grey_becomes_colour_beside_colour(index_set, make_png):
     assert {e.support_images.shape[2] for e in episodes} == {1, 3}
     for episode in episodes:
         assert episode.check().query_images.shape[1] == episode.support_images.shape[2]
+
+
+def test_a_batch_is_its_episodes(shapes):
+    wanted = EpisodeSettings(way=(1, 2), shot=(1, 2), query=2, min_area=20, group=4)
+    for transform in (None, Augment()):
+        sampler = EpisodeSampler(shapes, wanted, loader=Loader(48), seed=5, transform=transform)
+        batch = sampler.batch([8, 9, 11])
+        single = collate([sampler.episode(index) for index in (8, 9, 11)])
+        assert batch.plans == single.plans
+        for name in ("support_images", "support_masks", "query_images", "query_labels"):
+            part = getattr(batch, name)
+            assert torch.equal(part, getattr(single, name))
+            assert part.is_contiguous()
+            part.zero_()  # which must not reach what the loader keeps
+        assert torch.equal(sampler.episode(8).query_images, single.query_images[0])
+        assert torch.equal(sampler.episode(8).query_labels, single.query_labels[0])
+    other = next(index for index in range(0, 99, 4) if sampler.shape(index) != sampler.shape(8))
+    with pytest.raises(EpisodeError, match=r"episodes differ in \(way, shot, query\): \[\(1"):
+        sampler.batch([8, other])
+    with pytest.raises(EpisodeError, match="no episode to stack"):
+        sampler.batch([])
 
 
 def test_binary_mask():
