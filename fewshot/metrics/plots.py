@@ -108,6 +108,11 @@ def save_plot(
 
     Raises:
         ValueError: the report has no such score.
+
+    Example:
+        >>> save_plot(Report(), "dice.png", "dice")
+        Traceback (most recent call last):
+        ValueError: no score 'dice'; the report has []
     """
     from matplotlib.figure import Figure
 

@@ -5,8 +5,7 @@ import pytest
 from fewshot.experiments.options import HeadName
 from fewshot.experiments.train import make_head_settings
 from fewshot.models.checkpoint import build_network
-from fewshot.models.heads import KINDS, ThresholdSettings, build_head
-from fewshot.models.levels import Level
+from fewshot.models.heads import KINDS, ThresholdSettings
 from fewshot.models.network import NetworkSettings
 from fewshot.training.episodic import episodic
 from tests.fewshot.models.heads.family import TINY
@@ -16,7 +15,8 @@ from tests.fewshot.models.heads.family import TINY
 def test_every_name_stands_for_a_head_that_can_be_saved(name):
     settings = make_head_settings(name)
     assert type(settings) in KINDS.values()
-    assert build_head(settings, [Level(8, 8)]).settings == settings
+    head = build_network(NetworkSettings(TINY, settings, 64)).head
+    assert head.settings == settings
 
 
 class NoEpisodes:
