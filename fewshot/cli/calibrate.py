@@ -13,7 +13,7 @@ from fewshot.models.calibration import Calibration
 from fewshot.models.calibration import calibrate as fit
 from fewshot.models.checkpoint import load_network, save_calibration
 from fewshot.provenance import CALIBRATION
-from fewshot.training.settings import TrainSettings
+from fewshot.training.settings import EpisodeTraining
 
 
 def calibrate(command: Calibrate) -> int:
@@ -38,7 +38,7 @@ def calibrate(command: Calibrate) -> int:
     network = load_network(command.model)
     network.calibration = Calibration()
     sources = Sources(superpixels=command.superpixels)
-    asked = Train(data, sources=sources, train=TrainSettings(seed=command.seed))
+    asked = Train(data, sources=sources, train=EpisodeTraining(seed=command.seed))
     source = make_source(parts.train, asked, Loader(network.settings.size))
     found = fit(network, source, command.episodes, bias=command.bias)
     save_calibration(found, command.model)

@@ -10,6 +10,7 @@ from fewshot.evaluation.results import cell
 from fewshot.provenance import SEGMENTER, identify, why_not_of
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.folder import LOG, SCORES, SETTINGS, SPLIT, run_of
+from fewshot.training.settings import EpisodeTraining
 
 
 def model_card(run: Path, name: str, licence: str | None = None) -> str:
@@ -55,6 +56,7 @@ def model_card(run: Path, name: str, licence: str | None = None) -> str:
         _held_out(split),
         f"- {len(log)} steps of {settings['batch']} episodes"
         + (f" in {log[-1]['seconds'] / 60:.1f} minutes" if log else ""),
+        f"- loss: {settings.get('loss', EpisodeTraining.loss)}",
         f"- command: `{split['command']}`",
         "",
         "## Scores",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from fewshot.training.settings import TrainSettings
+from fewshot.training.settings import EpisodeTraining
 
 # fmt: off
 HeadName = Literal[
@@ -90,7 +90,7 @@ class Train:
     out: Path = Path("runs/model")
     """Folder for model, log and split."""
     held: OmitArgPrefixes[Held] = field(default_factory=Held)
-    train: OmitArgPrefixes[TrainSettings] = field(default_factory=TrainSettings)
+    train: OmitArgPrefixes[EpisodeTraining] = field(default_factory=EpisodeTraining)
     watch: OmitArgPrefixes[Watch] = field(default_factory=Watch)
     sources: OmitArgPrefixes[Sources] = field(default_factory=Sources)
     way: int = 1

@@ -83,13 +83,19 @@ def _settings(folder: Path) -> dict[str, Any]:
     held = split.get("held", {})
     return {
         "settings": {
-            **flatten(_read(folder / SETTINGS).get("train", {})),
+            **_trained(_read(folder / SETTINGS).get("train", {})),
             **flatten({name: model.get(name) for name in ("encoder", "head", "size")}),
             "data": Path(split.get("data", "")).name,
             "novel": shorten(held.get("novel", ())),
         },
         "outcome": {} if (folder / WEIGHTS).exists() else {"note": "no model was saved"},
     }
+
+
+def _trained(settings: dict[str, Any]) -> dict[str, Any]:
+    """The loss function by a name of its own: "loss" is the column of its value."""
+    renamed = {"loss": "loss_function"}
+    return flatten({renamed.get(name, name): value for name, value in settings.items()})
 
 
 def _steps(folder: Path) -> dict[str, Any]:

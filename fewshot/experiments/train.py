@@ -40,7 +40,7 @@ from fewshot.models.heads import (
 from fewshot.models.heads.gradient_settings import Method, default_settings
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.training.callbacks.log import read_log
-from fewshot.training.episodic import episodic
+from fewshot.training.episodic import episode_objective, episodic
 from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of
 from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
@@ -75,6 +75,8 @@ def train(command: Train) -> int:
         check_out(command.data, command)
     make_folder(command.out)
     network = make_network(command)
+    loss = (command.train.alignment, command.train.class_weights, command.train.loss)
+    episode_objective(network, *loss)  # what does not fit is refused before the data is read
     held = command.held
     catalog = open_catalog(
         command.data,
@@ -150,11 +152,12 @@ def fit(network: FewShotNetwork, parts: Split, command: Train) -> TrainResult:
         if first:
             _only_save(network, command, about)
         return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
-    task = episodic(network, source, command.train.alignment, command.train.class_weights)
+    settings = command.train
+    task = episodic(network, source, settings.alignment, settings.class_weights, settings.loss)
     watched = callbacks(command, network, aside)
     return run_training(
         task,
-        command.train,
+        settings,
         command.out,
         watched,
         resume=command.resume,

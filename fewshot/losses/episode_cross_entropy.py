@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from episodes.io.pixels import IGNORE
-from fewshot.losses import cross_entropy_loss
+from fewshot.losses.cross_entropy import cross_entropy_loss
 
 
 def segmentation_loss(
@@ -42,11 +42,8 @@ def segmentation_loss(
     """
     if balanced and class_weights is not None:
         raise ValueError(f"balanced leaves no room for class_weights {class_weights}; give one")
-    full = functional.interpolate(
-        logits.flatten(0, 1).float(), size=target.shape[-2:], mode="bilinear", align_corners=False
-    )
     values = cross_entropy_loss(
-        full, target.flatten(0, 1), ignore_index=IGNORE, reduction="none"
+        at_image_size(logits, target), target.flatten(0, 1), ignore_index=IGNORE, reduction="none"
     ).unflatten(0, target.shape[:2])
     flat, labels = values.flatten(1), target.flatten(1).long()
     if class_weights is not None:
@@ -62,3 +59,13 @@ def segmentation_loss(
     areas = flat.new_zeros(len(flat), IGNORE + 1).scatter_add(1, labels, ones)[:, :IGNORE]
     present = (areas > 0).sum(dim=1).clamp(min=1)
     return ((totals / areas.clamp(min=1)).sum(dim=1) / present).mean()
+
+
+def at_image_size(
+    logits: Float[Tensor, "batch query label rows columns"],
+    target: UInt8[Tensor, "batch query height width"],
+) -> Float[Tensor, "item label height width"]:
+    """Bring logits to the size of their labels, bilinearly, in float32."""
+    return functional.interpolate(
+        logits.flatten(0, 1).float(), size=target.shape[-2:], mode="bilinear", align_corners=False
+    )

@@ -6,7 +6,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from episodes.io.pixels import IGNORE
-from fewshot.losses.episode_cross_entropy import segmentation_loss
+from fewshot.losses.episode_loss import EpisodeLoss
 from fewshot.models.heads.base import Head
 
 
@@ -16,6 +16,7 @@ def alignment_loss(
     support_masks: UInt8[Tensor, "batch way shot height width"],
     query_features: Float[Tensor, "batch query channel rows columns"],
     logits: Float[Tensor, "batch query label rows columns"],
+    loss: EpisodeLoss | None = None,
 ) -> Float[Tensor, ""]:
     """Swap the roles: condense the query under its own prediction, segment the support.
 
@@ -27,6 +28,7 @@ def alignment_loss(
         head: any head.
         support_features, support_masks, query_features: as in `Head`.
         logits: the head's scores for the query.
+        loss: between the scores and the masks of the support; by default cross-entropy.
 
     Paper: Wang et al., PANet, ICCV 2019, section 3.5.
     """
@@ -44,8 +46,8 @@ def alignment_loss(
         support, rearrange(support_features, "b way s c r w -> (b way) s c r w")[there]
     )
     target = rearrange(support_masks, "b way s h w -> (b way) s h w")[there]
-    loss = segmentation_loss(scores, target, class_weights=head.class_weights)
-    return loss * there.float().mean()
+    value = (loss or EpisodeLoss())(scores, target, class_weights=head.class_weights)
+    return value * there.float().mean()
 
 
 def _swapped_mask(predicted: Tensor, label: int) -> Tensor:

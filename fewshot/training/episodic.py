@@ -11,6 +11,7 @@ from torch import nn
 from episodes.errors import FewshotError
 from episodes.sampling.episode import EpisodeBatch, collate
 from episodes.sampling.sampler import EpisodeSource
+from fewshot.losses.episode_loss import DEFAULT_LOSS, WEIGHTED, EpisodeLoss
 from fewshot.models.checkpoint import save_network
 from fewshot.models.meta_learning import GradientNetwork
 from fewshot.models.network import FewShotNetwork
@@ -42,6 +43,7 @@ def episodic(
     source: EpisodeSource,
     alignment: float = 1.0,
     class_weights: tuple[float, float] | None = None,
+    loss: str = DEFAULT_LOSS,
 ) -> Task:
     """Train a segmenter on episodes.
 
@@ -52,25 +54,56 @@ def episodic(
             segmenters have none.
         class_weights: of the background and of the classes in the loss of the queries; by default
             the head's own. Gradient-based segmenters take none: their loss is balanced.
+        loss: a loss or a sum of losses, see `EpisodeLoss`.
 
     Raises:
-        FewshotError: class_weights for a gradient-based network.
+        FewshotError: no such loss, or one that does not fit the network; class_weights for a
+            gradient-based network, or for a loss that has none.
     """
-    if class_weights is not None and isinstance(network, GradientNetwork):
-        raise FewshotError(
-            f"class_weights are {class_weights}, but the loss of {network.head.settings.method} "
-            "is balanced; leave them out"
-        )
-    objective: nn.Module = (
-        GradientObjective(network)
-        if isinstance(network, GradientNetwork)
-        else EpisodeObjective(network, alignment, class_weights)
-    )
     return Task(
-        objective,
+        episode_objective(network, alignment, class_weights, loss),
         partial(_episodes, source),
         partial(save_network, network),
     )
+
+
+def episode_objective(
+    network: FewShotNetwork,
+    alignment: float,
+    class_weights: tuple[float, float] | None,
+    loss: str,
+) -> nn.Module:
+    """Build what episodic training minimises; arguments and errors are those of `episodic`."""
+    if isinstance(network, GradientNetwork):
+        return _gradient_objective(network, class_weights, EpisodeLoss(loss))
+    return EpisodeObjective(network, alignment, class_weights, _weighed(loss, class_weights))
+
+
+def _gradient_objective(
+    network: GradientNetwork, class_weights: tuple[float, float] | None, loss: EpisodeLoss
+) -> GradientObjective:
+    method = network.head.settings.method
+    if class_weights is not None:
+        raise FewshotError(
+            f"class_weights are {class_weights}, but the loss of {method} is balanced; leave them "
+            "out"
+        )
+    if method == "reptile" and loss.text != DEFAULT_LOSS:
+        raise FewshotError(
+            f"loss is {loss.text!r}, but reptile moves towards the adapted weights and has no loss "
+            "of the queries; leave it out"
+        )
+    return GradientObjective(network, loss)
+
+
+def _weighed(text: str, class_weights: tuple[float, float] | None) -> EpisodeLoss:
+    loss = EpisodeLoss(text)
+    if class_weights is not None and not loss.takes_weights:
+        raise FewshotError(
+            f"class_weights are {class_weights}, but loss {text!r} has none; leave them out, or "
+            f"add {' or '.join(WEIGHTED)}"
+        )
+    return loss
 
 
 def _episodes(source: EpisodeSource, indices: Sequence[int]) -> EpisodeBatch:

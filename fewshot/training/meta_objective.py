@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.sampling.episode import EpisodeBatch
-from fewshot.losses.episode_cross_entropy import segmentation_loss
+from fewshot.losses.episode_loss import EpisodeLoss
 from fewshot.models.meta_learning import GradientNetwork
 
 
@@ -13,17 +13,19 @@ class GradientObjective(nn.Module):
 
     Args:
         network: what is trained.
+        loss: of the queries; by default cross-entropy, in which background and classes count alike.
+            Reptile has none.
     """
 
-    def __init__(self, network: GradientNetwork) -> None:
+    def __init__(self, network: GradientNetwork, loss: EpisodeLoss | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.loss = network, loss or EpisodeLoss()
 
     def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Return the "loss" to be minimised, and the loss of the queries."""
         if self.network.head.settings.method != "reptile":
             logits = self.network(batch.support_images, batch.support_masks, batch.query_images)
-            loss = segmentation_loss(logits, batch.query_labels, balanced=True)
+            loss = self.loss(logits, batch.query_labels, balanced=True)
             return {"loss": loss, "query_loss": loss}
         return {"loss": self._distance(batch)}
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from episodes.sampling.episode import EpisodeBatch
-from fewshot.losses.episode_cross_entropy import segmentation_loss
+from fewshot.losses.episode_loss import EpisodeLoss
 from fewshot.models.network import FewShotNetwork
 from fewshot.training.alignment_loss import alignment_loss
 
@@ -16,6 +16,7 @@ class EpisodeObjective(nn.Module):
         alignment: weight of the prototype alignment loss; 0 leaves it out.
         class_weights: of the background and of the classes in the queries' loss, in place of the
             head's own; the alignment keeps the head's.
+        loss: of the queries and of the alignment; by default cross-entropy.
 
     Paper: Wang et al., PANet, ICCV 2019.
     """
@@ -25,10 +26,11 @@ class EpisodeObjective(nn.Module):
         network: FewShotNetwork,
         alignment: float,
         class_weights: tuple[float, float] | None = None,
+        loss: EpisodeLoss | None = None,
     ) -> None:
         super().__init__()
         self.network, self.alignment = network, alignment
-        self.class_weights = class_weights
+        self.class_weights, self.loss = class_weights, loss or EpisodeLoss()
 
     def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Return the "loss" to be minimised, and its parts."""
@@ -41,7 +43,7 @@ class EpisodeObjective(nn.Module):
         # What fits a classifier to the support is balanced, so what judges the fit is, too.
         balanced = head.balanced and weights is None
         losses = {
-            "query_loss": segmentation_loss(
+            "query_loss": self.loss(
                 logits, batch.query_labels, balanced=balanced, class_weights=weights
             )
         }
@@ -52,7 +54,7 @@ class EpisodeObjective(nn.Module):
             total = total + auxiliary
         if self.alignment:
             losses["alignment_loss"] = alignment_loss(
-                head, support, batch.support_masks, query, logits
+                head, support, batch.support_masks, query, logits, self.loss
             )
             total = total + self.alignment * losses["alignment_loss"]
         return {"loss": total, **losses}

@@ -3,7 +3,7 @@
 import pickle
 import time
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,14 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def _same_settings(run: Run, state: dict[str, Any]) -> None:
-    mine, stored = asdict(run.settings), state.get("settings", {})
+    mine = asdict(run.settings)
+    # A setting that came later than the run had its default in it.
+    stored = {each.name: each.default for each in fields(run.settings)} | state.get("settings", {})
     for name, value in mine.items():
-        if name not in FREE and stored.get(name) != value:
+        if name not in FREE and stored[name] != value:
             raise ModelError(
-                f"the run in {run.folder} has {name} {stored.get(name)}, and now it is {value}; "
-                f"go on with {stored.get(name)}, or train into another folder"
+                f"the run in {run.folder} has {name} {stored[name]}, and now it is {value}; "
+                f"go on with {stored[name]}, or train into another folder"
             )
 
 

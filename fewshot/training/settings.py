@@ -10,7 +10,7 @@ Schedule = Literal["cosine", "linear", "constant"]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a segmenter is trained.
+    """How anything is trained: budget, batch, optimiser, checkpoints.
 
     Attributes:
         minutes: stop after this time; 0 for no limit.
@@ -21,10 +21,6 @@ class TrainSettings:
         weight_decay: of AdamW.
         warmup: share of the run in which the learning rate rises.
         schedule: how it falls afterwards: "cosine", "linear", or "constant" for not at all.
-        alignment: weight of the prototype alignment loss; 0 leaves it out.
-        class_weights: of the pixels of the background and of the classes in the loss of the
-            queries, e.g. 0.05 1 in ALPNet; by default those of the head. Gradient-based methods
-            take none.
         clip: largest norm of the gradient.
         checkpoint_seconds: time between checkpoints.
         checkpoint_steps: also save every so many steps; 0 for by time alone.
@@ -40,8 +36,6 @@ class TrainSettings:
     weight_decay: float = 1e-4
     warmup: float = 0.05
     schedule: Schedule = "cosine"
-    alignment: float = 1.0
-    class_weights: tuple[float, float] | None = None
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int = 0
@@ -56,7 +50,6 @@ class TrainSettings:
             "steps",
             "checkpoint_steps",
             "weight_decay",
-            "alignment",
             "workers",
             "seed",
         )
@@ -64,8 +57,6 @@ class TrainSettings:
         if wrong:
             name = wrong[0]
             raise FewshotError(f"{name} is {getattr(self, name)}; expected a larger number")
-        if self.class_weights is not None and min(self.class_weights) <= 0:
-            raise FewshotError(f"class_weights are {self.class_weights}; expected numbers above 0")
         if not (self.minutes or self.steps):
             raise FewshotError("minutes and steps are both 0; set one, or training never ends")
         if self.schedule not in get_args(Schedule):
@@ -74,3 +65,29 @@ class TrainSettings:
             )
         if not 0 <= self.warmup < 1:
             raise FewshotError(f"warmup is {self.warmup}; expected a share from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class EpisodeTraining(TrainSettings):
+    """How a segmenter is trained on episodes.
+
+    Attributes:
+        loss: what is minimised: cross_entropy, balanced_cross_entropy, focal, dice,
+            generalised_dice, tversky, focal_tversky, lovasz, boundary, cl_dice; or a sum with
+            weights, e.g. dice+cross_entropy or dice+0.01*boundary (docs/losses.md).
+        alignment: weight of the prototype alignment loss; 0 leaves it out.
+        class_weights: of the pixels of the background and of the classes in cross_entropy and
+            focal, e.g. 0.05 1 in ALPNet; by default those of the head. Gradient-based methods take
+            none.
+    """
+
+    loss: str = "cross_entropy"
+    alignment: float = 1.0
+    class_weights: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.alignment < 0:
+            raise FewshotError(f"alignment is {self.alignment}; expected a larger number")
+        if self.class_weights is not None and min(self.class_weights) <= 0:
+            raise FewshotError(f"class_weights are {self.class_weights}; expected numbers above 0")

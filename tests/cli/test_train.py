@@ -32,6 +32,8 @@ def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, 
     assert "go on with --resume" in capsys.readouterr().err
     assert main(arguments("--resume", "--seed", "3")) == 2
     assert "seed 0, and now it is 3" in capsys.readouterr().err
+    assert main(arguments("--resume", "--loss", "dice")) == 2
+    assert "loss cross_entropy, and now it is dice" in capsys.readouterr().err
     assert main(arguments("--resume", "--test-subjects", "scene0")) == 2
     assert "another held" in capsys.readouterr().err
     assert main(arguments("--resume")) == 0
@@ -77,6 +79,9 @@ def test_training_is_watched_on_subjects_kept_aside(data, tmp_path, capsys):
         (("--validate", "2", "--validation-share", "1.5"), "validation-share is 1.5"),
         (("--superpixels", "0.7", "--synthetic", "0.7"), "sum to more than 1"),
         (("--augment", "none"), "augment is 'none'"),
+        (("--loss", "dise"), "there is no loss 'dise'"),
+        (("--loss", "dice", "--class-weights", "0.1", "1"), "loss 'dice' has none"),
+        (("--loss", "dice", "--head", "reptile"), "reptile moves towards the adapted weights"),
         (("--supervoxels", "1"), "volume"),
         (("--supervoxels", "-1"), "supervoxels is -1"),
     ],

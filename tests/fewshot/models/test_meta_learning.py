@@ -62,12 +62,16 @@ def test_adapting_fits_the_support_and_keeps_the_start(sampler, method):
         assert torch.equal(tensor, before[name]), name
 
 
+LOSSES = {"anil": "cross_entropy", "maml": "dice+cross_entropy", "fomaml": "lovasz"}
+
+
 @pytest.mark.parametrize("method", METHODS[:4])
 def test_training_moves_what_it_should(sampler, method, tmp_path):
     segmenter = make(method)
     before = {name: tensor.clone() for name, tensor in segmenter.network.named_parameters()}
     settings = TrainSettings(steps=2, minutes=0.0, batch=2)
-    train(episodic(segmenter.network, sampler), settings, tmp_path, progress=False)
+    task = episodic(segmenter.network, sampler, loss=LOSSES.get(method, "cross_entropy"))
+    train(task, settings, tmp_path, progress=False)
     moved = [
         n
         for n, tensor in segmenter.network.named_parameters()
@@ -188,3 +192,8 @@ def test_random_weights_are_possible():
 def test_class_weights_are_refused_since_the_loss_is_balanced(sampler):
     with pytest.raises(FewshotError, match="maml"):
         episodic(make("maml").network, sampler, class_weights=(0.1, 1.0))
+
+
+def test_reptile_has_no_loss_of_the_queries(sampler):
+    with pytest.raises(FewshotError, match="loss is 'dice', but reptile"):
+        episodic(make("reptile").network, sampler, loss="dice")

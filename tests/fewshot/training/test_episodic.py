@@ -16,12 +16,13 @@ from episodes.sampling.episode import collate
 from episodes.sampling.sampler import EpisodeSampler
 from fewshot.inference.segmenter import Segmenter
 from fewshot.losses.episode_cross_entropy import segmentation_loss
+from fewshot.losses.episode_loss import PIXEL_LOSSES, EpisodeLoss
 from fewshot.models.checkpoint import load_network
 from fewshot.training.alignment_loss import alignment_loss
 from fewshot.training.episodic import episodic
 from fewshot.training.loop import schedule, train
 from fewshot.training.objective import EpisodeObjective
-from fewshot.training.settings import TrainSettings
+from fewshot.training.settings import EpisodeTraining, TrainSettings
 from tests.fewshot.models.heads.family import two_colour_task
 
 
@@ -159,7 +160,30 @@ def test_class_weights_replace_the_heads_own_in_the_queries_loss(own_segmenter, 
     assert after["alignment_loss"].item() == pytest.approx(before["alignment_loss"].item())
     for wrong in ((0.0, 1.0), (1.0, -1.0)):
         with pytest.raises(FewshotError, match="class_weights"):
-            TrainSettings(class_weights=wrong)
+            EpisodeTraining(class_weights=wrong)
+
+
+@pytest.mark.parametrize("loss", [*PIXEL_LOSSES, "dice+0.5*cross_entropy"])
+def test_every_loss_trains_and_moves_the_weights(own_segmenter, sampler, tmp_path, loss):
+    network = own_segmenter.network
+    before = {name: tensor.clone() for name, tensor in network.named_parameters()}
+    settings = EpisodeTraining(steps=2, minutes=0.0, batch=2, loss=loss)
+    task = episodic(network, sampler, loss=settings.loss)
+    result = train(task, settings, tmp_path, progress=False)
+    assert math.isfinite(result.loss)
+    moved = [not torch.equal(tensor, before[name]) for name, tensor in network.named_parameters()]
+    assert sum(moved) > len(moved) / 2
+    assert json.loads((tmp_path / "settings.json").read_text())["train"]["loss"] == loss
+
+
+def test_the_alignment_takes_the_same_loss(own_segmenter, sampler):
+    batch = collate([sampler.episode(0)])
+    network = own_segmenter.network
+    plain = EpisodeObjective(network, 1.0)(batch)
+    dice = EpisodeObjective(network, 1.0, loss=EpisodeLoss("dice"))(batch)
+    for part in ("query_loss", "alignment_loss"):
+        assert dice[part].item() != pytest.approx(plain[part].item(), rel=1e-2)
+        assert 0 < dice[part].item() <= 1
 
 
 def test_schedule_rises_and_falls():

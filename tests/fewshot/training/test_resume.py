@@ -146,6 +146,11 @@ def test_another_run_is_not_resumed(tmp_path):
 
     with pytest.raises(ModelError, match=r"batch 6, and now it is 12"):
         resume(settings(batch=12))
+    state = read_state(tmp_path / "run")
+    del state["settings"]["clip"]  # a setting that came later had its default
+    torch.save(state, tmp_path / "run" / STATE)
+    with pytest.raises(ModelError, match=r"clip 1.0, and now it is 2"):
+        resume(settings(clip=2.0))
     with pytest.raises(ModelError, match="callbacks were"):
         resume(settings(), [WeightAverage()])
     with pytest.raises(ModelError, match="no run to go on with"):
