@@ -27,10 +27,10 @@ from episodes import bundled
 from episodes.catalog.loader import Loader
 from episodes.catalog.class_areas import measure
 from episodes.sampling.pairs import PairSampler, PairSettings
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 folder = bundled.path("emoji")
-catalog = measure(read(folder, subject_pattern=r"(?:base|novel)_([a-z]+)_"))
+catalog = measure(read_catalog(folder, subject_pattern=r"(?:base|novel)_([a-z]+)_"))
 split = json.loads((folder / "split.json").read_text())
 base = catalog.showing(split["base"]).of_classes(split["base"])
 novel = catalog.showing(split["novel"]).of_classes(split["novel"])

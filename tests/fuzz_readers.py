@@ -200,7 +200,7 @@ def damage(content: bytes, generator: np.random.Generator) -> bytes:
 
 def read_all(root: Path) -> None:
     """Read everything that a learner would read."""
-    catalog = measure(readers.read(root))
+    catalog = measure(readers.read_catalog(root))
     loader = Loader(32)
     for sample in catalog.samples[:8]:
         loader.image(sample)

@@ -26,7 +26,7 @@ from episodes.io.write import make_folder, write_json
 from episodes.protocols.base import Protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot import recipes
 from fewshot.benchmark.aggregate import differences
 from fewshot.evaluation import results
@@ -92,7 +92,7 @@ RULES: dict[str, Made] = {
 def main() -> None:
     """Compute what is missing, print a table, write results."""
     options = read_options()
-    catalog = measure(read(options.data, legend=parse_names(tuple(options.classes))))
+    catalog = measure(read_catalog(options.data, legend=parse_names(tuple(options.classes))))
     found: dict[str, Scored] = {}
     spent = 0.0
     for rule in options.rules:

@@ -21,7 +21,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.class_names import parse_names
 from episodes.protocols import base as contract
 from episodes.protocols.alpnet import fold_scans
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import Truth
 from fewshot.evaluation.retrieved_support_predictor import Pooled
 from fewshot.inference.segmenter import Segmenter
@@ -36,7 +36,7 @@ Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def describe(data: Path, classes: tuple[str, ...]) -> Volumes:
     """Read volumes and pool the features of their slices."""
-    catalog = measure(read(data, legend=parse_names(classes)))
+    catalog = measure(read_catalog(data, legend=parse_names(classes)))
     pooled = Pooled(Truth(catalog), Segmenter())
     return {
         subject: (

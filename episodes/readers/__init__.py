@@ -11,8 +11,8 @@ A reader is a module, or any object, with two functions:
 Where pixels lie in no plain picture or volume, the reader gives its references a function to read
 them (`episodes.catalog.catalog.PixelRef.reader`), as `fss1000` does in a few lines.
 
-A reader of your own needs no change here: pass it as `read(path, readers=[mine])`, or install it
-with an entry point of the group `fewshot.readers`, after which the commands use it too:
+A reader of your own needs no change here: pass it as `read_catalog(path, readers=[mine])`, or
+install it with an entry point of the group `fewshot.readers`, after which the commands use it too:
 
     [project.entry-points."fewshot.readers"]
     mine = "my_package.my_reader"
@@ -74,7 +74,7 @@ READERS: tuple[Reader, ...] = (
 GROUP = "fewshot.readers"
 
 
-def read(
+def read_catalog(
     path: Path | str,
     *,
     subject_pattern: str | None = None,

@@ -15,7 +15,7 @@ from episodes.errors import DataError, shorten
 from episodes.io import read as decode
 from episodes.io.pixels import IGNORE
 from episodes.io.write import make_folder, write_json, write_picture
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
 from episodes.sampling.superpixel_sampler import Mixture, PseudoSampler
 from fewshot.baselines.copy_mask import paste
@@ -100,7 +100,7 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     """Train on base classes of emoji; score, and show, novel classes in scenes never seen."""
     segmenter = Segmenter(NetworkSettings(size=EMOJI_SIZE))
     root = bundled.path("emoji")
-    catalog = measure(read(root))
+    catalog = measure(read_catalog(root))
     parts = json.loads((root / "split.json").read_text(encoding="utf-8"))
     base = catalog.of_classes(parts["base"]).without_samples_of(parts["novel"])
     novel = catalog.of_classes(parts["novel"]).without_samples_of(parts["base"])

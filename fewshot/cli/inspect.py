@@ -11,7 +11,7 @@ from episodes.catalog.duplicates import find_duplicates
 from episodes.catalog.mask_counts import count_masks
 from episodes.io.write import make_folder, write_json, write_picture
 from episodes.masks.area_cache import cache_folder
-from episodes.readers import layouts, read
+from episodes.readers import layouts, read_catalog
 from fewshot.cli.options import Inspect
 from fewshot.plots.class_sheets import class_sheets
 
@@ -24,7 +24,7 @@ def inspect(command: Inspect) -> int:
     if command.pictures is not None:
         make_folder(command.pictures)
     legend = parse_names(command.classes)
-    raw = read(
+    raw = read_catalog(
         command.data,
         subject_pattern=command.subject_pattern,
         legend=legend,

@@ -17,7 +17,7 @@ from episodes.errors import DataError, ModelError
 from episodes.io import read as decode
 from episodes.io.write import make_folder, write_picture
 from episodes.protocols.verification import list_pairs
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.readers.naming import samples_of, subject_of
 from episodes.sampling.episode import to_channels
 from fewshot.cli.match_options import (
@@ -210,7 +210,7 @@ def list_samples(
         DataError: there is no image, or one cannot be read.
     """
     if path.is_dir():
-        catalog = read(path, subject_pattern=subject_pattern, ignore_affine=ignore_affine)
+        catalog = read_catalog(path, subject_pattern=subject_pattern, ignore_affine=ignore_affine)
         for note in catalog.notes:
             print(f"note: {note}")
         return list(catalog.samples)

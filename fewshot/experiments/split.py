@@ -11,7 +11,7 @@ from episodes.catalog.leakage import audit
 from episodes.catalog.splits import Split, draw_subjects, split, training_side
 from episodes.errors import DataError, shorten
 from episodes.masks.area_cache import cache_folder
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.experiments.options import Held
 
 
@@ -39,7 +39,7 @@ def open_catalog(
     Raises:
         DataError: it cannot be read, or has no masks though they are needed.
     """
-    catalog = read(
+    catalog = read_catalog(
         data,
         subject_pattern=subject_pattern,
         legend=parse_names(classes),

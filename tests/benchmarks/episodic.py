@@ -45,7 +45,7 @@ from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.dataloader import EpisodeStream
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 
@@ -290,7 +290,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         what = prepare(folder)
-        catalog = measure(read(folder, subject_pattern=r"p[^_]+"))
+        catalog = measure(read_catalog(folder, subject_pattern=r"p[^_]+"))
         sampler = EpisodeSampler(catalog, EpisodeSettings(min_area=LEAST), loader=Loader(SIZE))
         files = Files(catalog)
         agree(sampler, files)

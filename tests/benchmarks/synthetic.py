@@ -35,7 +35,7 @@ from episodes.augmentation.compose import MEDICAL, SSL_ALPNET, Compose
 from episodes.augmentation.intensity import BiasField, Blur, Gamma, GaussianNoise
 from episodes.augmentation.spatial import Affine, Elastic, Warp
 from episodes.catalog.loader import Loader
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSource
 from episodes.sampling.superpixel_sampler import PseudoSampler
 from episodes.sampling.supervoxel_sampler import SupervoxelSampler
@@ -71,7 +71,7 @@ def sources(folder: Path) -> dict[str, EpisodeSource]:
     volume = SyntheticSampler(SyntheticSettings(microscopy=0.0, shot=12), seed=1).episode(0)
     planes = volume.support_images[0, :, 0].numpy().T
     nib.save(nib.Nifti1Image(planes, np.diag([-1.0, -1.0, 5.0, 1.0])), folder / "image_1.nii.gz")
-    catalog, loader = read(folder), Loader(SIDE)
+    catalog, loader = read_catalog(folder), Loader(SIDE)
     return {
         "anatomy": SyntheticSampler(SyntheticSettings(microscopy=0.0)),
         "microscopy": SyntheticSampler(SyntheticSettings(microscopy=1.0)),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from episodes.catalog.class_areas import measure
 from episodes.errors import DataError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.pairs import PairSampler
 from fewshot.cli.main import main
 from fewshot.experiments.embedding_losses import make_loss
@@ -185,7 +185,7 @@ def test_recipes_of_pairs_and_of_episodes_are_kept_apart(index_set, tmp_path, ca
 
 @pytest.fixture
 def catalog(omniglot):
-    return measure(read(omniglot / "images_background.zip"))
+    return measure(read_catalog(omniglot / "images_background.zip"))
 
 
 def test_classes_are_held_out_by_name_group_and_share(catalog):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import DataError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.cli.main import main
 from fewshot.experiments.model_card import model_card
 
@@ -39,32 +39,32 @@ def people(tmp_path):
 
 
 def test_a_sub_folder_is_a_subject(people):
-    catalog = read(people)
+    catalog = read_catalog(people)
     assert (catalog.layout, len(catalog), catalog.classes) == ("pictures", 9, ())
     assert catalog.subjects == ("s0", "s1", "s2")
     assert catalog.measured
-    assert read(people, subject_pattern=r"/(\d)").subjects == ("0", "1", "2")
-    assert read(people / "s0").subjects == ("0", "1", "2")  # flat: a file is a subject
+    assert read_catalog(people, subject_pattern=r"/(\d)").subjects == ("0", "1", "2")
+    assert read_catalog(people / "s0").subjects == ("0", "1", "2")  # flat: a file is a subject
     deep = people.parent / "deep" / "all"
     deep.parent.mkdir()
     people.rename(deep)
     (deep / "s0").rename(deep / "train")
     (deep / "train" / "s0").mkdir()
     (deep / "train" / "0.pgm").rename(deep / "train" / "s0" / "0.pgm")
-    assert read(deep.parent).subjects == ("all/train/1", "all/train/2", "s0", "s1", "s2")
+    assert read_catalog(deep.parent).subjects == ("all/train/1", "all/train/2", "s0", "s1", "s2")
 
 
 def test_pictures_that_cannot_be_opened_are_named(people):
     (people / "s0" / "0.pgm").write_bytes(b"")
     (people / "s1" / "1.pgm").write_bytes(b"no picture")
-    catalog = read(people)
+    catalog = read_catalog(people)
     assert len(catalog) == 7
     assert "2 pictures cannot be read and are left out: " in catalog.notes[1]
     assert "0.pgm is not an image" in catalog.notes[1]
     for path in people.rglob("[0-9].pgm"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r"none of 9 pictures can be read: .*0.pgm is not an image"):
-        read(people)
+        read_catalog(people)
 
 
 def test_inspect(people, capsys):
@@ -173,15 +173,15 @@ def test_masks_are_not_taken_for_pictures(tmp_path, make_png, names, message):
             tmp_path / f"{name}.png", (picture(0) > 120) * np.uint8(255) if is_mask else picture(0)
         )
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_blank_pictures_are_no_masks(people):
     Image.fromarray(np.zeros((72, 72), np.uint8)).save(people / "s1" / "0.pgm")
     Image.fromarray((picture(0) > 120) * np.uint8(255)).save(people / "s2" / "0.pgm")
-    assert len(read(people)) == 9
+    assert len(read_catalog(people)) == 9
 
 
 def test_names_of_classes_name_nothing_without_masks(people):
     with pytest.raises(DataError, match="--classes names nothing"):
-        read(people, legend="face")
+        read_catalog(people, legend="face")

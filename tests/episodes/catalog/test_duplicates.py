@@ -5,7 +5,7 @@ import pytest
 
 from episodes.catalog.duplicates import Pair, find_duplicates, thumbnail
 from episodes.catalog.quality import of_duplicates
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 
 def texture(seed, size=(48, 64)):
@@ -28,12 +28,12 @@ def folder(tmp_path, make_png):
 
 
 def test_copies_are_found_and_nothing_else(folder):
-    found = find_duplicates(read(folder))
+    found = find_duplicates(read_catalog(folder))
     assert found == (Pair(3, 8, same=True), Pair(2, 10, same=False), Pair(5, 9, same=False))
 
 
 def test_what_is_said_of_them(folder):
-    catalog = read(folder)
+    catalog = read_catalog(folder)
     pairs = find_duplicates(catalog)
     apart = of_duplicates(catalog, pairs)
     assert apart[0].startswith(
@@ -47,7 +47,7 @@ def test_what_is_said_of_them(folder):
 
 
 def test_slices_of_one_volume_are_not_compared(nifti_set):
-    catalog = read(nifti_set)
+    catalog = read_catalog(nifti_set)
     paths = [sample.image.path for sample in catalog.samples]
     assert all(paths[p.first] != paths[p.second] for p in find_duplicates(catalog))
 
@@ -56,7 +56,7 @@ def test_many_copies_are_all_in_some_pair(tmp_path, make_png):
     for number in range(30):
         make_png(tmp_path / "images" / f"{number:02}.png", texture(1))
         make_png(tmp_path / "masks" / f"{number:02}.png", np.ones((48, 64), np.uint8))
-    found = find_duplicates(read(tmp_path))
+    found = find_duplicates(read_catalog(tmp_path))
     assert {p.first for p in found} | {p.second for p in found} == set(range(30))
     assert len(found) < 30 * 9
 
@@ -71,6 +71,6 @@ def test_thumbnails_do_not_depend_on_scale_type_or_colour():
 
 
 def test_no_image_and_one_image(folder):
-    catalog = read(folder)
+    catalog = read_catalog(folder)
     for count in (0, 1, 2):
         assert find_duplicates(replace(catalog, samples=catalog.samples[:count])) == ()

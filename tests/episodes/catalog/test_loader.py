@@ -14,11 +14,11 @@ from episodes.errors import DataError
 from episodes.io import read as decode
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.masks.label_map import class_map
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 
 def test_size_of_one_image_fits_and_labels_follow(index_set):
-    catalog = measure(read(index_set))
+    catalog = measure(read_catalog(index_set))
     loader = Loader(56)
     sample = catalog.samples[0]
     image, labels = loader.image(sample), loader.labels(sample, catalog.classes)
@@ -35,7 +35,7 @@ def test_size_of_one_image_fits_and_labels_follow(index_set):
 
 
 def test_slices_of_a_volume_share_their_scale(tmp_path, make_png, stack_set):
-    catalog = measure(read(stack_set))
+    catalog = measure(read_catalog(stack_set))
     loader = Loader(56)
     stack = decode.read_planes(stack_set / "images" / "cells.tif")
     low, high = np.percentile(stack, (0.5, 99.5))
@@ -45,7 +45,7 @@ def test_slices_of_a_volume_share_their_scale(tmp_path, make_png, stack_set):
 
 
 def test_classes_are_numbered_as_asked(index_set):
-    catalog = measure(read(index_set))
+    catalog = measure(read_catalog(index_set))
     loader, sample = Loader(56), catalog.samples[0]
     every = loader.labels(sample, ("disc", "bar", "square"))
     some = loader.labels(sample, ("square", "disc"))
@@ -60,7 +60,7 @@ def test_overlap_of_two_classes_is_unknown(tmp_path, make_png):
         mask = np.zeros((32, 32), np.uint8)
         mask[start:stop] = 255
         make_png(tmp_path / "masks" / name / "0.png", mask)
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     sample, loader = catalog.samples[0], Loader(32)
     rows = loader.labels(sample, ("a", "b", "c"))[:, 0].tolist()
     assert rows == [1] * 10 + [255] * 20 + [3] * 2
@@ -72,7 +72,7 @@ def test_overlap_of_two_classes_is_unknown(tmp_path, make_png):
 
 def test_an_image_without_a_mask_is_all_unknown(index_set):
     (index_set / "masks" / "p0_a.png").unlink()
-    catalog = measure(read(index_set))
+    catalog = measure(read_catalog(index_set))
     assert (Loader(64).labels(catalog.samples[0], ("disc",)) == 255).all()
 
 
@@ -82,13 +82,13 @@ def test_object_numbers_of_16_bits(tmp_path, make_png):
     objects[:4], objects[8:12] = 300, 65_535
     make_png(tmp_path / "masks" / "0.png", objects)
     (tmp_path / "classes.json").write_text(json.dumps({"instances": "cell"}))
-    labels = Loader(32).labels(measure(read(tmp_path)).samples[0], ("cell",))
+    labels = Loader(32).labels(measure(read_catalog(tmp_path)).samples[0], ("cell",))
     assert (labels.numpy() == (objects > 0)).all()
 
 
 def test_labels_of_an_unmeasured_catalog_say_what_to_call(binary_set):
     with pytest.raises(DataError, match="has no legend yet; measure the catalog first"):
-        Loader().labels(read(binary_set).samples[0], ("foreground",))
+        Loader().labels(read_catalog(binary_set).samples[0], ("foreground",))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -99,7 +99,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(("room", "reads"), [(2**30, 4), (1, 12)])
 def test_files_are_decoded_once_while_there_is_room(index_set, monkeypatch, room, reads):
-    catalog = measure(read(index_set))
+    catalog = measure(read_catalog(index_set))
     opened = []
     original = decode.read_planes
     monkeypatch.setattr(decode, "read_planes", lambda path: opened.append(path) or original(path))
@@ -112,7 +112,7 @@ def test_files_are_decoded_once_while_there_is_room(index_set, monkeypatch, room
 
 
 def test_the_least_recently_used_goes_first(index_set):
-    samples = measure(read(index_set)).samples
+    samples = measure(read_catalog(index_set)).samples
     loader = Loader(32, cache_bytes=3 * 32 * 32 * 2)  # three float16 images
     for number in (0, 1, 2, 0, 3):
         loader.image(samples[number])
@@ -122,7 +122,7 @@ def test_the_least_recently_used_goes_first(index_set):
 
 
 def test_images_may_be_changed_without_harm_to_the_cache(index_set):
-    sample = measure(read(index_set)).samples[0]
+    sample = measure(read_catalog(index_set)).samples[0]
     loader = Loader(32)
     before = loader.image(sample).clone()
     loader.image(sample).zero_()
@@ -225,7 +225,7 @@ def test_more_classes_at_once_than_fit_in_a_byte(overlapping):
 
 
 def test_label_maps_keep_to_their_memory(index_set, monkeypatch):
-    side, samples = 32, measure(read(index_set)).samples
+    side, samples = 32, measure(read_catalog(index_set)).samples
     expected = {
         (sample.key, name): Loader(side).labels(sample, [name])
         for sample in samples
@@ -243,14 +243,14 @@ def test_label_maps_keep_to_their_memory(index_set, monkeypatch):
 
 
 def test_only_so_many_label_maps_of_one_sample_are_kept(index_set):
-    sample, loader = measure(read(index_set)).samples[0], Loader(32)
+    sample, loader = measure(read_catalog(index_set)).samples[0], Loader(32)
     for number in range(1, 20):
         assert number in loader.kept_labels(sample, {"disc": number})
     assert loader._map_bytes == 9 * 32 * 32  # eight, and what they are made of
 
 
 def test_equal_keys_of_two_catalogs_are_told_apart(index_set):
-    sample, loader = measure(read(index_set)).samples[0], Loader(32)
+    sample, loader = measure(read_catalog(index_set)).samples[0], Loader(32)
     named = loader.labels(sample, ("disc",))
     other = replace(sample, masks=())
     assert (loader.labels(other, ("disc",)) == 255).all()

@@ -6,12 +6,12 @@ import numpy as np
 from episodes.catalog import quality as problems
 from episodes.catalog.mask_counts import count_masks
 from episodes.io.pixels import PixelRef
-from episodes.readers import read
+from episodes.readers import read_catalog
 from tests.episodes.sampling.test_sampler import toy
 
 
 def settle(root, **options):
-    catalog = read(root, **options)
+    catalog = read_catalog(root, **options)
     return problems.settle_anyway(catalog, count_masks(catalog))
 
 

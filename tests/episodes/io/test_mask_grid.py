@@ -13,7 +13,7 @@ from episodes.io import read as decode
 from episodes.io.mask_grid import Grid, place_mask
 from episodes.io.voxel_grids import Placement
 from episodes.masks.placed import mask_source
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import Truth
 from fewshot.inference.support_set import read_shots
 from tests.conftest import orient
@@ -196,12 +196,12 @@ def test_a_nifti_mask_of_a_picture(tmp_path, make_png):
 
 def test_data_sets_and_their_truth(tmp_path, nifti_set):
     """Labels stored in another orientation than their images have the same areas and pixels."""
-    before = measure(read(nifti_set))
+    before = measure(read_catalog(nifti_set))
     for number in range(3):
         path = nifti_set / f"label_{number}.nii.gz"
         stored = nib.load(path)
         save(path, None, orient(np.asarray(stored.dataobj), stored.affine, "SPL"))
-    after = measure(read(nifti_set))
+    after = measure(read_catalog(nifti_set))
     assert after.fingerprint == before.fingerprint
     key = after.samples[2].key
     np.testing.assert_array_equal(Truth(after).labels(key), Truth(before).labels(key))
@@ -209,7 +209,7 @@ def test_data_sets_and_their_truth(tmp_path, nifti_set):
     for number in (1, 2):
         save(nifti_set / f"label_{number}.nii.gz", np.ones(image.shape, np.uint8), np.eye(4))
     with pytest.raises(DataError, match=r"label_1.*identity.*\(and 1 more of 3 masks\)"):
-        read(nifti_set)
+        read_catalog(nifti_set)
 
 
 class Own:
@@ -223,9 +223,9 @@ class Own:
 
 
 def test_an_option_that_means_nothing_is_refused(tmp_path):
-    assert len(read(tmp_path, readers=[Own()])) == 0
+    assert len(read_catalog(tmp_path, readers=[Own()])) == 0
     with pytest.raises(DataError, match=r"is for masks that are NIfTI files; .* read as Own"):
-        read(tmp_path, readers=[Own()], ignore_affine=True)
+        read_catalog(tmp_path, readers=[Own()], ignore_affine=True)
 
 
 def test_a_placement_is_the_same_as_text():

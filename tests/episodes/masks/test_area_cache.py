@@ -17,7 +17,7 @@ from episodes.catalog.mask_counts import count_masks, count_values
 from episodes.errors import DataError
 from episodes.io import read as decode
 from episodes.masks.area_cache import MaskCounts, cache_folder, read_entries
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 OLD = 10**18  # nanoseconds since 1970: long before any test
 
@@ -44,7 +44,7 @@ def aged_set(index_set):
 
 
 def areas(root, cache, **options):
-    catalog = measure(read(root), cache=cache, **options)
+    catalog = measure(read_catalog(root), cache=cache, **options)
     return {sample.key: dict(sample.areas) for sample in catalog.samples}
 
 
@@ -196,14 +196,14 @@ def test_the_users_folder(monkeypatch, tmp_path):
 @pytest.mark.parametrize("data", ["index_set", "class_masks_set", "stack_set", "nifti_set"])
 def test_threads_change_nothing(request, data, tmp_path):
     root = request.getfixturevalue(data)
-    alone = count_masks(read(root), workers=1, cache=tmp_path / "1")
+    alone = count_masks(read_catalog(root), workers=1, cache=tmp_path / "1")
     for workers in (2, 5):
-        found = count_masks(read(root), workers=workers, cache=tmp_path / str(workers))
+        found = count_masks(read_catalog(root), workers=workers, cache=tmp_path / str(workers))
         assert found == alone
         assert list(found) == list(alone)
         files = [next((tmp_path / str(n)).iterdir()).read_bytes() for n in (1, workers)]
         assert files[0] == files[1]
-    assert measure(read(root), workers=3) == measure(read(root), workers=1)
+    assert measure(read_catalog(root), workers=3) == measure(read_catalog(root), workers=1)
 
 
 def test_of_several_bad_masks_the_first_is_told(index_set, make_png):
@@ -211,9 +211,9 @@ def test_of_several_bad_masks_the_first_is_told(index_set, make_png):
         (index_set / "masks" / f"{name}.png").write_bytes(b"nothing")
     for workers in (1, 4):
         with pytest.raises(DataError, match=r"p1_b\.png is not an image"):
-            measure(read(index_set), workers=workers)
+            measure(read_catalog(index_set), workers=workers)
     with pytest.raises(DataError, match="workers is 0"):
-        measure(read(index_set), workers=0)
+        measure(read_catalog(index_set), workers=0)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -229,7 +229,7 @@ def test_ctrl_c_keeps_what_was_measured(aged_set, tmp_path, monkeypatch, workers
 
     monkeypatch.setattr(decode, "read_mask", stop)
     with pytest.raises(KeyboardInterrupt):
-        measure(read(aged_set), workers=workers, cache=cache)
+        measure(read_catalog(aged_set), workers=workers, cache=cache)
     assert not [t for t in threading.enumerate() if t.name.startswith("measure")]
     monkeypatch.setattr(decode, "read_mask", lambda path: seen.append("again") or plain(path))
     assert areas(aged_set, cache) == areas(aged_set, None)
@@ -258,7 +258,7 @@ def test_large_values_are_sorted_rather_than_tabled():
 
 
 def test_progress_is_shown(index_set, capsys):
-    count_masks(read(index_set), progress=True, workers=2)
+    count_masks(read_catalog(index_set), progress=True, workers=2)
     shown = capsys.readouterr().err
     assert "measuring masks" in shown
     assert "8/8" in shown

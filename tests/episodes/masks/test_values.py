@@ -9,7 +9,7 @@ from episodes.catalog.class_report import classes_line
 from episodes.errors import DataError
 from episodes.io import read as decode
 from episodes.io.mask_colours import COLOUR, value_name
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 ROWS, COLUMNS = np.mgrid[:96, :128]
 
@@ -49,7 +49,7 @@ def data(tmp_path):
                 path.parent.mkdir(exist_ok=True)
                 made = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
                 made.save(path, **(options if folder == "masks" else {}))
-        return measure(read(tmp_path, legend=legend))
+        return measure(read_catalog(tmp_path, legend=legend))
 
     return write
 

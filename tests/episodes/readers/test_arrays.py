@@ -8,7 +8,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io import read as decode
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 IMAGES = np.random.default_rng(0).integers(0, 4000, (3, 12, 16)).astype(np.uint16)
 MASKS = (IMAGES > 2000).astype(np.uint8)
@@ -22,7 +22,7 @@ def pixels(catalog):
 @pytest.mark.parametrize("names", [("images", "masks"), ("train_images", "train_label")])
 def test_archives(tmp_path, save, names):
     save(tmp_path / "a.npz", **dict(zip(names, (IMAGES, MASKS), strict=True)))
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert catalog.layout == "arrays"
     assert [s.key for s in catalog.samples] == [f"a.npz/{names[0]}/{n}" for n in range(3)]
     assert len(catalog.subjects) == 3
@@ -33,7 +33,7 @@ def test_archives(tmp_path, save, names):
 def test_one_file_a_case(tmp_path):
     for number in range(3):
         np.savez(tmp_path / f"case_{number}.npz", image=IMAGES[number], label=MASKS[number])
-    catalog = read(tmp_path, subject_pattern=r"case_\d", legend={1: "organ"})
+    catalog = read_catalog(tmp_path, subject_pattern=r"case_\d", legend={1: "organ"})
     assert catalog.subjects == ("case_0", "case_1", "case_2")
     np.testing.assert_array_equal(pixels(measure(catalog)), IMAGES)
 
@@ -43,7 +43,7 @@ def test_plain_arrays_in_both_orders(tmp_path, order):
     np.save(tmp_path / "images.npy", np.asarray(IMAGES, order=order))
     np.save(tmp_path / "masks.npy", np.asarray(MASKS, order=order))
     (tmp_path / "classes.json").write_text('{"1": "bright"}')
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     np.testing.assert_array_equal(pixels(catalog), IMAGES)
     assert catalog.classes == ("bright",)
     labels = Loader(32).labels(catalog.samples[1], ("bright",))
@@ -53,7 +53,7 @@ def test_plain_arrays_in_both_orders(tmp_path, order):
 def test_colour_and_single_channels(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.stack([IMAGES] * 3, 3))
     np.savez(tmp_path / "b.npz", images=IMAGES[..., None])
-    shapes = [decode.planes_of(sample.image).shape for sample in read(tmp_path).samples]
+    shapes = [decode.planes_of(sample.image).shape for sample in read_catalog(tmp_path).samples]
     assert shapes == [(1, 12, 16, 3)] * 3 + [(1, 12, 16)] * 3
 
 
@@ -75,7 +75,7 @@ def test_colour_and_single_channels(tmp_path):
 def test_arrays_that_are_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def header(shape, dtype="<u2"):
@@ -97,16 +97,16 @@ def header(shape, dtype="<u2"):
 def test_headers_that_lie(tmp_path, shape, message):
     (tmp_path / "images.npy").write_bytes(header(shape) + bytes(100))
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        read_catalog(tmp_path)
     (tmp_path / "images.npy").unlink()
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
         file.writestr("images.npy", header(shape) + bytes(100))
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_a_file_that_changed_is_read_again(tmp_path):
     np.savez(tmp_path / "a.npz", images=IMAGES)
-    np.testing.assert_array_equal(pixels(read(tmp_path)), IMAGES)
+    np.testing.assert_array_equal(pixels(read_catalog(tmp_path)), IMAGES)
     np.savez(tmp_path / "a.npz", images=IMAGES + 1)
-    np.testing.assert_array_equal(pixels(read(tmp_path)), IMAGES + 1)
+    np.testing.assert_array_equal(pixels(read_catalog(tmp_path)), IMAGES + 1)

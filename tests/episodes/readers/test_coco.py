@@ -9,7 +9,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io import read as decode
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 SQUARE = [[2, 2, 6, 2, 6, 6, 2, 6]]  # 4 x 4 pixels from row 2 and column 2
 
@@ -51,7 +51,7 @@ def coco(tmp_path, make_png):
 
 
 def test_polygons_and_runs(coco):
-    catalog = measure(read(coco()))
+    catalog = measure(read_catalog(coco()))
     assert catalog.layout == "coco"
     assert catalog.classes == ("cat", "dog")
     assert [s.key for s in catalog.samples] == [f"val2017/{n}.png" for n in (7, 8, 9)]
@@ -66,7 +66,7 @@ def test_polygons_and_runs(coco):
 
 
 def test_a_crowd_is_unknown_and_a_picture_without_annotations_is_background(coco):
-    catalog = measure(read(coco()))
+    catalog = measure(read_catalog(coco()))
     loader = Loader(32)
     crowd = loader.labels(catalog.samples[2], ("cat",))
     assert set(crowd[8:-8, :3].unique().tolist()) == {255}
@@ -80,12 +80,12 @@ def test_instances_of_one_class_are_joined(coco):
         second = dict(data["annotations"][0], segmentation=[[4, 4, 8, 4, 8, 8, 4, 8]])
         data["annotations"].append(second)
 
-    assert measure(read(coco(change))).samples[0].areas["cat"] == 16 + 16 - 4
+    assert measure(read_catalog(coco(change))).samples[0].areas["cat"] == 16 + 16 - 4
 
 
 def test_a_legend_keeps_and_renames_categories(coco):
-    assert read(coco(), legend={3: "animal"}).classes == ("animal",)
-    joined = measure(read(coco(), legend="animal"))
+    assert read_catalog(coco(), legend={3: "animal"}).classes == ("animal",)
+    joined = measure(read_catalog(coco(), legend="animal"))
     assert joined.samples[0].areas == {"animal": 16 + 16 - 8}
 
 
@@ -136,7 +136,7 @@ def values(sample):
     ],
 )
 def test_an_odd_annotation_is_named_and_its_box_is_unknown(coco, segmentation, problem):
-    catalog = measure(read(coco(annotations({"segmentation": segmentation}))))
+    catalog = measure(read_catalog(coco(annotations({"segmentation": segmentation}))))
     (note,) = catalog.notes
     assert re.search(rf"1 of 3 annotations .* unknown: annotation 1 of 7.png \({problem}", note)
     assert catalog.samples[0].areas == {"dog": 16}  # the others stay
@@ -157,7 +157,7 @@ def test_an_odd_annotation_is_named_and_its_box_is_unknown(coco, segmentation, p
     ],
 )
 def test_where_an_annotation_without_outline_lies(coco, change, unknown):
-    catalog = measure(read(coco(annotations({"segmentation": []}, change))))
+    catalog = measure(read_catalog(coco(annotations({"segmentation": []}, change))))
     assert values(catalog.samples[0])[0].get(255, 0) == unknown
     everything = "tell no place, and all that no other outline covers is unknown there"
     assert (everything in catalog.notes[0]) == (unknown == 80)
@@ -165,14 +165,17 @@ def test_where_an_annotation_without_outline_lies(coco, change, unknown):
 
 def test_the_good_parts_of_an_outline_stay(coco):
     change = annotations({"segmentation": [*SQUARE, [8, 1, 9, 3]], "bbox": [2, 1, 7, 5]})
-    catalog = measure(read(coco(change)))
+    catalog = measure(read_catalog(coco(change)))
     assert values(catalog.samples[0])[0] == {0: 80 - 16 - 2, 1: 16, 255: 2}
 
 
 def test_polygons_reach_outside_of_the_picture(coco):
     beyond = [[-5, -5, 3, -5, 3, 3, -5, 3]]
-    assert measure(read(coco(annotations({"segmentation": beyond})))).samples[0].areas["cat"] == 9
-    catalog = measure(read(coco(annotations({"segmentation": [[20, 1, 30, 1, 30, 9]]}))))
+    assert (
+        measure(read_catalog(coco(annotations({"segmentation": beyond})))).samples[0].areas["cat"]
+        == 9
+    )
+    catalog = measure(read_catalog(coco(annotations({"segmentation": [[20, 1, 30, 1, 30, 9]]}))))
     assert "an outline outside of its picture" in catalog.notes[0]
 
 
@@ -180,16 +183,16 @@ def test_a_picture_whose_only_annotation_is_odd_is_no_background(coco):
     def change(data):
         data["annotations"] = [{"image_id": 8, "category_id": 3}, *data["annotations"][1:]]
 
-    catalog = measure(read(coco(change)))
+    catalog = measure(read_catalog(coco(change)))
     assert "annotation number 1 of 8.png (no outline)" in catalog.notes[0]  # it has no id
     assert values(catalog.samples[1]) == [{255: 80}]
 
 
 def test_annotations_of_unknown_categories_and_images(coco):
-    catalog = measure(read(coco(annotations({"category_id": 4}))))
+    catalog = measure(read_catalog(coco(annotations({"category_id": 4}))))
     assert "annotation 1 of 7.png (the category 4, which is not listed)" in catalog.notes[0]
     assert values(catalog.samples[0]) == [{0: 64, 255: 16}, {0: 64, 1: 16}]
-    catalog = measure(read(coco(annotations({"image_id": 4}))))
+    catalog = measure(read_catalog(coco(annotations({"image_id": 4}))))
     assert catalog.notes == (
         "instances_val2017.json: 1 of 3 annotations are of no image that is listed, and left out: "
         "annotation 1 (image 4)",
@@ -205,7 +208,7 @@ def test_ids_may_be_text_and_repeated(coco):
         data["annotations"][1].update(category_id="dog")
         data["annotations"].pop()
 
-    catalog = measure(read(coco(change)))
+    catalog = measure(read_catalog(coco(change)))
     assert catalog.classes == ("cat", "dog")
     assert catalog.notes == ("1 categories without an annotation are no classes: x",)
     assert catalog.samples[0].areas == {"cat": 16, "dog": 16}
@@ -213,7 +216,7 @@ def test_ids_may_be_text_and_repeated(coco):
 
 def test_crowds_however_they_are_written(coco):
     for crowd, values_there in ((True, {0: 64, 255: 16}), ("1", {0: 64, 255: 16}), ("0", None)):
-        catalog = read(coco(annotations({"iscrowd": crowd})))
+        catalog = read_catalog(coco(annotations({"iscrowd": crowd})))
         assert values(catalog.samples[0])[0] == (values_there or {0: 64, 1: 16})
 
 
@@ -227,7 +230,7 @@ def test_pictures_that_are_left_out(coco):
         ]
         data["images"][0]["height"] = 9
 
-    catalog = read(coco(change))
+    catalog = read_catalog(coco(change))
     assert len(catalog) == 2
     for said in (
         "5 of 7 images",
@@ -238,10 +241,10 @@ def test_pictures_that_are_left_out(coco):
 
 
 def test_two_pictures_of_one_id_are_left_out_and_one_of_two_ids_is_joined(coco):
-    catalog = read(coco(lambda d: d["images"][1].update(id=7)))
+    catalog = read_catalog(coco(lambda d: d["images"][1].update(id=7)))
     assert [s.key for s in catalog.samples] == ["val2017/9.png"]
     assert "'7.png' has the id 7, not one of its own" in catalog.notes[0]
-    joined = measure(read(coco(lambda d: d["images"][2].update(file_name="7.png"))))
+    joined = measure(read_catalog(coco(lambda d: d["images"][2].update(file_name="7.png"))))
     assert [s.key for s in joined.samples] == ["val2017/7.png", "val2017/8.png"]
     assert values(joined.samples[0])[0] == {0: 56, 1: 16, 255: 8}
 
@@ -258,20 +261,20 @@ def test_two_pictures_of_one_id_are_left_out_and_one_of_two_ids_is_joined(coco):
     ],
 )
 def test_names_of_other_machines(coco, name):
-    catalog = read(coco(lambda d: d["images"][0].update(file_name=name)))
+    catalog = read_catalog(coco(lambda d: d["images"][0].update(file_name=name)))
     assert (catalog.samples[0].key, catalog.notes) == ("val2017/7.png", ())
 
 
 def test_absolute_names_below_the_folder_and_names_that_fit_twice(coco, make_png):
     root = coco()
     here = str((root / "val2017" / "7.png").resolve())
-    catalog = read(coco(lambda d: d["images"][0].update(file_name=here)))
+    catalog = read_catalog(coco(lambda d: d["images"][0].update(file_name=here)))
     assert catalog.samples[0].key == "val2017/7.png"
     make_png(root / "other" / "x.png", np.zeros((8, 10), np.uint8))
     make_png(root / "third" / "x.png", np.zeros((8, 10), np.uint8))
-    catalog = read(coco(lambda d: d["images"][0].update(file_name="x.png")))
+    catalog = read_catalog(coco(lambda d: d["images"][0].update(file_name="x.png")))
     assert "could be" in catalog.notes[0]
-    catalog = read(coco(lambda d: d["images"][0].update(file_name="C:/a/third/x.png")))
+    catalog = read_catalog(coco(lambda d: d["images"][0].update(file_name="C:/a/third/x.png")))
     assert catalog.samples[0].key == "third/x.png"
 
 
@@ -282,16 +285,16 @@ def test_a_file_in_each_part_beside_its_pictures(tmp_path, make_png):
         data["images"] = [{"id": 0, "file_name": f"{number}_jpg.rf.png", "height": 8, "width": 10}]
         data["annotations"] = [dict(data["annotations"][0], id=0, image_id=0)]
         (tmp_path / part / "_annotations.coco.json").write_text(json.dumps(data))
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert [s.key for s in catalog.samples] == ["train/1_jpg.rf.png", "valid/2_jpg.rf.png"]
     assert [s.areas for s in catalog.samples] == [{"cat": 16}] * 2
     shutil.copy(tmp_path / "train" / "_annotations.coco.json", tmp_path / "train" / "copy.json")
     with pytest.raises(DataError, match=r"_annotations.coco.json and .*copy.json both list train/"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_pictures_of_a_file_without_annotations_are_not_annotated(coco):
-    assert [s.masks for s in read(coco(lambda d: d.pop("annotations"))).samples] == [()] * 3
+    assert [s.masks for s in read_catalog(coco(lambda d: d.pop("annotations"))).samples] == [()] * 3
 
 
 @pytest.mark.parametrize(
@@ -311,12 +314,12 @@ def test_pictures_of_a_file_without_annotations_are_not_annotated(coco):
 )
 def test_files_that_are_refused(coco, change, message):
     with pytest.raises(DataError, match=message):
-        read(coco(change))
+        read_catalog(coco(change))
 
 
 def test_a_legend_of_other_ids(coco):
     with pytest.raises(DataError, match=r"no category has the id 1; there are 3 cat, 5 dog"):
-        read(coco(), legend={1: "cat"})
+        read_catalog(coco(), legend={1: "cat"})
 
 
 def test_what_is_no_json(coco):
@@ -324,4 +327,4 @@ def test_what_is_no_json(coco):
     path = root / "annotations" / "instances_val2017.json"
     path.write_text(path.read_text()[:-20])
     with pytest.raises(DataError, match=r"val2017.json cannot be read as COCO JSON: it is no JSON"):
-        read(root)
+        read_catalog(root)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from episodes.catalog.class_areas import measure
 from episodes.errors import DataError
-from episodes.readers import naming, read
+from episodes.readers import naming, read_catalog
 
 
 def keys(catalog):
@@ -14,7 +14,7 @@ def keys(catalog):
 
 
 def test_index_masks(index_set):
-    catalog = read(index_set, subject_pattern=r"p\d+")
+    catalog = read_catalog(index_set, subject_pattern=r"p\d+")
     assert catalog.name == "shapes"
     assert catalog.classes == ("disc", "bar", "square")
     assert keys(catalog)[:3] == ["images/p0_a.png", "images/p0_b.png", "images/p1_a.png"]
@@ -27,20 +27,20 @@ def test_index_masks(index_set):
 
 
 def test_a_legend_given_comes_before_the_file(index_set):
-    catalog = read(index_set, legend={1: "one", 2: None, 3: None})
+    catalog = read_catalog(index_set, legend={1: "one", 2: None, 3: None})
     assert catalog.classes == ("one",)
     assert len(catalog.subjects) == 8  # every file is a subject without a pattern
 
 
 def test_binary_masks_have_no_legend_before_they_are_measured(binary_set):
-    catalog = read(binary_set)
+    catalog = read_catalog(binary_set)
     assert catalog.classes == ()
     assert [sample.masks[0].legend for sample in catalog.samples] == [None] * 3
     assert measure(catalog).classes == ("foreground",)
 
 
 def test_class_sub_folders_under_masks(class_masks_set):
-    catalog = read(class_masks_set)
+    catalog = read_catalog(class_masks_set)
     assert sorted(catalog.classes) == ["bar", "disc"]
     for sample in catalog.samples:
         places = {m.legend: m.pixels.path.parent.name for m in sample.masks}
@@ -48,7 +48,7 @@ def test_class_sub_folders_under_masks(class_masks_set):
 
 
 def test_class_folders(class_folders_set):
-    catalog = read(class_folders_set)
+    catalog = read_catalog(class_folders_set)
     assert catalog.classes == ("disc", "square")
     assert keys(catalog) == [
         *("disc/images/0.png", "disc/images/1.png"),
@@ -58,7 +58,7 @@ def test_class_folders(class_folders_set):
 
 
 def test_stack_pages_are_samples_of_one_subject(stack_set):
-    catalog = read(stack_set)
+    catalog = read_catalog(stack_set)
     assert keys(catalog) == [f"images/cells.tif#{page}" for page in range(4)]
     assert catalog.subjects == ("cells",)
     assert [sample.image.plane for sample in catalog.samples] == [0, 1, 2, 3]
@@ -70,7 +70,7 @@ def test_sub_folders_are_part_of_the_names(tmp_path, make_png):
     for patient in ("a", "b"):
         make_png(tmp_path / "Images" / patient / "1.png", pixels)
         make_png(tmp_path / "GroundTruth" / patient / "1.png", pixels)
-    catalog = read(tmp_path, subject_pattern="^([^/]+)/")
+    catalog = read_catalog(tmp_path, subject_pattern="^([^/]+)/")
     assert keys(catalog) == ["Images/a/1.png", "Images/b/1.png"]
     assert catalog.subjects == ("a", "b")
     masks = [sample.masks[0].pixels.path for sample in catalog.samples]
@@ -80,7 +80,7 @@ def test_sub_folders_are_part_of_the_names(tmp_path, make_png):
 def test_partners_that_lack_are_noted(index_set, make_png):
     (index_set / "masks" / "p1_a.png").unlink()
     make_png(index_set / "masks" / "stray.png", np.zeros((4, 4), np.uint8))
-    catalog = read(index_set)
+    catalog = read_catalog(index_set)
     assert catalog.notes == (
         "1 images without a mask: p1_a",
         "1 masks without an image: stray",
@@ -93,47 +93,47 @@ def test_hidden_and_foreign_files_are_passed_over(index_set, make_png):
     (index_set / "images" / "notes.txt").write_text("hello")
     (index_set / "images" / ".DS_Store").write_text("")
     make_png(index_set / "images" / ".thumbnails" / "p0_a.png", np.zeros((4, 4), np.uint8))
-    assert len(read(index_set)) == 8
+    assert len(read_catalog(index_set)) == 8
 
 
 def test_two_files_of_one_name(index_set):
     shutil.copy(index_set / "masks" / "p0_a.png", index_set / "masks" / "p0_a.tif")
     with pytest.raises(DataError, match=r"masks holds p0_a.png and p0_a.tif; expected one file a"):
-        read(index_set)
+        read_catalog(index_set)
 
 
 def test_a_damaged_picture_is_named(index_set):
     (index_set / "images" / "p0_a.png").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"p0_a.png is not an image"):
-        read(index_set)
+        read_catalog(index_set)
 
 
 def test_what_is_no_data_set(tmp_path, index_set):
     with pytest.raises(DataError, match=r"nothing does not exist; expected a folder with images"):
-        read(tmp_path / "nothing")
+        read_catalog(tmp_path / "nothing")
     with pytest.raises(DataError, match=r"p0_a.png is a file; expected a folder"):
-        read(index_set / "images" / "p0_a.png")
+        read_catalog(index_set / "images" / "p0_a.png")
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match=r"bare holds no file that can be read; expected images"):
-        read(tmp_path / "bare")
+        read_catalog(tmp_path / "bare")
     for name in ("images", "masks"):
         (tmp_path / "bare" / name).mkdir()
     with pytest.raises(DataError, match=r"bare holds no readable picture; expected files in its"):
-        read(tmp_path / "bare")
+        read_catalog(tmp_path / "bare")
 
 
 @pytest.mark.parametrize("fixture", ["index_set", "class_masks_set", "class_folders_set"])
 def test_keys_and_fingerprint_do_not_depend_on_the_place(request, tmp_path, fixture):
     root = request.getfixturevalue(fixture)
-    before = measure(read(root))
+    before = measure(read_catalog(root))
     root = root.rename(tmp_path / "moved and renamed")
-    after = measure(read(str(root)))
+    after = measure(read_catalog(str(root)))
     assert keys(after) == keys(before)
     assert after.fingerprint == before.fingerprint
     with Image.open(root / after.samples[0].key) as picture:
         changed = np.zeros(picture.size[::-1], np.uint8)
     Image.fromarray(changed).save(after.samples[0].masks[0].pixels.path)
-    assert measure(read(root)).fingerprint != before.fingerprint
+    assert measure(read_catalog(root)).fingerprint != before.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io import read as decode
 from episodes.io.formats.zarr_chunks import unpacked_size
-from episodes.readers import omezarr, read
+from episodes.readers import omezarr, read_catalog
 
 VOXELS = np.random.default_rng(0).integers(0, 4000, (2, 12, 16)).astype(np.uint16)
 CELLS = (VOXELS > 2000).astype(np.uint16) * 300
@@ -43,7 +43,7 @@ ZYX = [{"name": name, "type": "space"} for name in "zyx"]
 def test_planes_and_objects(tmp_path, version):
     group(tmp_path / "a.zarr", version, VOXELS, ZYX)
     labels(tmp_path / "a.zarr", version, "nucleus", CELLS, ZYX)
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert catalog.layout == "omezarr"
     assert [s.key for s in catalog.samples] == ["a.zarr#0", "a.zarr#1"]
     assert (catalog.subjects, catalog.classes) == (("a.zarr",), ("nucleus",))
@@ -51,7 +51,7 @@ def test_planes_and_objects(tmp_path, version):
     np.testing.assert_array_equal(decode.planes_of(catalog.samples[1].image), VOXELS)
     assert [s.areas["nucleus"] for s in catalog.samples] == (CELLS > 0).sum((1, 2)).tolist()
     assert Loader(32).image(catalog.samples[0]).shape == (1, 32, 32)
-    assert len(read(tmp_path / "a.zarr")) == 2  # the group itself
+    assert len(read_catalog(tmp_path / "a.zarr")) == 2  # the group itself
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -63,10 +63,10 @@ def test_properties_name_the_values(tmp_path, version):
         *(tmp_path / "a.zarr", version, "parts", values, ZYX),
         **{"image-label": {"properties": said, "colors": [{"label-value": 1}]}},
     )
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert catalog.classes == ("wall", "nucleus")
     assert catalog.samples[0].areas["wall"] == (values[0] == 1).sum()
-    assert read(tmp_path, legend="cell").classes == ("cell",)
+    assert read_catalog(tmp_path, legend="cell").classes == ("cell",)
 
 
 def test_channels_and_times(tmp_path):
@@ -74,7 +74,7 @@ def test_channels_and_times(tmp_path):
     axes = [{"name": name} for name in ("t", "c", "z", "y", "x")]
     group(tmp_path / "a.zarr", 2, films, axes)
     with pytest.raises(DataError, match=r"a.zarr has 4 channels \(axes TCZYX\); expected 1, 2 or"):
-        read(tmp_path)
+        read_catalog(tmp_path)
     catalog = omezarr.read(tmp_path, channel=2)
     assert len(catalog) == 6
     found = decode.planes_of(catalog.samples[0].image)
@@ -85,7 +85,7 @@ def test_channels_and_times(tmp_path):
 
 def test_three_channels_are_colour(tmp_path):
     group(tmp_path / "a.zarr", 2, np.stack([VOXELS] * 3), ["c", "z", "y", "x"])
-    image = read(tmp_path).samples[0].image
+    image = read_catalog(tmp_path).samples[0].image
     np.testing.assert_array_equal(decode.planes_of(image), np.stack([VOXELS] * 3, 3))
 
 
@@ -93,7 +93,7 @@ def test_labels_of_another_size(tmp_path):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX)
     labels(tmp_path / "a.zarr", 2, "nucleus", CELLS[:, :8], ZYX)
     with pytest.raises(DataError, match=r"nucleus has 2 planes of \(8, 16\); its image has 2 of"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def scaled(path, scale, start=(0, 0, 0)):
@@ -113,17 +113,17 @@ def test_labels_elsewhere(tmp_path):
     labels(root, 2, "nucleus", CELLS, ZYX)
     scaled(root, (2, 0.5, 0.5), (0, 10, 0))
     nucleus = root / "labels" / "nucleus"
-    assert len(read(tmp_path)) == 2  # the label image names no place
+    assert len(read_catalog(tmp_path)) == 2  # the label image names no place
     scaled(nucleus, (2, 0.5, 0.5), (0, 10.01, 0))
-    assert len(read(tmp_path)) == 2
+    assert len(read_catalog(tmp_path)) == 2
     for scale, start, words in (
         ((2, 1, 1), (0, 10, 0), "y it has steps of 1 from 10 on, and the image of 0.5"),
         ((2, 0.5, 0.5), (0, 12, 0), "y it has steps of 0.5 from 12 on"),
     ):
         scaled(nucleus, scale, start)
         with pytest.raises(DataError, match=rf"nucleus does not lie .* along {words}"):
-            read(tmp_path)
-        assert len(read(tmp_path, ignore_affine=True)) == 2
+            read_catalog(tmp_path)
+        assert len(read_catalog(tmp_path, ignore_affine=True)) == 2
 
 
 def change(path, **values):
@@ -147,7 +147,7 @@ def test_arrays_that_are_refused(tmp_path, changes, message):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX)
     change(tmp_path / "a.zarr" / "0" / ".zarray", **changes)
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_a_codec_within_a_shard_is_looked_at_too(tmp_path):
@@ -156,7 +156,7 @@ def test_a_codec_within_a_shard_is_looked_at_too(tmp_path):
     shard = {"name": "sharding_indexed", "configuration": inner}
     change(tmp_path / "a.zarr" / "0" / "zarr.json", codecs=[shard])
     with pytest.raises(DataError, match=r"uses the codec 'pickle'"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 @pytest.mark.parametrize("path", ["../../secret", "/etc"])
@@ -165,26 +165,26 @@ def test_paths_that_lead_out(tmp_path, path):
     said = [{"axes": ZYX, "datasets": [{"path": path}]}]
     change(tmp_path / "a.zarr" / ".zattrs", multiscales=said)
     with pytest.raises(DataError, match=r"leads out of .*a.zarr"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_damaged_metadata_and_chunks(tmp_path):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX)
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     chunk = tmp_path / "a.zarr" / "0" / "0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:9])
     with pytest.raises(DataError, match=r"a.zarr cannot be read as Zarr"):
         decode.planes_of(catalog.samples[0].image)
     (tmp_path / "a.zarr" / ".zattrs").write_text("[]")
     with pytest.raises(DataError, match=r"a.zarr cannot be read as Zarr group"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX)
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(DataError, match=r"needs zarr.*pip install 'fewshot-segmentation\[zarr"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def bomb(codec):
@@ -201,7 +201,7 @@ def bomb(codec):
 )
 def test_every_codec_is_read_and_chunks_that_grow_are_refused(tmp_path, codec):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX, compressors=codec)
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     np.testing.assert_array_equal(decode.planes_of(catalog.samples[0].image), VOXELS)
     (tmp_path / "a.zarr" / "0" / "0.0.0").write_bytes(bomb(codec))
     with pytest.raises(DataError, match=r"0.0.0 unpacks to more than the .* bytes of its place"):
@@ -210,7 +210,7 @@ def test_every_codec_is_read_and_chunks_that_grow_are_refused(tmp_path, codec):
 
 def test_shards_are_read_and_their_chunks_looked_at(tmp_path):
     group(tmp_path / "a.zarr", 3, VOXELS, ZYX, shards=(2, 16, 16))
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     np.testing.assert_array_equal(decode.planes_of(catalog.samples[0].image), VOXELS)
     (shard,) = (path for path in (tmp_path / "a.zarr" / "0" / "c").rglob("*") if path.is_file())
     content = bytearray(shard.read_bytes())
@@ -239,4 +239,4 @@ def test_arrays_packed_twice_are_refused(tmp_path):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX, compressors=numcodecs.Zstd())
     change(tmp_path / "a.zarr" / "0" / ".zarray", filters=[{"id": "gzip", "level": 1}])
     with pytest.raises(DataError, match=r"is packed twice \(gzip, zstd\)"):
-        decode.planes_of(read(tmp_path).samples[0].image)
+        decode.planes_of(read_catalog(tmp_path).samples[0].image)

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.readers import read
+from episodes.readers import read_catalog
 
 INK = np.zeros((105, 105), bool)
 INK[30:60, 40:50] = True
@@ -38,7 +38,7 @@ def omniglot(tmp_path):
 
 
 def test_characters_are_classes_and_drawers_subjects(omniglot):
-    catalog = measure(read(omniglot()))
+    catalog = measure(read_catalog(omniglot()))
     assert catalog.layout == "omniglot"
     assert len(catalog) == 8
     assert catalog.subjects == ("01", "20")
@@ -59,22 +59,22 @@ def test_characters_are_classes_and_drawers_subjects(omniglot):
 def test_only_one_archive(omniglot):
     root = omniglot()
     (root / "images_evaluation.zip").unlink()
-    catalog = read(root, subject_pattern="images_background/([^/]+)/", legend="ink")
+    catalog = read_catalog(root, subject_pattern="images_background/([^/]+)/", legend="ink")
     assert (catalog.classes, catalog.subjects) == (("ink",), ("Latin",))
     with pytest.raises(DataError, match=r"ink has one value"):
-        read(root, legend={1: "ink"})
+        read_catalog(root, legend={1: "ink"})
 
 
 def test_an_archive_by_its_name_leaves_the_other_out(omniglot, tmp_path):
     root = omniglot()
-    catalog = read(root / "images_background.zip")
+    catalog = read_catalog(root / "images_background.zip")
     assert catalog.classes == ("Latin/character01", "Latin/character02")
     assert catalog.layout == "omniglot"
-    assert {sample.key for sample in catalog.samples} < {s.key for s in read(root).samples}
+    assert {sample.key for sample in catalog.samples} < {s.key for s in read_catalog(root).samples}
     other = tmp_path / "all_runs.zip"
     other.write_bytes((root / "images_background.zip").read_bytes())
     with pytest.raises(DataError, match=r"all_runs.zip is a file"):
-        read(other)
+        read_catalog(other)
 
 
 class Images:
@@ -90,7 +90,7 @@ class Images:
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_read_the_same(omniglot, start):
-    data = Images(measure(read(omniglot())))
+    data = Images(measure(read_catalog(omniglot())))
     alone = list(DataLoader(data, batch_size=None))
     together = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context=start)
     for one, two in zip(alone, together, strict=True):
@@ -100,21 +100,21 @@ def test_workers_read_the_same(omniglot, start):
 def test_archives_that_are_refused(omniglot, tmp_path, monkeypatch):
     root = omniglot(drawing(np.zeros((50, 105), bool)))
     with pytest.raises(DataError, match=r"has the shape \(50, 105\); Omniglot has \(105, 105\)"):
-        measure(read(root))
+        measure(read_catalog(root))
     monkeypatch.setattr("episodes.io.formats.zip_archive.MAX_MEMBER", 20)
     with pytest.raises(DataError, match=r"01.png unpacks to \d+ bytes; at most 20 are read"):
-        measure(read(root))
+        measure(read_catalog(root))
     with zipfile.ZipFile(root / "images_evaluation.zip", "w") as file:
         file.writestr("a.txt", "hello")
     with pytest.raises(DataError, match=r"images_evaluation.zip holds no drawing"):
-        read(root)
+        read_catalog(root)
     (root / "images_background.zip").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"cannot be read as zip archive: it is damaged"):
-        read(root)
+        read_catalog(root)
 
 
 def test_the_real_archives(real_data):
-    catalog = read(real_data("omniglot"))
+    catalog = read_catalog(real_data("omniglot"))
     assert len(catalog) == 32_460
     assert len(catalog.classes) == 1_623
     assert len({name.partition("/")[0] for name in catalog.classes}) == 50

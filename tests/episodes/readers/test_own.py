@@ -32,11 +32,11 @@ def listed(tmp_path):
 
 
 def test_a_reader_that_is_given(listed, index_set):
-    catalog = readers.read(listed, readers=[Text()])
+    catalog = readers.read_catalog(listed, readers=[Text()])
     assert (catalog.layout, len(catalog)) == ("Text", 2)
-    assert readers.read(index_set, readers=[Text()]).layout == "folder"
+    assert readers.read_catalog(index_set, readers=[Text()]).layout == "folder"
     (index_set / "list.txt").write_text("a")
-    assert readers.read(index_set, readers=[Text()]).layout == "Text"
+    assert readers.read_catalog(index_set, readers=[Text()]).layout == "Text"
 
 
 def install(monkeypatch, *values):
@@ -48,10 +48,10 @@ def test_a_reader_that_is_installed(listed, monkeypatch):
     with pytest.raises(
         DataError, match=r"holds 1 files \(1 .txt\), and none is a picture that can"
     ):
-        readers.read(listed)
+        readers.read_catalog(listed)
     monkeypatch.setattr("tests.episodes.dicom_files.own", Text(), raising=False)
     install(monkeypatch, "tests.episodes.dicom_files:own")
-    assert readers.read(listed).layout == "Text"
+    assert readers.read_catalog(listed).layout == "Text"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_reader_that_is_installed(listed, monkeypatch):
 def test_an_installed_reader_that_is_broken(listed, monkeypatch, value, message):
     install(monkeypatch, value)
     with pytest.raises(DataError, match=message):
-        readers.read(listed)
+        readers.read_catalog(listed)
 
 
 def test_every_reader_of_the_package_has_both_functions_and_shows_its_layout():

@@ -7,7 +7,7 @@ import pytest
 
 from episodes.catalog.class_areas import measure
 from episodes.errors import DataError
-from episodes.readers import pairing, read
+from episodes.readers import pairing, read_catalog
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
 MASK = np.zeros((24, 32), np.uint8)
@@ -91,7 +91,7 @@ def test_layouts_of_people(tmp_path, make_png, image, mask):
     (tmp_path / "Thumbs.db").write_bytes(b"\0")
     for path in (tmp_path / image, tmp_path / mask):
         (path.parent / f"._{path.name}").write_bytes(b"\0\5\26\7")
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert [s.key for s in catalog.samples] == [image]
     assert (catalog.samples[0].areas, catalog.notes) == ({"foreground": 112}, ())
 
@@ -101,21 +101,21 @@ def test_what_is_left_over_is_named(tmp_path, make_png):
         make_png(tmp_path / f"{name}.png", PHOTO)
     for name in ("a_mask", "b_mask", "d_mask"):
         make_png(tmp_path / f"{name}.png", MASK)
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     assert catalog.layout == "beside"
     assert catalog.notes == ("1 images without a mask: c", "1 masks without an image: d_mask")
     make_png(tmp_path / "a_mask.bmp", MASK)
     with pytest.raises(DataError, match=r"holds a_mask.bmp and a_mask.png, one of a pair"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_a_photograph_is_no_mask_because_of_its_name(tmp_path, make_png):
     for name in ("car", "bus", "dog", "cat", "cow", "gt_car", "label"):
         make_png(tmp_path / f"{name}.png", PHOTO)
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     assert (catalog.layout, len(catalog)) == ("pictures", 7)
     make_png(tmp_path / "bus_mask.png", MASK)
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     assert catalog.layout == "beside"
     assert [s.key for s in catalog.samples if s.masks] == ["bus.png"]
     assert len(catalog) == 7
@@ -128,10 +128,12 @@ def test_a_photograph_is_no_mask_because_of_its_name(tmp_path, make_png):
 def test_two_folders_of_masks_and_folders_that_are_not_read(tmp_path, make_png):
     for part, pixels in (("images", PHOTO), ("masks", MASK), ("manual", MASK)):
         make_png(tmp_path / part / "a.png", pixels)
-    assert read(tmp_path).notes == ("1 folder(s) beside images and masks are not read: manual",)
+    assert read_catalog(tmp_path).notes == (
+        "1 folder(s) beside images and masks are not read: manual",
+    )
     make_png(tmp_path / "labels" / "a.png", MASK)
     with pytest.raises(DataError, match=r"masks and .*labels both hold masks of .*images"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_two_masks_of_one_image_in_a_folder_of_masks(tmp_path, make_png):
@@ -139,7 +141,7 @@ def test_two_masks_of_one_image_in_a_folder_of_masks(tmp_path, make_png):
     for name in ("a", "a_label"):
         make_png(tmp_path / "masks" / f"{name}.png", MASK)
     with pytest.raises(DataError, match=r"image 'a' has two masks, 'a' and 'a_label'"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_values_of_masks_that_roboflow_names(tmp_path, make_png):
@@ -149,11 +151,11 @@ def test_values_of_masks_that_roboflow_names(tmp_path, make_png):
         (tmp_path / part / "_classes.csv").write_text(
             "Pixel Value, Class\n0, background\n1, cell\n"
         )
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert (catalog.classes, [s.areas for s in catalog.samples]) == (("cell",), [{"cell": 112}] * 2)
     (tmp_path / "train" / "_classes.csv").write_text("a\n1,2,3\n")
     with pytest.raises(DataError, match=r"other columns than pixel value and class"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,6 @@ def test_arrays_are_pictures_too(tmp_path, image, mask, layout):
         if name is not None:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             np.save(tmp_path / name, pixels)
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert (catalog.layout, [s.key for s in catalog.samples]) == (layout, [image])
     assert catalog.samples[0].areas == ({"foreground": 112} if mask else {})

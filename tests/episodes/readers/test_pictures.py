@@ -9,7 +9,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io import read as decode
-from episodes.readers import read, voc
+from episodes.readers import read_catalog, voc
 
 GREY = np.arange(320, dtype=np.uint16).reshape(16, 20).astype(np.uint8)
 COLOUR = np.stack([GREY, GREY, 255 - GREY], 2)
@@ -44,7 +44,7 @@ def voc_set(tmp_path, make_png):
 
 
 def test_voc(voc_set):
-    catalog = measure(read(voc_set))
+    catalog = measure(read_catalog(voc_set))
     assert catalog.layout == "voc"
     assert catalog.classes == voc.NAMES
     assert len(voc.NAMES) == 20
@@ -74,7 +74,7 @@ def test_voc_pictures_of_any_ending_and_masks_without_one(voc_set):
     (pictures / "2007_1.jpg").rename(pictures / "2007_1.JPG")
     (pictures / "2007_2.jpg").unlink()
     (home / "SegmentationClass" / "._2007_1.png").write_bytes(b"")
-    catalog = read(voc_set)
+    catalog = read_catalog(voc_set)
     assert [s.key for s in catalog.samples] == ["JPEGImages/2007_1.JPG", "JPEGImages/2008_3.jpg"]
     assert catalog.notes == ("1 masks without an image: 2007_2",)
 
@@ -94,7 +94,7 @@ def test_cvat(tmp_path, make_png, kind):
     mask.save(tmp_path / "SegmentationClass" / "sub" / "a.png")
     mask.save(tmp_path / "SegmentationClass" / "sub" / "b.png")
     (tmp_path / "labelmap.txt").write_text(CVAT)
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert (catalog.layout, catalog.classes) == ("voc", ("cell: wall",))
     assert catalog.notes == ("1 masks without an image: sub/b",)
     (sample,) = catalog.samples
@@ -107,10 +107,10 @@ def test_cvat(tmp_path, make_png, kind):
     }
     (tmp_path / "labelmap.txt").write_text("cell:255,0,0::")
     with pytest.raises(DataError, match=r"a.png holds the colour .*\(255, 0, 124\), which label"):
-        measure(read(tmp_path))
+        measure(read_catalog(tmp_path))
     (tmp_path / "JPEGImages").rename(tmp_path / "away")
     with pytest.raises(DataError, match=r"holds masks and labelmap.txt, but no pictures"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_label_maps_that_are_refused(tmp_path, make_png, text, message):
     make_png(tmp_path / "SegmentationClass" / "a.png", COLOUR)
     (tmp_path / "labelmap.txt").write_text(text)
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_fss1000(tmp_path, make_png):
@@ -139,15 +139,15 @@ def test_fss1000(tmp_path, make_png):
             soft[0, 0] = 127  # a soft edge below the middle
             make_png(tmp_path / name / f"{number}.png", soft)
     (tmp_path / "zucchini" / "10.png").unlink()
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert catalog.layout == "fss1000"
     assert catalog.classes == ("abacus", "zucchini")
     assert [s.key for s in catalog.samples][:3] == [f"abacus/{n}.jpg" for n in (1, 2, 10)]
     assert catalog.samples[0].areas == {"abacus": 20}
     assert catalog.notes == ("1 images without a mask: zucchini/10",)
-    assert read(tmp_path, legend="thing").classes == ("thing",)
+    assert read_catalog(tmp_path, legend="thing").classes == ("thing",)
     with pytest.raises(DataError, match="masks are binary"):
-        read(tmp_path, legend={1: "thing"})
+        read_catalog(tmp_path, legend={1: "thing"})
 
 
 def test_kitti_road(tmp_path, make_png):
@@ -160,7 +160,7 @@ def test_kitti_road(tmp_path, make_png):
     make_png(training / "gt_image_2" / "um_road_000000.png", colours)
     make_png(training / "gt_image_2" / "um_lane_000000.png", colours)
     make_png(training / "gt_image_2" / "uu_road_000003.png", colours[..., 0])
-    catalog = read(tmp_path, subject_pattern=r"[a-z]+_\d+")
+    catalog = read_catalog(tmp_path, subject_pattern=r"[a-z]+_\d+")
     assert catalog.layout == "kitti_road"
     assert catalog.notes == (
         "scenes: 1 um, 1 umm, 1 uu",
@@ -179,12 +179,12 @@ def test_kitti_road(tmp_path, make_png):
 def test_numbered_objects_need_no_legend(tmp_path, make_png):
     make_png(tmp_path / "images" / "a.png", GREY)
     make_png(tmp_path / "instances" / "a.png", box(40_000, dtype=np.uint16))
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     assert (catalog.layout, measure(catalog).samples[0].areas) == ("instances", {"object": 20})
     (tmp_path / "classes.json").write_text('{"instances": "cell"}')
-    assert read(tmp_path).classes == ("cell",)
+    assert read_catalog(tmp_path).classes == ("cell",)
     make_png(tmp_path / "masks" / "a.png", box())
-    assert read(tmp_path).layout == "folder"  # masks/ says more than instances/
+    assert read_catalog(tmp_path).layout == "folder"  # masks/ says more than instances/
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def stage1(tmp_path, make_png):
 
 
 def test_one_mask_an_object_and_run_lengths(stage1):
-    catalog = read(stage1)
+    catalog = read_catalog(stage1)
     assert catalog.layout == "instances"
     numbers = [decode.labels_of(s.masks[0].pixels)[0] for s in catalog.samples]
     np.testing.assert_array_equal(numbers[0], box() + box(2, slice(10, 12), slice(0, 2)))
@@ -221,7 +221,7 @@ def test_one_mask_an_object_and_run_lengths(stage1):
 def test_lines_that_are_refused(stage1, line, message):
     (stage1 / "stage1_train_labels.csv").write_text(f"ImageId,EncodedPixels\n{line}\n")
     with pytest.raises(DataError, match=message):
-        measure(read(stage1))
+        measure(read_catalog(stage1))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_lines_that_are_refused(stage1, line, message):
 def test_an_odd_line_is_named_and_its_image_counts_as_not_annotated(stage1, line, note):
     path = stage1 / "stage1_train_labels.csv"
     path.write_text(f"ImageId,EncodedPixels\n0b,1 2\n{line}\n0c,1 2\n")
-    catalog = measure(read(stage1))
+    catalog = measure(read_catalog(stage1))
     assert [len(s.masks) for s in catalog.samples] == [1, 0]
     assert catalog.notes == (
         "1 names in the CSV file without a picture: 0c",
@@ -245,12 +245,12 @@ def test_an_odd_line_is_named_and_its_image_counts_as_not_annotated(stage1, line
 def test_object_masks_of_another_size(stage1, make_png):
     make_png(stage1 / "0a" / "masks" / "z.png", GREY[:5])
     with pytest.raises(DataError, match=r"z.png has \(5, 20\) pixels; the first one has \(16, 20"):
-        measure(read(stage1))
+        measure(read_catalog(stage1))
 
 
 def test_the_real_nuclei(real_data, tmp_path, make_png):
     root = real_data("dsb2018")
-    catalog = read(root)
+    catalog = read_catalog(root)
     assert (catalog.layout, len(catalog), catalog.classes) == ("instances", 471, ("object",))
     # One picture in the two layouts of the competition gives the same pixels.
     sample = next(s for s in catalog.samples if s.size == (256, 256))
@@ -270,14 +270,14 @@ def test_the_real_nuclei(real_data, tmp_path, make_png):
         lines.append(f"{name},{' '.join(pairs)}")
     (tmp_path / "runs" / "labels.csv").write_text("\n".join(lines))
     for folder in ("masks", "runs"):
-        found = decode.labels_of(read(tmp_path / folder).samples[0].masks[0].pixels)[0]
+        found = decode.labels_of(read_catalog(tmp_path / folder).samples[0].masks[0].pixels)[0]
         np.testing.assert_array_equal(found > 0, numbers > 0)
         assert found.max() == len(np.unique(numbers)) - 1
         assert label(found > 0).max() <= found.max()
 
 
 def test_the_real_hearts_have_their_subject_in_the_name(real_data):
-    catalog = read(real_data("sunnybrook"), subject_pattern=r"SC-[A-Z]+-(?:N?I-)?\d+")
+    catalog = read_catalog(real_data("sunnybrook"), subject_pattern=r"SC-[A-Z]+-(?:N?I-)?\d+")
     assert (catalog.layout, len(catalog), len(catalog.subjects)) == ("folder", 805, 45)
     parts = {part: set() for part in ("Train", "Test")}
     for sample in catalog.samples:

@@ -6,14 +6,14 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.io import read as decode
 from episodes.io.write import write_mask
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 
 ORGANS = {1: "liver", 2: "right kidney", 3: "left kidney", 4: "spleen"}
 
 
 def test_abdomen(real_data, tmp_path):
-    catalog = read(real_data("chaos_t2"), legend=ORGANS)
+    catalog = read_catalog(real_data("chaos_t2"), legend=ORGANS)
     assert len(catalog) == 718
     assert len(catalog.subjects) == 20
     assert {sample.size for sample in catalog.samples} == {(256, 256)}
@@ -36,7 +36,7 @@ def test_abdomen(real_data, tmp_path):
 
 
 def test_nuclei(real_data):
-    catalog = read(real_data("dsb2018"), legend="nucleus")
+    catalog = read_catalog(real_data("dsb2018"), legend="nucleus")
     assert len(catalog) == 471
     sizes = {sample.size for sample in catalog.samples}
     assert (256, 256) in sizes
@@ -52,7 +52,7 @@ def test_nuclei(real_data):
 def test_heart(real_data):
     root = real_data("sunnybrook")
     pattern = r"SC-[A-Z]+-(?:[A-Z]+-)?\d+"
-    parts = {name: read(root / name, subject_pattern=pattern) for name in ("Train", "Test")}
+    parts = {name: read_catalog(root / name, subject_pattern=pattern) for name in ("Train", "Test")}
     assert sum(map(len, parts.values())) == 805
     assert sum(len(catalog.subjects) for catalog in parts.values()) == 45
     assert not set(parts["Train"].subjects) & set(parts["Test"].subjects)

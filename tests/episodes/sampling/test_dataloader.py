@@ -12,7 +12,7 @@ from episodes.augmentation.compose import Augment
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.dataloader import EpisodeStream
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 from episodes.sampling.shared_memory_ring import Ring, batch_bytes
@@ -24,7 +24,7 @@ COUNT = 500
 @pytest.fixture
 def make_sampler(index_set):
     def make(**wanted):
-        catalog = measure(read(index_set, subject_pattern=r"p\d+"))
+        catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
         chosen = EpisodeSettings(query=2, min_area=20, **wanted)
         return EpisodeSampler(catalog, chosen, loader=Loader(32), seed=9, transform=Augment())
 

@@ -8,14 +8,14 @@ from episodes.augmentation.compose import Augment
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.episode_lists import EpisodeList, Replay, draw_list, load_list
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
 
 
 @pytest.fixture
 def catalog(index_set):
-    return measure(read(index_set, subject_pattern=r"p\d+"))
+    return measure(read_catalog(index_set, subject_pattern=r"p\d+"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.pixels import PixelRef
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.pairs import PairSampler, PairSettings
 
 
@@ -142,7 +142,9 @@ def test_settings_are_checked(wrong):
 @pytest.fixture
 def real(index_set):
     settings = PairSettings(2, 3, regions=True)
-    return PairSampler(measure(read(index_set)), settings, loader=Loader(32), transform=Augment())
+    return PairSampler(
+        measure(read_catalog(index_set)), settings, loader=Loader(32), transform=Augment()
+    )
 
 
 def test_shares_of_any_size_are_the_batch(real):
@@ -178,7 +180,7 @@ def test_labels_and_numbers_name_the_samples(real):
 
 
 def test_patients_of_real_scans(real_data):
-    scans = read(real_data("sunnybrook"), subject_pattern=r"SC-[A-Z]+-(?:N?I-)?\d+")
+    scans = read_catalog(real_data("sunnybrook"), subject_pattern=r"SC-[A-Z]+-(?:N?I-)?\d+")
     settings = PairSettings(8, 4, identity="subject")
     sampler = PairSampler(scans, settings, loader=Loader(64))
     batch = sampler.batch(0)

@@ -14,7 +14,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.pixels import PixelRef
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.episode import Plan, collate
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, binary_mask
 
@@ -99,7 +99,7 @@ def test_subjects_are_drawn_before_images():
 
 @pytest.fixture
 def shapes(index_set):
-    return measure(read(index_set, subject_pattern=r"p\d+"))
+    return measure(read_catalog(index_set, subject_pattern=r"p\d+"))
 
 
 def test_pixels_of_an_episode(shapes):
@@ -137,7 +137,7 @@ def test_classes_outside_the_episode_are_background(shapes):
 def test_grey_becomes_colour_beside_colour(index_set, make_png):
     colour = torch.arange(40 * 56 * 3).remainder(251).byte().view(40, 56, 3).numpy()
     make_png(index_set / "images" / "p0_a.png", colour)
-    catalog = measure(read(index_set, subject_pattern=r"p\d+"))
+    catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
     sampler = EpisodeSampler(catalog, EpisodeSettings(shot=3), loader=Loader(64))
     episodes = [sampler.episode(i) for i in range(12)]
     assert {e.support_images.shape[2] for e in episodes} == {1, 3}
@@ -228,4 +228,4 @@ def test_settings_below_one(name):
 
 def test_an_unmeasured_catalog_is_refused(index_set):
     with pytest.raises(DataError, match="has not been measured"):
-        EpisodeSampler(read(index_set))
+        EpisodeSampler(read_catalog(index_set))

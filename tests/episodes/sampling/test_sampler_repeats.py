@@ -13,7 +13,7 @@ from episodes.augmentation.compose import Augment
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.plans import borrow_generator
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, episode_generator, hash_plans
 from tests.episodes.sampling.test_sampler import ONE_EACH, toy, wide
@@ -30,7 +30,7 @@ def same(one, other):
 @pytest.fixture
 def make_sampler(index_set):
     def make(seed=3, cache_bytes=2**30):
-        catalog = measure(read(index_set, subject_pattern=r"p\d+"))
+        catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
         wanted = EpisodeSettings(way=2, shot=2, query=2, min_area=20)
         loader = Loader(48, cache_bytes)
         return EpisodeSampler(catalog, wanted, loader=loader, seed=seed, transform=Augment())

@@ -9,7 +9,7 @@ from episodes.augmentation.compose import Augment
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.episode import Episode, Plan
 from episodes.sampling.sampler import episode_generator
 from episodes.sampling.superpixel_sampler import (
@@ -42,7 +42,7 @@ def toy(tmp_path, make_png):
     make_png(tmp_path / "images" / "0.png", pixels)
     make_png(tmp_path / "images" / "1.png", np.zeros_like(pixels))
     (tmp_path / "masks").mkdir()
-    return read(tmp_path)
+    return read_catalog(tmp_path)
 
 
 def test_the_squares_are_regions_and_the_dark_is_none():

@@ -9,7 +9,7 @@ import torch
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.superpixel_sampler import PseudoSettings
 from episodes.sampling.supervoxel_sampler import SupervoxelSampler, contiguous_runs
 
@@ -41,7 +41,7 @@ def scans(tmp_path):
         ramp += np.random.default_rng(0).random(ramp.shape) / 10
         image = nib.Nifti1Image(ramp.astype(np.float32), np.diag([-1.0, -1.0, 5.0, 1.0]))
         nib.save(image, tmp_path / f"image_{name}.nii.gz")
-    return read(tmp_path)
+    return read_catalog(tmp_path)
 
 
 def still(image, labels, generator):
@@ -187,7 +187,7 @@ def test_nothing_to_draw_from(scans):
 
 def test_published_supervoxels_of_real_scans(real_data):
     root = real_data("chaos_t2")
-    catalog = read(root).of_subjects(["1"])
+    catalog = read_catalog(root).of_subjects(["1"])
     path = catalog.samples[0].image.path
     files = {path: root / "supervoxels_5000" / "superpix-MIDDLE_1.nii.gz"}
     for settings in ({"files": files}, {}):

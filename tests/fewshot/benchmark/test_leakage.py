@@ -6,13 +6,13 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.duplicates import Pair
 from episodes.errors import DataError
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.benchmark.leakage import check
 
 
 @pytest.fixture
 def catalog(nifti_set):
-    return measure(read(nifti_set))
+    return measure(read_catalog(nifti_set))
 
 
 @pytest.fixture

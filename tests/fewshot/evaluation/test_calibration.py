@@ -6,7 +6,7 @@ import pytest
 from episodes import bundled
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
 from fewshot.evaluation.calibration import NEAR, Reliability
 from fewshot.evaluation.episodic import evaluate
@@ -64,7 +64,7 @@ def test_unknown_pixels_count_nowhere():
 
 
 def test_evaluation_reports_calibrated_probabilities(segmenter):
-    catalog = measure(read(bundled.path("emoji")))
+    catalog = measure(read_catalog(bundled.path("emoji")))
     sampler = EpisodeSampler(catalog, loader=Loader(64))
     plain = evaluate(segmenter.network, sampler, 4)
     assert "calibration error" in plain.text()

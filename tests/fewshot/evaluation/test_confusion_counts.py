@@ -18,7 +18,7 @@ from episodes.protocols.aggregate import Count, score
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.protocols.base import shows
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.episode import Plan, to_channels
 from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import (
@@ -34,7 +34,7 @@ from fewshot.evaluation.protocol_results import Scored
 
 @pytest.fixture
 def catalog(nifti_set):
-    return measure(read(nifti_set))
+    return measure(read_catalog(nifti_set))
 
 
 @given(
@@ -174,7 +174,7 @@ def test_cases_name_samples_of_the_test_catalog(catalog):
 def test_the_published_abdominal_numbers(real_data):
     """What the field reports of CHAOS T2: excluded slices, and what no model reaches."""
     organs = {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"}
-    catalog = measure(read(real_data("chaos_t2"), legend=organs))
+    catalog = measure(read_catalog(real_data("chaos_t2"), legend=organs))
     shown = [[shows(s, name) for name in catalog.classes] for s in catalog.samples]
     assert len(shown) == 718
     assert (sum(map(any, shown)), sum(map(all, shown))) == (558, 88)
@@ -199,7 +199,7 @@ def test_the_published_abdominal_numbers(real_data):
 def test_the_guide_runs_on_bundled_images():
     guide = Path(__file__).parents[3].joinpath("docs/protocols.md").read_text(encoding="utf-8")
     code = guide.split("```python\n")[1].split("```")[0]
-    named = {"catalog": measure(read(bundled.path("emoji")))}
+    named = {"catalog": measure(read_catalog(bundled.path("emoji")))}
     exec(code.replace('"pfenet", fold=0, shot=5', '"hsnet", fold=0, shot=1, episodes=40'), named)
     found = named["found"]
     assert 0 < found.value < 1

@@ -12,7 +12,7 @@ from episodes.errors import DataError, ModelError
 from episodes.protocols.aggregate import score
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import Truth, count_protocol, pooled
 from fewshot.evaluation.predictors import Model
 from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
@@ -58,7 +58,7 @@ def catalog(tmp_path_factory):
         nib.save(nib.Nifti1Image(image.astype(np.int16), affine), root / f"image_{number}.nii.gz")
         nib.save(nib.Nifti1Image(labels, affine), root / f"label_{number}.nii.gz")
     (root / "classes.json").write_text('{"1": "organ"}', encoding="utf-8")
-    return measure(read(root))
+    return measure(read_catalog(root))
 
 
 @pytest.fixture(scope="module")

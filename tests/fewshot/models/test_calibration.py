@@ -8,7 +8,7 @@ from episodes import bundled
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, ModelError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
 from fewshot.inference.segmenter import Segmenter
 from fewshot.metrics.calibration import calibration_counts, expected_calibration_error
@@ -83,7 +83,7 @@ def test_calibrations_without_meaning_are_refused(values):
 
 
 def test_a_segmenter_is_calibrated_on_episodes_and_saved(own_segmenter, tmp_path):
-    source = EpisodeSampler(measure(read(bundled.path("emoji"))), loader=Loader(64))
+    source = EpisodeSampler(measure(read_catalog(bundled.path("emoji"))), loader=Loader(64))
     found = calibrate(own_segmenter.network.eval(), source, 3, pixels=200)
     assert found == calibrate(own_segmenter.network, source, 3, pixels=200)
     own_segmenter.network.calibration = Calibration(4.0, 0.5)

@@ -11,7 +11,7 @@ from episodes import bundled
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import FewshotError, ModelError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.episode import collate
 from episodes.sampling.sampler import EpisodeSampler
 from fewshot.evaluation.episodic import evaluate
@@ -40,7 +40,7 @@ def make(method, **settings):
 
 @pytest.fixture(scope="module")
 def sampler():
-    return EpisodeSampler(measure(read(bundled.path("emoji"))), loader=Loader(64))
+    return EpisodeSampler(measure(read_catalog(bundled.path("emoji"))), loader=Loader(64))
 
 
 @pytest.mark.parametrize("method", METHODS)

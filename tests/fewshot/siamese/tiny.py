@@ -9,7 +9,7 @@ from torch import nn
 
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.pairs import PairSampler, PairSettings
 from fewshot.numerics import unit_length
 from fewshot.siamese.cross_batch_memory import CrossBatchMemory
@@ -42,7 +42,7 @@ class Linear(nn.Module):
 
 
 def tiny_sampler(folder: Path) -> PairSampler:
-    catalog = measure(read(folder))
+    catalog = measure(read_catalog(folder))
     return PairSampler(catalog, PairSettings(3, 4, regions=True), loader=Loader(32))
 
 

@@ -11,7 +11,7 @@ from episodes import bundled
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, FewshotError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from episodes.sampling.episode import collate
 from episodes.sampling.sampler import EpisodeSampler
 from fewshot.inference.segmenter import Segmenter
@@ -28,7 +28,7 @@ from tests.fewshot.models.heads.family import two_colour_task
 
 @pytest.fixture(scope="module")
 def sampler():
-    return EpisodeSampler(measure(read(bundled.path("emoji"))), loader=Loader(64))
+    return EpisodeSampler(measure(read_catalog(bundled.path("emoji"))), loader=Loader(64))
 
 
 def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sampler, tmp_path):

@@ -8,7 +8,7 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.losses import WeightedSum, cross_entropy_loss, dice_loss
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
@@ -17,7 +17,9 @@ from fewshot.training.supervised import supervised
 
 @pytest.fixture(scope="module")
 def brain():
-    return measure(read(bundled.path("brain"))).filter(lambda sample: 15 < sample.image.plane < 28)
+    return measure(read_catalog(bundled.path("brain"))).filter(
+        lambda sample: 15 < sample.image.plane < 28
+    )
 
 
 def network(classes: int) -> nn.Module:

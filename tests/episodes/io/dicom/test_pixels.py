@@ -8,12 +8,12 @@ import pytest
 
 from episodes.errors import DataError
 from episodes.io import read as decode
-from episodes.readers import read
+from episodes.readers import read_catalog
 from tests.episodes.dicom_files import series, slice_file, volume
 
 
 def planes(root):
-    return decode.planes_of(read(root).samples[0].image)
+    return decode.planes_of(read_catalog(root).samples[0].image)
 
 
 GRID = [
@@ -152,4 +152,4 @@ def test_what_nothing_unpacks_is_named_before_pixels_are_read(tmp_path):
         data.save_as(tmp_path / "a.dcm")
         if syntax == pydicom.uid.MPEG2MPML or not pydicom.pixels.get_decoder(syntax).is_available:
             with pytest.raises(DataError, match=rf"a.dcm is packed as {words}"):
-                read(tmp_path)
+                read_catalog(tmp_path)

@@ -8,7 +8,7 @@ from pydicom.sequence import Sequence
 
 from episodes.errors import DataError
 from episodes.io import read as decode
-from episodes.readers import read
+from episodes.readers import read_catalog
 from tests.episodes.dicom_files import segmentation, series, slice_file, uid, volume
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:highdicom")
@@ -20,7 +20,7 @@ def flat(value: int) -> np.ndarray:
 
 def volumes(root, **options) -> dict[str, list[int]]:
     """The volumes of a folder: the first voxel of each slice, by name."""
-    catalog = read(root, **options)
+    catalog = read_catalog(root, **options)
     found = {}
     for sample in catalog.samples:
         name = sample.key.rpartition("#")[0].removeprefix(uid(1)).lstrip(".")
@@ -60,16 +60,16 @@ def test_what_lies_at_the_same_place_is_told_apart(tmp_path, name):
     found = volumes(root)
     assert list(found.values()) == [[0, 1, 2], [10, 11, 12]]
     assert all(key.startswith(f"{tag}=") for key in found)
-    assert read(root).notes == (f"series {uid(1)} holds 2 volumes, told apart by {tag}",)
-    assert read(root).subjects == ("P1",)
+    assert read_catalog(root).notes == (f"series {uid(1)} holds 2 volumes, told apart by {tag}",)
+    assert read_catalog(root).subjects == ("P1",)
 
 
 def test_names_do_not_depend_on_what_else_is_there(tmp_path):
     rows = [(10 * n + z, 3.0 * z, {"EchoNumbers": n + 1}) for z in range(3) for n in range(2)]
     write(tmp_path / "b", rows)
-    before = {sample.key for sample in read(tmp_path).samples}
+    before = {sample.key for sample in read_catalog(tmp_path).samples}
     series(tmp_path / "a", series=2, patient="P0")
-    assert before < {sample.key for sample in read(tmp_path).samples}
+    assert before < {sample.key for sample in read_catalog(tmp_path).samples}
 
 
 def test_times_that_differ_by_slice_are_told_apart_by_their_order(tmp_path):
@@ -107,7 +107,7 @@ def test_slices_that_nothing_tells_apart_are_refused(tmp_path):
     with pytest.raises(
         DataError, match=r"01.dcm, 02.dcm lie at the same place .*EchoNumbers, Imag"
     ):
-        read(write(tmp_path, rows))
+        read_catalog(write(tmp_path, rows))
 
 
 def test_one_place_seen_again_and_again_is_a_sequence(tmp_path):
@@ -117,12 +117,12 @@ def test_one_place_seen_again_and_again_is_a_sequence(tmp_path):
 def test_copies_are_counted_once(tmp_path):
     series(tmp_path / "a")
     series(tmp_path / "b")
-    catalog = read(tmp_path)
+    catalog = read_catalog(tmp_path)
     assert len(catalog) == 3
     assert catalog.notes == (f"series {uid(1)}: 3 copies of slices are left out",)
     slice_file(tmp_path / "b" / "9.dcm", volume()[1], number=3)
     with pytest.raises(DataError, match=r"a/9.dcm and b/9.dcm have the same SOPInstanceUID"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_copies_of_other_numbers_are_counted_once(tmp_path):
@@ -143,12 +143,14 @@ def test_what_fits_into_no_array_is_a_volume_of_its_own(tmp_path):
 
 def test_missing_slices_and_a_tilted_gantry_are_told(tmp_path):
     write(tmp_path / "gap", [(z, 3.0 * z, {}) for z in (0, 1, 2, 5, 6)])
-    assert "9 mm between slices 2 and 3, 3 mm between most" in read(tmp_path / "gap").notes[0]
+    assert (
+        "9 mm between slices 2 and 3, 3 mm between most" in read_catalog(tmp_path / "gap").notes[0]
+    )
     write(tmp_path / "uneven", [(z, 3.0 * z + (z == 2), {}) for z in range(6)])
-    assert "slices lie 2 to 4 mm apart" in read(tmp_path / "uneven").notes[0]
+    assert "slices lie 2 to 4 mm apart" in read_catalog(tmp_path / "uneven").notes[0]
     for z in range(4):
         slice_file(tmp_path / "tilt" / f"{z}", flat(z), position=(0, z, 5.0 * z), number=z)
-    assert "leans (a tilted gantry)" in read(tmp_path / "tilt").notes[0]
+    assert "leans (a tilted gantry)" in read_catalog(tmp_path / "tilt").notes[0]
 
 
 def enhanced(path, rows):
@@ -209,14 +211,14 @@ def test_a_segmentation_goes_to_the_echo_that_it_refers_to(tmp_path):
     mask = np.zeros((3, 8, 10, 1), np.uint8)
     mask[1, 2:4, 2:4] = 1
     segmentation(tmp_path / "seg.dcm", sources, mask, ("liver",))
-    masked = {s.key.rpartition("#")[0][-1] for s in read(tmp_path).samples if s.masks}
+    masked = {s.key.rpartition("#")[0][-1] for s in read_catalog(tmp_path).samples if s.masks}
     assert masked == {"2"}
     data = pydicom.dcmread(tmp_path / "seg.dcm")
     for group in data.PerFrameFunctionalGroupsSequence:
         del group.DerivationImageSequence
     data.save_as(tmp_path / "seg.dcm")
     with pytest.raises(DataError, match=r"lies on those of .*EchoNumbers=1, .*EchoNumbers=2; keep"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_a_segmentation_on_another_grid_is_refused(tmp_path):
@@ -225,7 +227,7 @@ def test_a_segmentation_on_another_grid_is_refused(tmp_path):
     data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [2, 2]
     data.save_as(tmp_path / "seg.dcm")
     with pytest.raises(DataError, match=r"lies on no slice of .* was it drawn on their own grid"):
-        read(tmp_path)
+        read_catalog(tmp_path)
 
 
 def test_files_without_pixels_are_left_out_and_counted(tmp_path):
@@ -235,6 +237,6 @@ def test_files_without_pixels_are_left_out_and_counted(tmp_path):
         delattr(data, name)
     data.SOPClassUID = pydicom.uid.RTStructureSetStorage
     data.save_as(tmp_path / "contours.dcm")
-    assert read(tmp_path).notes == (
+    assert read_catalog(tmp_path).notes == (
         "1 files without pixels are left out: RT Structure Set Storage",
     )

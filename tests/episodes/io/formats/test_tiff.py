@@ -11,7 +11,7 @@ from episodes.catalog.class_areas import measure
 from episodes.errors import DataError
 from episodes.io import read as decode
 from episodes.io.axes import Structure, arrange
-from episodes.readers import read, tiff
+from episodes.readers import read_catalog, tiff
 
 VALUES = np.random.default_rng(0).integers(0, 60_000, (2, 3, 4, 12, 16)).astype(np.uint16)
 
@@ -143,7 +143,7 @@ def test_pairs_in_one_folder(tmp_path):
         write(tmp_path / f"cell_{number}.ome.tif", VALUES[number, 0], "ZYX")
         mask = (VALUES[number, 0] > 30_000).astype(np.uint16)
         write(tmp_path / f"cell_{number}_mask.ome.tif", mask, "ZYX")
-    catalog = measure(read(tmp_path))
+    catalog = measure(read_catalog(tmp_path))
     assert catalog.layout == "tiff"
     assert len(catalog.subjects) == 2
     assert [s.key for s in catalog.samples][:2] == ["cell_0.ome.tif#0", "cell_0.ome.tif#1"]
@@ -173,4 +173,4 @@ def test_a_mask_of_other_planes(tmp_path):
     write(tmp_path / "a.tif", VALUES[0, 0], "ZYX", imagej=True)
     write(tmp_path / "a_mask.tif", VALUES[0, 0, :3], "ZYX", imagej=True)
     with pytest.raises(DataError, match=r"a_mask.tif has 3 planes of .* has 4 planes of"):
-        read(tmp_path)
+        read_catalog(tmp_path)

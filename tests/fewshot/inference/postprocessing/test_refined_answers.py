@@ -8,7 +8,7 @@ from episodes.catalog.class_areas import measure
 from episodes.errors import ModelError
 from episodes.io.pixels import PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
-from episodes.readers import read
+from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import Truth
 from fewshot.evaluation.predictors import Model, _stacks
 from fewshot.inference.postprocessing.settings import RefineSettings
@@ -93,7 +93,7 @@ def test_coordinates_make_another_feature_space(segmenter):
 
 
 def test_protocols_are_refined_as_images_are(nifti_set, segmenter):
-    catalog = measure(read(nifti_set))
+    catalog = measure(read_catalog(nifti_set))
     truth = Truth(catalog)
     protocol = adnet(catalog, AdnetSettings(folds=3, evaluation=2, slices=2))
     plan = protocol.cases[0].plan
