@@ -48,7 +48,7 @@ from episodes.augmentation.compose import Augment
 from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings
 from fewshot.siamese.retrieval.catalog_items import embed_listed
 from fewshot.siamese.losses.supervised_contrastive import SupervisedContrastiveLoss
-from fewshot.siamese.objective import pairwise
+from fewshot.siamese.objective import pair_task
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
 
@@ -58,7 +58,7 @@ lister = PairSampler(novel, settings, loader=Loader(128))
 network = EmbeddingNetwork(EmbeddingSettings(size=128))
 before, names = embed_listed(network, lister)
 
-task = pairwise(network, sampler, SupervisedContrastiveLoss(0.1))
+task = pair_task(network, sampler, SupervisedContrastiveLoss(0.1))
 budget = TrainSettings(minutes=0, steps=30, batch=sampler.size, learning_rate=3e-4)
 train(task, budget, Path(mkdtemp()), progress=False)
 after, _ = embed_listed(network, lister)
@@ -100,13 +100,13 @@ print(f"untrained {accuracy(before):.0%}, trained on other classes {accuracy(aft
 # pairs of one.
 
 # %%
-from fewshot.siamese.verification.threshold import audit, decide
+from fewshot.siamese.verification.threshold import audit_threshold, choose_threshold
 from fewshot.siamese.verification.embedding_scores import Scored
 
 half = np.isin(labels, np.unique(labels)[::2])
 for kind, vectors in (("untrained", before), ("trained", after)):
-    chosen = decide(Scored(vectors[half], labels[half].tolist()).pairs, "eer")
-    found = audit(chosen, Scored(vectors[~half], labels[~half].tolist()).pairs)
+    chosen = choose_threshold(Scored(vectors[half], labels[half].tolist()).pairs, "eer")
+    found = audit_threshold(chosen, Scored(vectors[~half], labels[~half].tolist()).pairs)
     print(
         f"{kind}: cosine of at least {chosen.threshold:.2f} is the same; on other classes "
         f"FAR {found.far.value:.1%}, TAR {found.tar.value:.1%}, ROC-AUC {found.auc.value:.3f}"

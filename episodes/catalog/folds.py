@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.splits import Exclude, Split, split
+from episodes.catalog.splits import Exclude, Split, split_catalog
 from episodes.errors import DataError
 
 Folds = tuple[tuple[str, ...], ...]
@@ -64,7 +64,7 @@ def cross_folds(
         exclude: see `episodes.catalog.splits.split`.
     """
     return tuple(
-        split(catalog, novel=novel, test_subjects=tested, exclude=exclude)
+        split_catalog(catalog, novel=novel, test_subjects=tested, exclude=exclude)
         for novel, tested in itertools.product(classes, subjects)
     )
 

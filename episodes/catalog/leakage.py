@@ -37,7 +37,7 @@ class SeenClass:
 
 
 @dataclass(frozen=True)
-class Audit:
+class LeakageAudit:
     """What a training and a test catalog share.
 
     Attributes:
@@ -81,7 +81,7 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(train: Catalog, test: Catalog, *, max_gap: int = 3) -> Audit:
+def audit_leakage(train: Catalog, test: Catalog, *, max_gap: int = 3) -> LeakageAudit:
     """Compare a training with a test catalog.
 
     Files are compared by their paths and subjects by their names; images stored twice under
@@ -111,7 +111,7 @@ def audit(train: Catalog, test: Catalog, *, max_gap: int = 3) -> Audit:
             near.append(nearest)
     both = sorted(set(train.subjects) & set(test.subjects))
     seen = tuple(_seen(train, name) for name in test.classes)
-    return Audit(max_gap, tuple(both), tuple(same), tuple(near), seen)
+    return LeakageAudit(max_gap, tuple(both), tuple(same), tuple(near), seen)
 
 
 def _planes(catalog: Catalog) -> dict[PixelRef, list[tuple[int, str]]]:

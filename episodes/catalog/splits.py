@@ -25,7 +25,7 @@ class Split:
     test: Catalog
 
 
-def split(
+def split_catalog(
     catalog: Catalog,
     *,
     novel: Sequence[str],
@@ -61,7 +61,7 @@ def split(
 
 
 def training_side(train: Catalog, novel: Sequence[str], exclude: Exclude = "none") -> Catalog:
-    """Take classes out of a training catalog, and images that show them; see `split`.
+    """Take classes out of a training catalog, and images that show them; see `split_catalog`.
 
     Raises:
         DataError: a name is unknown, or no image is left.

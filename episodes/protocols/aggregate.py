@@ -38,7 +38,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Score:
+class ProtocolScore:
     """What a protocol reports; overlaps lie in 0 to 1, NaN where nothing defines them.
 
     Attributes:
@@ -59,12 +59,12 @@ class Score:
     foreground_background: float | None = None
 
 
-def score(counts: Sequence[Count], unit: Unit) -> Score:
+def score_protocol(counts: Sequence[Count], unit: Unit) -> ProtocolScore:
     """Sum counts as the unit says: `by_scan` for "subject", `by_class` for "class"."""
     return by_scan(counts) if unit == "subject" else by_class(counts)
 
 
-def by_scan(counts: Iterable[Count]) -> Score:
+def by_scan(counts: Iterable[Count]) -> ProtocolScore:
     """Dice of each scan and class, mean over scans, then over classes, then over runs.
 
     This is how SSL-ALPNet and its successors report: pixels of all slices of a scan are pooled.
@@ -82,7 +82,7 @@ def by_scan(counts: Iterable[Count]) -> Score:
     return _score(classes, _grouped_means(dice, lambda key: (key[2],)), dice.values())
 
 
-def by_class(counts: Iterable[Count]) -> Score:
+def by_class(counts: Iterable[Count]) -> ProtocolScore:
     """IoU of each class over all its episodes, mean over classes, then over runs.
 
     mIoU of PANet, HSNet and PFENet: intersections and unions are summed before dividing.
@@ -114,10 +114,10 @@ def _score(
     subjects: Mapping[Key, float],
     single: Iterable[float],
     both: float | None = None,
-) -> Score:
+) -> ProtocolScore:
     by_run = _grouped_means(classes, lambda key: (key[0],))
     by_name = _grouped_means(classes, lambda key: (key[1],))
-    return Score(
+    return ProtocolScore(
         value=_mean(by_run.values()),
         by_run={key[0]: value for key, value in by_run.items()},
         by_class={key[0]: value for key, value in by_name.items()},

@@ -6,7 +6,7 @@ from typing import Any
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.duplicates import Pair
-from episodes.catalog.leakage import Audit, audit
+from episodes.catalog.leakage import LeakageAudit, audit_leakage
 from episodes.errors import DataError
 from episodes.protocols.base import Protocol
 
@@ -61,7 +61,7 @@ def check(
     supports = {of[k] for case in protocol.cases for row in case.plan.support for k in row}
     held = queries if support == UNHELD_SUPPORT else queries | supports
     tested = catalog.of_subjects(sorted(held)).of_classes(protocol.test.classes)
-    found = audit(protocol.train, tested)
+    found = audit_leakage(protocol.train, tested)
     labelled = tuple(seen.name for seen in found.classes if seen.labelled)
     _refuse(protocol, found, labelled)
     train = {sample.key for sample in protocol.train.samples}
@@ -84,7 +84,7 @@ def check(
     )
 
 
-def _refuse(protocol: Protocol, found: Audit, labelled: Sequence[str]) -> None:
+def _refuse(protocol: Protocol, found: LeakageAudit, labelled: Sequence[str]) -> None:
     if found.disjoint and not labelled:
         return
     classes = f"\nclasses labelled in training: {', '.join(labelled)}" if labelled else ""

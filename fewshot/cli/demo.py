@@ -26,7 +26,7 @@ from fewshot.inference.segmenter import Segmenter
 from fewshot.metrics.overlap import confusion_matrix, dice
 from fewshot.models.network import NetworkSettings
 from fewshot.plots import overlays as pictures
-from fewshot.training.episodic import episodic
+from fewshot.training.episodic import episode_task
 from fewshot.training.folder import is_run, make_room, refuse_run, remove
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
@@ -110,7 +110,7 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
     settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
     source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
-    if train(episodic(segmenter.network, source), settings, out / MODEL).interrupted:
+    if train(episode_task(segmenter.network, source), settings, out / MODEL).interrupted:
         raise KeyboardInterrupt
     sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
     found = evaluate(segmenter.network, sampler, EPISODES, progress=True)

@@ -37,9 +37,9 @@ from fewshot.siamese.retrieval.index import Match as Found
 from fewshot.siamese.retrieval.open import create_index, open_index
 from fewshot.siamese.verification.pairs_roc import Estimate, Pairs
 from fewshot.siamese.verification.threshold import (
-    Audit,
-    audit,
-    decide,
+    ThresholdAudit,
+    audit_threshold,
+    choose_threshold,
     load_decision,
     save_decision,
 )
@@ -145,7 +145,7 @@ def threshold(command: MatchThreshold) -> int:
     ]
     if command.calibration not in ("platt", "isotonic"):
         raise DataError(f"calibration is {command.calibration!r}; expected platt or isotonic")
-    chosen = decide(
+    chosen = choose_threshold(
         parts[0],
         command.rule,
         "platt" if command.calibration == "platt" else "isotonic",
@@ -156,7 +156,7 @@ def threshold(command: MatchThreshold) -> int:
     print(
         f"threshold {chosen.threshold:.4f} ({chosen.rule}) from {chosen.genuine} pairs of one "
         f"subject and {chosen.impostor} of two, {chosen.subjects} subjects; frozen in "
-        f"{command.out}\n{audit_text(audit(chosen, parts[1], seed=command.seed))}"
+        f"{command.out}\n{audit_text(audit_threshold(chosen, parts[1], seed=command.seed))}"
     )
     return 0
 
@@ -187,7 +187,7 @@ def verify(command: MatchVerify) -> int:
     return 0
 
 
-def audit_text(found: Audit) -> str:
+def audit_text(found: ThresholdAudit) -> str:
     """Tell what a frozen threshold does on other subjects."""
 
     def cell(name: str, value: Estimate) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from episodes.protocols.aggregate import Count, Score, score
+from episodes.protocols.aggregate import Count, ProtocolScore, score_protocol
 from episodes.protocols.base import Protocol
 from fewshot.evaluation import results
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
@@ -38,9 +38,9 @@ class Scored:
     counts: tuple[Count, ...]
 
     @cached_property
-    def score(self) -> Score:
+    def score(self) -> ProtocolScore:
         """Summed as the protocol says."""
-        return score(self.counts, self.folds[0].unit)
+        return score_protocol(self.counts, self.folds[0].unit)
 
     @cached_property
     def interval(self) -> Interval:

@@ -7,8 +7,8 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.class_areas import measure
 from episodes.catalog.class_names import parse_names
 from episodes.catalog.class_report import classes_line
-from episodes.catalog.leakage import audit
-from episodes.catalog.splits import Split, draw_subjects, split, training_side
+from episodes.catalog.leakage import audit_leakage
+from episodes.catalog.splits import Split, draw_subjects, split_catalog, training_side
 from episodes.errors import DataError, shorten
 from episodes.masks.area_cache import cache_folder
 from episodes.readers import read_catalog
@@ -72,7 +72,9 @@ def hold_out(catalog: Catalog, held: Held) -> Split:
             "hold out fewer, or train on all of them with --test-share 0"
         )
     if held.novel:
-        return split(catalog, novel=held.novel, test_subjects=subjects, exclude=held.exclude)
+        return split_catalog(
+            catalog, novel=held.novel, test_subjects=subjects, exclude=held.exclude
+        )
     rest = [subject for subject in catalog.subjects if subject not in set(subjects)]
     return Split(catalog.of_subjects(rest), catalog.of_subjects(subjects))
 
@@ -108,5 +110,5 @@ def describe_split(data: Path, held: Held, parts: Split) -> dict:
         "test_images": len(parts.test),
         "train_fingerprint": parts.train.fingerprint,
         "test_fingerprint": parts.test.fingerprint,
-        "audit": audit(parts.train, parts.test).content(),
+        "audit": audit_leakage(parts.train, parts.test).content(),
     }

@@ -40,7 +40,7 @@ from fewshot.models.heads import (
 from fewshot.models.heads.gradient_settings import Method, default_settings
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.training.callbacks.log import read_log
-from fewshot.training.episodic import episode_objective, episodic
+from fewshot.training.episodic import episode_objective, episode_task
 from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of
 from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
@@ -153,7 +153,7 @@ def fit(network: FewShotNetwork, parts: Split, command: Train) -> TrainResult:
             _only_save(network, command, about)
         return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
     settings = command.train
-    task = episodic(network, source, settings.alignment, settings.class_weights, settings.loss)
+    task = episode_task(network, source, settings.alignment, settings.class_weights, settings.loss)
     watched = callbacks(command, network, aside)
     return run_training(
         task,

@@ -26,7 +26,7 @@ from fewshot.models.small_encoder import SmallSettings
 from fewshot.models.stroke_augmentation import InkSettings
 from fewshot.siamese.cross_batch_memory import CrossBatchMemory
 from fewshot.siamese.hard_negatives import HardNegatives
-from fewshot.siamese.objective import pairwise
+from fewshot.siamese.objective import pair_task
 from fewshot.training.loop import TrainResult
 from fewshot.training.loop import train as run_training
 
@@ -88,7 +88,7 @@ def fit(network: EmbeddingNetwork, parts: Split, command: MatchTrain) -> TrainRe
     device = next(network.parameters()).device
     check_memory(network.encoder, network.settings.size, images, device, training=True)
     negatives = make_negatives(pairs, sampler, network.dim)
-    task = pairwise(network, sampler, loss, memory=memory, negatives=negatives)
+    task = pair_task(network, sampler, loss, memory=memory, negatives=negatives)
     about = describe(command, parts, learnt, aside)
     if command.resume:
         same_data(command.out, dict(about))

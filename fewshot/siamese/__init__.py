@@ -4,7 +4,7 @@
     network = EmbeddingNetwork(EmbeddingSettings(dim=128))
     loss = TripletLoss("batch-hard", margin=0.2)
     memory = CrossBatchMemory(4096, network.dim, patience=100)
-    task = pairwise(network, sampler, loss, memory=memory)
+    task = pair_task(network, sampler, loss, memory=memory)
     train(task, TrainSettings(batch=sampler.size), folder, [CollapseMonitor(loss)])
     embeddings = load_embedding(folder).embed(images)
 

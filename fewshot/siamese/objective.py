@@ -99,7 +99,7 @@ def _own(anchors: Embedded, references: Embedded) -> Tensor:
     return same & (anchors.labels[:, None] == references.labels)
 
 
-def pairwise(
+def pair_task(
     network: EmbeddingNetwork,
     sampler: PairSampler,
     loss: PairLoss,

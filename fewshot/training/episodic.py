@@ -38,7 +38,7 @@ class Task:
     save: Callable[[Path], object]
 
 
-def episodic(
+def episode_task(
     network: FewShotNetwork,
     source: EpisodeSource,
     alignment: float = 1.0,
@@ -73,7 +73,7 @@ def episode_objective(
     class_weights: tuple[float, float] | None,
     loss: str,
 ) -> nn.Module:
-    """Build what episodic training minimises; arguments and errors are those of `episodic`."""
+    """Build what episodic training minimises; arguments and errors are those of `episode_task`."""
     if isinstance(network, GradientNetwork):
         return _gradient_objective(network, class_weights, EpisodeLoss(loss))
     return EpisodeObjective(network, alignment, class_weights, _weighed(loss, class_weights))

@@ -49,7 +49,7 @@ class Supervised(nn.Module):
         return {"loss": self.loss(logits, labels)}
 
 
-def supervised(
+def supervised_task(
     network: nn.Module,
     catalog: Catalog,
     loader: Loader,

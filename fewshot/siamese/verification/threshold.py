@@ -80,7 +80,7 @@ class Decision:
         return np.interp(values, self.knots, self.values)
 
 
-def decide(
+def choose_threshold(
     pairs: Pairs,
     rule: str = "eer",
     calibration: Calibration = "platt",
@@ -202,7 +202,7 @@ def load_decision(path: Path | str) -> Decision:
 
 
 @dataclass(frozen=True)
-class Audit:
+class ThresholdAudit:
     """What a frozen decision does on pairs it was not chosen on, with 95 % intervals.
 
     Attributes:
@@ -224,7 +224,9 @@ class Audit:
     subjects: int
 
 
-def audit(decision: Decision, pairs: Pairs, *, resamples: int = 1000, seed: int = 0) -> Audit:
+def audit_threshold(
+    decision: Decision, pairs: Pairs, *, resamples: int = 1000, seed: int = 0
+) -> ThresholdAudit:
     """Measure a frozen decision on test pairs; nothing is chosen here.
 
     Args:
@@ -251,7 +253,7 @@ def audit(decision: Decision, pairs: Pairs, *, resamples: int = 1000, seed: int 
     )
     chance = decision.probability(pairs.scores)
     counts = calibration_counts(np.stack([1 - chance, chance]), genuine)
-    return Audit(
+    return ThresholdAudit(
         *(far, tar, area, error),
         calibration_error=expected_calibration_error(counts),
         brier=brier_score(counts),

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.splits import draw_subjects, split
+from episodes.catalog.splits import draw_subjects, split_catalog
 from episodes.errors import DataError
 from episodes.io.pixels import PixelRef
 
@@ -34,7 +34,7 @@ def keys(catalog):
     [("none", ["p0", "p1", "q2", "q3"]), ("any", ["p0", "q3"]), ("all", ["p0", "p1", "q3"])],
 )
 def test_split(exclude, kept):
-    parts = split(CATALOG, novel=["b", "c"], test_subjects=["r"], exclude=exclude)
+    parts = split_catalog(CATALOG, novel=["b", "c"], test_subjects=["r"], exclude=exclude)
     assert keys(parts.train) == kept
     assert keys(parts.test) == ["r4"]
     assert parts.train.classes == ("a",)
@@ -56,13 +56,13 @@ def test_split(exclude, kept):
 def test_a_side_with_nothing_is_an_error(change, message):
     wanted = {"novel": ["b"], "test_subjects": ["r"], **change}
     with pytest.raises(DataError, match=message):
-        split(CATALOG, **wanted)
+        split_catalog(CATALOG, **wanted)
 
 
 def test_an_unmeasured_catalog_is_refused():
     raw = Catalog((Sample("1", PixelRef(Path("1.png")), (), "p", (8, 8)),), ("a", "b"))
     with pytest.raises(DataError, match="has not been measured"):
-        split(raw, novel=["a"], test_subjects=["p"])
+        split_catalog(raw, novel=["a"], test_subjects=["p"])
 
 
 def test_drawn_subjects_depend_on_the_seed_alone():
@@ -85,7 +85,7 @@ def test_impossible_numbers_of_subjects(count):
 
 
 def test_all_classes_may_be_novel():
-    parts = split(CATALOG, novel=["a", "b", "c"], test_subjects=["r"])
+    parts = split_catalog(CATALOG, novel=["a", "b", "c"], test_subjects=["r"])
     assert parts.train.classes == ()
     assert len(parts.train) == 4
     assert parts.test.classes == ("a", "b", "c")

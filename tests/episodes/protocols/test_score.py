@@ -3,7 +3,7 @@ import math
 import pytest
 
 from episodes.errors import EpisodeError
-from episodes.protocols.aggregate import Count, by_class, by_scan, score
+from episodes.protocols.aggregate import Count, by_class, by_scan, score_protocol
 
 
 def count(run, subject, name, found, missed, wrong, rest=0, fold=0):
@@ -56,16 +56,16 @@ def test_panet_averages_runs_after_pooling_each():
 @pytest.mark.parametrize("unit", ["subject", "class"])
 def test_what_is_neither_there_nor_found_is_left_out_and_counted(unit):
     counts = [count("0", "p", "a", 0, 0, 0, 9), count("0", "q", "b", 1, 0, 0, 9)]
-    found = score(counts, unit)
+    found = score_protocol(counts, unit)
     assert found.value == 1.0
     assert found.undefined == 1
     assert math.isnan(found.by_class["a"])
     assert math.isnan(found.by_subject["p"])
-    nothing = score(counts[:1], unit)
+    nothing = score_protocol(counts[:1], unit)
     assert math.isnan(nothing.value)
 
 
 @pytest.mark.parametrize("unit", ["subject", "class"])
 def test_no_case_is_an_error(unit):
     with pytest.raises(EpisodeError, match="no case to score"):
-        score([], unit)
+        score_protocol([], unit)

@@ -14,7 +14,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.letterbox import Frame
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
-from episodes.protocols.aggregate import Count, score
+from episodes.protocols.aggregate import Count, score_protocol
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.protocols.base import shows
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
@@ -90,7 +90,7 @@ def test_copy_mask_under_alpnet_counts_what_a_slow_loop_counts(catalog):
         (c.run, c.subject, c.class_name): [c.found, c.missed, c.wrong, c.rest] for c in found
     } == expected
     # Liver is the same block in every volume, so its copy is perfect.
-    assert score(found, "subject").by_class["liver"] == 1.0
+    assert score_protocol(found, "subject").by_class["liver"] == 1.0
 
 
 def test_several_shots_vote(catalog):
@@ -184,7 +184,7 @@ def test_the_published_abdominal_numbers(real_data):
     def runs(make):
         parts = [make(fold) for fold in range(5)]
         counts = pooled(c for part in parts for c in count_protocol(part, copied, truth))
-        return score(counts, "subject")
+        return score_protocol(counts, "subject")
 
     chunks = runs(lambda fold: alpnet(catalog, AlpnetSettings(fold, support="all")))
     assert len(chunks.by_run) == 16

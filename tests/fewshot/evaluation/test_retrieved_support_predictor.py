@@ -9,7 +9,7 @@ import torch
 
 from episodes.catalog.class_areas import measure
 from episodes.errors import DataError, ModelError
-from episodes.protocols.aggregate import score
+from episodes.protocols.aggregate import score_protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read_catalog
@@ -134,7 +134,7 @@ def test_it_is_a_method_of_the_protocol(protocol, truth, segmenter):
         counts = pooled(count_protocol(protocol, method, truth))
         total = sum(c.found + c.missed + c.wrong + c.rest for c in counts)
         assert total == 7 * 48 * 48
-        scores[name] = score(counts, "subject").value
+        scores[name] = score_protocol(counts, "subject").value
     assert all(0 <= value <= 1 for value in scores.values())
     assert scores["overlap"] > scores["away"]
 
@@ -180,7 +180,7 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
         counts = pooled(count_protocol(laid, method, truth))
         assert sum(c.found + c.missed + c.wrong + c.rest for c in counts) == 7 * 48 * 48
         # The organ's own place is known: copying it would be 0, were it elsewhere.
-        assert score(counts, "subject").value > 0.4
+        assert score_protocol(counts, "subject").value > 0.4
         assert method.milliseconds() > 0
 
 

@@ -23,7 +23,7 @@ from fewshot.models.heads.gradient_settings import GradientSettings
 from fewshot.models.learn2learn_backend import algorithms
 from fewshot.models.meta_learning import GradientNetwork, _loss
 from fewshot.models.network import NetworkSettings
-from fewshot.training.episodic import episodic
+from fewshot.training.episodic import episode_task
 from fewshot.training.loop import train
 from fewshot.training.meta_objective import GradientObjective
 from fewshot.training.settings import TrainSettings
@@ -70,7 +70,7 @@ def test_training_moves_what_it_should(sampler, method, tmp_path):
     segmenter = make(method)
     before = {name: tensor.clone() for name, tensor in segmenter.network.named_parameters()}
     settings = TrainSettings(steps=2, minutes=0.0, batch=2)
-    task = episodic(segmenter.network, sampler, loss=LOSSES.get(method, "cross_entropy"))
+    task = episode_task(segmenter.network, sampler, loss=LOSSES.get(method, "cross_entropy"))
     train(task, settings, tmp_path, progress=False)
     moved = [
         n
@@ -191,9 +191,9 @@ def test_random_weights_are_possible():
 
 def test_class_weights_are_refused_since_the_loss_is_balanced(sampler):
     with pytest.raises(FewshotError, match="maml"):
-        episodic(make("maml").network, sampler, class_weights=(0.1, 1.0))
+        episode_task(make("maml").network, sampler, class_weights=(0.1, 1.0))
 
 
 def test_reptile_has_no_loss_of_the_queries(sampler):
     with pytest.raises(FewshotError, match="loss is 'dice', but reptile"):
-        episodic(make("reptile").network, sampler, loss="dice")
+        episode_task(make("reptile").network, sampler, loss="dice")

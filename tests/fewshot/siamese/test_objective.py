@@ -15,7 +15,7 @@ from fewshot.siamese.losses.arcface import ArcFaceLoss
 from fewshot.siamese.losses.base import PairLoss
 from fewshot.siamese.losses.contrastive import ContrastiveLoss
 from fewshot.siamese.losses.pair_cross_entropy import PairCrossEntropy
-from fewshot.siamese.objective import LOSS, PairObjective, pairwise
+from fewshot.siamese.objective import LOSS, PairObjective, pair_task
 from fewshot.siamese.weighted_l1 import WeightedL1
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.loop import train
@@ -132,7 +132,7 @@ def test_the_whole_way_with_a_real_encoder(index_set, tmp_path):
     pairs = PairSettings(2, 2, regions=True)
     sampler = PairSampler(measure(read_catalog(index_set)), pairs, loader=Loader(32))
     loss = PairCrossEntropy(WeightedL1(DIM))
-    task = pairwise(network, sampler, loss)
+    task = pair_task(network, sampler, loss)
     before = loss.head.weights.detach().clone()
     result = train(task, settings(steps=2, batch=4), tmp_path, progress=False)
     assert result.steps == 2
@@ -146,4 +146,4 @@ def test_the_whole_way_with_a_real_encoder(index_set, tmp_path):
     assert about == {"kind": "PairCrossEntropy"}
     other = PairSampler(measure(read_catalog(index_set)), pairs, loader=Loader(64))
     with pytest.raises(ModelError, match="loaded at 64 pixels and the network's size is 32"):
-        pairwise(network, other, ContrastiveLoss())
+        pair_task(network, other, ContrastiveLoss())

@@ -19,7 +19,7 @@ from fewshot.losses.episode_cross_entropy import segmentation_loss
 from fewshot.losses.episode_loss import PIXEL_LOSSES, EpisodeLoss
 from fewshot.models.checkpoint import load_network
 from fewshot.training.alignment_loss import alignment_loss
-from fewshot.training.episodic import episodic
+from fewshot.training.episodic import episode_task
 from fewshot.training.loop import schedule, train
 from fewshot.training.objective import EpisodeObjective
 from fewshot.training.settings import EpisodeTraining, TrainSettings
@@ -35,7 +35,7 @@ def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sample
     batch = collate([sampler.episode(i) for i in range(4)])
     before = EpisodeObjective(own_segmenter.network.eval(), 0.0)(batch)["loss"].item()
     settings = TrainSettings(steps=8, minutes=0.0, batch=4, learning_rate=1e-3)
-    result = train(episodic(own_segmenter.network, sampler), settings, tmp_path, progress=False)
+    result = train(episode_task(own_segmenter.network, sampler), settings, tmp_path, progress=False)
     assert (result.steps, result.interrupted) == (8, False)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 9))
@@ -56,7 +56,7 @@ def test_ctrl_c_ends_after_the_step_and_leaves_a_valid_checkpoint(own_segmenter,
             return sampler.episode(index)
 
     settings = TrainSettings(steps=100, minutes=0.0, batch=2)
-    result = train(episodic(own_segmenter.network, Stop()), settings, tmp_path, progress=False)
+    result = train(episode_task(own_segmenter.network, Stop()), settings, tmp_path, progress=False)
     assert (result.steps, result.interrupted) == (3, True)
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
     Segmenter(load_network(tmp_path))
@@ -67,7 +67,7 @@ def test_a_loss_that_is_no_number_stops_the_run(own_segmenter, sampler, tmp_path
         next(own_segmenter.network.parameters()).fill_(float("nan"))
     settings = TrainSettings(steps=3, minutes=0.0, batch=1)
     with pytest.raises(FloatingPointError, match="step 1"):
-        train(episodic(own_segmenter.network, sampler), settings, tmp_path, progress=False)
+        train(episode_task(own_segmenter.network, sampler), settings, tmp_path, progress=False)
 
 
 def test_settings_are_checked(own_segmenter, sampler, tmp_path):
@@ -77,7 +77,7 @@ def test_settings_are_checked(own_segmenter, sampler, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         train(
-            episodic(own_segmenter.network, sampler),
+            episode_task(own_segmenter.network, sampler),
             TrainSettings(steps=1),
             tmp_path / "file",
             progress=False,
@@ -168,7 +168,7 @@ def test_every_loss_trains_and_moves_the_weights(own_segmenter, sampler, tmp_pat
     network = own_segmenter.network
     before = {name: tensor.clone() for name, tensor in network.named_parameters()}
     settings = EpisodeTraining(steps=2, minutes=0.0, batch=2, loss=loss)
-    task = episodic(network, sampler, loss=settings.loss)
+    task = episode_task(network, sampler, loss=settings.loss)
     result = train(task, settings, tmp_path, progress=False)
     assert math.isfinite(result.loss)
     moved = [not torch.equal(tensor, before[name]) for name, tensor in network.named_parameters()]

@@ -12,7 +12,7 @@ from episodes.readers import read_catalog
 from fewshot.losses import WeightedSum, cross_entropy_loss, dice_loss
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
-from fewshot.training.supervised import supervised
+from fewshot.training.supervised import supervised_task
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def network(classes: int) -> nn.Module:
 def test_a_network_learns_tissues_with_several_losses(brain, tmp_path):
     model = network(len(brain.classes))
     loss = WeightedSum([(1.0, cross_entropy_loss), (0.5, dice_loss)])
-    task = supervised(model, brain, Loader(64), loss=loss)
+    task = supervised_task(model, brain, Loader(64), loss=loss)
     before = task.objective(task.load([0, 1]))["loss"].item()
     settings = TrainSettings(minutes=0, steps=60, batch=4, learning_rate=0.02)
     train(task, settings, tmp_path, progress=False)
@@ -48,7 +48,7 @@ def test_every_image_comes_once_a_turn_and_items_are_pure(brain):
         seen.append(float(image.sum()))
         return image, labels
 
-    task = supervised(network(2), brain, Loader(64), transform=watch, seed=3)
+    task = supervised_task(network(2), brain, Loader(64), transform=watch, seed=3)
     count = len(brain)
     first, second = task.load(range(count)), task.load(range(count, 2 * count))
     assert sorted(seen[:count]) == sorted(seen[count:])
@@ -61,4 +61,4 @@ def test_every_image_comes_once_a_turn_and_items_are_pure(brain):
 
 def test_nothing_to_learn_is_an_error(brain):
     with pytest.raises(DataError, match="0 classes"):
-        supervised(network(1), Catalog(brain.samples, ()), Loader(64))
+        supervised_task(network(1), Catalog(brain.samples, ()), Loader(64))

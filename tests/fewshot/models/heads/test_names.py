@@ -7,7 +7,7 @@ from fewshot.experiments.train import make_head_settings
 from fewshot.models.checkpoint import build_network
 from fewshot.models.heads import KINDS, ThresholdSettings
 from fewshot.models.network import NetworkSettings
-from fewshot.training.episodic import episodic
+from fewshot.training.episodic import episode_task
 from tests.fewshot.models.heads.family import TINY
 
 
@@ -32,4 +32,4 @@ def test_a_head_that_has_weights_of_its_own_hands_them_to_training():
 
 
 def _weights(network, *given):
-    return episodic(network, NoEpisodes(), 1.0, *given).objective.class_weights
+    return episode_task(network, NoEpisodes(), 1.0, *given).objective.class_weights

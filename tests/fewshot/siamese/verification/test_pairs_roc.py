@@ -24,7 +24,12 @@ from fewshot.siamese.verification.pairs_roc import (
     equal_error_rate,
     tar_at_far,
 )
-from fewshot.siamese.verification.threshold import audit, decide, load_decision, save_decision
+from fewshot.siamese.verification.threshold import (
+    audit_threshold,
+    choose_threshold,
+    load_decision,
+    save_decision,
+)
 
 
 def draw(seed, subjects=12, images=3, shift=1.0, decimals=2):
@@ -182,7 +187,7 @@ def test_identification_needs_strangers_and_members():
 @pytest.mark.parametrize("rule", ["eer", "youden", "far=0.1", "far=0"])
 def test_the_threshold_does_on_validation_what_the_rule_says(rule):
     pairs = draw(2)
-    decision = decide(pairs, rule)
+    decision = choose_threshold(pairs, rule)
     accepted = decision.accept(pairs.scores)
     far, tar = accepted[~pairs.genuine].mean(), accepted[pairs.genuine].mean()
     roc = pairs.roc()
@@ -209,7 +214,9 @@ def test_platt_is_a_logistic_regression():
         sample_weight=np.concatenate([target, 1 - target]),
     )
     expected = model.predict_proba(column)[:, 1]
-    np.testing.assert_allclose(decide(pairs).probability(pairs.scores), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        choose_threshold(pairs).probability(pairs.scores), expected, atol=1e-5
+    )
 
 
 def test_isotonic_is_that_of_scikit_learn():
@@ -217,13 +224,13 @@ def test_isotonic_is_that_of_scikit_learn():
     model = IsotonicRegression(out_of_bounds="clip")
     model.fit(pairs.scores, pairs.genuine)
     grid = np.linspace(-4, 4, 201)
-    found = decide(pairs, calibration="isotonic").probability(grid)
+    found = choose_threshold(pairs, calibration="isotonic").probability(grid)
     np.testing.assert_allclose(found, model.predict(grid), atol=1e-9)
 
 
 @pytest.mark.parametrize("calibration", ["platt", "isotonic"])
 def test_a_decision_is_saved_and_frozen(tmp_path, calibration):
-    decision = decide(draw(1), "far=0.05", calibration, model="abc")
+    decision = choose_threshold(draw(1), "far=0.05", calibration, model="abc")
     path = save_decision(decision, tmp_path / "decision.json")
     again = load_decision(path)
     assert again == decision
@@ -246,9 +253,9 @@ def test_a_decision_is_saved_and_frozen(tmp_path, calibration):
 
 
 def test_the_audit_reports_what_test_pairs_show():
-    decision = decide(draw(1), "far=0.05")
+    decision = choose_threshold(draw(1), "far=0.05")
     test = draw(2)
-    found = audit(decision, test, resamples=50)
+    found = audit_threshold(decision, test, resamples=50)
     accepted = decision.accept(test.scores)
     assert found.far.value == accepted[~test.genuine].mean()
     assert found.tar.value == accepted[test.genuine].mean()
@@ -265,12 +272,12 @@ def test_bad_input_is_told():
     with pytest.raises(DataError, match="expected one score and two subjects a pair"):
         Pairs.of([1.0, 2.0], [1], [2])
     with pytest.raises(DataError, match="0 genuine pairs of 1"):
-        decide(Pairs.of([1.0], [1], [2]))
+        choose_threshold(Pairs.of([1.0], [1], [2]))
     for rule in ("fpr=0.1", "far=x", "far=2"):
         with pytest.raises(DataError, match="expected eer, youden"):
-            decide(draw(0), rule)
+            choose_threshold(draw(0), rule)
     with pytest.raises(DataError, match="calibration is 'beta'"):
-        decide(draw(0), calibration="beta")
+        choose_threshold(draw(0), calibration="beta")
     with pytest.raises(DataError, match="far is -1"):
         tar_at_far(draw(0).roc(), -1)
     with pytest.raises(DataError, match="level is 2"):
