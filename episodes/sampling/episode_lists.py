@@ -89,9 +89,9 @@ class Replay:
             raise EpisodeError(f"episode {index} of a list of {len(self)}; expected 0 or more")
         return self.episodes.plans[index]
 
-    def batch(self, indices: Sequence[int]) -> EpisodeBatch:
-        """Load episodes of one shape, stacked."""
-        return self._loading.batch([self.plan(index) for index in indices])
+    def load_batch(self, plans: Sequence[Plan]) -> EpisodeBatch:
+        """Load the pixels of plans of one shape, stacked."""
+        return self._loading.batch(plans)
 
 
 def draw_list(sampler: EpisodeSampler, count: int) -> EpisodeList:

@@ -46,6 +46,19 @@ class EpisodeSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PlannedSource(EpisodeSource, Protocol):
+    """A source that draws its episodes before it loads their pixels."""
+
+    def plan(self, index: int) -> Plan:
+        """Draw episode `index`."""
+        ...
+
+    def load_batch(self, plans: Sequence[Plan]) -> EpisodeBatch:
+        """Load the pixels of plans of one shape, stacked."""
+        ...
+
+
 class EpisodeSampler:
     """Draws episodes; classes are drawn first, then subjects uniformly, then images.
 
@@ -138,13 +151,13 @@ class EpisodeSampler:
 
     __getitem__ = episode
 
-    def batch(self, indices: Sequence[int]) -> EpisodeBatch:
-        """Draw and load episodes of one shape, stacked."""
-        return self._loading.batch([self.plan(index) for index in indices])
-
     def load(self, plan: Plan) -> Episode:
         """Load the pixels of a plan."""
         return self._loading.load(plan)
+
+    def load_batch(self, plans: Sequence[Plan]) -> EpisodeBatch:
+        """Load the pixels of plans of one shape, stacked."""
+        return self._loading.batch(plans)
 
     def plans(self, count: int) -> list[Plan]:
         """Draw the first `count` plans."""

@@ -9,7 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from episodes.io.pixels import IGNORE
-from episodes.sampling.episode import Plan, collate
+from episodes.sampling.dataloader import BatchLoader
+from episodes.sampling.episode import Plan
 from episodes.sampling.sampler import EpisodeSampler, hash_plans
 from fewshot.baselines.copy_mask import copy_mask
 from fewshot.evaluation.calibration import NEAR, Reliability
@@ -145,13 +146,13 @@ def evaluate(
     """
     if episodes < 1:
         raise ValueError(f"episodes is {episodes}; expected at least 1")
-    plans = sampler.plans(episodes)
+    plans: list[Plan] = []
     cases: list[Case] = []
     reliability = Reliability()
     network.eval()
     bar = tqdm(total=episodes, desc="evaluating", unit="episode", disable=not progress)
-    for start in range(0, episodes, batch):
-        loaded = collate([sampler.load(plan) for plan in plans[start : start + batch]])
+    for loaded in BatchLoader(sampler, batch, stop=episodes):
+        plans += loaded.plans
         chances = predict(network, loaded.support_images, loaded.support_masks, loaded.query_images)
         predicted = {
             "model": chances.argmax(dim=2).to(torch.uint8),

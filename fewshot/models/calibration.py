@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from episodes.errors import DataError, ModelError
 from episodes.io.pixels import IGNORE
-from episodes.sampling.episode import collate
+from episodes.sampling.dataloader import EpisodeBatches
 from episodes.sampling.sampler import EpisodeSource
 
 
@@ -130,7 +130,7 @@ def _pixels(
     network: nn.Module, source: EpisodeSource, index: int, most: int, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Draw known pixels of one episode: their logits [pixel label] and labels [pixel]."""
-    batch = collate([source.episode(index)])
+    batch = EpisodeBatches(source)([index])
     logits = network(batch.support_images, batch.support_masks, batch.query_images)[0].cpu()
     labels = batch.query_labels[0].flatten()
     known = (labels != IGNORE).nonzero()[:, 0].numpy()

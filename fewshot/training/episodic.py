@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from episodes.errors import FewshotError
-from episodes.sampling.episode import EpisodeBatch, collate
+from episodes.sampling.dataloader import EpisodeBatches
 from episodes.sampling.sampler import EpisodeSource
 from fewshot.losses.episode_loss import DEFAULT_LOSS, WEIGHTED, EpisodeLoss
 from fewshot.models.checkpoint import save_network
@@ -62,7 +62,7 @@ def episode_task(
     """
     return Task(
         episode_objective(network, alignment, class_weights, loss),
-        partial(_episodes, source),
+        EpisodeBatches(source),
         partial(save_network, network),
     )
 
@@ -104,7 +104,3 @@ def _weighed(text: str, class_weights: tuple[float, float] | None) -> EpisodeLos
             f"add {' or '.join(WEIGHTED)}"
         )
     return loss
-
-
-def _episodes(source: EpisodeSource, indices: Sequence[int]) -> EpisodeBatch:
-    return collate([source.episode(index) for index in indices])

@@ -1,7 +1,6 @@
 """The visible loop: take a batch, lower its loss; log, save, and stop when it is time."""
 
 import contextlib
-import itertools
 import math
 import signal
 import sys
@@ -13,11 +12,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from episodes.errors import FewshotError
 from episodes.io.write import make_folder, write_json
+from episodes.sampling.dataloader import BatchLoader
 from fewshot.training.callbacks.log import Curves, JsonLog
 from fewshot.training.distributed import Processes
 from fewshot.training.episodic import Task
@@ -158,45 +157,19 @@ def _step(
     run.stepped({**values, "gradient_norm": norm.item(), "learning_rate": rate})
 
 
-class _Parts(IterableDataset):
-    """What one process works on, part by part, from a step on; worker w takes every n-th part."""
-
-    def __init__(self, task: Task, settings: TrainSettings, rank: int, world: int, step: int):
-        self.load = task.load
-        self.settings, self.rank, self.world, self.step = settings, rank, world, step
-
-    def __iter__(self) -> Iterator[Any]:
-        info = torch.utils.data.get_worker_info()
-        number, workers = (info.id, info.num_workers) if info else (0, 1)
-        for items in itertools.islice(self._items(), number, None, workers):
-            yield self.load(items)
-
-    def _items(self) -> Iterator[list[int]]:
-        size, parts = self.settings.batch, self.settings.accumulate
-        for step in itertools.count(self.step):
-            items = range(step * size, (step + 1) * size)
-            mine = [item for item in items if item % self.world == self.rank]
-            share = len(mine) // parts
-            for part in range(parts):
-                yield mine[part * share : (part + 1) * share]
-
-
 def _batches(run: Run, processes: Processes) -> Iterator[Any]:
-    parts = _Parts(run.task, run.settings, processes.rank, processes.world, run.step)
-    # A generator of its own, or the loader would draw from the one that a resume has just set.
+    """The parts that this process works on, from the next step on."""
+    settings = run.settings
     return iter(
-        DataLoader(
-            parts,
-            None,
-            num_workers=run.settings.workers,
-            worker_init_fn=_leave_signals,
-            generator=torch.Generator(),
+        BatchLoader(
+            run.task.load,
+            settings.batch // (processes.world * settings.accumulate),
+            workers=settings.workers,
+            rank=processes.rank,
+            world=processes.world,
+            start=run.step * settings.batch,
         )
     )
-
-
-def _leave_signals(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains
 
 
 def _check_shares(settings: TrainSettings, world: int) -> None:

@@ -46,7 +46,7 @@ from episodes.catalog.class_areas import measure
 from episodes.catalog.loader import Loader
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.readers import read_catalog
-from episodes.sampling.dataloader import EpisodeStream
+from episodes.sampling.dataloader import BatchLoader
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 
 with warnings.catch_warnings():
@@ -132,7 +132,7 @@ def learn2learn(items: Files | Memory, workers: int) -> Iterator[Any]:
 
 
 def ours(sampler: EpisodeSampler, workers: int) -> Iterator[Any]:
-    return iter(EpisodeStream(sampler).loader(workers))
+    return iter(BatchLoader(sampler, workers=workers))
 
 
 def agree(sampler: EpisodeSampler, files: Files) -> None:

@@ -26,7 +26,7 @@ def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, 
         return collate(batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fewshot.training.episodic.collate", ctrl_c)
+        patch.setattr("episodes.sampling.dataloader.collate", ctrl_c)
         assert main(arguments()) == 130
     assert main(arguments()) == 2
     assert "go on with --resume" in capsys.readouterr().err

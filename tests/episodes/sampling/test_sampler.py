@@ -15,6 +15,7 @@ from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.pixels import PixelRef
 from episodes.readers import read_catalog
+from episodes.sampling.dataloader import EpisodeBatches
 from episodes.sampling.episode import Plan, collate
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, binary_mask
 
@@ -149,7 +150,7 @@ def test_a_batch_is_its_episodes(shapes):
     wanted = EpisodeSettings(way=(1, 2), shot=(1, 2), query=2, min_area=20, group=4)
     for transform in (None, Augment()):
         sampler = EpisodeSampler(shapes, wanted, loader=Loader(48), seed=5, transform=transform)
-        batch = sampler.batch([8, 9, 11])
+        batch = EpisodeBatches(sampler)([8, 9, 11])
         single = collate([sampler.episode(index) for index in (8, 9, 11)])
         assert batch.plans == single.plans
         for name in ("support_images", "support_masks", "query_images", "query_labels"):
@@ -161,9 +162,9 @@ def test_a_batch_is_its_episodes(shapes):
         assert torch.equal(sampler.episode(8).query_labels, single.query_labels[0])
     other = next(index for index in range(0, 99, 4) if sampler.shape(index) != sampler.shape(8))
     with pytest.raises(EpisodeError, match=r"episodes differ in \(way, shot, query\): \[\(1"):
-        sampler.batch([8, other])
+        EpisodeBatches(sampler)([8, other])
     with pytest.raises(EpisodeError, match="no episode to stack"):
-        sampler.batch([])
+        sampler.load_batch([])
 
 
 def test_binary_mask():
