@@ -1,4 +1,6 @@
-"""Which model a number was measured on: a score is never shown beside another model.
+"""What a number was measured with: which model, by which command.
+
+A score is never shown beside another model.
 
 A folder's model is identified by what its files hold, without torch: the fingerprint that was
 written with the weights, the settings beside them, and the calibration. A score keeps the identity
@@ -8,6 +10,8 @@ of its model under `MEASURED_ON`; whoever shows the score asks `why_not_of` firs
 import contextlib
 import hashlib
 import json
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -171,3 +175,19 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds no settings; expected an object")
     return content
+
+
+_COMMANDS = (("fewshot", "cli", "main.py"), ("fewshot", "__main__.py"))
+"""Ends of the paths under which `python -m` starts the command."""
+
+
+def typed_command() -> str:
+    """The command as the user typed it; `python -m fewshot` is `fewshot`."""
+    typed = Path(sys.argv[0])
+    if any(typed.parts[-len(end) :] == end for end in _COMMANDS):
+        words = ["fewshot"]
+    elif typed.suffix == ".py":
+        words = ["python", typed.name if typed.is_absolute() else typed.as_posix()]
+    else:
+        words = [typed.name]
+    return shlex.join([*words, *sys.argv[1:]])

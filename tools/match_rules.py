@@ -47,7 +47,7 @@ from fewshot.experiments.train import commands_of, read_split
 from fewshot.inference.postprocessing.settings import RefineSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
-from fewshot.provenance import measured_on
+from fewshot.provenance import measured_on, typed_command
 
 COPY, PROPORTIONAL, MATCHED, THREE = (
     "copy-mask",
@@ -227,7 +227,7 @@ def write(
         f"support scans {', '.join(map(str, options.supports))} after the fold; Dice, 0 to 100, "
         "mean over scans, classes and support scans; intervals over subjects; differences are "
         "paired over subjects. Oracle looks at the query's truth to choose one support slice.",
-        "commands": [*commands_of(read_split(models[0])), results.typed_command()],
+        "commands": [*commands_of(read_split(models[0])), typed_command()],
         "seconds": round(spent, 1),
         **results.dated(),
         "tables": [

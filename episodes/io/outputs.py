@@ -24,12 +24,13 @@ _MARKERS: tuple[tuple[str, set[str]], ...] = (
     ("benchmark-settings.json", {"format", "sections"}),
     ("scores.json", {"split", "settings"}),
     ("scores.json", {"emoji"}),
+    ("scores.json", {"summary", "cases"}),
 )
 """Files by which a folder is known as one that a command made, and keys that they hold."""
 _OF_FOLDERS = re.compile(
     r"(split|settings|segmenter|embedding|calibration|scores|done|manifest|benchmark-settings)\.json|"
     r"(model|loss|support)\.safetensors|segment\.onnx|state\.pt|log\.(csv|jsonl)|"
-    r"measured\.jsonl|curves\.png|episodes\.png|contact_sheet\.png|step_\d{6}\.png|"
+    r"measured\.jsonl|scores\.md|cases\.csv|curves\.png|episodes\.png|contact_sheet\.png|step_\d{6}\.png|"
     r"(none|any|all)_.*_fold\d+.*\.json|benchmark\.(csv|md|png|json)"
 )
 """Names of the files that commands leave in such folders."""

@@ -31,6 +31,9 @@ def _words(words: Sequence[str]) -> re.Pattern[str]:
 _MASK = _words(naming.MASK_WORDS)
 _IMAGE = _words(naming.IMAGE_WORDS)
 _ANY = _words(naming.IMAGE_WORDS + naming.MASK_WORDS)
+_PREDICTED = _words(
+    (*naming.IMAGE_WORDS, *naming.MASK_WORDS, "predictions", "prediction", "preds", "pred")
+)
 _NUMBER = re.compile(rf"{_SEPARATORS}?\(?\d{{1,3}}\)?$")
 
 
@@ -43,12 +46,38 @@ def is_mask_name(name: str) -> bool:
     return bool(_MASK.search(plain(Path(name).name)))
 
 
-def match(images: Iterable[str], masks: Iterable[str]) -> dict[str, str]:
+def match_masks(truth: Iterable[str], predictions: Iterable[str]) -> dict[str, str]:
+    """Map the names of predicted masks to the names of the true ones.
+
+    Args:
+        truth: names without endings, perhaps with the folders before them, which have to agree.
+        predictions: the same; words for images, masks and predictions count on neither side.
+
+    Returns:
+        The predictions that have a true mask.
+
+    Raises:
+        DataError: a prediction fits several true masks, or a true mask several predictions.
+
+    >>> match_masks(["gt_01", "label_2"], ["01_pred", "image_2", "3"])
+    {'01_pred': 'gt_01', 'image_2': 'label_2'}
+    """
+    return match(truth, predictions, _BARE_LEVELS, ("true mask", "prediction"))
+
+
+def match(
+    images: Iterable[str],
+    masks: Iterable[str],
+    levels: "Levels | None" = None,
+    kinds: tuple[str, str] = ("image", "mask"),
+) -> dict[str, str]:
     """Map the names of masks to the names of their images.
 
     Args:
         images: names without endings, perhaps with the folders before them, which have to agree.
         masks: the same.
+        levels: what names are compared by, the surest first; by default those of image and mask.
+        kinds: what the two are called in messages.
 
     Returns:
         The masks that have an image.
@@ -60,10 +89,11 @@ def match(images: Iterable[str], masks: Iterable[str]) -> dict[str, str]:
     {'mask_01': 'img_01', 'img_02_gt': 'IMG_02'}
     """
     images, masks = list(images), list(masks)
+    kind, other = kinds
     known = set(images)
     found = {mask: mask for mask in masks if mask in known}
     of_image: dict[str, str] = {image: image for image in found}
-    for image_key, mask_keys in _LEVELS:
+    for image_key, mask_keys in levels or _LEVELS:
         places: dict[str, list[str]] = defaultdict(list)
         for image in images:
             places[image_key(image)].append(image)
@@ -71,15 +101,15 @@ def match(images: Iterable[str], masks: Iterable[str]) -> dict[str, str]:
             fits = dict.fromkeys(image for key in mask_keys(mask) for image in places.get(key, ()))
             if len(fits) > 1:
                 raise DataError(
-                    f"the mask {mask!r} fits the images {shorten(map(repr, fits))}; expected one: "
-                    "rename the mask or an image"
+                    f"the {other} {mask!r} fits the {kind}s {shorten(map(repr, fits))}; expected "
+                    f"one: rename the {other} or one of these"
                 )
             for image in fits:
                 if image in of_image:
                     raise DataError(
-                        f"the image {image!r} has two masks, {of_image[image]!r} and {mask!r}; "
-                        "expected one: join them in one file (class or object numbers), or move "
-                        "one away"
+                        f"the {kind} {image!r} has two {other}s, {of_image[image]!r} and "
+                        f"{mask!r}; expected one: join them in one file (class or object "
+                        "numbers), or move one away"
                     )
                 found[mask], of_image[image] = image, mask
     return {mask: found[mask] for mask in masks if mask in found}
@@ -204,7 +234,15 @@ def _core(name: str) -> str:
     return head + _trim(_IMAGE.sub("", last))
 
 
-_LEVELS: tuple[tuple[Callable[[str], str], Callable[[str], list[str]]], ...] = (
+def _bare(name: str) -> str:
+    """The name without any word for images, masks and predictions."""
+    head, last = _split(name)
+    return head + _trim(_PREDICTED.sub("", last))
+
+
+Levels = tuple[tuple[Callable[[str], str], Callable[[str], list[str]]], ...]
+_BARE_LEVELS: Levels = ((plain, _same), (_bare, lambda name: [_bare(name)]))
+_LEVELS: Levels = (
     (plain, _same),
     (plain, _without_one),
     (_core, _without_all),

@@ -37,11 +37,10 @@ from fewshot.benchmark.model_selection import Choice, choose, taken
 from fewshot.benchmark.plot import draw
 from fewshot.benchmark.settings import Benchmark
 from fewshot.benchmark.training import DONE, Trained, ensure_trained, model_folder
-from fewshot.evaluation import results
 from fewshot.evaluation.confusion_counts import Method, Timed, Truth, count_protocol, pooled
 from fewshot.experiments.split import open_catalog
 from fewshot.models.network import FewShotNetwork
-from fewshot.provenance import MEASURED_ON, unchanged, why_not_of
+from fewshot.provenance import MEASURED_ON, typed_command, unchanged, why_not_of
 from fewshot.training.loop import peak_memory
 
 Tested = dict[Setting, tuple[Protocol, Leakage]]
@@ -94,7 +93,7 @@ def benchmark(command: Benchmark) -> int:
             "of_methods": {name: part for name, part in settings.items() if name in methods},
         },
     }
-    content = files.content(found, headlines, about, [results.typed_command()])
+    content = files.content(found, headlines, about, [typed_command()])
     stem = files.write(path, content, command.part)
     draw(stem.with_suffix(".png"), content["results"])
     print(files.text(content))

@@ -16,6 +16,7 @@ INPUTS = frozenset(
     (
         *("choices", "data", "gallery", "image", "images"),
         *("mask", "model", "query", "support", "threshold"),
+        *("predictions", "truth"),
     )
 )
 """Options whose paths are read; those of all others are written."""
@@ -80,6 +81,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "margin": (-(10**6), 10**6),
     "scale": (0, 10**6),
     "threshold": _SHARE,
+    "tolerance": (0, 10**9),
+    "spacing": (1e-9, 10**9),
 }
 """The least and the largest value of every numeric option, by its name."""
 

@@ -28,6 +28,7 @@ from fewshot.cli.options import (
     Share,
 )
 from fewshot.cli.parse import find_command, parse_typed
+from fewshot.cli.score_options import Score
 from fewshot.cli.startup import without_collector
 from fewshot.experiments.options import Train
 from fewshot.experiments.runs_settings import Runs
@@ -36,6 +37,7 @@ COMMANDS: dict[str, type] = {
     "demo": Demo,
     "train": Train,
     "evaluate": Evaluate,
+    "score": Score,
     "protocol": ProtocolRun,
     "benchmark": Benchmark,
     "segment": Segment,

@@ -15,7 +15,7 @@ from fewshot.evaluation.figures import evaluation_sheet
 from fewshot.experiments.split import hold_out, open_catalog
 from fewshot.experiments.train import commands_of, read_split, remembered_held, training_seconds
 from fewshot.models.checkpoint import load_network
-from fewshot.provenance import unchanged
+from fewshot.provenance import typed_command, unchanged
 from fewshot.training.folder import refuse_scores
 
 
@@ -73,7 +73,7 @@ def evaluate(command: Evaluate) -> int:
     write_json(out / "scores.json", {**about, **found.content()})
     print(f"scores and pictures in {out}")
     if command.result is not None:
-        commands = [*commands_of(remembered), results.typed_command()]
+        commands = [*commands_of(remembered), typed_command()]
         results.write(command.result, command.headline, found, about, commands)
         print(f"result in {command.result}")
     return 0

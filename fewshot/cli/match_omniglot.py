@@ -27,6 +27,7 @@ from fewshot.evaluation import results
 from fewshot.experiments.train import commands_of, read_split, training_seconds
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.models.embedding_network import EmbeddingNetwork, load_embedding
+from fewshot.provenance import typed_command
 from fewshot.siamese.retrieval.one_shot_classification import best_views, classify, nearest
 from fewshot.siamese.retrieval.tta_views import embed_views
 from fewshot.siamese.retrieval.whitening import within_class_whitening
@@ -60,7 +61,7 @@ def match_omniglot(command: MatchOmniglot) -> int:
         part = {
             "headline": [_head(row) for row in rows if "headline" in row],
             "about": _about(command, networks),
-            "commands": [*dict.fromkeys(commands), results.typed_command()],
+            "commands": [*dict.fromkeys(commands), typed_command()],
             **results.dated(),
             "seconds": round(seconds, 1),
             "networks": [_network(each) for each in zip(networks, remembered, strict=True)],

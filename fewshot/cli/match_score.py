@@ -15,7 +15,7 @@ from fewshot.experiments.pair_data import masks_for, names_of, of_names
 from fewshot.experiments.split import open_catalog
 from fewshot.experiments.train import commands_of, read_split, training_seconds
 from fewshot.models.embedding_network import EmbeddingNetwork
-from fewshot.provenance import unchanged
+from fewshot.provenance import typed_command, unchanged
 from fewshot.siamese.retrieval.catalog_items import embed_listed
 from fewshot.siamese.retrieval.embed import load_describer
 from fewshot.siamese.verification.embedding_scores import Scored
@@ -62,7 +62,7 @@ def match_score(command: MatchScore) -> int:
         part = {
             "headline": [_head(command.headline, each, scores) for each in UNITS],
             "about": said,
-            "commands": [*commands_of(remembered), results.typed_command()],
+            "commands": [*commands_of(remembered), typed_command()],
             **results.dated(),
             "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
             "data": command.data.name,

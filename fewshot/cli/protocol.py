@@ -15,7 +15,7 @@ from episodes.protocols.one_image import OneImageSettings, one_image
 from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
 from episodes.protocols.registry import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
 from fewshot.cli.options import ProtocolRun
-from fewshot.evaluation import protocol_results, results
+from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import CopyMask, Method, Truth, count_protocol, pooled
 from fewshot.evaluation.end_to_end_predictor import AsUsed
 from fewshot.evaluation.predictors import Model
@@ -24,7 +24,7 @@ from fewshot.experiments.split import open_catalog
 from fewshot.experiments.train import commands_of, read_split
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
-from fewshot.provenance import unchanged
+from fewshot.provenance import typed_command, unchanged
 
 ONE_IMAGE: ProtocolName = "one-image"
 
@@ -70,7 +70,7 @@ def protocol(command: ProtocolRun) -> int:
             "seconds": round(time.monotonic() - started, 1),
             **identity,
         }
-        commands = [results.typed_command()]
+        commands = [typed_command()]
         if command.model is not None:
             commands = [*commands_of(read_split(command.model)), *commands]
         protocol_results.write(command.result, command.headline, found, about, commands)

@@ -5,8 +5,6 @@ import json
 import math
 import os
 import platform
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +15,6 @@ import fewshot
 from episodes.errors import DataError
 from episodes.io.write import make_folder, whole_file, write_json
 from fewshot.evaluation.episodic import Evaluation
-
-_COMMANDS = (("fewshot", "cli", "main.py"), ("fewshot", "__main__.py"))
-"""Ends of the paths under which `python -m` starts the command."""
-
-
-def typed_command() -> str:
-    """The command as the user typed it; `python -m fewshot` is `fewshot`."""
-    typed = Path(sys.argv[0])
-    if any(typed.parts[-len(end) :] == end for end in _COMMANDS):
-        words = ["fewshot"]
-    elif typed.suffix == ".py":
-        words = ["python", typed.name if typed.is_absolute() else typed.as_posix()]
-    else:
-        words = [typed.name]
-    return shlex.join([*words, *sys.argv[1:]])
 
 
 def machine() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from episodes.catalog.loader import Loader
 from episodes.catalog.splits import Split
 from episodes.errors import DataError, shorten
 from episodes.io.write import make_folder, write_json
-from fewshot.evaluation.results import machine, typed_command
+from fewshot.evaluation.results import machine
 from fewshot.experiments.callbacks import callbacks, keep_aside
 from fewshot.experiments.options import HeadName, Held, Train
 from fewshot.experiments.pair_options import MatchTrain
@@ -39,6 +39,7 @@ from fewshot.models.heads import (
 )
 from fewshot.models.heads.gradient_settings import Method, default_settings
 from fewshot.models.network import FewShotNetwork, NetworkSettings
+from fewshot.provenance import typed_command
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.episodic import episode_objective, episode_task
 from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of

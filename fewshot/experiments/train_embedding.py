@@ -12,7 +12,7 @@ from episodes.catalog.loader import Loader
 from episodes.catalog.splits import Split
 from episodes.io.write import make_folder
 from episodes.sampling.pairs import PairSampler, PairSettings
-from fewshot.evaluation.results import machine, typed_command
+from fewshot.evaluation.results import machine
 from fewshot.experiments.embedding_callbacks import pair_callbacks, score_callbacks
 from fewshot.experiments.embedding_losses import make_loss
 from fewshot.experiments.pair_data import TRANSFORMS, hold_out_names, keep_names_aside, masks_for
@@ -24,6 +24,7 @@ from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings
 from fewshot.models.encoder import EncoderSettings
 from fewshot.models.small_encoder import SmallSettings
 from fewshot.models.stroke_augmentation import InkSettings
+from fewshot.provenance import typed_command
 from fewshot.siamese.cross_batch_memory import CrossBatchMemory
 from fewshot.siamese.hard_negatives import HardNegatives
 from fewshot.siamese.objective import pair_task

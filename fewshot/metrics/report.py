@@ -1,8 +1,8 @@
 """One report: the scores of every case, their means with intervals, as text, JSON and CSV."""
 
-import csv
 import json
 import math
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from episodes.io.write import whole_file, write_json
 from fewshot.metrics.averages import penalise
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean, subject_means
+from fewshot.metrics.tables import csv_table, text_table
 
 
 class Row(NamedTuple):
@@ -174,6 +175,43 @@ class Report:
         keys = dict.fromkeys((row.method, row.target, row.score) for row in self.rows)
         return [self._summary(*key) for key in keys]
 
+    def over_targets(self, name: str) -> list[Summary]:
+        """Summarise the mean over targets: a subject's value is the mean over its targets.
+
+        Args:
+            name: what this mean is called.
+
+        Returns:
+            One summary a method and score; cases of the targets are counted together.
+        """
+        groups: dict[tuple[str, str], list[Summary]] = defaultdict(list)
+        for each in self.summary():
+            groups[each.method, each.score].append(each)
+        return [self._over(name, *key, parts) for key, parts in groups.items()]
+
+    def _over(self, name: str, method: str, score: str, parts: list[Summary]) -> Summary:
+        of_subject: dict[str, list[float]] = defaultdict(list)
+        for part in parts:
+            values, subjects, _ = self.values(score, target=part.target, method=method)
+            for subject in dict.fromkeys(subjects):
+                own = [v for v, s in zip(values, subjects, strict=True) if s == subject and v == v]
+                if own:
+                    of_subject[subject].append(float(np.mean(own)))
+        means = [float(np.mean(own)) for own in of_subject.values()]
+        undefined = sum(part.interval.undefined for part in parts)
+        interval = self._interval(np.array(means), list(of_subject))._replace(undefined=undefined)
+        return Summary(method, name, score, interval, sum(part.missing for part in parts))
+
+    def _interval(self, values: NDArray[np.float64], subjects: list[str]) -> Interval:
+        """Mean over subjects; inf without bounds where something is missing and has no penalty."""
+        if np.isinf(values).any():
+            undefined = int(np.isnan(values).sum())
+            count = len(subject_means(np.where(np.isinf(values), 0, values), subjects)[0])
+            return Interval(math.inf, math.nan, math.nan, count, undefined)
+        return bootstrap_mean(
+            values, subjects, level=self.level, resamples=self.resamples, seed=self.seed
+        )
+
     def _summary(self, method: str, target: str, score: str) -> Summary:
         values, subjects, _ = self.values(score, target=target, method=method)
         wanted = (method, target, score)
@@ -182,15 +220,7 @@ class Report:
             for row in self.rows
             if (row.method, row.target, row.score) == wanted
         )
-        if np.isinf(values).any():
-            undefined = int(np.isnan(values).sum())
-            count = len(subject_means(np.where(np.isinf(values), 0, values), subjects)[0])
-            interval = Interval(math.inf, math.nan, math.nan, count, undefined)
-        else:
-            interval = bootstrap_mean(
-                values, subjects, level=self.level, resamples=self.resamples, seed=self.seed
-            )
-        return Summary(method, target, score, interval, lost)
+        return Summary(method, target, score, self._interval(values, subjects), lost)
 
     def __str__(self) -> str:
         head = ["method", "target", "score", "mean", f"{100 * self.level:g} % interval"]
@@ -201,16 +231,10 @@ class Report:
             line = [method, target, score, f"{interval.mean:.4g}", bounds, *map(str, numbers)]
             table.append(line)
         columns = list(zip(*table, strict=True))
-        shown = [index for index, column in enumerate(columns) if index > 1 or any(column[1:])]
-        widths = [max(map(len, column)) for column in columns]
-        lines = []
-        for line in table:
-            cells = [
-                line[index].rjust(widths[index]) if index > 4 else line[index].ljust(widths[index])
-                for index in shown
-            ]
-            lines.append("  ".join(cells).rstrip())
-        return "\n".join(lines)
+        kept = [index for index, column in enumerate(columns) if index > 1 or any(column[1:])]
+        columns_kept, *rows = ([line[index] for index in kept] for line in table)
+        right = [place for place, index in enumerate(kept) if index > 4]
+        return "\n".join(text_table(columns_kept, rows, right=right))
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings, summary and cases as what JSON knows: NaN is None, inf is "inf".
@@ -234,12 +258,24 @@ class Report:
         """Write settings, summary and cases to a file; what was there is replaced."""
         write_json(Path(path), self.to_dict())
 
+    def save(self, folder: Path, about: Mapping[str, Any], table: Iterable[str]) -> None:
+        """Write scores.json, cases.csv and scores.md into a folder.
+
+        Args:
+            folder: there already.
+            about: what else scores.json tells.
+            table: lines of scores.md.
+        """
+        write_json(folder / "scores.json", {**about, **self.to_dict()})
+        self.save_csv(folder / "cases.csv")
+        with whole_file(folder / "scores.md") as partial:
+            partial.write_text("\n".join(table), encoding="utf-8")
+
     def save_csv(self, path: str | PathLike[str]) -> None:
         """Write one line a score and case, replacing the file; NaN is "nan", inf is "inf"."""
+        rows = ({**row._asdict(), "value": repr(row.value)} for row in self.rows)
         with whole_file(Path(path)) as partial, partial.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(Row._fields)
-            writer.writerows((*row[:-1], repr(row.value)) for row in self.rows)
+            file.write(csv_table(Row._fields, rows, end="\r\n"))
 
 
 def load_report(path: str | PathLike[str]) -> Report:

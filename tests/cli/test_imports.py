@@ -42,6 +42,17 @@ def test_segmenting_imports_torch_and_nothing_else_that_is_slow(pair):
     assert modules == ["torch"]
 
 
+def test_scoring_masks_imports_no_torch(pair):
+    code = (
+        "import sys\nfrom fewshot.cli.main import main\n"
+        "assert main(['score', 'mask.png', 'mask.png']) == 0\n"
+        f"print(*({{*{HEAVY!r}}} & {{*sys.modules}}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=pair, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
 @pytest.mark.parametrize(
     ("mask", "query", "said"),
     [

@@ -53,6 +53,14 @@ class Geometry:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
     @property
+    def plane_spacing(self) -> tuple[float, float, float]:
+        """Distance of planes, rows and columns in mm; a file that names no unit means mm."""
+        depth, height, width = (
+            float(self.spacing[axis]) * (self.unit or 1.0) for axis in self.order
+        )
+        return depth, height, width
+
+    @property
     def voxel_mm3(self) -> float:
         """Volume of a voxel; a file that names no unit is taken to mean millimetres."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) * (self.unit or 1.0) ** 3

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from episodes.errors import DataError
-from fewshot.evaluation.results import add_part, typed_command
+from fewshot.evaluation.results import add_part
+from fewshot.provenance import typed_command
 
 
 def part(*names, value=1.5, **more):

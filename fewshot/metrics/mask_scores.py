@@ -1,0 +1,182 @@
+"""Scores of one predicted mask against its reference by their names, as commands take them."""
+
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from episodes.errors import FewshotError
+from episodes.io.pixels import IGNORE
+from fewshot.metrics import instances, overlap, surface
+from fewshot.metrics.boundary import boundary_iou
+from fewshot.metrics.overlap import confusion_matrix
+from fewshot.metrics.overlap_table import OverlapTable, overlap_table
+from fewshot.metrics.skeleton import cl_dice
+from fewshot.metrics.surface import SurfaceDistances, surface_distances
+
+Unit = Literal["share", "distance", "number"]
+"""A share lies in 0..1, a distance has the unit of the spacing, a number counts objects."""
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """A predicted mask and its reference.
+
+    Attributes:
+        predicted: bool ``[height width]`` or ``[depth height width]``.
+        reference: uint8 of the same shape: 0, 1 and 255 for unknown, which counts nowhere.
+        spacing: size of a pixel along each axis.
+        tolerance: of NSD, in the unit of the spacing.
+    """
+
+    predicted: NDArray[np.bool_]
+    reference: NDArray[np.uint8]
+    spacing: Sequence[float]
+    tolerance: float
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts of the two labels ``[2 2]``, rows the reference."""
+        return confusion_matrix(self.predicted, self.reference, 2, IGNORE)
+
+    @cached_property
+    def distances(self) -> SurfaceDistances:
+        """Between the two surfaces."""
+        return surface_distances(self.predicted, self.reference, self.spacing, ignore_index=IGNORE)
+
+    @property
+    def diagonal(self) -> float:
+        """Length of the image's diagonal, in the unit of the spacing: no distance is larger."""
+        return math.hypot(*np.multiply(self.predicted.shape, self.spacing))
+
+
+@dataclass(frozen=True)
+class MaskMetric:
+    """A score of a mask.
+
+    Attributes:
+        unit: what its values are.
+        of_pair: computes it from a pair.
+        of_counts: computes it from a confusion matrix, so that pixels of several images can be
+            pooled first; None where that has no meaning.
+    """
+
+    unit: Unit
+    of_pair: Callable[[MaskPair], float]
+    of_counts: Callable[[NDArray[np.int64]], float] | None = None
+
+
+def _counted(function: Callable[[Any], NDArray[np.float64]]) -> MaskMetric:
+    def of_counts(confusion: NDArray[np.int64]) -> float:
+        return float(function(confusion)[1])
+
+    return MaskMetric("share", lambda pair: of_counts(pair.confusion), of_counts)
+
+
+def _distance(function: Callable[[SurfaceDistances], float]) -> MaskMetric:
+    return MaskMetric("distance", lambda pair: function(pair.distances))
+
+
+MASK_METRICS: dict[str, MaskMetric] = {
+    "dice": _counted(overlap.dice),
+    "iou": _counted(overlap.iou),
+    "precision": _counted(overlap.precision),
+    "recall": _counted(overlap.recall),
+    "specificity": _counted(overlap.specificity),
+    "volumetric_similarity": _counted(overlap.volumetric_similarity),
+    "hd": _distance(surface.hausdorff),
+    "hd95": _distance(surface.hd_directed),
+    "hd95_pooled": _distance(surface.hd_pooled),
+    "assd": _distance(surface.assd),
+    "masd": _distance(surface.masd),
+    "nsd": MaskMetric("share", lambda pair: surface.nsd(pair.distances, pair.tolerance)),
+    "boundary_iou": MaskMetric(
+        "share", lambda pair: boundary_iou(pair.predicted, pair.reference, ignore_index=IGNORE)
+    ),
+    "cldice": MaskMetric(
+        "share", lambda pair: cl_dice(pair.predicted, pair.reference, ignore_index=IGNORE).dice
+    ),
+}
+"""What `--metrics` takes. hd95 is the larger of the two directed percentiles."""
+
+
+def _matched(function: Callable[[Any], NDArray[np.float64]]) -> Callable[[OverlapTable], float]:
+    return lambda table: float(function(instances.match_counts(table))[0])
+
+
+OBJECT_METRICS: dict[str, tuple[Unit, Callable[[OverlapTable], float]]] = {
+    "objects_f1": ("share", _matched(instances.f1)),
+    "objects_precision": ("share", _matched(instances.precision)),
+    "objects_recall": ("share", _matched(instances.recall)),
+    "objects_ap": ("share", _matched(instances.average_precision)),
+    "dsb_score": ("share", instances.dsb_score),
+    "aji": ("share", instances.aggregated_jaccard),
+    "pq": ("share", _matched(instances.panoptic_quality)),
+    "count_error": ("number", lambda table: float(instances.count_error(table).difference)),
+}
+"""Scores of numbered objects, matched at IoU > 0.5; count_error is predicted minus actual."""
+
+
+def check_metrics(names: Sequence[str]) -> None:
+    """Raise unless every name is one of `MASK_METRICS`, and each is there once.
+
+    Raises:
+        FewshotError: the message names the nearest.
+
+    Example:
+        >>> check_metrics(["dice", "hd95"])
+    """
+    for number, name in enumerate(names):
+        if name not in MASK_METRICS:
+            near = difflib.get_close_matches(name, MASK_METRICS, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise FewshotError(
+                f"there is no metric {name!r}; there are {', '.join(MASK_METRICS)}{hint}"
+            )
+        if name in names[:number]:
+            raise FewshotError(f"metric {name} is named twice; name it once")
+
+
+def score_pair(pair: MaskPair, names: Sequence[str]) -> dict[str, float]:
+    """Compute some scores of a pair, distances and counts once.
+
+    Returns:
+        A value a name: NaN where neither mask has a pixel, inf for a distance where one has none.
+
+    Example:
+        >>> truth = np.array([[1, 1, 0, 255]], np.uint8)
+        >>> pair = MaskPair(np.array([[True, False, False, True]]), truth, (1.0, 2.0), 1.0)
+        >>> {name: round(value, 3) for name, value in score_pair(pair, ["dice", "hd"]).items()}
+        {'dice': 0.667, 'hd': 2.0}
+    """
+    return {name: MASK_METRICS[name].of_pair(pair) for name in names}
+
+
+def score_objects(predicted: Any, reference: Any, ignored: Any = None) -> dict[str, float]:
+    """Compute all of `OBJECT_METRICS` of two maps of numbered objects.
+
+    Args:
+        predicted, reference: whole numbers of the same shape, 0 background, a number an object.
+        ignored: bool, pixels that count nowhere.
+
+    Example:
+        >>> found = score_objects([[7, 7, 0, 0, 9]], [[1, 1, 1, 0, 2]])
+        >>> found["objects_f1"], found["count_error"]
+        (1.0, 0.0)
+    """
+    table = overlap_table(predicted, reference, ignored)
+    return {name: function(table) for name, (_, function) in OBJECT_METRICS.items()}
+
+
+def unit_of(name: str) -> Unit:
+    """Return the unit of a score of either table.
+
+    >>> unit_of("dice"), unit_of("hd95"), unit_of("count_error")
+    ('share', 'distance', 'number')
+    """
+    return MASK_METRICS[name].unit if name in MASK_METRICS else OBJECT_METRICS[name][0]
