@@ -19,8 +19,8 @@
 # seen photographs (ImageNet), and what a nucleus looks like it learns from the one mask.
 
 # %%
-from episodes import bundled
-from fewshot import Segmenter
+from episodes import bundled, intensity_range, read_image, read_labels, read_planes
+from fewshot import Segmenter, metrics, overlay, paste
 
 nuclei = bundled.path("nuclei")
 segmenter = Segmenter()
@@ -33,12 +33,9 @@ result = segmenter.segment(nuclei / "images/img2d_11.png", support)
 
 # %%
 import matplotlib.pyplot as plt
-from episodes.io import read as decode
-from episodes.catalog.letterbox import intensity_range
-from fewshot.plots.overlays import overlay
 
-picture = decode.read_image(nuclei / "images/img2d_00.png")
-marked = decode.read_labels(nuclei / "masks/img2d_00.png")[0] > 0
+picture = read_image(nuclei / "images/img2d_00.png")
+marked = read_labels(nuclei / "masks/img2d_00.png")[0] > 0
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.7))
 axes[0].imshow(overlay(picture, marked, intensity_range(picture)))
 axes[0].set_title("what we annotated")
@@ -56,13 +53,11 @@ figure.tight_layout()
 
 # %%
 import numpy as np
-from fewshot.baselines.copy_mask import paste
-from fewshot.metrics.overlap import confusion_matrix, dice
 
-truth = (decode.read_labels(nuclei / "masks/img2d_11.png")[0] > 0).astype(np.uint8)
+truth = (read_labels(nuclei / "masks/img2d_11.png")[0] > 0).astype(np.uint8)
 copied = paste(marked.astype(np.uint8), truth.shape)
 scores = {
-    name: float(dice(confusion_matrix(mask, truth, 2))[1])
+    name: float(metrics.overlap.dice(metrics.overlap.confusion_matrix(mask, truth, 2))[1])
     for name, mask in {"segmenter": result.mask, "copy-mask": copied}.items()
 }
 scores
@@ -73,8 +68,8 @@ scores
 
 # %%
 brain = bundled.path("brain")
-volume = decode.read_planes(brain / "image_icbm.nii.gz")
-tissue = decode.read_labels(brain / "label_icbm.nii.gz")
+volume = read_planes(brain / "image_icbm.nii.gz")
+tissue = read_labels(brain / "label_icbm.nii.gz")
 middle = len(volume) // 2
 
 names = {1: "grey matter", 2: "white matter"}

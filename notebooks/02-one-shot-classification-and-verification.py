@@ -23,11 +23,7 @@
 
 # %%
 import json
-from episodes import bundled
-from episodes.catalog.loader import Loader
-from episodes.catalog.class_areas import measure
-from episodes.sampling.pairs import PairSampler, PairSettings
-from episodes.readers import read_catalog
+from episodes import Augment, Loader, PairSampler, PairSettings, bundled, measure, read_catalog
 
 folder = bundled.path("emoji")
 catalog = measure(read_catalog(folder, subject_pattern=r"(?:base|novel)_([a-z]+)_"))
@@ -44,13 +40,8 @@ print(f"{len(base.classes)} classes to learn from, {len(novel.classes)} others t
 # %%
 from pathlib import Path
 from tempfile import mkdtemp
-from episodes.augmentation.compose import Augment
-from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings
-from fewshot.siamese.retrieval.catalog_items import embed_listed
-from fewshot.siamese.losses.supervised_contrastive import SupervisedContrastiveLoss
-from fewshot.siamese.objective import pair_task
-from fewshot.training.loop import train
-from fewshot.training.settings import TrainSettings
+from fewshot import EmbeddingNetwork, EmbeddingSettings, SupervisedContrastiveLoss
+from fewshot import TrainSettings, embed_listed, pair_task, train
 
 settings = PairSettings(12, 2, regions=True, disjoint_subjects=True)
 sampler = PairSampler(base, settings, loader=Loader(128), transform=Augment())
@@ -71,7 +62,7 @@ after, _ = embed_listed(network, lister)
 
 # %%
 import numpy as np
-from fewshot.numerics import unit_rows
+from fewshot import unit_rows
 
 designs = np.array([novel.samples[place].subject for place, _ in lister.everything()])
 labels = np.array(names)
@@ -100,8 +91,7 @@ print(f"untrained {accuracy(before):.0%}, trained on other classes {accuracy(aft
 # pairs of one.
 
 # %%
-from fewshot.siamese.verification.threshold import audit_threshold, choose_threshold
-from fewshot.siamese.verification.embedding_scores import Scored
+from fewshot import Scored, audit_threshold, choose_threshold
 
 half = np.isin(labels, np.unique(labels)[::2])
 for kind, vectors in (("untrained", before), ("trained", after)):

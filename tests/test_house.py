@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "episodes": (
         ("errors",),
-        ("optional",),
+        ("optional", "lazy"),
         ("io", "bundled"),
         ("masks",),
         ("catalog",),

@@ -1,8 +1,11 @@
 """Scores and statistics: one family a module, pure functions first, thin accumulators second.
 
 Labels are NumPy arrays or torch tensors, results are NumPy; nothing here imports torch. Nothing
-is re-exported: ``from fewshot.metrics.overlap import dice`` says which family a score is from and
-loads no other.
+is re-exported: ``metrics.overlap.dice`` tells which family a score is of, and loads no other.
+
+    from fewshot import metrics
+
+    metrics.overlap.dice(metrics.overlap.confusion_matrix(predicted, truth, 2))
 
 | module | what it holds |
 |---|---|
@@ -33,3 +36,54 @@ One policy for what is empty, missing or ignored, the same in every module
 4. One class only. Scores of agreement beyond chance (kappa, MCC, AUC) are NaN if only one class
    occurs at all.
 """
+
+from typing import TYPE_CHECKING
+
+from episodes.lazy import lazy_names
+
+__all__ = [
+    "accumulate",
+    "agreement",
+    "averages",
+    "bootstrap",
+    "boundary",
+    "calibration",
+    "coco",
+    "comparison",
+    "instances",
+    "matching",
+    "overlap",
+    "overlap_table",
+    "panoptic",
+    "plots",
+    "ranking",
+    "report",
+    "skeleton",
+    "stability",
+    "surface",
+]
+
+if TYPE_CHECKING:  # for editors and type checkers
+    from fewshot.metrics import (
+        accumulate,
+        agreement,
+        averages,
+        bootstrap,
+        boundary,
+        calibration,
+        coco,
+        comparison,
+        instances,
+        matching,
+        overlap,
+        overlap_table,
+        panoptic,
+        plots,
+        ranking,
+        report,
+        skeleton,
+        stability,
+        surface,
+    )
+else:
+    __getattr__, __dir__ = lazy_names(__name__, {}, __all__)
