@@ -106,7 +106,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         verification as verification,
     )
     from episodes.readers import read_catalog as read_catalog
-    from episodes.sampling.dataloader import EpisodeStream as EpisodeStream
+    from episodes.sampling.dataloader import BatchLoader as BatchLoader
     from episodes.sampling.episode import (
         Episode as Episode,
         EpisodeBatch as EpisodeBatch,
@@ -179,7 +179,7 @@ NAMES = {
     "EpisodeBatch": "episodes.sampling.episode",
     "Plan": "episodes.sampling.episode",
     "Loader": "episodes.catalog.loader",
-    "EpisodeStream": "episodes.sampling.dataloader",
+    "BatchLoader": "episodes.sampling.dataloader",
     "EpisodeSource": "episodes.sampling.sampler",
     "collate": "episodes.sampling.episode",
     "hash_plans": "episodes.sampling.plans",
