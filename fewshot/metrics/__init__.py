@@ -51,6 +51,7 @@ __all__ = [
     "coco",
     "comparison",
     "instances",
+    "mask_scores",
     "matching",
     "overlap",
     "overlap_table",
@@ -61,6 +62,7 @@ __all__ = [
     "skeleton",
     "stability",
     "surface",
+    "tables",
 ]
 
 if TYPE_CHECKING:  # for editors and type checkers
@@ -74,6 +76,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         coco,
         comparison,
         instances,
+        mask_scores,
         matching,
         overlap,
         overlap_table,
@@ -84,6 +87,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         skeleton,
         stability,
         surface,
+        tables,
     )
 else:
     __getattr__, __dir__ = lazy_names(__name__, {}, __all__)
