@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "episodes": (
         ("errors",),
-        ("optional", "lazy"),
+        ("optional", "lazy", "registry"),
+        ("plugins",),
         ("io", "bundled"),
         ("masks",),
         ("catalog",),
@@ -20,7 +21,7 @@ FLOORS = {
         ("synthetic", "protocols"),
     ),
     "fewshot": (
-        ("numerics", "provenance", "memory", "ignored", "lazily"),
+        ("numerics", "provenance", "memory", "ignored", "lazily", "registry"),
         ("losses", "metrics", "plots"),
         ("models",),
         ("inference",),

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from episodes.errors import FewshotError, ModelError
 from fewshot import recipes
@@ -13,14 +13,14 @@ from fewshot.evaluation.confusion_counts import CopyMask, FeatureGrid, Method, T
 from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
 from fewshot.evaluation.predictors import Model
 from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
-from fewshot.experiments.options import HeadName, Train
+from fewshot.experiments.options import Train
 from fewshot.experiments.train import network_settings
 from fewshot.inference.postprocessing.settings import RefineSettings
 from fewshot.inference.volumes.segment_volume import IN_PLACE
 from fewshot.inference.volumes.self_support import OwnLookSettings
 from fewshot.models.checkpoint import build_network, load_network
-from fewshot.models.heads.gradient_settings import Method as GradientMethod
 from fewshot.models.network import FewShotNetwork
+from fewshot.registry import HEADS
 
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 BASELINES = (COPY_MASK, FEATURE_GRID)
@@ -38,10 +38,6 @@ MATCHED = "matched volumes"
 OWN = "own_"
 """Before the names of `OwnLookSettings` in a recipe's settings at test time."""
 _AT_TEST = (RefineSettings, OwnLookSettings)
-_HEADS: tuple[str, ...] = tuple(
-    name for name in get_args(HeadName) if name not in get_args(GradientMethod)
-)
-"""Those that work on features alone, which counting needs; others change the encoder."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
     head = other if joined else name.removeprefix(UNTRAINED)
     _check_known(name, base, joined, head)
     if name.startswith(UNTRAINED):
-        recipe = Recipe(name, _with_budget(Train(Path(), head=head), budget))  # type: ignore[arg-type]
+        recipe = Recipe(name, _with_budget(Train(Path(), head=head), budget))
     else:
         command, trainer = recipes.command(base), recipes.trained_by(base)
         training = recipes.command(trainer)
@@ -96,12 +92,17 @@ def read_recipe(name: str, budget: Benchmark) -> Recipe:
             test=recipes.settings_at_test(base),
             among=recipes.choices_at_test(base),
         )
-    if recipe.command.head in get_args(GradientMethod):
+    if recipe.command.head not in _heads():
         raise FewshotError(
             f"{name} adapts the encoder to every support set, which the counting of protocols "
-            f"does not do; choose a head of {', '.join(_HEADS)}"
+            f"does not do; choose a head of {', '.join(_heads())}"
         )
     return recipe
+
+
+def _heads() -> list[str]:
+    """Name the heads that work on features alone, which counting needs."""
+    return [name for name, entry in HEADS.parts().items() if entry.head.network is None]
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -111,15 +112,16 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def _check_known(name: str, base: str, joined: str, head: str) -> None:
-    known = [*recipes.names("train"), *(UNTRAINED + head for head in _HEADS)]
-    fits = base in recipes.names("train") and head in _HEADS if joined else name in known
-    if fits or head in get_args(GradientMethod):
+    heads = _heads()
+    known = [*recipes.names("train"), *(UNTRAINED + head for head in heads)]
+    fits = base in recipes.names("train") and head in heads if joined else name in known
+    if fits or (head in HEADS and head not in heads):
         return
     near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known
     raise FewshotError(
         f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
         f"recipes`), {UNTRAINED}HEAD, or RECIPE{SHARED_ENCODER}HEAD (its encoder) or "
-        f"RECIPE{TRAINED_WITH}HEAD (trained as it is) with a head of {', '.join(_HEADS)}"
+        f"RECIPE{TRAINED_WITH}HEAD (trained as it is) with a head of {', '.join(heads)}"
     )
 
 

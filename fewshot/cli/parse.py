@@ -113,7 +113,8 @@ def _flags(kind: Any) -> Iterator[str]:
 
 
 def _told(text: str) -> str:
-    """Say in one line what tyro says in a box."""
+    """Say in one line what tyro says in a box, drawn with lines where the terminal has them."""
+    text = re.sub("[│╭╮╰╯]", " ", text).replace("─", "-")
     missing = re.findall(r"^ {6}(--\S+|[A-Z\[]\S*)", text.partition("Unrecognized")[0], re.M)
     flat = re.sub(r"-{9,}.*", "", re.sub(r"\s+", " ", text.partition("----")[2].lstrip("- \n")))
     flat = re.sub(r"\[/?bold\]", "", flat).strip()

@@ -2,20 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from fewshot.experiments.choices import Choice
+from fewshot.registry import HEADS
 from fewshot.training.settings import EpisodeTraining
 
-# fmt: off
-HeadName = Literal[
-    "local", "prototypical", "prototypical-euclidean", "adnet", "qnet", "clustered", "mixture",
-    "prior", "gaussian", "gaussian-diagonal", "ridge", "logistic",
-    "correlation", "matching", "cross",
-    "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning",
-]
-# fmt: on
+HeadName = Annotated[str, Choice(HEADS)]
 AugmentName = Literal["none", "light", "strong", "ssl-alpnet", "medical"]
 
 
@@ -97,7 +92,7 @@ class Train:
     """Classes an episode."""
     shot: int = 1
     """Annotated images a class in an episode."""
-    head: HeadName = "local"
+    head: HeadName = "alpnet"
     """How pixels are compared with the support."""
     backbone: str = "tf_efficientnet_lite0"
     """Any timm model; this one's ImageNet weights are installed, others are downloaded."""

@@ -129,7 +129,7 @@ def _scores(folder: Path) -> dict[str, Any]:
 def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Name nested settings by their path.
 
-    >>> flatten({"head": {"kind": "local", "window": 2}, "size": 64})
+    >>> flatten({"head": {"kind": "alpnet", "window": 2}, "size": 64})
     {'head.kind': 'local', 'head.window': 2, 'size': 64}
     """
     flat: dict[str, Any] = {}

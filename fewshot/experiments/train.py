@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
@@ -15,7 +15,7 @@ from episodes.errors import DataError, shorten
 from episodes.io.write import make_folder, write_json
 from fewshot.evaluation.results import machine
 from fewshot.experiments.callbacks import callbacks, keep_aside
-from fewshot.experiments.options import HeadName, Held, Train
+from fewshot.experiments.options import Held, Train
 from fewshot.experiments.pair_options import MatchTrain
 from fewshot.experiments.sources import make_source
 from fewshot.experiments.split import describe_split, hold_out, open_catalog
@@ -23,50 +23,15 @@ from fewshot.memory import check_memory
 from fewshot.models.calibration import Calibration
 from fewshot.models.checkpoint import build_network, load_network, save_network
 from fewshot.models.encoder import EncoderSettings
-from fewshot.models.heads import (
-    ClassifierSettings,
-    ClusteredSettings,
-    CorrelationSettings,
-    CrossSettings,
-    GaussianSettings,
-    HeadSettings,
-    LocalSettings,
-    MatchingSettings,
-    PriorSettings,
-    PrototypicalSettings,
-    RidgeSettings,
-    ThresholdSettings,
-)
-from fewshot.models.heads.gradient_settings import Method, default_settings
+from fewshot.models.heads.base import HeadSettings, head_name
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.provenance import typed_command
+from fewshot.registry import HEADS
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.episodic import episode_objective, episode_task
 from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of
 from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
-
-GRADIENT_METHODS: tuple[Method, ...] = get_args(Method)
-UNTRAINED = ("fine-tuning", "matching")
-"""Heads that need no training before they are given a support set."""
-_METRIC_HEADS: dict[str, HeadSettings] = {
-    "local": LocalSettings(),
-    "prototypical": PrototypicalSettings("cosine"),
-    "prototypical-euclidean": PrototypicalSettings("euclidean"),
-    "adnet": ThresholdSettings(),
-    "qnet": ThresholdSettings("query", coarse=0.1, refinements=2),
-    "clustered": ClusteredSettings(),
-    "mixture": ClusteredSettings(assignment="soft"),
-    "prior": PriorSettings(),
-    "gaussian": GaussianSettings(),
-    "gaussian-diagonal": GaussianSettings("diagonal"),
-    "ridge": RidgeSettings(),
-    "logistic": RidgeSettings("logistic", scale=1.0),
-    "correlation": CorrelationSettings(),
-    "matching": MatchingSettings(),
-    "cross": CrossSettings(),
-    "anil": ClassifierSettings(),
-}
 
 
 def train(command: Train) -> int:
@@ -91,10 +56,10 @@ def train(command: Train) -> int:
         print(split_text(parts))
     result = fit(network, parts, command)
     if first:
-        if command.head in UNTRAINED:
+        if not network.head.trainable:
             print(
-                f"{command.head} learns nothing before it is given a support set: the model is "
-                "saved as it is"
+                f"{head_name(network.settings.head)} learns nothing before it is given a support "
+                "set: the model is saved as it is"
             )
         else:
             print(f"{result}\nmodel, log and curves in {command.out}")
@@ -149,7 +114,7 @@ def fit(network: FewShotNetwork, parts: Split, command: Train) -> TrainResult:
     }
     if command.resume:
         same_data(command.out, dict(about))
-    if command.head in UNTRAINED:
+    if not network.head.trainable:
         if first:
             _only_save(network, command, about)
         return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
@@ -173,7 +138,7 @@ def _check_memory(network: FewShotNetwork, command: Train) -> None:
     images = episodes * (command.way * command.shot + 1)
     check_memory(
         *(network.encoder, network.settings.size, images, network.device),
-        training=command.head not in UNTRAINED,
+        training=network.head.trainable,
     )
 
 
@@ -203,12 +168,13 @@ def network_settings(command: Train) -> NetworkSettings:
     )
 
 
-def make_head_settings(name: HeadName) -> HeadSettings:
-    """The settings that a head's name on the command line stands for."""
-    for method in GRADIENT_METHODS:
-        if name == method:
-            return default_settings(method)
-    return _METRIC_HEADS[name]
+def make_head_settings(name: str) -> HeadSettings:
+    """The settings that a head's name on the command line stands for.
+
+    Raises:
+        UnknownPartError: there is no such head.
+    """
+    return HEADS[name].settings
 
 
 def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from torch.nn import functional
 from episodes.errors import ModelError
 from episodes.io.write import whole_file
 from fewshot.models.coordinates import append_coordinates
-from fewshot.models.heads.base import Support
-from fewshot.models.heads.insid3 import MatchingHead
-from fewshot.models.meta_learning import GradientNetwork
+from fewshot.models.heads.base import Support, head_name
 from fewshot.models.network import FewShotNetwork
 
 
@@ -51,18 +49,12 @@ def export_onnx(network: FewShotNetwork, support: Support, path: Path | str) -> 
         path: the file.
 
     Raises:
-        ModelError: the packages are missing, the segmenter adapts its weights to the support, or
-            its head clusters.
+        ModelError: the packages are missing, or its head cannot be exported.
     """
-    if isinstance(network, GradientNetwork):
+    if network.head.not_exportable:
         raise ModelError(
-            f"{network.settings.head} has other weights for each support set, so there is no "
-            "one graph to export; choose a head that works on features"
-        )
-    if isinstance(network.head, MatchingHead):
-        raise ModelError(
-            "clustering, by which the matching head decides, cannot be a part of a graph; choose "
-            "another head"
+            f"the head {head_name(network.settings.head)} cannot become an ONNX graph: "
+            f"{network.head.not_exportable}; choose another head"
         )
     try:
         import onnx  # noqa: F401 - only to know that it is there

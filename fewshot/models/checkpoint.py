@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from episodes.errors import ModelError, cause
+from episodes.errors import FewshotError, ModelError, cause, shorten
 from episodes.io.write import make_folder, whole_file, write_json
+from episodes.plugins import plugin_of
 from fewshot.models.calibration import Calibration
 from fewshot.models.encoder import EncoderSettings
-from fewshot.models.heads import KINDS, GradientSettings, Support
-from fewshot.models.meta_learning import GradientNetwork
+from fewshot.models.heads import HeadSettings, Support
+from fewshot.models.heads.base import HeadEntry, find_head, head_entry
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.models.scale import AnnotatedScale
 from fewshot.provenance import CALIBRATION, MOST_HEADER, WEIGHTS, read_settings
 from fewshot.provenance import SEGMENTER as SETTINGS
+from fewshot.registry import HEADS
 
 _SHOTS, _MIRRORED = "shots.", "mirrored."  # beginnings of names in a support's file
 FORMAT = 1
@@ -30,8 +33,7 @@ FORMAT = 1
 def build_network(settings: NetworkSettings | None = None) -> FewShotNetwork:
     """Make the kind of network that the head's settings are of."""
     settings = settings or NetworkSettings()
-    kind = GradientNetwork if isinstance(settings.head, GradientSettings) else FewShotNetwork
-    return kind(settings)
+    return (head_entry(settings.head).head.network or FewShotNetwork)(settings)
 
 
 def save_network(network: FewShotNetwork, folder: Path | str) -> Path:
@@ -44,9 +46,12 @@ def save_network(network: FewShotNetwork, folder: Path | str) -> Path:
         DataError: the folder cannot be written.
     """
     folder = make_folder(Path(folder))
-    kind = next(k for k, v in KINDS.items() if isinstance(network.settings.head, v))
+    name = head_entry(network.settings.head).name
     content = {"format": FORMAT, **asdict(network.settings)}
-    content["head"]["kind"] = kind
+    content["head"]["kind"] = name
+    plugin = plugin_of(HEADS.module_of(name))
+    if plugin is not None:
+        content["head"]["plugin"] = plugin.content()
     write_json(folder / SETTINGS, content)
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
     with whole_file(folder / WEIGHTS) as partial:
@@ -81,14 +86,15 @@ def load_network(folder: Path | str) -> FewShotNetwork:
             raise ValueError(f"its format is not {FORMAT}")
         encoder = content.pop("encoder")
         encoder["strides"] = tuple(encoder["strides"])
-        head = content.pop("head")
         settings = NetworkSettings(
             # The weights come from the checkpoint: nothing has to be downloaded.
             encoder=EncoderSettings(**{**encoder, "weights": "none"}),
-            head=KINDS[head.pop("kind")](**{k: _frozen(v) for k, v in head.items()}),
+            head=_read_head(content.pop("head"), folder),
             **content,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, FewshotError):
+            raise
         raise ModelError(
             f"{folder / SETTINGS} does not describe a segmenter ({error!r}); "
             "save the model again with this version"
@@ -97,6 +103,38 @@ def load_network(folder: Path | str) -> FewShotNetwork:
     load_weights(network, folder / WEIGHTS, SETTINGS)
     network.calibration = _read_calibration(folder / CALIBRATION)
     return network.eval()
+
+
+def _read_head(content: dict[str, Any], folder: Path) -> HeadSettings:
+    """Make the settings of a saved head.
+
+    Raises:
+        ModelError: the head is of a plugin that is not there.
+    """
+    kind, plugin = content.pop("kind"), content.pop("plugin", None)
+    entry = _find_head(kind)
+    if entry is None:
+        way_out = (
+            f"it is of the plugin {plugin['file']}: give that with --plugin {plugin['file']}"
+            if plugin
+            else f"expected one of {shorten(HEADS.names(), 40)}; install the package that adds it"
+        )
+        raise ModelError(f"{folder} needs the head {kind!r}, which is not there; {way_out}")
+    now = plugin_of(HEADS.module_of(entry.name))
+    if plugin and now and now.sha256 != plugin["sha256"]:
+        warnings.warn(
+            f"{folder} was saved with another version of the plugin {plugin['file']} than "
+            f"{now.path}, so its results may differ",
+            stacklevel=2,
+        )
+    return type(entry.settings)(**{name: _frozen(value) for name, value in content.items()})
+
+
+def _find_head(kind: str) -> HeadEntry | None:
+    """Find a head by its tag in saved files, today's or an earlier version's."""
+    if kind in HEADS:
+        return HEADS[kind]
+    return find_head(lambda entry: entry.formerly is not None and entry.formerly.tag == kind)
 
 
 def network_from_pretrained(name: Path | str) -> FewShotNetwork:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from episodes.errors import ModelError
 from fewshot.models.encoder import Encoder
 from fewshot.models.heads.anil import PixelLinear, balanced_loss
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.heads.gradient_settings import GradientSettings
 from fewshot.models.learn2learn_backend import algorithms
 from fewshot.models.levels import Level
@@ -49,20 +49,6 @@ class PixelClassifier(nn.Module):
         return self.linear(features)
 
 
-class AdaptedLayer(Head):
-    """The linear layer behind the encoder; it is adapted with it, and gives no logits alone.
-
-    Args:
-        settings: the method.
-        features: channels of the feature maps.
-    """
-
-    def __init__(self, settings: GradientSettings, features: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.linear = PixelLinear(features, settings.scale)
-
-
 class GradientNetwork(FewShotNetwork):
     """Fits all weights to the support of each way, then segments with them.
 
@@ -73,7 +59,7 @@ class GradientNetwork(FewShotNetwork):
     (Reptile).
     """
 
-    head: AdaptedLayer
+    head: "AdaptedLayer"
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__(settings)
@@ -85,11 +71,11 @@ class GradientNetwork(FewShotNetwork):
                 for weight in self._model().parameters()
             )
 
-    def _make_head(self, levels: Sequence[Level]) -> AdaptedLayer:
-        settings = self.settings.head
-        if not isinstance(settings, GradientSettings):
-            raise ModelError(f"head is {settings}; expected GradientSettings")
-        return AdaptedLayer(settings, sum(level.features for level in levels))
+    def _make_head(self, levels: Sequence[Level]) -> "AdaptedLayer":
+        head = super()._make_head(levels)
+        if not isinstance(head, AdaptedLayer):
+            raise ModelError(f"head is {self.settings.head}; expected GradientSettings")
+        return head
 
     def encode_support(
         self,
@@ -188,6 +174,34 @@ class GradientNetwork(FewShotNetwork):
 
     def _model(self) -> PixelClassifier:
         return PixelClassifier(self.encoder, self.head.linear)
+
+
+@register_head("fine-tuning", GradientSettings("fine-tuning", steps=20, rate=0.003))
+@register_head("reptile", GradientSettings("reptile"))
+@register_head("meta-sgd", GradientSettings("meta-sgd"))
+@register_head("fomaml", GradientSettings("fomaml"))
+@register_head("maml", GradientSettings(), formerly=Formerly("gradient", "GradientSettings"))
+class AdaptedLayer(Head):
+    """The linear layer behind the encoder; it is adapted with it, and gives no logits alone.
+
+    Args:
+        settings: the method.
+        features: channels of the feature maps.
+    """
+
+    network = GradientNetwork
+    takes_coordinates = False  # the encoder's own features are what is adapted
+    not_exportable = "each support set has weights of its own, so there is no one graph"
+
+    def __init__(self, settings: GradientSettings, features: int) -> None:
+        super().__init__(settings)
+        self.linear = PixelLinear(features, settings.scale)
+        self.trainable = settings.method != "fine-tuning"
+
+    @classmethod
+    def build(cls, settings: GradientSettings, levels: Sequence[Level]) -> "AdaptedLayer":
+        """Make the layer for as many channels as the levels have together; see `Head`."""
+        return cls(settings, sum(level.features for level in levels))
 
 
 def _fine_tune(

@@ -15,15 +15,8 @@ from episodes.errors import ModelError
 from fewshot.models.calibration import Calibration
 from fewshot.models.coordinates import append_coordinates
 from fewshot.models.encoder import Encoder, EncoderSettings
-from fewshot.models.heads import (
-    CorrelationSettings,
-    GradientSettings,
-    Head,
-    HeadSettings,
-    LocalSettings,
-    Support,
-    build_head,
-)
+from fewshot.models.heads.alpnet import ALPNetSettings
+from fewshot.models.heads.base import Head, HeadSettings, Support, build_head, head_entry, head_name
 from fewshot.models.levels import Level
 from fewshot.models.precision import autocast, default_device
 
@@ -44,7 +37,7 @@ class NetworkSettings:
     """
 
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    head: HeadSettings = field(default_factory=LocalSettings)
+    head: HeadSettings = field(default_factory=ALPNetSettings)
     size: int = 256
     coordinates: float = 0.0
 
@@ -70,7 +63,13 @@ class FewShotNetwork(nn.Module):
         self.to(default_device())
 
     def _make_head(self, levels: Sequence[Level]) -> Head:
-        return build_head(self.settings.head, levels)
+        head = build_head(self.settings.head, levels)
+        if not isinstance(self, head.network or FewShotNetwork):
+            raise ModelError(
+                f"{self.settings.head} adapts the whole network; build it with "
+                "fewshot.models.checkpoint.build_network"
+            )
+        return head
 
     @property
     def device(self) -> torch.device:
@@ -142,11 +141,11 @@ class FewShotNetwork(nn.Module):
 
         Where the weights came from and the size of the images play no part.
         """
-        encoder = self.settings.encoder
-        parts: tuple[object, ...] = (encoder.name, encoder.strides, self.settings.head)
+        encoder, head = self.settings.encoder, self.settings.head
+        parts = [repr(encoder.name), repr(encoder.strides), head_entry(head).signature(head)]
         if self.settings.coordinates:  # without them it is what it was before they existed
-            parts = (*parts, self.settings.coordinates)
-        digest = hashlib.sha256(repr(parts).encode())
+            parts.append(repr(self.settings.coordinates))
+        digest = hashlib.sha256(f"({', '.join(parts)})".encode())
         for name, tensor in self.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -186,10 +185,10 @@ class FewShotNetwork(nn.Module):
         weight = self.settings.coordinates
         if not (math.isfinite(weight) and weight >= 0):
             raise ModelError(f"coordinates is {weight}; expected a weight of at least 0")
-        if weight and isinstance(self.settings.head, GradientSettings | CorrelationSettings):
+        if weight and not head_entry(self.settings.head).head.takes_coordinates:
             raise ModelError(
-                f"coordinates is {weight}, but {type(self.settings.head).__name__} works on the "
-                "encoder's levels, which know no coordinates; set it to 0, or take another head"
+                f"coordinates is {weight}, but the head {head_name(self.settings.head)} works on "
+                "the encoder's levels, which know no coordinates; set it to 0, or take another head"
             )
         return weight
 

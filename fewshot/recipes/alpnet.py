@@ -17,7 +17,7 @@ Paper: Ouyang et al., Self-supervision with superpixels, ECCV 2020.
 """
 
 SETTINGS = {
-    "head": "local",
+    "head": "alpnet",
     "superpixels": 1.0,
     "size": 256,
     "batch": 4,

@@ -11,4 +11,4 @@ On 20 abdominal T2 scans, two organs and five subjects held out:
 Dice 64.4 [60.5, 69.9] over 5 subjects; copy-mask 27.3 [14.8, 32.5] (docs/results/first.json).
 """
 
-SETTINGS = {"head": "local", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
+SETTINGS = {"head": "alpnet", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}

@@ -14,7 +14,7 @@ Dice 61.7 [55.5, 65.2] over 17 subjects; copy-mask 33.2 [27.9, 37.8]
 """
 
 SETTINGS = {
-    "head": "local",
+    "head": "alpnet",
     "superpixels": 1.0,
     "augment": "medical",
     "size": 256,

@@ -12,4 +12,4 @@ Dice 40.5 [35.6, 49.5] over 5 subjects; copy-mask 27.3 [14.8, 32.5]
 (docs/results/chaos_prototypical.json).
 """
 
-SETTINGS = {"head": "prototypical", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
+SETTINGS = {"head": "panet", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}

@@ -16,7 +16,7 @@ Dice 81.2 [77.8, 83.1] over 20 subjects, every support scan in turn; superpixels
 """
 
 TRAINED_BY = "superpixels-local"
-SETTINGS = {"head": "local", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
+SETTINGS = {"head": "alpnet", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
 TEST = {
     "fuse": "shared slices",
     "smooth": "walker",

@@ -18,7 +18,7 @@ Dice 62.4 [57.2, 66.7] over 17 subjects; copy-mask 33.2 [27.9, 37.8]
 """
 
 SETTINGS = {
-    "head": "local",
+    "head": "alpnet",
     "superpixels": 0.0,
     "synthetic": 1.0,
     "size": 256,

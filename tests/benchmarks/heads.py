@@ -32,24 +32,24 @@ from fewshot.inference.postprocessing.pipeline import Scored, refine
 from fewshot.inference.postprocessing.settings import RefineSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.heads import (
-    CorrelationSettings,
-    CrossSettings,
+    ALPNetSettings,
     HeadSettings,
-    LocalSettings,
-    MatchingSettings,
-    PrototypicalSettings,
+    HSNetSettings,
+    INSID3Settings,
+    PANetSettings,
     Support,
+    UniverSegSettings,
 )
 from fewshot.models.network import NetworkSettings
 from fewshot.recipes import settings_at_test
 
 SIZE = 256
 HEADS: dict[str, HeadSettings] = {
-    "prototypical": PrototypicalSettings(),
-    "local": LocalSettings(),
-    "matching": MatchingSettings(),
-    "correlation": CorrelationSettings(),
-    "cross": CrossSettings(),
+    "panet": PANetSettings(),
+    "alpnet": ALPNetSettings(),
+    "insid3": INSID3Settings(),
+    "hsnet": HSNetSettings(),
+    "universeg": UniverSegSettings(),
 }
 REFINED = RefineSettings(
     **{k: v for k, v in settings_at_test("superpixels-walker").items() if k != "fuse"}
@@ -140,7 +140,7 @@ def main() -> None:
             for name, segmenter in segmenters.items()
         }
         calls["local head, refined"] = partial(
-            *(refined, segmenters["local"], calls["local"].args[1], found.query)
+            *(refined, segmenters["alpnet"], calls["alpnet"].args[1], found.query)
         )
         if supports < 64 or not arguments.quick:
             small = torch.cat([images[:, :1], masks[0, :, None].float()], dim=1)

@@ -207,7 +207,7 @@ def test_a_half_trained_model_goes_on(command, ran, tmp_path, monkeypatch, capsy
         (["--size", "96"], "whose feature-grid has size 64, and in this command it is 96"),
         (["--fold-count", "2"], "whose benchmark has fold_count 3, and in this command it is 2"),
         (["--novel", "liver"], 'whose benchmark has novel [], and in this command it is ["liver"]'),
-        (["--methods", "untrained-local", "superpixels-local", "--batch", "2"], "train.batch 1"),
+        (["--methods", "untrained-alpnet", "superpixels-local", "--batch", "2"], "train.batch 1"),
     ],
 )
 def test_other_settings_than_the_folders_are_refused(command, ran, capsys, more, message):

@@ -16,7 +16,7 @@ from fewshot.cli.main import main
 from tests.cli.scans import TOY, write_scans
 
 RECIPE = (
-    'SETTINGS = {"head": "local"}\nTRAINED_BY = "superpixels-local"\n'
+    'SETTINGS = {"head": "alpnet"}\nTRAINED_BY = "superpixels-local"\n'
     'TEST = {"threshold": 0.999999, "keep": "all"}\n'
     'AMONG = {"threshold": (0.999999, 0.5), "keep": ("all", "largest")}\n'
 )

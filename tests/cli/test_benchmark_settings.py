@@ -26,11 +26,11 @@ def command(data):
     ("more", "message"),
     [
         (["--methods", "superpixel-local"], "did you mean 'superpixels-local'"),
-        (["--methods", "untrained-lokal"], "did you mean 'untrained-local'"),
+        (["--methods", "untrained-alpnett"], "did you mean 'untrained-alpnet'"),
         (["--methods", "untrained-maml"], "adapts the encoder to every support set"),
         (["--methods", "superpixels-local+lokal"], "RECIPE+HEAD (its encoder) or RECIPE@HEAD"),
-        (["--methods", "superpixels+local"], "there is no method 'superpixels+local'"),
-        (["--methods", "superpixels@local"], "there is no method 'superpixels@local'"),
+        (["--methods", "superpixels+alpnet"], "there is no method 'superpixels+alpnet'"),
+        (["--methods", "superpixels@alpnet"], "there is no method 'superpixels@alpnet'"),
         (["--methods", "superpixels-local@"], "there is no method 'superpixels-local@'"),
         (["--methods", "superpixels-local+maml"], "adapts the encoder to every support set"),
         (["--folds", "3"], "fold 3 of 3; expected 0 to 2"),
@@ -54,7 +54,7 @@ def test_bad_input_is_told(command, tmp_path, capsys, more, message):
 
 
 def test_heads_share_the_encoder_that_a_recipe_trains(command, tmp_path):
-    methods = ["superpixels-local", "superpixels-local+local", "superpixels-local+gaussian"]
+    methods = ["superpixels-local", "superpixels-local+alpnet", "superpixels-local+gaussian"]
     assert main([*command(tmp_path), "--folds", "0", "--methods", *methods]) == 0
     cases = {row["method"]: row["cases"] for row in read(tmp_path)["results"]}
     own, same, other = (cases[name] for name in methods)
@@ -64,7 +64,7 @@ def test_heads_share_the_encoder_that_a_recipe_trains(command, tmp_path):
 
 
 def test_a_head_is_trained_as_a_recipe_trains_its_own(command, tmp_path):
-    methods = ["superpixels-local", "superpixels-local@local", "superpixels-local@qnet"]
+    methods = ["superpixels-local", "superpixels-local@alpnet", "superpixels-local@qnet"]
     assert main([*command(tmp_path), "--folds", "0", "--methods", *methods]) == 0
     rows = {row["method"]: row for row in read(tmp_path)["results"]}
     own, same, other = (rows[name] for name in methods)
@@ -125,10 +125,10 @@ def test_groups_supports_and_seeds_are_runs_of_one_row(data, tmp_path, capsys):
 
 def test_a_recipe_may_use_the_encoder_of_another(data, tmp_path, monkeypatch, capsys):
     (tmp_path / "toy_shared.py").write_text(
-        'SETTINGS = {"head": "prototypical"}\nTRAINED_BY = "superpixels-local"\n'
+        'SETTINGS = {"head": "panet"}\nTRAINED_BY = "superpixels-local"\n'
     )
     (tmp_path / "toy_refined.py").write_text(
-        'SETTINGS = {"head": "prototypical"}\nTRAINED_BY = "superpixels-local"\n'
+        'SETTINGS = {"head": "panet"}\nTRAINED_BY = "superpixels-local"\n'
         'TEST = {"smooth": "walker", "keep": "largest"}\n'
     )
     (tmp_path / "toy_tested.py").write_text('SETTINGS = {}\nTEST = {"steps": 3}\n')

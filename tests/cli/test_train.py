@@ -3,17 +3,15 @@
 import json
 import os
 import signal
-from typing import get_args
 
 import pytest
 
 from episodes.sampling.episode import collate
 from fewshot import recipes
 from fewshot.cli.main import main
-from fewshot.experiments.options import HeadName
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
-from fewshot.models.heads.gradient_settings import Method
+from fewshot.registry import HEADS
 
 
 def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, capsys):
@@ -101,7 +99,7 @@ def test_generated_episodes_train_too(data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "head", ["prototypical", "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning"]
+    "head", ["panet", "anil", "maml", "fomaml", "meta-sgd", "reptile", "fine-tuning"]
 )
 def test_every_method_is_trained_and_scored_by_the_same_commands(data, tmp_path, head, capsys):
     run = str(tmp_path / "run")
@@ -113,7 +111,7 @@ def test_every_method_is_trained_and_scored_by_the_same_commands(data, tmp_path,
 
 
 @pytest.mark.parametrize("recipe", ["superpixels-local", "labels-local"])
-@pytest.mark.parametrize("head", [h for h in get_args(HeadName) if h not in get_args(Method)])
+@pytest.mark.parametrize("head", [n for n, e in HEADS.parts().items() if e.head.network is None])
 def test_every_head_is_trained_with_and_without_labels(data, tmp_path, recipe, head, capsys):
     run = tmp_path / "run"
     arguments = ("train", str(data), "--out", str(run), "--novel", "bar", "--size", "64")
@@ -132,7 +130,7 @@ def test_a_recipe_fills_in_and_options_replace(data, tmp_path, capsys):
     arguments = ["train", str(data), "--recipe", "superpixels-panet", "--out", str(run)]
     more = ["--minutes", "0", "--steps", "1", "--batch", "2", "--size", "64"]
     assert main([*arguments, *more]) == 0, capsys.readouterr().err
-    assert json.loads((run / "segmenter.json").read_text())["head"]["kind"] == "prototypical"
+    assert json.loads((run / "segmenter.json").read_text())["head"]["kind"] == "panet"
     settings = json.loads((run / "settings.json").read_text())["train"]
     assert (settings["batch"], settings["minutes"], settings["learning_rate"]) == (2, 0.0, 0.001)
     assert main(["train", str(data), "--recipe", "superpixel-panet"]) == 2

@@ -1,5 +1,6 @@
 """What is typed wrongly is told in one line, with the way out; whatever the terminal."""
 
+import io
 import os
 import subprocess
 import sys
@@ -32,10 +33,13 @@ SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", 
         ([*SEGMENT, "--similarity", "2"], "similarity is 2.0; expected a share from 0 to 1"),
         (["train", "x", "--class-weights", "1"], "is '1'; expected a number and a number"),
         (["train", "x", "y"], "'y' belongs to no option"),
+        (["train", "x", "--head", "local"], "--head is 'local'; expected one of 'adnet', 'alpnet'"),
         (["train", "x", "--batch=-1"], "batch is -1; expected"),
     ],
 )
-def test_one_line_and_the_way_out(typed, said, capsys):
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])  # tyro draws lines in the latter
+def test_one_line_and_the_way_out(typed, said, encoding, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
     assert cli.main(typed) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

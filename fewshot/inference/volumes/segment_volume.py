@@ -7,7 +7,7 @@ from torch import Tensor
 from fewshot.inference.volumes.local_matching import NearbySettings, score_nearby
 from fewshot.inference.volumes.registration import carry
 from fewshot.inference.volumes.self_support import OwnLookSettings, look_again
-from fewshot.models.heads.alpnet import LocalHead
+from fewshot.models.heads.alpnet import ALPNetHead
 
 IN_PLACE = OwnLookSettings(place=0.0)
 """`score_nearby` looks in place by itself."""
@@ -38,5 +38,5 @@ def segment_volume(
     carried = carry(shares, places)
     sought = carried > 1 - nearby.purity
     found = score_nearby(query, support, shares, places, sought, nearby)
-    found = look_again(LocalHead(), query, found, carried, own_look or IN_PLACE)
+    found = look_again(ALPNetHead(), query, found, carried, own_look or IN_PLACE)
     return torch.stack([torch.zeros_like(found), found], dim=1)

@@ -1,5 +1,6 @@
 """Foreground alone: a class is what lies near enough to its prototype (ADNet, Q-Net)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,12 +9,13 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
+from fewshot.models.levels import Level
 from fewshot.models.prototypes import class_prototypes
 
 
 @dataclass(frozen=True)
-class ThresholdSettings:
+class ADNetSettings:
     """How near is near enough.
 
     Attributes:
@@ -40,7 +42,9 @@ class ThresholdSettings:
     penalty: float = 0.05
 
 
-class ThresholdHead(Head):
+@register_head("qnet", ADNetSettings("query", coarse=0.1, refinements=2))
+@register_head("adnet", ADNetSettings(), formerly=Formerly("threshold", "ThresholdSettings"))
+class ADNetHead(Head):
     """A pixel whose anomaly score is below the threshold belongs to the class.
 
     With s = -scale · cos(pixel, prototype), p = 1 - sigmoid(steepness · (s - T)). The logits are
@@ -67,9 +71,8 @@ class ThresholdHead(Head):
     al., Q-Net: query-informed few-shot medical image segmentation, 2022.
     """
 
-    def __init__(self, settings: ThresholdSettings | None = None, features: int = 1) -> None:
-        super().__init__()
-        self.settings = settings or ThresholdSettings()
+    def __init__(self, settings: ADNetSettings | None = None, features: int = 1) -> None:
+        super().__init__(settings or ADNetSettings())
         self.class_weights = self.settings.class_weights
         scales = 2 if self.settings.coarse else 1
         self.threshold = nn.Parameter(torch.full((scales,), self.settings.start))
@@ -77,6 +80,11 @@ class ThresholdHead(Head):
         if self.settings.source == "query":
             self.layer = nn.Linear(features, scales, bias=False)
             nn.init.zeros_(self.layer.weight)  # training starts at ADNet's single threshold
+
+    @classmethod
+    def build(cls, settings: ADNetSettings, levels: Sequence[Level]) -> "ADNetHead":
+        """Make the head for as many channels as the levels have together; see `Head`."""
+        return cls(settings, sum(level.features for level in levels))
 
     def encode_support(
         self,
@@ -163,7 +171,7 @@ def foreground_logits(
         prototypes: of unit length.
         features: of any length.
         threshold: T of each query, on the scale of -scale · cosine.
-        scale, steepness: see `ThresholdSettings`.
+        scale, steepness: see `ADNetSettings`.
     """
     cosine = torch.einsum("bqpc,bqcrw->bqprw", prototypes, functional.normalize(features, dim=2))
     return steepness * (threshold[:, :, None, None, None] + scale * cosine)

@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.prototypes import class_prototypes, grid_weights
 
 
 @dataclass(frozen=True)
-class LocalSettings:
+class ALPNetSettings:
     """How patches become prototypes.
 
     Attributes:
@@ -29,7 +29,8 @@ class LocalSettings:
     most: int = 1024
 
 
-class LocalHead(Head):
+@register_head("alpnet", ALPNetSettings(), formerly=Formerly("local", "LocalSettings"))
+class ALPNetHead(Head):
     """Patches of the support as prototypes; the best-fitting ones decide, softly.
 
     A label's score at a position is the mean of its prototypes' similarities d = scale · cosine,
@@ -41,9 +42,8 @@ class LocalHead(Head):
     segmentation without annotation, ECCV 2020.
     """
 
-    def __init__(self, settings: LocalSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or LocalSettings()
+    def __init__(self, settings: ALPNetSettings | None = None) -> None:
+        super().__init__(settings or ALPNetSettings())
 
     def encode_support(
         self,

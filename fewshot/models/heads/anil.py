@@ -1,5 +1,6 @@
 """A linear pixel classifier that a few gradient steps fit to the support (ANIL)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,13 +8,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.learn2learn_backend import algorithms
+from fewshot.models.levels import Level
 from fewshot.models.prototypes import grid_weights
 
 
 @dataclass(frozen=True)
-class ClassifierSettings:
+class ANILSettings:
     """How the classifier is fitted.
 
     Attributes:
@@ -52,7 +54,8 @@ class PixelLinear(nn.Module):
         return self.scale * (torch.einsum("...crw,c->...rw", features, self.weight) + self.bias)
 
 
-class ClassifierHead(Head):
+@register_head("anil", ANILSettings(), formerly=Formerly("classifier", "ClassifierSettings"))
+class ANILHead(Head):
     """Learns where to start, and fits a classifier to each support set from there.
 
     Each way is a task of two labels: itself against its background, which has the logit 0. From
@@ -70,10 +73,14 @@ class ClassifierHead(Head):
 
     balanced = True
 
-    def __init__(self, settings: ClassifierSettings | None = None, features: int = 1) -> None:
-        super().__init__()
-        self.settings = settings or ClassifierSettings()
+    def __init__(self, settings: ANILSettings | None = None, features: int = 1) -> None:
+        super().__init__(settings or ANILSettings())
         self.start = PixelLinear(features, self.settings.scale)
+
+    @classmethod
+    def build(cls, settings: ANILSettings, levels: Sequence[Level]) -> "ANILHead":
+        """Make the head for as many channels as the levels have together; see `Head`."""
+        return cls(settings, sum(level.features for level in levels))
 
     def encode_support(
         self,

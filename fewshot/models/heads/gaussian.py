@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
 Points = tuple[Float[Tensor, "batch _ channel"], Float[Tensor, "batch _"]]
@@ -34,6 +34,8 @@ class GaussianSettings:
     scale: float = 1.0
 
 
+@register_head("gaussian-diagonal", GaussianSettings("diagonal"))
+@register_head("gaussian", GaussianSettings())
 class GaussianHead(Head):
     """Class-conditional Gaussians with equal priors, in closed form.
 
@@ -47,8 +49,7 @@ class GaussianHead(Head):
     """
 
     def __init__(self, settings: GaussianSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or GaussianSettings()
+        super().__init__(settings or GaussianSettings())
 
     def encode_support(
         self,

@@ -10,6 +10,9 @@ Method = Literal["fine-tuning", "maml", "fomaml", "meta-sgd", "reptile"]
 class GradientSettings:
     """How the weights are adapted.
 
+    Measured on base classes: gradient descent overshoots from a rate of 0.03 on, and Adam, which
+    fine-tuning uses, from 0.01 on.
+
     Attributes:
         method: see `fewshot.models.meta_learning`.
         steps: of gradient descent on the support.
@@ -23,14 +26,3 @@ class GradientSettings:
     rate: float = 0.01
     test_steps: int = 0
     scale: float = 20.0
-
-
-def default_settings(method: Method) -> GradientSettings:
-    """Give the steps and rates that bring the support's loss down without leaping over it.
-
-    Measured on base classes: gradient descent overshoots from a rate of 0.03 on, and Adam, which
-    fine-tuning uses, from 0.01 on.
-    """
-    return (
-        GradientSettings(method, 20, 0.003) if method == "fine-tuning" else GradientSettings(method)
-    )

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.heads.center_pivot_conv import CentrePivotBlock
 from fewshot.models.heads.one_vs_background import join_ways, shown
 from fewshot.models.heads.pooling import pooled_unit
@@ -19,7 +19,7 @@ from fewshot.models.prototypes import grid_weights
 
 
 @dataclass(frozen=True)
-class CorrelationSettings:
+class HSNetSettings:
     """How finely positions are compared, and how large the network is that reads the result.
 
     Attributes:
@@ -39,7 +39,8 @@ class CorrelationSettings:
     certain: float = 20.0
 
 
-class CorrelationHead(Head):
+@register_head("hsnet", HSNetSettings(), formerly=Formerly("correlation", "CorrelationSettings"))
+class HSNetHead(Head):
     """Learns to read correlations, whatever the class.
 
     One volume a level of the encoder: the cosine, where positive, of each position of the query
@@ -58,13 +59,14 @@ class CorrelationHead(Head):
     Paper: Min et al., Hypercorrelation squeeze for few-shot segmentation, ICCV 2021.
     """
 
+    takes_coordinates = False  # they are of no level
+
     def __init__(
         self,
-        settings: CorrelationSettings | None = None,
+        settings: HSNetSettings | None = None,
         levels: Sequence[Level] = (Level(1, 1),),
     ) -> None:
-        super().__init__()
-        self.settings = settings or CorrelationSettings()
+        super().__init__(settings or HSNetSettings())
         self.levels = tuple(levels)
         widths = [1, *(self.settings.width * 2**i for i in range(self.settings.blocks))]
         last = widths[-1]
@@ -80,6 +82,11 @@ class CorrelationHead(Head):
             nn.ReLU(),
             nn.Conv2d(last, 1, 1),
         )
+
+    @classmethod
+    def build(cls, settings: HSNetSettings, levels: Sequence[Level]) -> "HSNetHead":
+        """Make the head with a volume a level; see `Head`."""
+        return cls(settings, levels)
 
     def encode_support(
         self,

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.models.heads.agglomerative import cluster_means, cluster_positions
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.heads.one_vs_background import join_ways, shown
 from fewshot.models.heads.pooling import pooled_unit
 from fewshot.models.prototypes import grid_weights, masked_average, mean_of_present
 
 
 @dataclass(frozen=True)
-class MatchingSettings:
+class INSID3Settings:
     """How positions are matched and clusters kept.
 
     Attributes:
@@ -41,7 +41,8 @@ class MatchingSettings:
     certain: float = 20.0
 
 
-class MatchingHead(Head):
+@register_head("insid3", INSID3Settings(), formerly=Formerly("matching", "MatchingSettings"))
+class INSID3Head(Head):
     """Finds the clusters of the query that fit the support, forth and back.
 
     1. Features are freed of positional directions and centred between foreground and background.
@@ -66,9 +67,11 @@ class MatchingHead(Head):
     Paper: Cuttano et al., INSID3: training-free in-context segmentation with DINOv3, CVPR 2026.
     """
 
-    def __init__(self, settings: MatchingSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or MatchingSettings()
+    trainable = False
+    not_exportable = "clustering, by which the head decides, cannot be a part of a graph"
+
+    def __init__(self, settings: INSID3Settings | None = None) -> None:
+        super().__init__(settings or INSID3Settings())
 
     def encode_support(
         self,
@@ -231,7 +234,7 @@ def cluster_scores(
     found: Bool[Tensor, " position"],
     prototype: Float[Tensor, " channel"],
 ) -> Float[Tensor, " position"]:
-    """Give every position its cluster's score, cross · intra · area; see `MatchingHead`.
+    """Give every position its cluster's score, cross · intra · area; see `INSID3Head`.
 
     Args:
         plain: features by which clusters are compared with the seed.

@@ -9,19 +9,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.models.heads.alpnet import cosines, soft_similarity
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
 
 @dataclass(frozen=True)
-class ClusteredSettings:
+class MixturePrototypesSettings:
     """How pixels are clustered and compared.
 
     Attributes:
         classes: clusters of each class.
         background: clusters of the background, which holds more kinds of things.
-        assignment: "hard" for spherical k-means; "soft" for a mixture of von Mises-Fisher
-            distributions of equal shares, fitted by expectation-maximisation from the same start.
+        assignment: "soft" for a mixture of von Mises-Fisher distributions of equal shares, fitted
+            by expectation-maximisation; "hard" for spherical k-means, from the same start.
         concentration: of each of the mixture's parts; 20 in the paper.
         iterations: of either.
         score: "mean" for the softmax-weighted mean of the similarities, "max" for the best.
@@ -30,14 +30,20 @@ class ClusteredSettings:
 
     classes: int = 5
     background: int = 10
-    assignment: Literal["hard", "soft"] = "hard"
+    assignment: Literal["hard", "soft"] = "soft"
     concentration: float = 20.0
     iterations: int = 10
     score: Literal["mean", "max"] = "mean"
     scale: float = 20.0
 
 
-class ClusteredHead(Head):
+@register_head("kmeans-prototypes", MixturePrototypesSettings(assignment="hard"))
+@register_head(
+    "mixture-prototypes",
+    MixturePrototypesSettings(),
+    formerly=Formerly("clustered", "ClusteredSettings"),
+)
+class MixturePrototypesHead(Head):
     """Clusters of each class's support pixels as prototypes; the best-fitting ones decide.
 
     All shots of a class are clustered together, and so is the background of all ways. The
@@ -47,9 +53,8 @@ class ClusteredHead(Head):
     Paper: Yang et al., Prototype mixture models for few-shot semantic segmentation, ECCV 2020.
     """
 
-    def __init__(self, settings: ClusteredSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or ClusteredSettings()
+    def __init__(self, settings: MixturePrototypesSettings | None = None) -> None:
+        super().__init__(settings or MixturePrototypesSettings())
 
     def encode_support(
         self,

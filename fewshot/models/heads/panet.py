@@ -8,12 +8,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.prototypes import class_prototypes
 
 
 @dataclass(frozen=True)
-class PrototypicalSettings:
+class PANetSettings:
     """How pixels are compared with prototypes.
 
     Attributes:
@@ -25,7 +25,9 @@ class PrototypicalSettings:
     scale: float = 20.0
 
 
-class PrototypicalHead(Head):
+@register_head("panet-euclidean", PANetSettings("euclidean"))
+@register_head("panet", PANetSettings(), formerly=Formerly("prototypical", "PrototypicalSettings"))
+class PANetHead(Head):
     """One prototype a class, one for the background, no weights of its own.
 
     A class of which the support shows no pixel gets the lowest possible similarity everywhere.
@@ -34,9 +36,8 @@ class PrototypicalHead(Head):
     ICCV 2019.
     """
 
-    def __init__(self, settings: PrototypicalSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or PrototypicalSettings()
+    def __init__(self, settings: PANetSettings | None = None) -> None:
+        super().__init__(settings or PANetSettings())
 
     def encode_support(
         self,

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.models.heads.alpnet import cosines, thin_out
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
 
 @dataclass(frozen=True)
-class PriorSettings:
+class PFENetPriorSettings:
     """How the prior becomes logits.
 
     Attributes:
@@ -28,7 +28,8 @@ class PriorSettings:
     most: int = 1024
 
 
-class PriorHead(Head):
+@register_head("pfenet-prior", PFENetPriorSettings(), formerly=Formerly("prior", "PriorSettings"))
+class PFENetPriorHead(Head):
     """Training-free: the likeness to the most similar support pixel, relative to the query.
 
     The background has the logit 0, each way scale · (prior - threshold). Since the prior is
@@ -41,9 +42,8 @@ class PriorHead(Head):
     shots' pixels counts, so that further shots do not blur it.
     """
 
-    def __init__(self, settings: PriorSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or PriorSettings()
+    def __init__(self, settings: PFENetPriorSettings | None = None) -> None:
+        super().__init__(settings or PFENetPriorSettings())
 
     def encode_support(
         self,

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
 
@@ -30,6 +30,8 @@ class RidgeSettings:
     scale: float = 10.0
 
 
+@register_head("logistic", RidgeSettings("logistic", scale=1.0))
+@register_head("ridge", RidgeSettings())
 class RidgeHead(Head):
     """Fits one classifier a way, of foreground against background, and is trained through it.
 
@@ -44,8 +46,7 @@ class RidgeHead(Head):
     balanced = True
 
     def __init__(self, settings: RidgeSettings | None = None) -> None:
-        super().__init__()
-        self.settings = settings or RidgeSettings()
+        super().__init__(settings or RidgeSettings())
         self.log_regularisation = nn.Parameter(torch.tensor(math.log(self.settings.regularisation)))
         self.scale = nn.Parameter(torch.tensor(self.settings.scale))
         self.bias = nn.Parameter(torch.zeros(()))

@@ -1,6 +1,6 @@
 """Cross-convolution with a support set (UniverSeg), its support side computed once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,13 +9,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.models.heads.base import Head, Support
+from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.heads.one_vs_background import join_ways, shown
+from fewshot.models.levels import Level
 from fewshot.models.prototypes import grid_weights
 
 
 @dataclass(frozen=True)
-class CrossSettings:
+class UniverSegSettings:
     """How large the network is.
 
     Attributes:
@@ -76,7 +77,8 @@ class CrossBlock(nn.Module):
         return _active(self.query_out(_active(self.from_query(query) + crossed)))
 
 
-class CrossHead(Head):
+@register_head("universeg", UniverSegSettings(), formerly=Formerly("cross", "CrossSettings"))
+class UniverSegHead(Head):
     """A small U of cross-convolutions over the encoder's grid.
 
     The support's stream runs once a support set; a query's cost does not grow with the number of
@@ -96,9 +98,8 @@ class CrossHead(Head):
     Paper: Butoi et al., UniverSeg: universal medical image segmentation, ICCV 2023.
     """
 
-    def __init__(self, settings: CrossSettings | None = None, features: int = 1) -> None:
-        super().__init__()
-        self.settings = settings or CrossSettings()
+    def __init__(self, settings: UniverSegSettings | None = None, features: int = 1) -> None:
+        super().__init__(settings or UniverSegSettings())
         width, depth = self.settings.width, self.settings.depth
         self.embed = nn.Conv2d(features, width, 1)
         # Features are of unit length, so that each channel is small; this makes it of size one.
@@ -110,6 +111,11 @@ class CrossHead(Head):
             for number, pair in enumerate(inputs)
         )
         self.out = nn.Conv2d(width, 1, 1)
+
+    @classmethod
+    def build(cls, settings: UniverSegSettings, levels: Sequence[Level]) -> "UniverSegHead":
+        """Make the head for as many channels as the levels have together; see `Head`."""
+        return cls(settings, sum(level.features for level in levels))
 
     def encode_support(
         self,

@@ -6,18 +6,18 @@ from episodes.errors import ModelError
 from fewshot.inference.onnx import export_onnx
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.heads import (
-    ClassifierSettings,
+    ALPNetSettings,
+    ANILSettings,
     GradientSettings,
-    LocalSettings,
-    MatchingSettings,
-    PrototypicalSettings,
+    INSID3Settings,
+    PANetSettings,
 )
 from fewshot.models.network import NetworkSettings
 from tests.fewshot.conftest import disc_scene
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's exporter, about its own parts
-@pytest.mark.parametrize("head", [LocalSettings(), PrototypicalSettings(), ClassifierSettings()])
+@pytest.mark.parametrize("head", [ALPNetSettings(), PANetSettings(), ANILSettings()])
 def test_the_graph_gives_what_the_segmenter_gives(tmp_path, head):
     import onnxruntime
 
@@ -49,7 +49,7 @@ def test_what_has_no_single_graph_is_refused(tmp_path):
 
 
 def test_clustering_is_refused(tmp_path):
-    segmenter = Segmenter(NetworkSettings(head=MatchingSettings(), size=64))
+    segmenter = Segmenter(NetworkSettings(head=INSID3Settings(), size=64))
     image, labels = disc_scene(1, 64)
     with pytest.raises(ModelError, match="clustering"):
         export_onnx(segmenter.network, segmenter.learn(image, labels), tmp_path / "segment.onnx")

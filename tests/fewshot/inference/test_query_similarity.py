@@ -16,11 +16,11 @@ from fewshot.inference.query_similarity import (
 )
 from fewshot.metrics.ranking import roc_auc
 from fewshot.models.checkpoint import load_support, save_support
-from fewshot.models.heads import LocalHead, LocalSettings, PrototypicalHead, PrototypicalSettings
+from fewshot.models.heads import ALPNetHead, ALPNetSettings, PANetHead, PANetSettings
 from fewshot.models.network import reference_shots
 from tests.fewshot.conftest import disc_scene
 
-HEADS = [PrototypicalHead(PrototypicalSettings()), LocalHead(LocalSettings(window=1))]
+HEADS = [PANetHead(PANetSettings()), ALPNetHead(ALPNetSettings(window=1))]
 
 
 def two_halves() -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,7 +15,7 @@ from fewshot.inference.test_time_training import (
 )
 from fewshot.models.checkpoint import build_network
 from fewshot.models.encoder import EncoderSettings
-from fewshot.models.heads import GradientSettings, PrototypicalSettings
+from fewshot.models.heads import GradientSettings, PANetSettings
 from fewshot.models.meta_learning import GradientNetwork
 from fewshot.models.network import NetworkSettings
 from tests.fewshot.conftest import disc_scene
@@ -34,7 +34,7 @@ def shots():
 @pytest.fixture(scope="module")
 def start():
     torch.manual_seed(0)
-    settings = NetworkSettings(EncoderSettings(), PrototypicalSettings(), size=64)
+    settings = NetworkSettings(EncoderSettings(), PANetSettings(), size=64)
     return build_network(settings)
 
 

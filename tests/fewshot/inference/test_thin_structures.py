@@ -24,10 +24,10 @@ import pytest
 
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.encoder import EncoderSettings
-from fewshot.models.heads import LocalSettings
+from fewshot.models.heads import ALPNetSettings
 from fewshot.models.network import NetworkSettings
 
-FINE = LocalSettings(window=1, purity=0.5, most=20_000, scale=60.0)
+FINE = ALPNetSettings(window=1, purity=0.5, most=20_000, scale=60.0)
 
 
 def ring(seed: int, size: int = 256, width: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def ring(seed: int, size: int = 256, width: int = 3) -> tuple[np.ndarray, np.nda
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
 
-def ring_dice(head: LocalSettings, strides: tuple[int, ...], size: int) -> float:
+def ring_dice(head: ALPNetSettings, strides: tuple[int, ...], size: int) -> float:
     segmenter = Segmenter(NetworkSettings(encoder=EncoderSettings(strides=strides), head=head))
     (first, mask), (second, truth) = ring(0), ring(1)
     found = segmenter.segment(second, segmenter.learn(first, mask, size=size)).labels[0] == 1

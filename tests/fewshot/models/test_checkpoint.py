@@ -17,12 +17,12 @@ from fewshot.models.checkpoint import (
     save_support,
 )
 from fewshot.models.encoder import EncoderSettings
-from fewshot.models.heads import PrototypicalSettings
+from fewshot.models.heads import PANetSettings
 from fewshot.models.network import NetworkSettings
 from tests.fewshot.conftest import disc_scene
 
 
-@pytest.mark.parametrize("head", [None, PrototypicalSettings("euclidean", 10.0)])
+@pytest.mark.parametrize("head", [None, PANetSettings("euclidean", 10.0)])
 def test_a_segmenter_comes_back_the_same(head, tmp_path):
     encoder = EncoderSettings(weights="none", strides=(4, 16))
     settings = NetworkSettings(encoder, *([head] if head else []), size=96)

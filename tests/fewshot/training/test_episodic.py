@@ -86,9 +86,9 @@ def test_settings_are_checked(own_segmenter, sampler, tmp_path):
 
 def test_alignment_by_hand(monkeypatch):
     """Right predictions on the support itself align perfectly; empty ones are skipped."""
-    from fewshot.models.heads import PrototypicalHead
+    from fewshot.models.heads import PANetHead
 
-    head = PrototypicalHead()
+    head = PANetHead()
     support, masks, _, _ = two_colour_task(way=2)
     truth = torch.zeros(2, 1, 3, 32, 32)
     label = (masks[:, 0, 0] == 1).long() + 2 * (masks[:, 1, 0] == 1).long()

@@ -14,7 +14,7 @@ from fewshot.evaluation.predictors import Model, _stacks
 from fewshot.inference.postprocessing.settings import RefineSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.encoder import EncoderSettings
-from fewshot.models.heads import ClassifierSettings, GradientSettings
+from fewshot.models.heads import ANILSettings, GradientSettings
 from fewshot.models.network import NetworkSettings
 from tests.fewshot.conftest import disc_scene
 
@@ -82,7 +82,7 @@ def test_coordinates_make_another_feature_space(segmenter):
     with pytest.raises(ModelError, match="another model"):
         segmenter.segment(image, support)
     plain = EncoderSettings(weights="none")
-    fitted = Segmenter(NetworkSettings(plain, ClassifierSettings(), 64, 0.6))
+    fitted = Segmenter(NetworkSettings(plain, ANILSettings(), 64, 0.6))
     assert fitted.network.head.start.weight.shape == (fitted.network.encoder.features + 2,)
     with pytest.raises(ModelError, match="know no coordinates"):
         Segmenter(fitted.network.with_coordinates(0.3))

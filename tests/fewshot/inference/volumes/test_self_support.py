@@ -11,7 +11,7 @@ from fewshot.inference.volumes.self_support import (
     support_fits,
     sure_positions,
 )
-from fewshot.models.heads import LocalHead, PrototypicalHead
+from fewshot.models.heads import ALPNetHead, PANetHead
 
 ROWS = torch.arange(12)
 ORGAN = ((ROWS[:, None] // 4 == 1) & (ROWS // 4 == 1)).repeat(3, 1, 1)  # 4 x 4 of 12 x 12
@@ -30,7 +30,7 @@ def dice(odds: torch.Tensor) -> float:
     return float(2 * (found & ORGAN).sum() / (found.sum() + ORGAN.sum()))
 
 
-@pytest.mark.parametrize("head", [LocalHead(), PrototypicalHead()])
+@pytest.mark.parametrize("head", [ALPNetHead(), PANetHead()])
 def test_an_organ_that_looks_like_no_support_is_found_by_its_place(head):
     nothing = torch.full((3, 12, 12), -3.0)  # no likeness anywhere
     found = look_again(head, volume(2), nothing, PUT.float())
@@ -40,7 +40,7 @@ def test_an_organ_that_looks_like_no_support_is_found_by_its_place(head):
 
 
 def test_where_the_support_fits_both_speak():
-    head, settings = LocalHead(), OwnLookSettings(say=0.25, place=0.5, certain=3.0)
+    head, settings = ALPNetHead(), OwnLookSettings(say=0.25, place=0.5, certain=3.0)
     features = volume(2)
     likeness = torch.where(ORGAN, 2.0, -5.0)
     carried = 0.9 * PUT
@@ -67,16 +67,16 @@ def test_a_support_fits_unless_it_is_refuted_where_the_class_surely_is():
 
 def test_with_nothing_sure_the_likeness_stays():
     likeness = torch.where(ORGAN, 0.5, -0.5)
-    found = look_again(LocalHead(), volume(1), likeness, torch.zeros(3, 12, 12))
+    found = look_again(ALPNetHead(), volume(1), likeness, torch.zeros(3, 12, 12))
     torch.testing.assert_close(found, likeness)
-    found = look_again(LocalHead(), volume(1), -9 * torch.ones(3, 12, 12), torch.zeros(3, 12, 12))
+    found = look_again(ALPNetHead(), volume(1), -9 * torch.ones(3, 12, 12), torch.zeros(3, 12, 12))
     assert (found < 0).all()
 
 
 def test_everything_may_be_sure():
     """An organ that fills the volume leaves no background to learn; it is no error."""
     full = torch.ones(3, 12, 12)
-    found = look_again(LocalHead(), volume(1), 4 * full, full)
+    found = look_again(ALPNetHead(), volume(1), 4 * full, full)
     assert torch.isfinite(found).all()
     assert (found > 0).all()
 
@@ -84,5 +84,5 @@ def test_everything_may_be_sure():
 def test_rims_of_what_is_sure_stand_for_less():
     """A wrong rim of a mark one position wide must not become a prototype of its own."""
     marks = sure_positions(torch.where(PUT, 0.9, 0.0), OwnLookSettings())
-    odds = own_odds(LocalHead(), volume(2), marks)
+    odds = own_odds(ALPNetHead(), volume(2), marks)
     assert dice(odds) > 0.95

@@ -4,23 +4,23 @@ from torch.nn import functional
 
 from episodes.sampling.episode import EpisodeBatch
 from fewshot.inference.segmenter import Segmenter
-from fewshot.models.heads import Support, ThresholdHead, ThresholdSettings
+from fewshot.models.heads import ADNetHead, ADNetSettings, Support
 from fewshot.models.heads.adnet import refined
 from fewshot.models.network import NetworkSettings
 from fewshot.training.objective import EpisodeObjective
 from tests.fewshot.models.heads.family import TINY, check_head, two_colour_task
 
-QUERY_INFORMED = ThresholdSettings("query", coarse=0.1, refinements=2)
+QUERY_INFORMED = ADNetSettings("query", coarse=0.1, refinements=2)
 
 
-@pytest.mark.parametrize("settings", [ThresholdSettings(), QUERY_INFORMED])
+@pytest.mark.parametrize("settings", [ADNetSettings(), QUERY_INFORMED])
 def test_contract(settings):
-    check_head(lambda features: ThresholdHead(settings, features).eval())
+    check_head(lambda features: ADNetHead(settings, features).eval())
 
 
 def test_one_way_is_the_papers_probability_pixel_by_pixel():
     support, masks, query, _ = two_colour_task(batch=1)
-    head = ThresholdHead()
+    head = ADNetHead()
     logits = head.logits(head.encode_support(support, masks), query)
     features, mask = support[0, 0, 0], masks[0, 0, 0] == 1
     prototype = sum(features[:, r, c] for r, c in mask.nonzero()) / (mask.sum() + 1e-5)
@@ -33,7 +33,7 @@ def test_one_way_is_the_papers_probability_pixel_by_pixel():
 
 def test_each_way_keeps_its_odds_against_the_background():
     support, masks, query, _ = two_colour_task(way=3)
-    head = ThresholdHead()
+    head = ADNetHead()
     together = head.logits(head.encode_support(support, masks), query)
     for way in range(3):
         one = head.logits(head.encode_support(support[:, [way]], masks[:, [way]]), query)
@@ -43,7 +43,7 @@ def test_each_way_keeps_its_odds_against_the_background():
 def test_thresholds_by_hand():
     """T of a query is linear in its mean; a map of one colour is alike at both scales."""
     features = torch.tensor([[0.6, 0.8], [1.0, 0.0]])[None, :, :, None, None].expand(1, 2, 2, 4, 6)
-    head = ThresholdHead(ThresholdSettings("query", start=-8.0, coarse=0.25), 2)
+    head = ADNetHead(ADNetSettings("query", start=-8.0, coarse=0.25), 2)
     with torch.no_grad():
         head.layer.weight.copy_(torch.tensor([[1.0, 2.0], [0.0, -4.0]]))
     expected = torch.tensor([[[-8 + 2.2, -8 - 3.2], [-7.0, -8.0]]])
@@ -69,7 +69,7 @@ def test_refinement_by_hand_and_at_test_alone():
 def test_refinement_follows_a_query_whose_colours_have_drifted():
     support, masks, query, truth = two_colour_task()
     query = query + 0.75 * query.flip(2)  # further channels, in which the support has nothing
-    plain, refining = (ThresholdHead(ThresholdSettings(refinements=n)) for n in (0, 3))
+    plain, refining = (ADNetHead(ADNetSettings(refinements=n)) for n in (0, 3))
     condensed = plain.encode_support(support, masks)
     before = plain.eval().logits(condensed, query)[:, :, 1]
     assert torch.equal(refining.train().logits(condensed, query)[:, :, 1], before)
@@ -80,7 +80,7 @@ def test_refinement_follows_a_query_whose_colours_have_drifted():
 
 def test_training_minimises_the_published_loss():
     """Weights 0.1 and 1 in queries and alignment alike, plus T / 20."""
-    segmenter = Segmenter(NetworkSettings(TINY, ThresholdSettings(start=-15.0), size=64))
+    segmenter = Segmenter(NetworkSettings(TINY, ADNetSettings(start=-15.0), size=64))
     images = torch.rand(1, 1, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     masks = torch.zeros(1, 1, 1, 64, 64, dtype=torch.uint8)
     masks[..., 10:40, 10:40] = 1

@@ -1,12 +1,12 @@
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import LocalHead, LocalSettings
+from fewshot.models.heads import ALPNetHead, ALPNetSettings
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
 def test_contract():
-    check_head(lambda _: LocalHead(LocalSettings(window=1)))
+    check_head(lambda _: ALPNetHead(ALPNetSettings(window=1)))
 
 
 def test_equals_the_paper_pixel_by_pixel():
@@ -16,7 +16,7 @@ def test_equals_the_paper_pixel_by_pixel():
     query = torch.randn(1, 1, 5, 8, 8, generator=generator)
     mask = torch.zeros(1, 1, 1, 8, 8, dtype=torch.uint8)
     mask[..., 2:6, 1:5] = 1
-    head = LocalHead(LocalSettings(window=2))
+    head = ALPNetHead(ALPNetSettings(window=2))
     logits = head.logits(head.encode_support(support, mask), query)
     features, weight = support[0, 0, 0], mask[0, 0, 0].float()
     local = {0: [], 1: []}
@@ -42,7 +42,7 @@ def test_equals_the_paper_pixel_by_pixel():
 
 def test_thinning_keeps_the_bound_and_the_answer():
     support, masks, query, truth = two_colour_task(shot=4)
-    head = LocalHead(LocalSettings(window=1, most=50))
+    head = ALPNetHead(ALPNetSettings(window=1, most=50))
     condensed = head.encode_support(support, masks)
     assert condensed.tensors["prototypes_0"].shape[1] == 51
     right = (head.logits(condensed, query).argmax(dim=2) == truth).float().mean()
@@ -53,5 +53,5 @@ def test_a_structure_thinner_than_a_window_keeps_its_global_prototype():
     support, _, _query, _ = two_colour_task()
     masks = torch.zeros(2, 1, 1, 32, 32, dtype=torch.uint8)
     masks[..., 2] = 1  # one column: no window of two is pure
-    condensed = LocalHead(LocalSettings(window=2)).encode_support(support, masks)
+    condensed = ALPNetHead(ALPNetSettings(window=2)).encode_support(support, masks)
     assert condensed.tensors["valid_1"].sum(dim=1).tolist() == [1, 1]

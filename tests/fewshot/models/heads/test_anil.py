@@ -2,19 +2,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import ClassifierHead, ClassifierSettings
+from fewshot.models.heads import ANILHead, ANILSettings
 from fewshot.models.heads.anil import balanced_loss
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
 def test_contract():
-    check_head(lambda features: ClassifierHead(features=features))
+    check_head(lambda features: ANILHead(features=features))
 
 
 def test_one_step_from_zero_is_the_difference_of_the_prototypes():
     support, masks, _, _ = two_colour_task(batch=1)
     support = functional.normalize(support, dim=3)
-    head = ClassifierHead(ClassifierSettings(steps=1, rate=0.1, scale=20.0), 4)
+    head = ANILHead(ANILSettings(steps=1, rate=0.1, scale=20.0), 4)
     found = head.encode_support(support, masks).tensors["weight"][0, 0]
     features, mask = support[0, 0, 0], masks[0, 0, 0]
     means = [features[:, mask == value].mean(dim=1) for value in (1, 0)]
@@ -25,7 +25,7 @@ def test_one_step_from_zero_is_the_difference_of_the_prototypes():
 
 def test_training_learns_a_start_that_fits_in_fewer_steps():
     support, masks, query, truth = two_colour_task()
-    head = ClassifierHead(ClassifierSettings(steps=1, rate=0.001), 4)
+    head = ANILHead(ANILSettings(steps=1, rate=0.001), 4)
 
     def loss():
         logits = head.logits(head.encode_support(support, masks), query)
@@ -44,7 +44,7 @@ def test_the_second_order_is_there_and_can_be_left_out():
     support, masks, query, _ = two_colour_task(batch=1)
 
     def gradient(first_order):
-        head = ClassifierHead(ClassifierSettings(steps=2, first_order=first_order), 4)
+        head = ANILHead(ANILSettings(steps=2, first_order=first_order), 4)
         head.logits(head.encode_support(support, masks), query).square().sum().backward()
         return head.start.weight.grad
 

@@ -1,18 +1,18 @@
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import CorrelationHead, CorrelationSettings
+from fewshot.models.heads import HSNetHead, HSNetSettings
 from fewshot.models.heads.hsnet import correlation, enlarge_query
 from fewshot.models.levels import Level
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 from tests.fewshot.models.heads.training import share_right_after
 
-TINY = CorrelationSettings(query_side=16, support_side=8, width=4, blocks=2)
+TINY = HSNetSettings(query_side=16, support_side=8, width=4, blocks=2)
 
 
 def make(features, settings=TINY):
     torch.manual_seed(0)
-    return CorrelationHead(settings, [Level(features - 1, 8), Level(1, 16)])
+    return HSNetHead(settings, [Level(features - 1, 8), Level(1, 16)])
 
 
 def test_contract():
@@ -27,7 +27,7 @@ def test_correlations_are_the_positive_cosines_with_the_foreground():
     mask = torch.zeros(1, 1, 1, 4, 4, dtype=torch.uint8)
     mask[..., 1:3, 2:] = 1
     mask[..., 3, 3] = 255
-    head = CorrelationHead(TINY, [Level(5, 1)])
+    head = HSNetHead(TINY, [Level(5, 1)])
     kept = head.encode_support(support, mask).tensors["level_0"][:, :, 0]
     found = correlation(query, kept)
     assert found.shape == (1, 1, 1, 4, 4, 4, 4)
@@ -42,7 +42,7 @@ def test_correlations_are_the_positive_cosines_with_the_foreground():
 
 def test_each_level_has_its_own_grid_and_a_cell_the_direction_of_its_foreground():
     levels = [Level(2, 4), Level(3, 16)]
-    head = CorrelationHead(CorrelationSettings(query_side=16, support_side=8), levels)
+    head = HSNetHead(HSNetSettings(query_side=16, support_side=8), levels)
     support = torch.rand(1, 1, 1, 5, 16, 16)
     mask = torch.zeros(1, 1, 1, 16, 16, dtype=torch.uint8)
     mask[..., 1, 2] = 1  # one position of the sixteen of its cell
@@ -86,4 +86,4 @@ def test_enlarging_the_query_interpolates_its_axes_alone():
 
 
 def test_training_teaches_it_to_read_correlations():
-    assert share_right_after(make(4, CorrelationSettings(width=4, blocks=2)), 15) > 0.9
+    assert share_right_after(make(4, HSNetSettings(width=4, blocks=2)), 15) > 0.9

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import MatchingHead, MatchingSettings
+from fewshot.models.heads import INSID3Head, INSID3Settings
 from fewshot.models.heads.agglomerative import cluster_means, cluster_positions
 from fewshot.models.heads.insid3 import (
     candidates,
@@ -15,7 +15,7 @@ from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
 def test_contract():
-    check_head(lambda _: MatchingHead())
+    check_head(lambda _: INSID3Head())
 
 
 def slow_clusters(features, similarity):
@@ -128,7 +128,7 @@ def test_a_structure_thinner_than_a_position_keeps_what_it_covers_most():
 
 def test_finer_features_are_matched_on_the_coarser_grid():
     support, masks, query, truth = two_colour_task()
-    head = MatchingHead(MatchingSettings(side=16))
+    head = INSID3Head(INSID3Settings(side=16))
     right = (head.logits(head.encode_support(support, masks), query).argmax(dim=2) == truth).float()
     # Stripes of two positions that the roll by five lays across the cells of two.
     assert right.mean() > 0.4

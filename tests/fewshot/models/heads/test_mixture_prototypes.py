@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import ClusteredHead, ClusteredSettings
+from fewshot.models.heads import MixturePrototypesHead, MixturePrototypesSettings
 from fewshot.models.heads.mixture_prototypes import cluster, farthest_points
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
@@ -10,13 +10,13 @@ from tests.fewshot.models.heads.family import check_head, two_colour_task
 @pytest.mark.parametrize(
     "settings",
     [
-        ClusteredSettings(2, 3),
-        ClusteredSettings(2, 3, assignment="soft"),
-        ClusteredSettings(2, 3, score="max"),
+        MixturePrototypesSettings(2, 3),
+        MixturePrototypesSettings(2, 3, assignment="soft"),
+        MixturePrototypesSettings(2, 3, score="max"),
     ],
 )
 def test_contract(settings):
-    check_head(lambda _: ClusteredHead(settings))
+    check_head(lambda _: MixturePrototypesHead(settings))
 
 
 def points_and_weights():
@@ -82,7 +82,7 @@ def test_fewer_points_than_clusters_leave_some_empty():
 
 def test_one_cluster_is_the_normalised_prototype():
     support, masks, query, _ = two_colour_task(batch=1)
-    head = ClusteredHead(ClusteredSettings(1, 1))
+    head = MixturePrototypesHead(MixturePrototypesSettings(1, 1))
     logits = head.logits(head.encode_support(support, masks), query)
     unit = functional.normalize(support[0, 0, 0], dim=0)
     for label in (0, 1):
@@ -93,7 +93,9 @@ def test_one_cluster_is_the_normalised_prototype():
 
 def test_the_best_or_the_softmax_weighted_mean_decides():
     support, masks, query, _ = two_colour_task(batch=1)
-    best, mean = (ClusteredHead(ClusteredSettings(3, 3, score=s)) for s in ("max", "mean"))
+    best, mean = (
+        MixturePrototypesHead(MixturePrototypesSettings(3, 3, score=s)) for s in ("max", "mean")
+    )
     condensed = best.encode_support(support, masks)
     d = 20 * torch.einsum(
         "c,kc->k",

@@ -1,20 +1,19 @@
-from typing import get_args
-
 import pytest
 
-from fewshot.experiments.options import HeadName
 from fewshot.experiments.train import make_head_settings
 from fewshot.models.checkpoint import build_network
-from fewshot.models.heads import KINDS, ThresholdSettings
+from fewshot.models.heads import ADNetSettings
+from fewshot.models.heads.base import head_name
 from fewshot.models.network import NetworkSettings
+from fewshot.registry import HEADS
 from fewshot.training.episodic import episode_task
 from tests.fewshot.models.heads.family import TINY
 
 
-@pytest.mark.parametrize("name", get_args(HeadName))
+@pytest.mark.parametrize("name", HEADS.names())
 def test_every_name_stands_for_a_head_that_can_be_saved(name):
     settings = make_head_settings(name)
-    assert type(settings) in KINDS.values()
+    assert head_name(settings) == name
     head = build_network(NetworkSettings(TINY, settings, 64)).head
     assert head.settings == settings
 
@@ -25,7 +24,7 @@ class NoEpisodes:
 
 
 def test_a_head_that_has_weights_of_its_own_hands_them_to_training():
-    network = build_network(NetworkSettings(TINY, ThresholdSettings(), 64))
+    network = build_network(NetworkSettings(TINY, ADNetSettings(), 64))
     assert network.head.class_weights == (0.1, 1.0)
     assert _weights(network) is None
     assert _weights(network, (0.05, 1.0)) == (0.05, 1.0)

@@ -2,22 +2,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import PrototypicalHead, PrototypicalSettings
+from fewshot.models.heads import PANetHead, PANetSettings
 from fewshot.models.heads.panet import squared_distance
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_contract(distance):
-    check_head(lambda _: PrototypicalHead(PrototypicalSettings(distance)))
+    check_head(lambda _: PANetHead(PANetSettings(distance)))
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_equals_the_paper_pixel_by_pixel(distance):
     """PANet's equations 1 to 3 with loops over ways, shots and pixels."""
     support, masks, query, _ = two_colour_task(way=2, shot=2, batch=1)
-    logits = PrototypicalHead(PrototypicalSettings(distance)).logits(
-        PrototypicalHead(PrototypicalSettings(distance)).encode_support(support, masks), query
+    logits = PANetHead(PANetSettings(distance)).logits(
+        PANetHead(PANetSettings(distance)).encode_support(support, masks), query
     )
     prototypes = _loop_prototypes(support[0], masks[0])
     for row, column in ((0, 0), (3, 17), (31, 31)):

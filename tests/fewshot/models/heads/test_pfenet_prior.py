@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import PriorHead, PriorSettings
+from fewshot.models.heads import PFENetPriorHead, PFENetPriorSettings
 from fewshot.models.heads.pfenet_prior import masked_positions, prior_mask
 from tests.fewshot.models.heads.family import check_head
 
 
 def test_contract():
-    check_head(lambda _: PriorHead(), full_is_found=False)
+    check_head(lambda _: PFENetPriorHead(), full_is_found=False)
 
 
 def test_equals_the_paper_pixel_by_pixel():
@@ -16,7 +16,7 @@ def test_equals_the_paper_pixel_by_pixel():
     support = torch.randn(1, 1, 2, 5, 4, 4, generator=generator)
     query = torch.randn(1, 2, 5, 4, 4, generator=generator)
     masks = torch.randint(0, 2, (1, 1, 2, 4, 4), generator=generator).to(torch.uint8)
-    head = PriorHead(PriorSettings(threshold=0.6, scale=10.0))
+    head = PFENetPriorHead(PFENetPriorSettings(threshold=0.6, scale=10.0))
     logits = head.logits(head.encode_support(support, masks), query)
     for number in range(2):
         best = torch.zeros(4, 4)
@@ -52,5 +52,5 @@ def test_positions_are_those_mostly_inside_or_the_most_inside():
 @pytest.mark.parametrize("most", [3, 1000])
 def test_the_number_of_kept_positions_is_bounded(most):
     support, masks = torch.rand(1, 1, 4, 3, 4, 4), torch.ones(1, 1, 4, 4, 4, dtype=torch.uint8)
-    condensed = PriorHead(PriorSettings(most=most)).encode_support(support, masks)
+    condensed = PFENetPriorHead(PFENetPriorSettings(most=most)).encode_support(support, masks)
     assert condensed.tensors["positions"].shape[2] == min(most, 64)

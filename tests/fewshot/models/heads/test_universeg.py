@@ -3,17 +3,17 @@ from dataclasses import replace
 import torch
 from torch.nn import functional
 
-from fewshot.models.heads import CrossHead, CrossSettings
+from fewshot.models.heads import UniverSegHead, UniverSegSettings
 from fewshot.models.heads.universeg import CrossBlock
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 from tests.fewshot.models.heads.training import share_right_after
 
-TINY = CrossSettings(width=6, depth=3)
+TINY = UniverSegSettings(width=6, depth=3)
 
 
 def make(features, settings=TINY):
     torch.manual_seed(0)
-    return CrossHead(settings, features)
+    return UniverSegHead(settings, features)
 
 
 def test_contract():
@@ -96,7 +96,7 @@ def test_what_is_kept_does_not_grow_with_the_shots():
 
 def test_a_support_of_another_size_is_stretched_over_the_query():
     torch.manual_seed(0)
-    head = CrossHead(CrossSettings(width=6, depth=1), 4)
+    head = UniverSegHead(UniverSegSettings(width=6, depth=1), 4)
     support, masks, query, _ = two_colour_task()
     condensed = head.encode_support(support[..., :16, :], masks[..., :16, :])
     crossed = functional.interpolate(
@@ -115,4 +115,4 @@ def test_all_weights_are_used():
 
 
 def test_training_teaches_it_to_segment():
-    assert share_right_after(make(4, CrossSettings(width=8, depth=3)), 15) > 0.9
+    assert share_right_after(make(4, UniverSegSettings(width=8, depth=3)), 15) > 0.9

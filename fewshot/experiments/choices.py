@@ -1,0 +1,38 @@
+"""Options whose values are names of registered parts, such as `--head`."""
+
+from typing import Any
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+from episodes.registry import Registry
+
+
+class Choice(PrimitiveConstructorSpec[str]):
+    """Tells tyro that a string is one of a registry's names, those of plugins included.
+
+    The names are read when a command is parsed, not when its options are defined: by then plugins
+    are loaded. What stands for the names is not imported.
+
+    Args:
+        registry: of the parts.
+    """
+
+    registry: Registry[Any]
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        set_field = object.__setattr__  # the base is a frozen dataclass
+        set_field(self, "registry", registry)
+        set_field(self, "nargs", 1)
+        set_field(self, "instance_from_str", lambda words: words[0])
+        set_field(self, "is_instance", lambda value: isinstance(value, str))
+        set_field(self, "str_from_instance", lambda value: [value])
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names."""
+        return self.registry.names()
+
+    @property
+    def metavar(self) -> str:
+        """The names as the help lists them."""
+        return "{" + ",".join(self.choices) + "}"
