@@ -130,7 +130,7 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Name nested settings by their path.
 
     >>> flatten({"head": {"kind": "alpnet", "window": 2}, "size": 64})
-    {'head.kind': 'local', 'head.window': 2, 'size': 64}
+    {'head.kind': 'alpnet', 'head.window': 2, 'size': 64}
     """
     flat: dict[str, Any] = {}
     for name, value in content.items():

@@ -41,8 +41,9 @@ SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", 
 def test_one_line_and_the_way_out(typed, said, encoding, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
     assert cli.main(typed) == 2
+    sys.stdout.flush()
+    assert sys.stdout.buffer.getvalue() == b""
     printed = capsys.readouterr()
-    assert printed.out == ""
     assert printed.err.startswith("fewshot: error: ")
     assert said in printed.err
     assert printed.err.count("\n") == 1
