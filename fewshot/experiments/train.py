@@ -32,6 +32,7 @@ from fewshot.training.episodic import episode_objective, episode_task
 from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of
 from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
+from fewshot.training.seeding import seeded_weights
 
 
 def train(command: Train) -> int:
@@ -156,7 +157,8 @@ def make_network(command: Train) -> FewShotNetwork:
         network = load_network(command.model)
         network.calibration = Calibration()  # the old one is of weights that are about to change
         return network
-    return build_network(network_settings(command))
+    with seeded_weights(command.train.seed):
+        return build_network(network_settings(command))
 
 
 def network_settings(command: Train) -> NetworkSettings:

@@ -30,6 +30,7 @@ from fewshot.siamese.hard_negatives import HardNegatives
 from fewshot.siamese.objective import pair_task
 from fewshot.training.loop import TrainResult
 from fewshot.training.loop import train as run_training
+from fewshot.training.seeding import seeded_weights
 
 SMALL = "small"
 
@@ -122,7 +123,8 @@ def make_network(command: MatchTrain) -> EmbeddingNetwork:
     settings = EmbeddingSettings(
         *(encoder, net.pooling, net.dim, net.normalise, net.size, seed, ink, net.centred)
     )
-    return EmbeddingNetwork(settings)
+    with seeded_weights(seed):
+        return EmbeddingNetwork(settings)
 
 
 def make_sampler(catalog: Catalog, network: EmbeddingNetwork, command: MatchTrain) -> PairSampler:

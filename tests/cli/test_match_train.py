@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from episodes.catalog.class_areas import measure
@@ -246,3 +247,19 @@ def test_margins_scales_and_minings():
     ):
         with pytest.raises(DataError, match=said):
             made(**options)
+
+
+def test_the_seed_decides_the_first_weights_too(index_set, tmp_path):
+    """Another run with the same seed gives the same weights; torch's own state stays."""
+    drawn = []
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        state = torch.random.get_rng_state()
+        options = ["--network", "small", "--size", "32", "--seed", str(seed), "--steps", "1"]
+        options += ["--subject-pattern", r"p\d+", "--classes-a-batch", "4", "--images-a-class", "2"]
+        words = ["match", "train", str(index_set), *options, "--minutes", "0"]
+        assert main([*words, "--out", str(tmp_path / name), "--test-share", "0"]) == 0
+        assert torch.equal(torch.random.get_rng_state(), state)
+        network = load_embedding(tmp_path / name)
+        drawn.append(torch.cat([weight.flatten() for weight in network.parameters()]))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
