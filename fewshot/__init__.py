@@ -76,20 +76,26 @@ if TYPE_CHECKING:  # for editors and type checkers
         save_embedding as save_embedding,
     )
     from fewshot.models.encoder import EncoderSettings as EncoderSettings
-    from fewshot.models.heads import build_head as build_head
-    from fewshot.models.heads.adnet import ThresholdSettings as ThresholdSettings
-    from fewshot.models.heads.alpnet import LocalSettings as LocalSettings
-    from fewshot.models.heads.anil import ClassifierSettings as ClassifierSettings
-    from fewshot.models.heads.base import Head as Head, Support as Support
+    from fewshot.models.heads.adnet import ADNetSettings as ADNetSettings
+    from fewshot.models.heads.alpnet import ALPNetSettings as ALPNetSettings
+    from fewshot.models.heads.anil import ANILSettings as ANILSettings
+    from fewshot.models.heads.base import (
+        Head as Head,
+        Support as Support,
+        build_head as build_head,
+        register_head as register_head,
+    )
     from fewshot.models.heads.gaussian import GaussianSettings as GaussianSettings
     from fewshot.models.heads.gradient_settings import GradientSettings as GradientSettings
-    from fewshot.models.heads.hsnet import CorrelationSettings as CorrelationSettings
-    from fewshot.models.heads.insid3 import MatchingSettings as MatchingSettings
-    from fewshot.models.heads.mixture_prototypes import ClusteredSettings as ClusteredSettings
-    from fewshot.models.heads.panet import PrototypicalSettings as PrototypicalSettings
-    from fewshot.models.heads.pfenet_prior import PriorSettings as PriorSettings
+    from fewshot.models.heads.hsnet import HSNetSettings as HSNetSettings
+    from fewshot.models.heads.insid3 import INSID3Settings as INSID3Settings
+    from fewshot.models.heads.mixture_prototypes import (
+        MixturePrototypesSettings as MixturePrototypesSettings,
+    )
+    from fewshot.models.heads.panet import PANetSettings as PANetSettings
+    from fewshot.models.heads.pfenet_prior import PFENetPriorSettings as PFENetPriorSettings
     from fewshot.models.heads.ridge import RidgeSettings as RidgeSettings
-    from fewshot.models.heads.universeg import CrossSettings as CrossSettings
+    from fewshot.models.heads.universeg import UniverSegSettings as UniverSegSettings
     from fewshot.models.network import (
         FewShotNetwork as FewShotNetwork,
         NetworkSettings as NetworkSettings,
@@ -192,18 +198,19 @@ NAMES = {
     "save_network": "fewshot.models.checkpoint",
     "network_from_pretrained": "fewshot.models.checkpoint",
     "Head": "fewshot.models.heads.base",
-    "build_head": "fewshot.models.heads",
-    "LocalSettings": "fewshot.models.heads.alpnet",
-    "PrototypicalSettings": "fewshot.models.heads.panet",
-    "ThresholdSettings": "fewshot.models.heads.adnet",
-    "CorrelationSettings": "fewshot.models.heads.hsnet",
-    "MatchingSettings": "fewshot.models.heads.insid3",
-    "CrossSettings": "fewshot.models.heads.universeg",
-    "ClusteredSettings": "fewshot.models.heads.mixture_prototypes",
-    "PriorSettings": "fewshot.models.heads.pfenet_prior",
+    "build_head": "fewshot.models.heads.base",
+    "register_head": "fewshot.models.heads.base",
+    "ALPNetSettings": "fewshot.models.heads.alpnet",
+    "PANetSettings": "fewshot.models.heads.panet",
+    "ADNetSettings": "fewshot.models.heads.adnet",
+    "HSNetSettings": "fewshot.models.heads.hsnet",
+    "INSID3Settings": "fewshot.models.heads.insid3",
+    "UniverSegSettings": "fewshot.models.heads.universeg",
+    "MixturePrototypesSettings": "fewshot.models.heads.mixture_prototypes",
+    "PFENetPriorSettings": "fewshot.models.heads.pfenet_prior",
     "GaussianSettings": "fewshot.models.heads.gaussian",
     "RidgeSettings": "fewshot.models.heads.ridge",
-    "ClassifierSettings": "fewshot.models.heads.anil",
+    "ANILSettings": "fewshot.models.heads.anil",
     "GradientSettings": "fewshot.models.heads.gradient_settings",
     "fit_calibration": "fewshot.models.calibration",
     # Volumes
