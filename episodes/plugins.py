@@ -69,10 +69,11 @@ def load_plugin(path: Path | str) -> Plugin:
         )
     if there is not None and there.sha256 == digest:
         return there
-    forget(name)
+    _unload(name)
     _run(name, path, source)
     parts = registered_by(name)
     if not parts:
+        _unload(name)
         raise FewshotError(
             f"plugin {path} registers nothing; decorate its parts, e.g. with "
             '@register_head("my-head", MySettings()), see docs/plugins.md'
@@ -92,6 +93,19 @@ def plugin_of(module: str) -> Plugin | None:
     return _LOADED.get(module)
 
 
+def unload_plugins() -> None:
+    """Forget all plugins and their parts."""
+    for name in tuple(_LOADED):
+        _unload(name)
+
+
+def _unload(name: str) -> None:
+    forget(name)
+    _LOADED.pop(name, None)
+    sys.modules.pop(name, None)
+    os.environ[VARIABLE] = os.pathsep.join(str(plugin.path) for plugin in _LOADED.values())
+
+
 def _read(path: Path) -> bytes:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
@@ -106,8 +120,8 @@ def _run(name: str, path: Path, source: bytes) -> None:
     try:
         code = compile(source, str(path), "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: it holds a byte 0
-        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        what = error.msg if isinstance(error, SyntaxError) else error
+        lineno = getattr(error, "lineno", None)
+        line, what = f" in line {lineno}" if lineno else "", getattr(error, "msg", error)
         raise DataError(f"plugin {path} is no Python{line}: {what}") from error
     module = ModuleType(name)
     module.__file__ = str(path)
@@ -115,8 +129,7 @@ def _run(name: str, path: Path, source: bytes) -> None:
     try:
         exec(code, module.__dict__)
     except BaseException as error:
-        forget(name)
-        del sys.modules[name]
+        _unload(name)
         if isinstance(error, KeyboardInterrupt):
             raise
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if _same(f, path)]

@@ -9,10 +9,12 @@ from typing import Any
 from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError
 from episodes.io.write import write_json
+from episodes.plugins import plugin_of
 from fewshot.benchmark.methods import FEATURE_GRID, Recipe, grid_of
 from fewshot.benchmark.settings import Benchmark
 from fewshot.experiments.options import Train
 from fewshot.experiments.runs import flatten
+from fewshot.registry import HEADS
 
 NAME, FORMAT = "benchmark-settings.json", 1
 _KEPT = ("way", "shot", "sources", "head", "backbone", "strides", "size", "model", "train")
@@ -66,6 +68,9 @@ def _describe(recipe: Recipe, command: Benchmark) -> Section:
     content: Section = {"trainer": recipe.trainer, "test": dict(recipe.test)}
     content |= {name: getattr(recipe.command, name) for name in ("head", "backbone", "strides")}
     content["size"] = recipe.command.size
+    plugin = plugin_of(HEADS.module_of(recipe.command.head))
+    if plugin is not None:
+        content["plugin"] = plugin.sha256
     if recipe.among:
         content["among"] = {name: list(values) for name, values in recipe.among.items()}
         if command.choices is not None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from episodes.io.outputs import Outputs, guarded
+from episodes.plugins import loaded_plugins
 from fewshot.benchmark.settings import Benchmark
 from fewshot.cli.bounds import check_command
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
@@ -28,6 +29,7 @@ from fewshot.cli.options import (
     Share,
 )
 from fewshot.cli.parse import find_command, parse_typed
+from fewshot.cli.plugin_option import HELP, without_plugins
 from fewshot.cli.score_options import Score
 from fewshot.cli.startup import without_collector
 from fewshot.experiments.options import Train
@@ -61,12 +63,13 @@ def parse(arguments: list[str]) -> Any:
         FewshotError: there is no such command or option, or a value does not fit.
         SystemExit: help was printed.
     """
+    arguments = without_plugins(arguments)
     name, kind, rest = find_command(arguments, {**COMMANDS, "match": MATCH_COMMANDS})
     if kind is None:  # help on several commands
         return tyro.cli(
             _every_command(),
             prog="fewshot",
-            description="Few-shot segmentation: annotate one picture, segment the rest.",
+            description=f"Few-shot segmentation: annotate one picture, segment the rest. {HELP}",
             args=arguments,
         )
     defaults: dict[str, Any] = {}
@@ -99,8 +102,14 @@ def run(command: Any) -> int:
     name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
     with without_collector():
         module = importlib.import_module(WHERE.get(name, f"fewshot.cli.{name}"))
-    with guarded(Outputs(_inputs(command), _overwrite(command))):
+    with guarded(Outputs(_kept(command), _overwrite(command))):
         return getattr(module, name)(command)
+
+
+def _kept(command: Any) -> Iterator[Path]:
+    """What a command must not write over: all that it reads."""
+    yield from _inputs(command)
+    yield from (plugin.path for plugin in loaded_plugins())
 
 
 def _inputs(command: Any) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from episodes.catalog.leakage import audit_leakage
 from episodes.catalog.splits import Split, draw_subjects, split_catalog, training_side
 from episodes.errors import DataError, shorten
 from episodes.masks.area_cache import cache_folder
+from episodes.plugins import loaded_plugins
 from episodes.readers import read_catalog
 from fewshot.experiments.options import Held
 
@@ -99,6 +100,7 @@ def _draw_share(catalog: Catalog, held: Held) -> tuple[str, ...]:
 
 def describe_split(data: Path, held: Held, parts: Split) -> dict:
     """What evaluation needs to make the same split again, and to notice when data changed."""
+    plugins = [plugin.content() for plugin in loaded_plugins()]
     return {
         "data": str(data.resolve()),
         "held": asdict(held),
@@ -111,4 +113,5 @@ def describe_split(data: Path, held: Held, parts: Split) -> dict:
         "train_fingerprint": parts.train.fingerprint,
         "test_fingerprint": parts.test.fingerprint,
         "audit": audit_leakage(parts.train, parts.test).content(),
+        **({"plugins": plugins} if plugins else {}),
     }

@@ -272,3 +272,14 @@ def same_data(folder: Path, about: dict) -> None:
                 f"the run in {folder} has another {name} than this command; go on with the "
                 "same data and split, or choose another --out"
             )
+    if stored.get("plugins") != about.get("plugins"):
+        had, has = (_shown_plugins(kept.get("plugins", [])) for kept in (stored, about))
+        raise DataError(
+            f"the run in {folder} was started with {had}, and this command has {has}; give the "
+            "same files by --plugin, or choose another --out"
+        )
+
+
+def _shown_plugins(plugins: list[dict[str, str]]) -> str:
+    files = [f"{each['file']} (sha256 {each['sha256'][:8]})" for each in plugins]
+    return f"the plugins {', '.join(files)}" if files else "no plugin"
