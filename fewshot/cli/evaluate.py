@@ -12,8 +12,10 @@ from fewshot.cli.options import Evaluate
 from fewshot.evaluation import episodic as evaluation
 from fewshot.evaluation import results
 from fewshot.evaluation.figures import evaluation_sheet
+from fewshot.evaluation.query_scores import QueryScores
 from fewshot.experiments.split import hold_out, open_catalog
 from fewshot.experiments.train import commands_of, read_split, remembered_held, training_seconds
+from fewshot.metrics.mask_scores import check_metrics
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import typed_command, unchanged
 from fewshot.training.folder import refuse_scores
@@ -24,6 +26,7 @@ def evaluate(command: Evaluate) -> int:
     started = time.monotonic()
     out = command.out or command.model / "evaluation"
     refuse_scores(out, command.model, overwrite=command.overwrite)
+    check_metrics(command.scores.metrics)
     make_folder(out)
     with unchanged(command.model) as identity:
         network = load_network(command.model)
@@ -56,7 +59,9 @@ def evaluate(command: Evaluate) -> int:
         loader=Loader(network.settings.size),
         seed=command.seed,
     )
-    found = evaluation.evaluate(network, sampler, command.episodes, progress=True)
+    asked = command.scores
+    scores = QueryScores(asked.metrics, asked.tolerance, parts.test) if asked.metrics else None
+    found = evaluation.evaluate(network, sampler, command.episodes, progress=True, scores=scores)
     print(found.text())
     (out / "scores.json").unlink(missing_ok=True)  # no picture beside another evaluation's scores
     write_picture(out / "episodes.png", evaluation_sheet(network, sampler, found))
@@ -70,6 +75,10 @@ def evaluate(command: Evaluate) -> int:
         "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
         **identity,
     }
+    if scores is not None:
+        report = scores.report()
+        about["metrics"] = scores.content(report)
+        print(f"\n{scores.text(report)}")
     write_json(out / "scores.json", {**about, **found.content()})
     print(f"scores and pictures in {out}")
     if command.result is not None:

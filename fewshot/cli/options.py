@@ -11,6 +11,7 @@ from typing import Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from episodes.protocols.names import ProtocolName
+from fewshot.cli.score_options import ScoreOptions
 from fewshot.inference.postprocessing.settings import RefineSettings
 
 
@@ -48,6 +49,7 @@ class Evaluate:
     """Folder for scores and pictures; by default evaluation/ in the model's folder."""
     overwrite: bool = False
     """Replace the scores that lie there."""
+    scores: OmitArgPrefixes[ScoreOptions] = field(default_factory=lambda: ScoreOptions(()))
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "dice"

@@ -14,6 +14,7 @@ from episodes.sampling.episode import Plan
 from episodes.sampling.sampler import EpisodeSampler, hash_plans
 from fewshot.baselines.copy_mask import copy_mask
 from fewshot.evaluation.calibration import NEAR, Reliability
+from fewshot.evaluation.query_scores import QueryScores
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.overlap import confusion_matrix, dice
 from fewshot.models.network import FewShotNetwork
@@ -134,6 +135,7 @@ def evaluate(
     *,
     batch: int = 4,
     progress: bool = False,
+    scores: QueryScores | None = None,
 ) -> Evaluation:
     """Segment the queries of the first `episodes` episodes with the model and with copy-mask.
 
@@ -143,6 +145,7 @@ def evaluate(
         episodes: how many.
         batch: episodes at once.
         progress: show a progress bar.
+        scores: collects further scores of the same masks.
     """
     if episodes < 1:
         raise ValueError(f"episodes is {episodes}; expected at least 1")
@@ -161,6 +164,9 @@ def evaluate(
         for method, labels in predicted.items():
             for number, plan in enumerate(loaded.plans):
                 cases += _cases(plan, method, labels[number], loaded.query_labels[number])
+                if scores is not None:
+                    shown = method.replace("_", "-")
+                    scores.add_episode(shown, plan, labels[number], loaded.query_labels[number])
         for plan, shares, truth in zip(loaded.plans, chances, loaded.query_labels, strict=True):
             for query, subject in enumerate(plan.query_subjects):
                 reliability.add(subject, shares[query].numpy(), truth[query].numpy())

@@ -61,7 +61,18 @@ def test_training_is_watched_on_subjects_kept_aside(data, tmp_path, capsys):
     assert not aside & set(split["test_subjects"])
     assert (run / "pictures" / "step_000004.png").exists()
     assert main(["evaluate", str(run / "best"), "--episodes", "4"]) == 0, capsys.readouterr().err
-    assert main(["evaluate", str(run / "average"), "--episodes", "4"]) == 0
+    asked = ["--metrics", "dice", "iou", "hd95", "nsd", "boundary_iou", "cldice"]
+    capsys.readouterr()
+    assert main(["evaluate", str(run / "average"), "--episodes", "4", *asked]) == 0
+    said = capsys.readouterr().out
+    assert "hd95 (pixels)" in said
+    scores = json.loads((run / "average" / "evaluation" / "scores.json").read_text())
+    pooled = {row["method"]: row["interval"]["mean"] for row in scores["metrics"]["summary"]
+              if row["score"] == "dice"}  # fmt: skip
+    assert pooled == {
+        "model": pytest.approx(scores["table"][0]["model"]["mean"]),
+        "copy-mask": pytest.approx(scores["table"][0]["copy_mask"]["mean"]),
+    }
     again = [*arguments, *budget, "--resume"]
     assert main([*again, "--patience", "2"]) == 2
     assert "add --validate STEPS" in capsys.readouterr().err
