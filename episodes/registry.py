@@ -43,8 +43,9 @@ class Registry(Generic[Part]):
 
     Args:
         kind: what a part is, for messages: "head".
-        decorator: name of the function that registers one. Its calls at the left margin of a
-            module, with the part's name as first argument, are how names are listed.
+        decorator: name of the function that registers one, or several joined by "|". Their calls
+            at the left margin of a module, with the part's name as first argument, are how names
+            are listed.
         places: packages and modules of this project that define parts.
         group: of the entry points by which other packages add parts. An entry is named like the
             part, and importing it registers the part.
@@ -139,7 +140,7 @@ class Registry(Generic[Part]):
     @cached_property
     def _declared(self) -> dict[str, str]:
         """The module that defines each name, of those that come with this project."""
-        call = re.compile(rf'^@?{self._decorator}\(\s*"([^"]+)"', re.MULTILINE)
+        call = re.compile(rf'^@?(?:{self._decorator})\(\s*"([^"]+)"', re.MULTILINE)
         found: dict[str, str] = {}
         for place in self._places:
             for module, path in _sources(place):

@@ -5,7 +5,23 @@ from typing import Any
 from episodes.registry import Registry
 
 HEADS: Registry[Any] = Registry(
-    "head", "register_head", ("fewshot.models.heads", "fewshot.models.meta_learning"),
+    "head",
+    "register_head",
+    ("fewshot.models.heads", "fewshot.models.meta_learning"),
     "fewshot.heads",
-)  # fmt: skip
+)
 """Of `fewshot.models.heads.base.HeadEntry`."""
+
+LOSSES: Registry[Any] = Registry("loss", "register_loss", ("fewshot.losses",), "fewshot.losses")
+"""Of functions `loss(logits, target, *, ignore_index)`, see `fewshot.losses`. One that has an
+argument `class_weights` gets those of the background and the classes."""
+
+register_loss = LOSSES.register
+
+METRICS: Registry[Any] = Registry(
+    "metric",
+    "register_metric|register_counted",
+    ("fewshot.metrics.mask_scores",),
+    "fewshot.metrics",
+)
+"""Of `fewshot.metrics.mask_scores.MaskMetric`."""

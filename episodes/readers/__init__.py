@@ -11,23 +11,24 @@ A reader is a module, or any object, with two functions:
 Where pixels lie in no plain picture or volume, the reader gives its references a function to read
 them (`episodes.catalog.catalog.PixelRef.reader`), as `fss1000` does in a few lines.
 
-A reader of your own needs no change here: pass it as `read_catalog(path, readers=[mine])`, or
+A reader of your own needs no change here: pass it as `read_catalog(path, readers=[mine])`, decorate
+a class of two static methods with `@register_reader("mine")` in a plugin (docs/plugins.md), or
 install it with an entry point of the group `fewshot.readers`, after which the commands use it too:
 
     [project.entry-points."fewshot.readers"]
     mine = "my_package.my_reader"
 
-Readers are asked in this order: those given, those installed (by name), those that come with the
-package. `Catalog.layout` says which one recognised the data set.
+Readers are asked in this order: those given, those registered, those installed (by name), those
+that come with the package. `Catalog.layout` says which one recognised the data set.
 """
 
 import inspect
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError
@@ -50,6 +51,9 @@ from episodes.readers import (
     tiff,
     voc,
 )
+from episodes.registry import Registry
+
+Definition = TypeVar("Definition")
 
 
 @runtime_checkable
@@ -72,6 +76,30 @@ READERS: tuple[Reader, ...] = (
 """From the layouts that nothing else looks like to the most general."""
 
 GROUP = "fewshot.readers"
+REGISTERED: Registry[Reader] = Registry("reader", "register_reader", (), GROUP)
+"""Readers of plugins, which are asked before those that come with the package."""
+
+
+def register_reader(name: str) -> Callable[[Definition], Definition]:
+    """Return a decorator that adds a reader; its name is the layout of catalogs.
+
+    Raises:
+        DataError: what is decorated lacks one of the two functions.
+    """
+
+    def add(reader: Definition) -> Definition:
+        if not _is_reader(reader):
+            raise DataError(
+                f"the reader {name!r} lacks recognises or read; see the documentation of "
+                "episodes.readers"
+            )
+        return REGISTERED.register(name)(reader)
+
+    return add
+
+
+def _is_reader(reader: object) -> bool:
+    return callable(getattr(reader, "recognises", None)) and hasattr(reader, "read")
 
 
 def read_catalog(
@@ -101,7 +129,7 @@ def read_catalog(
     if not (root.is_dir() or archive):
         what = "is a file" if root.exists() else "does not exist"
         raise DataError(f"data set {root} {what}; expected a folder with images and masks")
-    known = (omniglot,) if archive else (*readers, *installed(), *READERS)
+    known = (omniglot,) if archive else (*readers, *_known())
     for reader in known:
         if reader.recognises(root):
             options = _options(reader, ignore_affine)
@@ -112,8 +140,12 @@ def read_catalog(
 
 def layouts() -> str:
     """List what is read, one line a reader."""
-    known = (*installed(), *READERS)
+    known = _known()
     return "\n".join(f"  {name_of(reader)}: {_first_line(reader)}" for reader in known)
+
+
+def _known() -> tuple[Reader, ...]:
+    return (*REGISTERED.registered().values(), *installed(), *READERS)
 
 
 def _nothing_there(root: Path) -> str:
@@ -164,7 +196,7 @@ def installed() -> tuple[Reader, ...]:
                 f"the reader {entry.name!r} ({entry.value}) that a package installed cannot be "
                 f"loaded: {error}; repair or remove that package"
             ) from error
-        if not (callable(getattr(reader, "recognises", None)) and hasattr(reader, "read")):
+        if not _is_reader(reader):
             raise DataError(
                 f"the installed reader {entry.name!r} ({entry.value}) lacks recognises or read; "
                 "see the documentation of episodes.readers"
@@ -174,7 +206,10 @@ def installed() -> tuple[Reader, ...]:
 
 
 def name_of(reader: Reader) -> str:
-    """Return the last part of a module's name, or the name of an object's class."""
+    """Return a registered name, the last part of a module's, or that of an object's class."""
+    for name, registered in REGISTERED.registered().items():
+        if registered is reader:
+            return name
     return getattr(reader, "__name__", type(reader).__name__).rpartition(".")[2]
 
 

@@ -164,7 +164,7 @@ class MaskScorer:
         """Score every pair, with a progress bar.
 
         Args:
-            metrics: names of `fewshot.metrics.mask_scores.MASK_METRICS`.
+            metrics: names of `fewshot.registry.METRICS`.
             tolerance: of NSD, in `unit`.
         """
         bar = tqdm(self.pairs, desc="scoring", unit="file", mininterval=0.5)

@@ -9,8 +9,10 @@ from torch import Tensor
 from fewshot.ignored import DEFAULT
 from fewshot.losses.cross_entropy import weighted_cross_entropy
 from fewshot.losses.inputs import Reduction, prepare
+from fewshot.registry import register_loss
 
 
+@register_loss("balanced_cross_entropy")
 def balanced_cross_entropy_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

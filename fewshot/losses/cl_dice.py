@@ -9,8 +9,10 @@ from fewshot.losses.inputs import Pixels, Reduction, prepare
 from fewshot.losses.overlap import Overlap, mean_over_classes, penalise_absent
 from fewshot.losses.reductions import reduce_images
 from fewshot.losses.skeleton import soft_skeleton
+from fewshot.registry import register_loss
 
 
+@register_loss("cl_dice")
 def cl_dice_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

@@ -9,8 +9,10 @@ from torch import Tensor
 from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import IGNORED, Pixels, Reduction, class_weights_like, prepare
 from fewshot.losses.reductions import reduce_pixels
+from fewshot.registry import register_loss
 
 
+@register_loss("cross_entropy")
 def cross_entropy_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

@@ -2,9 +2,9 @@
 
 import difflib
 import functools
+import inspect
 import math
 import re
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -12,24 +12,15 @@ from torch import Tensor
 
 from episodes.errors import FewshotError
 from episodes.io.pixels import IGNORE
-from fewshot.losses.balanced_cross_entropy import balanced_cross_entropy_loss
 from fewshot.losses.boundary import boundary_loss, signed_distances
-from fewshot.losses.cl_dice import cl_dice_loss
-from fewshot.losses.cross_entropy import cross_entropy_loss
-from fewshot.losses.dice import dice_loss
 from fewshot.losses.episode_cross_entropy import at_image_size, segmentation_loss
-from fewshot.losses.focal import focal_loss
-from fewshot.losses.focal_tversky import focal_tversky_loss
-from fewshot.losses.generalised_dice import generalised_dice_loss
-from fewshot.losses.lovasz import lovasz_loss
-from fewshot.losses.tversky import tversky_loss
+from fewshot.registry import LOSSES, register_loss
 
 DEFAULT_LOSS = "cross_entropy"
-WEIGHTED = ("cross_entropy", "focal")
-"""Losses whose formula has weights of the background's and of the classes' pixels."""
-_TERM = re.compile(r"(?:([0-9]*\.?[0-9]+(?:[eE]-?[0-9]+)?)\*)?([A-Za-z_]\w*)")
+_TERM = re.compile(r"(?:([0-9]*\.?[0-9]+(?:[eE]-?[0-9]+)?)\*)?([A-Za-z_][\w.-]*)")
 
 
+@register_loss("boundary")
 def boundary_loss_of_labels(
     logits: Float[Tensor, "batch class *space"],
     target: UInt8[Tensor, "batch *space"],
@@ -45,27 +36,12 @@ def boundary_loss_of_labels(
     return boundary_loss(logits, target, distances=distances, ignore_index=ignore_index)
 
 
-PIXEL_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": cross_entropy_loss,
-    "balanced_cross_entropy": balanced_cross_entropy_loss,
-    "focal": focal_loss,
-    "dice": dice_loss,
-    "generalised_dice": generalised_dice_loss,
-    "tversky": tversky_loss,
-    "focal_tversky": focal_tversky_loss,
-    "lovasz": lovasz_loss,
-    "boundary": boundary_loss_of_labels,
-    "cl_dice": cl_dice_loss,
-}
-"""What `--loss` takes, each with the published settings that are its defaults."""
-
-
 class EpisodeLoss:
     """A weighted sum of losses on the queries of a batch of episodes, each episode counting alike.
 
     Args:
-        text: names of `PIXEL_LOSSES` joined by "+", each with a weight before it or without, e.g.
-            "dice+cross_entropy" or "0.5*dice+focal".
+        text: names of `fewshot.registry.LOSSES` joined by "+", each with a weight before it or
+            without, e.g. "dice+cross_entropy" or "0.5*dice+focal".
 
     Attributes:
         terms: pairs of a weight and a name.
@@ -105,7 +81,7 @@ class EpisodeLoss:
             target: 0 background, 1..label-1, 255 unknown.
             balanced: of the cross-entropy, see `segmentation_loss`.
             class_weights: of the background's pixels and of all classes' pixels, for the losses
-                in `WEIGHTED`; the others have none.
+                whose formula has them (`takes_class_weights`); the others have none.
 
         Returns:
             The weighted sum; an episode whose pixels are all unknown costs 0.
@@ -122,15 +98,20 @@ class EpisodeLoss:
     @property
     def takes_weights(self) -> bool:
         """Whether a term's formula has class weights."""
-        return any(name in WEIGHTED for _, name in self.terms)
+        return any(takes_class_weights(name) for _, name in self.terms)
+
+
+def takes_class_weights(name: str) -> bool:
+    """Whether a loss's formula has weights of the background's and of the classes' pixels."""
+    return "class_weights" in inspect.signature(LOSSES[name]).parameters
 
 
 def _mean_over_episodes(
     name: str, logits: Tensor, target: Tensor, class_weights: tuple[float, float] | None
 ) -> Tensor:
     """One episode at a time: some losses would weigh the classes by the whole batch."""
-    loss, settings = PIXEL_LOSSES[name], {}
-    if class_weights is not None and name in WEIGHTED:
+    loss, settings = LOSSES[name], {}
+    if class_weights is not None and takes_class_weights(name):
         background, classes = class_weights
         settings["class_weights"] = [background, *[classes] * (logits.shape[2] - 1)]
     full = at_image_size(logits, target).unflatten(0, target.shape[:2])
@@ -149,12 +130,12 @@ def _read_term(text: str, part: str) -> tuple[float, str]:
             "without, such as dice+cross_entropy or 0.5*dice+focal"
         )
     weight, name = float(found[1] or 1), found[2]
-    if name not in PIXEL_LOSSES:
-        near = difflib.get_close_matches(name, PIXEL_LOSSES, n=1, cutoff=0.5)
+    if name not in LOSSES:
+        near = difflib.get_close_matches(name, LOSSES.names(), n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise FewshotError(
             f"loss is {text!r}, and there is no loss {name!r}; there are "
-            f"{', '.join(PIXEL_LOSSES)}{hint}"
+            f"{', '.join(LOSSES.names())}{hint}"
         )
     if not 0 < weight < math.inf:
         raise FewshotError(f"loss is {text!r}, where {name} has the weight {weight}; expected > 0")

@@ -10,8 +10,10 @@ from torch import Tensor
 from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import IGNORED, Reduction, class_weights_like, prepare
 from fewshot.losses.reductions import reduce_pixels
+from fewshot.registry import register_loss
 
 
+@register_loss("focal")
 def focal_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

@@ -9,8 +9,10 @@ from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import mean_over_classes, soft_overlap
 from fewshot.losses.reductions import reduce_images
 from fewshot.losses.tversky import check_prices, tversky_of_classes
+from fewshot.registry import register_loss
 
 
+@register_loss("focal_tversky")
 def focal_tversky_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

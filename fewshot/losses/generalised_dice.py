@@ -8,8 +8,10 @@ from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import soft_overlap
 from fewshot.losses.reductions import reduce_images
+from fewshot.registry import register_loss
 
 
+@register_loss("generalised_dice")
 def generalised_dice_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

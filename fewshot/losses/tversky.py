@@ -7,8 +7,10 @@ from fewshot.ignored import DEFAULT
 from fewshot.losses.inputs import Reduction, prepare
 from fewshot.losses.overlap import Overlap, mean_over_classes, penalise_absent, soft_overlap
 from fewshot.losses.reductions import reduce_images
+from fewshot.registry import register_loss
 
 
+@register_loss("tversky")
 def tversky_loss(
     logits: Float[Tensor, "batch class *space"],
     target: Integer[Tensor, "batch *space"],

@@ -18,6 +18,7 @@ from fewshot.metrics.overlap import confusion_matrix
 from fewshot.metrics.overlap_table import OverlapTable, overlap_table
 from fewshot.metrics.skeleton import cl_dice
 from fewshot.metrics.surface import SurfaceDistances, surface_distances
+from fewshot.registry import METRICS
 
 Unit = Literal["share", "distance", "number"]
 """A share lies in 0..1, a distance has the unit of the spacing, a number counts objects."""
@@ -71,38 +72,52 @@ class MaskMetric:
     of_counts: Callable[[NDArray[np.int64]], float] | None = None
 
 
-def _counted(function: Callable[[Any], NDArray[np.float64]]) -> MaskMetric:
+def register_metric(
+    name: str, unit: Unit = "share"
+) -> Callable[[Callable[[MaskPair], float]], Callable[[MaskPair], float]]:
+    """Return a decorator that makes a function of a `MaskPair` a metric of `--metrics`."""
+
+    def add(function: Callable[[MaskPair], float]) -> Callable[[MaskPair], float]:
+        METRICS.add(name, MaskMetric(unit, function), function)
+        return function
+
+    return add
+
+
+def register_counted(name: str, function: Callable[[Any], NDArray[np.float64]]) -> None:
+    """Make a score of every label of a confusion matrix a metric; that of label 1 counts."""
+
     def of_counts(confusion: NDArray[np.int64]) -> float:
         return float(function(confusion)[1])
 
-    return MaskMetric("share", lambda pair: of_counts(pair.confusion), of_counts)
+    METRICS.add(
+        name, MaskMetric("share", lambda pair: of_counts(pair.confusion), of_counts), of_counts
+    )
 
 
-def _distance(function: Callable[[SurfaceDistances], float]) -> MaskMetric:
-    return MaskMetric("distance", lambda pair: function(pair.distances))
+register_counted("dice", overlap.dice)
+register_counted("iou", overlap.iou)
+register_counted("precision", overlap.precision)
+register_counted("recall", overlap.recall)
+register_counted("specificity", overlap.specificity)
+register_counted("volumetric_similarity", overlap.volumetric_similarity)
+register_metric("hd", "distance")(lambda pair: surface.hausdorff(pair.distances))
+# The larger of the two directed percentiles; hd95_pooled is the percentile of both together.
+register_metric("hd95", "distance")(lambda pair: surface.hd_directed(pair.distances))
+register_metric("hd95_pooled", "distance")(lambda pair: surface.hd_pooled(pair.distances))
+register_metric("assd", "distance")(lambda pair: surface.assd(pair.distances))
+register_metric("masd", "distance")(lambda pair: surface.masd(pair.distances))
+register_metric("nsd")(lambda pair: surface.nsd(pair.distances, pair.tolerance))
 
 
-MASK_METRICS: dict[str, MaskMetric] = {
-    "dice": _counted(overlap.dice),
-    "iou": _counted(overlap.iou),
-    "precision": _counted(overlap.precision),
-    "recall": _counted(overlap.recall),
-    "specificity": _counted(overlap.specificity),
-    "volumetric_similarity": _counted(overlap.volumetric_similarity),
-    "hd": _distance(surface.hausdorff),
-    "hd95": _distance(surface.hd_directed),
-    "hd95_pooled": _distance(surface.hd_pooled),
-    "assd": _distance(surface.assd),
-    "masd": _distance(surface.masd),
-    "nsd": MaskMetric("share", lambda pair: surface.nsd(pair.distances, pair.tolerance)),
-    "boundary_iou": MaskMetric(
-        "share", lambda pair: boundary_iou(pair.predicted, pair.reference, ignore_index=IGNORE)
-    ),
-    "cldice": MaskMetric(
-        "share", lambda pair: cl_dice(pair.predicted, pair.reference, ignore_index=IGNORE).dice
-    ),
-}
-"""What `--metrics` takes. hd95 is the larger of the two directed percentiles."""
+@register_metric("boundary_iou")
+def _boundary_iou(pair: MaskPair) -> float:
+    return boundary_iou(pair.predicted, pair.reference, ignore_index=IGNORE)
+
+
+@register_metric("cldice")
+def _cl_dice(pair: MaskPair) -> float:
+    return cl_dice(pair.predicted, pair.reference, ignore_index=IGNORE).dice
 
 
 def _matched(function: Callable[[Any], NDArray[np.float64]]) -> Callable[[OverlapTable], float]:
@@ -123,7 +138,7 @@ OBJECT_METRICS: dict[str, tuple[Unit, Callable[[OverlapTable], float]]] = {
 
 
 def check_metrics(names: Sequence[str]) -> None:
-    """Raise unless every name is one of `MASK_METRICS`, and each is there once.
+    """Raise unless every name is one of `fewshot.registry.METRICS`, and each is there once.
 
     Raises:
         FewshotError: the message names the nearest.
@@ -132,11 +147,11 @@ def check_metrics(names: Sequence[str]) -> None:
         >>> check_metrics(["dice", "hd95"])
     """
     for number, name in enumerate(names):
-        if name not in MASK_METRICS:
-            near = difflib.get_close_matches(name, MASK_METRICS, n=1, cutoff=0.4)
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS.names(), n=1, cutoff=0.4)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise FewshotError(
-                f"there is no metric {name!r}; there are {', '.join(MASK_METRICS)}{hint}"
+                f"there is no metric {name!r}; there are {', '.join(METRICS.names())}{hint}"
             )
         if name in names[:number]:
             raise FewshotError(f"metric {name} is named twice; name it once")
@@ -154,7 +169,7 @@ def score_pair(pair: MaskPair, names: Sequence[str]) -> dict[str, float]:
         >>> {name: round(value, 3) for name, value in score_pair(pair, ["dice", "hd"]).items()}
         {'dice': 0.667, 'hd': 2.0}
     """
-    return {name: MASK_METRICS[name].of_pair(pair) for name in names}
+    return {name: METRICS[name].of_pair(pair) for name in names}
 
 
 def score_objects(predicted: Any, reference: Any, ignored: Any = None) -> dict[str, float]:
@@ -179,4 +194,4 @@ def unit_of(name: str) -> Unit:
     >>> unit_of("dice"), unit_of("hd95"), unit_of("count_error")
     ('share', 'distance', 'number')
     """
-    return MASK_METRICS[name].unit if name in MASK_METRICS else OBJECT_METRICS[name][0]
+    return METRICS[name].unit if name in METRICS else OBJECT_METRICS[name][0]

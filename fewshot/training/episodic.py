@@ -11,10 +11,11 @@ from torch import nn
 from episodes.errors import FewshotError
 from episodes.sampling.dataloader import EpisodeBatches
 from episodes.sampling.sampler import EpisodeSource
-from fewshot.losses.episode_loss import DEFAULT_LOSS, WEIGHTED, EpisodeLoss
+from fewshot.losses.episode_loss import DEFAULT_LOSS, EpisodeLoss, takes_class_weights
 from fewshot.models.checkpoint import save_network
 from fewshot.models.meta_learning import GradientNetwork
 from fewshot.models.network import FewShotNetwork
+from fewshot.registry import LOSSES
 from fewshot.training.meta_objective import GradientObjective
 from fewshot.training.objective import EpisodeObjective
 
@@ -101,6 +102,6 @@ def _weighed(text: str, class_weights: tuple[float, float] | None) -> EpisodeLos
     if class_weights is not None and not loss.takes_weights:
         raise FewshotError(
             f"class_weights are {class_weights}, but loss {text!r} has none; leave them out, or "
-            f"add {' or '.join(WEIGHTED)}"
+            f"add {' or '.join(filter(takes_class_weights, LOSSES.names()))}"
         )
     return loss

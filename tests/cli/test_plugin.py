@@ -131,3 +131,64 @@ def test_a_plugin_that_is_wrong_is_one_line(tmp_path, capsys):
     )
     assert main(["inspect", "data", "--plugin"]) == 2
     assert "--plugin has no file after it; name a file" in capsys.readouterr().err
+
+
+PARTS = '''
+from pathlib import Path
+
+import numpy as np
+from episodes.readers import register_reader
+from episodes.readers import folder
+from fewshot.metrics.mask_scores import register_metric
+from fewshot.registry import register_loss
+
+
+@register_loss("squared")
+def squared_loss(logits, target, *, ignore_index=255, reduction="mean"):
+    known = target != ignore_index
+    wrong = 1 - logits.softmax(dim=1).gather(1, target.long().clamp(max=1)[:, None])[:, 0]
+    return (wrong.square() * known).sum() / known.sum().clamp(min=1)
+
+
+@register_metric("wrong_pixels", "number")
+def wrong_pixels(pair):
+    return float(np.sum(pair.predicted != (pair.reference == 1)))
+
+
+@register_reader("marked-folder")
+class MarkedFolder:
+    """Folders of pictures that hold a file named MARK."""
+
+    @staticmethod
+    def recognises(root):
+        return (Path(root) / "MARK").exists()
+
+    @staticmethod
+    def read(root, *, subject_pattern=None, legend=None):
+        return folder.read(root, subject_pattern=subject_pattern, legend=legend)
+'''
+
+
+def test_a_loss_a_metric_and_a_reader_of_a_plugin(data, tmp_path, plugin, capsys):
+    parts, run = tmp_path / "parts.py", tmp_path / "run"
+    parts.write_text(PARTS)
+    (data / "MARK").touch()
+    train = ["train", str(data), "--out", str(run), *QUICK, "--steps", "1"]
+    train += ["--head", "nearest-mean", "--loss", "squared+0.5*dice"]
+    assert main([*train, "--plugin", plugin]) == 2
+    assert "there is no loss 'squared'" in capsys.readouterr().err
+    assert main([*train, "--plugin", plugin, "--plugin", str(parts)]) == 0
+    masks = str(data / "masks")
+    capsys.readouterr()
+    score = ["score", masks, masks, "--metrics", "dice", "wrong_pixels"]
+    assert main([*score, "--plugin", str(parts)]) == 0
+    assert "wrong_pixels" in capsys.readouterr().out
+    assert main(["inspect", str(data), "--plugin", str(parts)]) == 0
+    assert "read as marked-folder" in capsys.readouterr().out
+    assert main(["inspect", str(data), "--layouts", "--plugin", str(parts)]) == 0
+    assert "marked-folder: Folders of pictures that hold a file named MARK." in (
+        capsys.readouterr().out
+    )
+    plugins.unload_plugins()
+    assert main(["inspect", str(data)]) == 0
+    assert "read as folder" in capsys.readouterr().out

@@ -5,9 +5,10 @@ import torch
 
 from episodes.errors import FewshotError
 from fewshot.losses.episode_cross_entropy import segmentation_loss
-from fewshot.losses.episode_loss import DEFAULT_LOSS, PIXEL_LOSSES, EpisodeLoss
+from fewshot.losses.episode_loss import DEFAULT_LOSS, EpisodeLoss
+from fewshot.registry import LOSSES
 
-TEXTS = [*PIXEL_LOSSES, "dice+0.5*cross_entropy"]
+TEXTS = [*LOSSES.names(), "dice+0.5*cross_entropy"]
 
 
 def task(way: int = 2) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,8 +16,9 @@ from episodes.sampling.episode import collate
 from episodes.sampling.sampler import EpisodeSampler
 from fewshot.inference.segmenter import Segmenter
 from fewshot.losses.episode_cross_entropy import segmentation_loss
-from fewshot.losses.episode_loss import PIXEL_LOSSES, EpisodeLoss
+from fewshot.losses.episode_loss import EpisodeLoss
 from fewshot.models.checkpoint import load_network
+from fewshot.registry import LOSSES
 from fewshot.training.alignment_loss import alignment_loss
 from fewshot.training.episodic import episode_task
 from fewshot.training.loop import schedule, train
@@ -163,7 +164,7 @@ def test_class_weights_replace_the_heads_own_in_the_queries_loss(own_segmenter, 
             EpisodeTraining(class_weights=wrong)
 
 
-@pytest.mark.parametrize("loss", [*PIXEL_LOSSES, "dice+0.5*cross_entropy"])
+@pytest.mark.parametrize("loss", [*LOSSES.names(), "dice+0.5*cross_entropy"])
 def test_every_loss_trains_and_moves_the_weights(own_segmenter, sampler, tmp_path, loss):
     network = own_segmenter.network
     before = {name: tensor.clone() for name, tensor in network.named_parameters()}
