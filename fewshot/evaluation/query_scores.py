@@ -11,9 +11,10 @@ from episodes.catalog.spacing import pixel_spacing
 from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import Plan
 from fewshot.evaluation.mask_table import distance_penalties, mask_table, table_notes
-from fewshot.metrics.mask_scores import MASK_METRICS, MaskPair, check_metrics
+from fewshot.metrics.mask_scores import MaskPair, check_metrics
 from fewshot.metrics.report import Report
 from fewshot.metrics.tables import text_table
+from fewshot.registry import METRICS
 
 _POOLED = (
     "overlaps pool the pixels of a subject's queries, all other scores are means over its queries"
@@ -27,7 +28,7 @@ class QueryScores:
     everywhere here; scores that have no counts are computed for each query.
 
     Args:
-        metrics: names of `fewshot.metrics.mask_scores.MASK_METRICS`.
+        metrics: names of `fewshot.registry.METRICS`.
         tolerance: of NSD, in `unit`.
         catalog: that queries are of.
 
@@ -76,8 +77,8 @@ class QueryScores:
         key = method, run, subject, class_name
         self._counts[key] = self._counts.get(key, 0) + pair.confusion
         for name in self.metrics:
-            if MASK_METRICS[name].of_counts is None:
-                value = MASK_METRICS[name].of_pair(pair)
+            if METRICS[name].of_counts is None:
+                value = METRICS[name].of_pair(pair)
                 self._rows.append(
                     (method, f"{run} {case}".strip(), subject, class_name, name, value)
                 )
@@ -111,7 +112,7 @@ class QueryScores:
             scores = {
                 name: of_counts(counts)
                 for name in self.metrics
-                if (of_counts := MASK_METRICS[name].of_counts) is not None
+                if (of_counts := METRICS[name].of_counts) is not None
             }
             case = f"{run} {subject}".strip()
             report.add(case, subject, scores, target=class_name, method=method)

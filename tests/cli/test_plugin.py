@@ -178,6 +178,9 @@ def test_a_loss_a_metric_and_a_reader_of_a_plugin(data, tmp_path, plugin, capsys
     assert main([*train, "--plugin", plugin]) == 2
     assert "there is no loss 'squared'" in capsys.readouterr().err
     assert main([*train, "--plugin", plugin, "--plugin", str(parts)]) == 0
+    evaluate = ["evaluate", str(run), "--episodes", "1", "--metrics", "dice", "wrong_pixels"]
+    assert main([*evaluate, "--plugin", plugin, "--plugin", str(parts)]) == 0
+    assert "wrong_pixels" in capsys.readouterr().out
     masks = str(data / "masks")
     capsys.readouterr()
     score = ["score", masks, masks, "--metrics", "dice", "wrong_pixels"]
