@@ -46,6 +46,7 @@ from fewshot.evaluation.retrieved_support_predictor import (
 from fewshot.experiments.train import commands_of, read_split
 from fewshot.inference.postprocessing.settings import RefineSettings
 from fewshot.inference.segmenter import Segmenter
+from fewshot.metrics import tables
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import measured_on, typed_command
 
@@ -247,9 +248,9 @@ def write(
 
 def _row(rule: str, row: dict[str, Any], apart: dict[str, Any], classes: list[str]) -> list[Any]:
     less = apart["minus_first"] or {"mean": None, "ci95": None, "p_value": None}
-    shown = [results.shown(row["by_class"].get(name), "-") for name in classes]
-    mean, apart = (results.shown(each["mean"], "-") for each in (row, less))
-    ends = [[results.shown(each, "-") for each in x["ci95"] or ()] for x in (row, less)]
+    shown = [tables.shown(row["by_class"].get(name), "-") for name in classes]
+    mean, apart = (tables.shown(each["mean"], "-") for each in (row, less))
+    ends = [[tables.shown(each, "-") for each in x["ci95"] or ()] for x in (row, less)]
     return [rule, mean, ", ".join(ends[0]), *shown, apart, ", ".join(ends[1]), less["p_value"]]
 
 

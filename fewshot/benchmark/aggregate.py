@@ -16,8 +16,8 @@ from fewshot.benchmark.methods import COPY_MASK, FEATURE_GRID
 from fewshot.benchmark.training import Trained
 from fewshot.evaluation.confusion_counts import pooled
 from fewshot.evaluation.protocol_results import Scored
-from fewshot.evaluation.results import percent
 from fewshot.metrics.comparison import compare_methods
+from fewshot.metrics.tables import percent
 
 Row = dict[str, Any]
 Place = tuple[str, str, str]

@@ -14,8 +14,8 @@ from episodes.protocols.aggregate import by_scan
 from fewshot.benchmark.aggregate import Place, Row
 from fewshot.benchmark.methods import BASELINES, COPY_MASK
 from fewshot.evaluation.protocol_results import read_count
-from fewshot.evaluation.results import percent
 from fewshot.metrics.bootstrap import bootstrap_mean
+from fewshot.metrics.tables import percent
 
 BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""

@@ -1,7 +1,5 @@
 """The table as JSON, and as Markdown, CSV and text made of that."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from episodes.io.write import whole_file
 from fewshot.benchmark.aggregate import Found, Row
 from fewshot.benchmark.headlines import Headline
 from fewshot.evaluation import results
+from fewshot.metrics.tables import csv_table, markdown_table, shown, text_table, with_bounds
 
 CSV_COLUMNS = (
     *("protocol", "exclude", "support", "method", "unit", "mean", "low", "high", "lowest_run"),
@@ -79,11 +78,11 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
         results.write_pair(path, content, markdown(content, path.stem))
     stem = path.with_name(f"{path.stem}_{part}" if part else path.stem)
     with whole_file(stem.with_suffix(".csv")) as partial:
-        partial.write_text(csv_table(content["results"]), "utf-8")
+        partial.write_text(rows_csv(content["results"]), "utf-8")
     return stem
 
 
-def csv_table(rows: Sequence[Row]) -> str:
+def rows_csv(rows: Sequence[Row]) -> str:
     """A line a row, overlaps from 0 to 100."""
     classes = _classes(rows)
     parts = ("mean", "low", "high", "p_value", "p_adjusted")
@@ -93,9 +92,7 @@ def csv_table(rows: Sequence[Row]) -> str:
         *(f"{name}_{part}" for name in _DIFFERENCES for part in parts),
         *(*_COSTS, "hash"),
     ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
+    lines = []
     for row in rows:
         flat = {**row, "low": row["ci95"][0], "high": row["ci95"][1]}
         flat |= {f"class {name}": row["by_class"].get(name) for name in classes}
@@ -103,16 +100,16 @@ def csv_table(rows: Sequence[Row]) -> str:
             if row[name] is not None:
                 apart = {**row[name], "low": row[name]["ci95"][0], "high": row[name]["ci95"][1]}
                 flat |= {f"{name}_{part}": apart[part] for part in parts}
-        writer.writerow(flat)
-    return text.getvalue()
+        lines.append(flat)
+    return csv_table(columns, lines)
 
 
 def markdown(content: dict[str, Any], name: str) -> str:
     """The table, what leaked, and what it took."""
-    lines = [f"# {name}", "", explanation(content), "", *results.table_lines(*table(content))]
-    lines += ["", *results.table_lines(*_leakage_table(content)), ""]
+    lines = [f"# {name}", "", explanation(content), "", *markdown_table(*table(content))]
+    lines += ["", *markdown_table(*_leakage_table(content)), ""]
     if (chosen := _chosen_table(content))[1]:
-        lines += [*results.table_lines(*chosen), ""]
+        lines += [*markdown_table(*chosen), ""]
     where = content["machine"]
     lines += [
         f"{content['date']}, {where['processor']}, {where['threads']} threads, torch "
@@ -158,30 +155,19 @@ def text(content: dict[str, Any]) -> str:
     for place in dict.fromkeys((r["protocol"], r["exclude"], r["support"]) for r in rows):
         here = [r for r in rows if (r["protocol"], r["exclude"], r["support"]) == place]
         lines += ["", "{}, exclude {}, support {} ({})".format(*place, here[0]["unit"])]
-        table = [
-            [*heads, "train s", "ms", "MiB", "subjects"],
-            *(cells(row, classes) for row in here),
-        ]
-        widths = [max(len(line[index]) for line in table) for index in range(len(table[0]))]
-        lines += [
-            "  ".join(
-                cell.ljust(width) if index == 0 else cell.rjust(width)
-                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in table
-        ]
+        columns = [*heads, "train s", "ms", "MiB", "subjects"]
+        shown_rows = [cells(row, classes) for row in here]
+        lines += text_table(columns, shown_rows, right=range(1, len(columns)))
         lines += [f"note: {note}" for note in here[0]["notes"]]
     return "\n".join(lines[1:])
 
 
 def cells(row: Row, classes: Sequence[str]) -> list[str]:
     """What both tables show of a row, from the method's name on."""
-    low, high = row["ci95"]
-    mean = number(row["mean"])
     spread = f"{number(row['lowest_run'])} to {number(row['highest_run'])}"
     return [
         row["method"],
-        mean if low is None else f"{mean} [{low:.1f}, {high:.1f}]",
+        with_bounds(row["mean"], *row["ci95"], missing="-"),
         "one run" if row["runs"] == 1 else spread,
         *(number(row["by_class"].get(name)) for name in classes),
         *(_difference(row[name]) for name in _DIFFERENCES),
@@ -194,7 +180,7 @@ def cells(row: Row, classes: Sequence[str]) -> list[str]:
 
 def number(value: float | None) -> str:
     """One decimal; a dash for what is not defined."""
-    return results.shown(value, "-")
+    return shown(value, "-")
 
 
 def _difference(apart: Row | None) -> str:

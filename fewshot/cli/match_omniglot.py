@@ -26,6 +26,7 @@ from fewshot.cli.match_options import MatchOmniglot
 from fewshot.evaluation import results
 from fewshot.experiments.train import commands_of, read_split, training_seconds
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
+from fewshot.metrics.tables import shown, with_interval
 from fewshot.models.embedding_network import EmbeddingNetwork, load_embedding
 from fewshot.provenance import typed_command
 from fewshot.siamese.retrieval.one_shot_classification import best_views, classify, nearest
@@ -53,8 +54,8 @@ def match_omniglot(command: MatchOmniglot) -> int:
     lake = _lake(command, whitened)
     rows = [lake, *_trials(command, whitened)]
     for row in rows:
-        value = results.with_interval(row["value"], row["ci95"])
-        print(f"{row['name']}: {value} %, baseline {results.shown(row['baseline'])}")
+        value = with_interval(row["value"], row["ci95"])
+        print(f"{row['name']}: {value} %, baseline {shown(row['baseline'])}")
     if command.result is not None:
         seconds = sum(map(training_seconds, command.model)) + time.monotonic() - started
         commands = [each for split in remembered for each in commands_of(split)]
@@ -283,8 +284,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             [
                 row["name"],
                 row["protocol"],
-                results.with_interval(row["value"], row["ci95"]),
-                f"{results.shown(row['baseline'])} ({row['baseline_name']})",
+                with_interval(row["value"], row["ci95"]),
+                f"{shown(row['baseline'])} ({row['baseline_name']})",
                 row["trials"],
                 row["hash"][:16],
             ]
@@ -297,5 +298,5 @@ def _table_of_runs(lake: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": "The official runs, one by one",
         "columns": ["run", "right"],
-        "rows": [[run, results.shown(value)] for run, value in lake["by_run"].items()],
+        "rows": [[run, shown(value)] for run, value in lake["by_run"].items()],
     }

@@ -14,6 +14,7 @@ from fewshot.evaluation import results
 from fewshot.experiments.pair_data import masks_for, names_of, of_names
 from fewshot.experiments.split import open_catalog
 from fewshot.experiments.train import commands_of, read_split, training_seconds
+from fewshot.metrics.tables import percent, with_bounds
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.provenance import typed_command, unchanged
 from fewshot.siamese.retrieval.catalog_items import embed_listed
@@ -142,16 +143,15 @@ def _by_identity(found: dict[str, Scored]) -> dict[str, dict[str, float]]:
 
 
 def _head(prefix: str, name: str, scores: dict[str, Any]) -> dict[str, Any]:
-    value, low, high = map(results.percent, scores["trained"][name])
+    value, low, high = map(percent, scores["trained"][name])
     return {
         "name": f"{prefix}_{name}",
         "value": value,
         "ci95": [low, high],
-        "baseline": results.percent(scores[_IMAGENET][name][0]),
+        "baseline": percent(scores[_IMAGENET][name][0]),
         "unit": f"{UNITS[name]}; baseline: {_IMAGENET}",
     }
 
 
 def _cell(interval: tuple[float, float, float]) -> str:
-    value, low, high = (100 * each for each in interval)
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    return with_bounds(*(100 * each for each in interval))

@@ -17,6 +17,7 @@ from fewshot.evaluation.calibration import NEAR, Reliability
 from fewshot.evaluation.query_scores import QueryScores
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.overlap import confusion_matrix, dice
+from fewshot.metrics.tables import cell
 from fewshot.models.network import FewShotNetwork
 
 METHODS = ("model", "copy_mask")
@@ -111,16 +112,15 @@ class Evaluation:
         subjects = len({case.subject for case in self.cases})
         lines = [f"{'Dice (0 to 100)':24}{'model':>22}{'copy-mask':>22}"]
         lines += [
-            f"{row['class'][:23]:24}"
-            + "".join(f"{_percent(row[method]):>22}" for method in METHODS)
+            f"{row['class'][:23]:24}" + "".join(f"{cell(row[method]):>22}" for method in METHODS)
             for row in self.table()
         ]
-        lines.append(f"{'model - copy-mask':24}{_percent(as_json(self.difference())):>22}")
+        lines.append(f"{'model - copy-mask':24}{cell(as_json(self.difference())):>22}")
         errors = {
             "calibration error": self.reliability.error(),
             f"  within {NEAR} pixels": self.reliability.error_near(),
         }
-        lines += [f"{name:24}{_percent(as_json(error)):>22}" for name, error in errors.items()]
+        lines += [f"{name:24}{cell(as_json(error)):>22}" for name, error in errors.items()]
         lines.append(
             f"mean over {subjects} subjects [95 % bootstrap interval over subjects], "
             f"{len(self.plans)} episodes"
@@ -202,12 +202,3 @@ def _cases(plan: Plan, method: str, labels: Tensor, truth: Tensor) -> list[Case]
             missed, wrong = int(table[label].sum()) - found, int(table[:, label].sum()) - found
             cases.append(Case(plan.index, key, subject, name, method, found, missed, wrong))
     return cases
-
-
-def _percent(interval: dict) -> str:
-    mean, low, high = (interval[name] for name in ("mean", "low", "high"))
-    if mean is None:
-        return "undefined"
-    if low is None:
-        return f"{100 * mean:.1f} [one subject]"
-    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"

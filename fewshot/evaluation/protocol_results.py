@@ -14,6 +14,7 @@ from episodes.protocols.aggregate import Count, ProtocolScore, score_protocol
 from episodes.protocols.base import Protocol
 from fewshot.evaluation import results
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
+from fewshot.metrics.tables import percent, shown, with_bounds
 
 _MOST_COLUMNS = 12  # of classes in a Markdown table
 COUNTED = ("run", "fold", "subject", "class_name", "found", "missed", "wrong", "rest")
@@ -61,21 +62,17 @@ class Scored:
             "protocol": self.protocol,
             "method": self.method,
             "unit": UNITS[self.folds[0].unit],
-            "mean": results.percent(self.score.value),
-            "ci95": [results.percent(self.interval.low), results.percent(self.interval.high)],
+            "mean": percent(self.score.value),
+            "ci95": [percent(self.interval.low), percent(self.interval.high)],
             "subjects": self.interval.subjects,
             "runs": len(runs),
-            "lowest_run": results.percent(min(runs)),
-            "highest_run": results.percent(max(runs)),
-            "by_run": {name: results.percent(value) for name, value in self.score.by_run.items()},
-            "by_class": {
-                name: results.percent(value) for name, value in self.score.by_class.items()
-            },
-            "by_subject": {
-                name: results.percent(value) for name, value in self.score.by_subject.items()
-            },
+            "lowest_run": percent(min(runs)),
+            "highest_run": percent(max(runs)),
+            "by_run": {name: percent(value) for name, value in self.score.by_run.items()},
+            "by_class": {name: percent(value) for name, value in self.score.by_class.items()},
+            "by_subject": {name: percent(value) for name, value in self.score.by_subject.items()},
             "undefined": self.score.undefined,
-            "foreground_background": None if both is None else results.percent(both),
+            "foreground_background": None if both is None else percent(both),
         }
 
     def content(self) -> dict[str, Any]:
@@ -147,8 +144,8 @@ def markdown(content: dict[str, Any], name: str) -> str:
         "|---|---|---|---|" + "---|" * len(classes),
     ]
     lines += [
-        f"| {row['protocol']} | {row['method']} | {_interval(row)} | {_range(row)} |"
-        + "".join(f" {results.shown(row['by_class'].get(name))} |" for name in classes)
+        f"| {row['protocol']} | {row['method']} | {_mean(row)} | {_range(row)} |"
+        + "".join(f" {shown(row['by_class'].get(name))} |" for name in classes)
         for row in found
     ]
     lines += ["", "| protocol | subjects | case list | left out of training (all folds) |"]
@@ -173,8 +170,8 @@ def text(found: Sequence[Scored]) -> str:
     for one in found:
         row = one.row()
         lines.append(f"{one.protocol}, {one.method} ({row['unit']})")
-        lines.append(f"  {'all':24}{_interval(row):>24}   runs {_range(row)}")
-        lines += [f"  {name[:23]:24}{results.shown(v):>10}" for name, v in row["by_class"].items()]
+        lines.append(f"  {'all':24}{_mean(row):>24}   runs {_range(row)}")
+        lines += [f"  {name[:23]:24}{shown(v):>10}" for name, v in row["by_class"].items()]
         if one.score.foreground_background is not None:
             lines.append(f"  {'FB-IoU':24}{100 * one.score.foreground_background:>10.1f}")
         lines.append(
@@ -208,16 +205,14 @@ def read_count(line: str) -> Count:
     return Count(run, subject, name, found, missed, wrong, rest, int(fold))
 
 
-def _interval(row: dict[str, Any]) -> str:
-    low, high = map(results.shown, row["ci95"])
-    mean = results.shown(row["mean"])
-    return mean if row["ci95"][0] is None else f"{mean} [{low}, {high}]"
+def _mean(row: dict[str, Any]) -> str:
+    return with_bounds(row["mean"], *row["ci95"])
 
 
 def _range(row: dict[str, Any]) -> str:
     if row["runs"] == 1:
         return "one run"
-    return f"{results.shown(row['lowest_run'])} to {results.shown(row['highest_run'])}"
+    return f"{shown(row['lowest_run'])} to {shown(row['highest_run'])}"
 
 
 def _reasons(row: dict[str, Any]) -> str:

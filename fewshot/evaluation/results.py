@@ -2,10 +2,8 @@
 
 import datetime
 import json
-import math
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import fewshot
 from episodes.errors import DataError
 from episodes.io.write import make_folder, whole_file, write_json
 from fewshot.evaluation.episodic import Evaluation
+from fewshot.metrics.tables import cell, markdown_table, percent, with_interval
 
 
 def machine() -> dict[str, Any]:
@@ -149,11 +148,16 @@ def parts_markdown(content: dict[str, Any], title: str) -> str:
         ]
         for head in content["headline"]
     ]
-    lines = [f"# {title}", "", *table_lines(["", "value [95 %]", "baseline", "unit"], rows)]
+    lines = [f"# {title}", "", *markdown_table(["", "value [95 %]", "baseline", "unit"], rows)]
     for name, part in content["parts"].items():
         lines += ["", f"## {name}", ""] + ([part["about"], ""] if "about" in part else [])
         for table in part.get("tables", ()):
-            lines += [f"{table['title']}:", "", *table_lines(table["columns"], table["rows"]), ""]
+            lines += [
+                f"{table['title']}:",
+                "",
+                *markdown_table(table["columns"], table["rows"]),
+                "",
+            ]
         where = part["machine"]
         lines += [
             f"{part['date']}, {where['processor']}, {where['threads']} threads, torch "
@@ -161,27 +165,6 @@ def parts_markdown(content: dict[str, Any], title: str) -> str:
             *("", "```", *part["commands"], "```"),
         ]
     return "\n".join([*lines, ""])
-
-
-def with_interval(value: float | None, interval: Sequence[float | None]) -> str:
-    """Write a value and its interval with two decimals at most.
-
-    >>> with_interval(95.754, [94.5, 96.75])
-    '95.75 [94.5, 96.75]'
-    """
-    if value is None:
-        return "undefined"
-    low, high = (None if each is None else round(each, 2) for each in interval)
-    return f"{round(value, 2)}" if low is None else f"{round(value, 2)} [{low}, {high}]"
-
-
-def table_lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Write a Markdown table; None is a dash."""
-    lines = [list(columns), ["---"] * len(columns), *rows]
-    return [
-        "| " + " | ".join("-" if each is None else str(each) for each in line) + " |"
-        for line in lines
-    ]
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -220,26 +203,3 @@ def markdown(content: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def percent(value: float | None) -> float | None:
-    """Bring a share to 0..100; NaN, which JSON lacks, becomes None.
-
-    Results are kept as they are: who shows a number rounds it, once.
-    """
-    return None if value is None or math.isnan(value) else 100 * value
-
-
-def shown(value: float | None, missing: str = "undefined") -> str:
-    """Write a number of a result with one decimal."""
-    return missing if value is None else f"{value:.1f}"
-
-
-def cell(interval: dict[str, Any]) -> str:
-    """Write an interval for a table, 0 to 100."""
-    mean, low, high = (percent(interval[key]) for key in ("mean", "low", "high"))
-    if mean is None:
-        return "undefined"
-    if low is None or high is None:
-        return f"{shown(mean)} (one subject)"
-    return f"{shown(mean)} [{shown(low)}, {shown(high)}]"

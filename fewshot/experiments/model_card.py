@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import DataError
-from fewshot.evaluation.results import cell
+from fewshot.metrics.tables import cell
 from fewshot.provenance import SEGMENTER, identify, why_not_of
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.folder import LOG, SCORES, SETTINGS, SPLIT, run_of

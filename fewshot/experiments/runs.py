@@ -1,14 +1,13 @@
 """`fewshot runs`: trained models side by side."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 from episodes.errors import DataError, FewshotError, shorten
 from episodes.io.write import make_folder, whole_file
-from fewshot.evaluation.results import cell
 from fewshot.experiments.runs_settings import Runs
+from fewshot.metrics.tables import cell, csv_table, text_table
 from fewshot.provenance import EMBEDDING, SEGMENTER, WEIGHTS, why_not_of
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.folder import LOG, MEASURED, SCORES, SETTINGS, SPLIT, STATE, is_run
@@ -33,13 +32,12 @@ def runs(command: Runs) -> int:
     ]
     columns = list(dict.fromkeys(name for row in table for name in row))
     columns.sort(key="note".__eq__)  # last, being long
-    print(text(columns, table))
+    cells = [[str(row.get(name, "")) for name in columns] for row in table]
+    print("\n".join(text_table(columns, cells)))
     if command.csv is not None:
         make_folder(command.csv.parent)
         with whole_file(command.csv) as partial, partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(table)
+            file.write(csv_table(columns, table, end="\r\n"))
     return 0
 
 
@@ -149,16 +147,6 @@ def differing(settings: list[dict[str, Any]]) -> list[str]:
     """
     names = dict.fromkeys(name for each in settings for name in each)
     return [name for name in names if len({json.dumps(each.get(name)) for each in settings}) > 1]
-
-
-def text(columns: list[str], rows: list[dict[str, Any]]) -> str:
-    """The table for a terminal."""
-    lines = [columns, *([str(row.get(name, "")) for name in columns] for row in rows)]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -30,7 +30,12 @@ def shown(value: float | None, missing: str = "undefined") -> str:
 
 
 def with_bounds(
-    value: float | None, low: float | None, high: float | None, *, alone: str = ""
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    *,
+    alone: str = "",
+    missing: str = "undefined",
 ) -> str:
     """Write a mean with the bounds of its interval, one decimal each.
 
@@ -38,16 +43,37 @@ def with_bounds(
         value: the mean; None or NaN is undefined.
         low, high: None or NaN where there is no interval, as of one subject.
         alone: what is written after a mean without an interval.
+        missing: what is written where there is no mean.
 
     >>> with_bounds(83.64, 80.0, 85.1), with_bounds(83.64, None, None, alone="(one subject)")
     ('83.6 [80.0, 85.1]', '83.6 (one subject)')
     """
-    mean = shown(value)
-    if mean == "undefined":
-        return mean
+    mean = shown(value, missing)
     if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return f"{mean} {alone}".rstrip()
+        return mean if mean == missing else f"{mean} {alone}".rstrip()
     return f"{mean} [{shown(low)}, {shown(high)}]"
+
+
+def cell(interval: Mapping[str, Any]) -> str:
+    """Write an interval of shares, with the keys mean, low and high, from 0 to 100.
+
+    >>> cell({"mean": 0.8364, "low": 0.8, "high": 0.851})
+    '83.6 [80.0, 85.1]'
+    """
+    mean, low, high = (percent(interval[key]) for key in ("mean", "low", "high"))
+    return with_bounds(mean, low, high, alone="(one subject)")
+
+
+def with_interval(value: float | None, interval: Sequence[float | None]) -> str:
+    """Write a value and its interval with two decimals at most.
+
+    >>> with_interval(95.754, [94.5, 96.75])
+    '95.75 [94.5, 96.75]'
+    """
+    if value is None:
+        return "undefined"
+    low, high = (None if each is None else round(each, 2) for each in interval)
+    return f"{round(value, 2)}" if low is None else f"{round(value, 2)} [{low}, {high}]"
 
 
 def text_table(
