@@ -25,3 +25,8 @@ METRICS: Registry[Any] = Registry(
     "fewshot.metrics",
 )
 """Of `fewshot.metrics.mask_scores.MaskMetric`."""
+
+PAIR_LOSSES: Registry[Any] = Registry(
+    "pair loss", "register_pair_loss", ("fewshot.siamese.losses",), "fewshot.pair_losses"
+)
+"""Of `fewshot.siamese.losses.base.PairLossEntry`."""

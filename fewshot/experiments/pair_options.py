@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
+from fewshot.experiments.choices import Choice
 from fewshot.experiments.options import Held
+from fewshot.registry import PAIR_LOSSES
 from fewshot.training.settings import TrainSettings
 
+LossName = Annotated[str, Choice(PAIR_LOSSES)]
 # fmt: off
-LossName = Literal[
-    "triplet", "contrastive", "multi-similarity", "supervised-contrastive", "nt-xent", "circle",
-    "arcface", "proxy-anchor",
-]
 MiningName = Literal[
     "batch-hard", "easy-positive", "all", "hard", "semi-hard", "semi-hard of pairs",
     "distance-weighted", "angular",

@@ -15,13 +15,17 @@ from PIL import Image
 from episodes.catalog.class_areas import measure
 from episodes.errors import DataError
 from episodes.readers import read_catalog
+from episodes.registry import UnknownPartError
 from episodes.sampling.pairs import PairSampler
 from fewshot.cli.main import main
 from fewshot.experiments.embedding_losses import make_loss
 from fewshot.experiments.options import Held
 from fewshot.experiments.pair_data import hold_out_names, keep_names_aside
-from fewshot.experiments.pair_options import LossName, PairOptions, PairWatch
+from fewshot.experiments.pair_options import PairOptions, PairWatch
 from fewshot.models.embedding_network import load_embedding
+from fewshot.registry import PAIR_LOSSES
+from fewshot.siamese.losses.base import register_pair_loss
+from fewshot.siamese.losses.contrastive import ContrastiveLoss
 from fewshot.siamese.losses.triplet import AdaptiveMargin
 
 SMALL = [
@@ -223,10 +227,28 @@ def test_validation_is_asked_for_in_full(catalog):
         keep_names_aside(catalog, PairWatch(5, 0.0), "class", 0)
 
 
-@pytest.mark.parametrize("name", LossName.__args__)
+@pytest.mark.parametrize("name", PAIR_LOSSES.names())
 def test_every_loss_is_made_with_its_margin_and_scale(name):
     loss = make_loss(PairOptions(loss=name), classes=5, dim=4, seed=0)
     assert loss.takes_references == (name not in ("arcface", "proxy-anchor"))
+
+
+def test_a_registered_loss_is_a_choice():
+    @register_pair_loss("my-loss", margin=0.7)
+    def build(given):
+        return ContrastiveLoss(given.margin)
+
+    try:
+        loss = make_loss(PairOptions(loss="my-loss"), 5, 4, 0)
+        assert loss.margin == 0.7
+        with pytest.raises(
+            DataError, match=r"scale is 2, but my-loss has none; .* arcface, circle"
+        ):
+            make_loss(PairOptions(loss="my-loss", scale=2), 5, 4, 0)
+    finally:
+        PAIR_LOSSES.forget(__name__)
+    with pytest.raises(UnknownPartError, match="no pair loss 'my-loss'"):
+        make_loss(PairOptions(loss="my-loss"), 5, 4, 0)
 
 
 def test_margins_scales_and_minings():

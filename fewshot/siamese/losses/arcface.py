@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from fewshot.numerics import root
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.base import PairLoss, mean_or_zero
+from fewshot.siamese.losses.base import PairLoss, PairLossOptions, mean_or_zero, register_pair_loss
 from fewshot.siamese.pair_masks import UNKNOWN
 
 
@@ -91,3 +91,8 @@ class ArcFaceLoss(PairLoss):
         """Return the loss; references play no part."""
         cosines = cosine_similarities(embeddings, self.centres)
         return {"loss": arcface_loss(cosines, labels, self.margin, self.scale)}
+
+
+@register_pair_loss("arcface", margin=0.5, scale=64.0)
+def _build(given: PairLossOptions) -> ArcFaceLoss:
+    return ArcFaceLoss(given.classes, given.dim, float(given.margin), given.scale, given.seed)

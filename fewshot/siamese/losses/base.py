@@ -1,9 +1,14 @@
 """What every loss on embeddings is."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from fewshot.registry import PAIR_LOSSES
 from fewshot.siamese.pair_masks import Relation, relate
 
 
@@ -50,6 +55,65 @@ class PairLoss(nn.Module):
             relation: which pairs are positive and negative.
         """
         raise NotImplementedError
+
+
+class PairLossOptions(NamedTuple):
+    """What a pair loss is built from, each with its usual value where none was given.
+
+    Attributes:
+        margin: a number, or a kind of margin by its name.
+        scale: of similarities.
+        mining: which triplets are looked at.
+        classes: how many are trained on.
+        dim: length of the embeddings.
+        seed: of learned class centres.
+    """
+
+    margin: float | str
+    scale: float
+    mining: str
+    classes: int
+    dim: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class PairLossEntry:
+    """What the name of a pair loss stands for.
+
+    Attributes:
+        build: makes the loss.
+        margin: the usual one; None where the loss has none.
+        scale: the same.
+        margins: names of margins that are no number.
+        mines: whether it has a choice of mining.
+    """
+
+    build: Callable[[PairLossOptions], PairLoss]
+    margin: float | None
+    scale: float | None
+    margins: tuple[str, ...]
+    mines: bool
+
+
+Build = TypeVar("Build", bound=Callable[[PairLossOptions], PairLoss])
+
+
+def register_pair_loss(
+    name: str,
+    *,
+    margin: float | None = None,
+    scale: float | None = None,
+    margins: tuple[str, ...] = (),
+    mines: bool = False,
+) -> Callable[[Build], Build]:
+    """Return a decorator that names a function which builds a loss; see `PairLossEntry`."""
+
+    def add(build: Build) -> Build:
+        PAIR_LOSSES.add(name, PairLossEntry(build, margin, scale, margins, mines), build)
+        return build
+
+    return add
 
 
 def log_one_plus_sum(

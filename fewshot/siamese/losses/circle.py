@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.base import PairLoss, mean_or_zero
+from fewshot.siamese.losses.base import PairLoss, PairLossOptions, mean_or_zero, register_pair_loss
 from fewshot.siamese.pair_masks import Relation
 
 
@@ -63,3 +63,8 @@ class CircleLoss(PairLoss):
         """Return the loss."""
         similarities = cosine_similarities(embeddings, references)
         return {"loss": circle_loss(similarities, relation, self.margin, self.scale)}
+
+
+@register_pair_loss("circle", margin=0.4, scale=80.0)
+def _build(given: PairLossOptions) -> CircleLoss:
+    return CircleLoss(float(given.margin), given.scale)

@@ -7,7 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.losses.base import PairLoss, mean_of_active
+from fewshot.siamese.losses.base import (
+    PairLoss,
+    PairLossOptions,
+    mean_of_active,
+    register_pair_loss,
+)
 from fewshot.siamese.pair_masks import Relation
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -74,3 +79,8 @@ class ContrastiveLoss(PairLoss):
         """Return the loss."""
         distances = self.distance(embeddings, references)
         return {"loss": contrastive_loss(distances, relation, self.margin, squared=self.squared)}
+
+
+@register_pair_loss("contrastive", margin=1.0)
+def _build(given: PairLossOptions) -> ContrastiveLoss:
+    return ContrastiveLoss(float(given.margin))

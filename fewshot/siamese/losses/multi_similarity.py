@@ -4,7 +4,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.base import PairLoss, log_one_plus_sum
+from fewshot.siamese.losses.base import (
+    PairLoss,
+    PairLossOptions,
+    log_one_plus_sum,
+    register_pair_loss,
+)
 from fewshot.siamese.miners.multi_similarity import relatively_hard
 from fewshot.siamese.pair_masks import Relation
 
@@ -63,3 +68,8 @@ class MultiSimilarityLoss(PairLoss):
             relation = relatively_hard(similarities, relation, self.epsilon)
         loss = multi_similarity_loss(similarities, relation, self.alpha, self.beta, self.base)
         return {"loss": loss}
+
+
+@register_pair_loss("multi-similarity")
+def _build(given: PairLossOptions) -> MultiSimilarityLoss:
+    return MultiSimilarityLoss()

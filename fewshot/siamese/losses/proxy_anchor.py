@@ -6,7 +6,12 @@ from torch import Tensor, nn
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.arcface import check_class_labels
-from fewshot.siamese.losses.base import PairLoss, log_one_plus_sum
+from fewshot.siamese.losses.base import (
+    PairLoss,
+    PairLossOptions,
+    log_one_plus_sum,
+    register_pair_loss,
+)
 from fewshot.siamese.pair_masks import UNKNOWN
 
 
@@ -71,3 +76,8 @@ class ProxyAnchorLoss(PairLoss):
         """Return the loss; references play no part."""
         cosines = cosine_similarities(embeddings, self.proxies)
         return {"loss": proxy_anchor_loss(cosines, labels, self.alpha, self.delta)}
+
+
+@register_pair_loss("proxy-anchor", margin=0.1, scale=32.0)
+def _build(given: PairLossOptions) -> ProxyAnchorLoss:
+    return ProxyAnchorLoss(given.classes, given.dim, given.scale, float(given.margin), given.seed)

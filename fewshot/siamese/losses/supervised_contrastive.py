@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
-from fewshot.siamese.losses.base import PairLoss, mean_or_zero
+from fewshot.siamese.losses.base import PairLoss, PairLossOptions, mean_or_zero, register_pair_loss
 from fewshot.siamese.pair_masks import Relation
 
 Against = Literal["all", "negatives"]
@@ -82,3 +82,13 @@ class SupervisedContrastiveLoss(PairLoss):
                 similarities, relation, self.temperature, self.against
             )
         }
+
+
+@register_pair_loss("supervised-contrastive", scale=10.0)
+def _build(given: PairLossOptions) -> SupervisedContrastiveLoss:
+    return SupervisedContrastiveLoss(1 / given.scale)
+
+
+@register_pair_loss("nt-xent", scale=10.0)
+def _build_nt_xent(given: PairLossOptions) -> SupervisedContrastiveLoss:
+    return SupervisedContrastiveLoss(1 / given.scale, "negatives")

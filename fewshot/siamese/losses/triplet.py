@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.siamese.distances import euclidean_distances, picked_euclidean_distances
-from fewshot.siamese.losses.base import PairLoss
+from fewshot.siamese.losses.base import PairLoss, PairLossOptions, register_pair_loss
 from fewshot.siamese.losses.contrastive import Distance
 from fewshot.siamese.miners.angular import angular_weights
 from fewshot.siamese.miners.distance_weighted import distance_weights
@@ -267,3 +267,10 @@ class TripletLoss(PairLoss):
             return angular_weights(distances, relation, margin=margin)
         shares = distance_weights(distances, relation, embeddings.shape[1])
         return triplet_weights(distances, relation, margin, "all", shares)
+
+
+@register_pair_loss("triplet", margin=0.2, margins=("soft", "adaptive"), mines=True)
+def _build(given: PairLossOptions) -> TripletLoss:
+    margin: Any = AdaptiveMargin() if given.margin == "adaptive" else given.margin
+    mining: Any = given.mining
+    return TripletLoss(mining, margin)
