@@ -30,3 +30,11 @@ PAIR_LOSSES: Registry[Any] = Registry(
     "pair loss", "register_pair_loss", ("fewshot.siamese.losses",), "fewshot.pair_losses"
 )
 """Of `fewshot.siamese.losses.base.PairLossEntry`."""
+
+BASELINES: Registry[Any] = Registry(
+    "baseline", "register_baseline", ("fewshot.evaluation.confusion_counts",), "fewshot.baselines"
+)
+"""Of functions `baseline(truth, size, stride)` that make a method without a network, see
+`fewshot.evaluation.confusion_counts.Method`; size and stride are those of the compared squares."""
+
+register_baseline = BASELINES.register

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from episodes.errors import DataError
 from episodes.protocols.aggregate import by_scan
 from fewshot.benchmark.aggregate import Place, Row
-from fewshot.benchmark.methods import BASELINES, COPY_MASK
+from fewshot.benchmark.methods import COPY_MASK
 from fewshot.evaluation.protocol_results import read_count
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.metrics.tables import percent
+from fewshot.registry import BASELINES
 
 BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""

@@ -10,11 +10,11 @@ from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError
 from episodes.io.write import write_json
 from episodes.plugins import plugin_of
-from fewshot.benchmark.methods import FEATURE_GRID, Recipe, grid_of
+from fewshot.benchmark.methods import FEATURE_GRID, Recipe, baselines_of, grid_of
 from fewshot.benchmark.settings import Benchmark
 from fewshot.experiments.options import Train
 from fewshot.experiments.runs import flatten
-from fewshot.registry import HEADS
+from fewshot.registry import BASELINES, HEADS
 
 NAME, FORMAT = "benchmark-settings.json", 1
 _KEPT = ("way", "shot", "sources", "head", "backbone", "strides", "size", "model", "train")
@@ -40,8 +40,14 @@ def resolve(command: Benchmark, catalog: Catalog, recipes: Iterable[Recipe]) -> 
         },
         FEATURE_GRID: {"size": size, "stride": stride},
         **{recipe.name: _describe(recipe, command) for recipe in recipes},
+        **_plugin_baselines(command),
     }
     return json.loads(json.dumps(sections, default=str))
+
+
+def _plugin_baselines(command: Benchmark) -> dict[str, Section]:
+    plugins = {n: plugin_of(BASELINES.module_of(n)) for n in baselines_of(command.methods)}
+    return {name: {"plugin": plugin.sha256} for name, plugin in plugins.items() if plugin}
 
 
 def settle(folder: Path, sections: dict[str, Section]) -> None:

@@ -1,7 +1,7 @@
 """What a method's name stands for: a recipe, a head on some encoder, or a baseline."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from episodes.errors import FewshotError, ModelError
 from fewshot import recipes
 from fewshot.benchmark.settings import Benchmark
-from fewshot.evaluation.confusion_counts import CopyMask, FeatureGrid, Method, Truth
+from fewshot.evaluation.confusion_counts import Method, Truth
 from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
 from fewshot.evaluation.predictors import Model
 from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
@@ -20,10 +20,11 @@ from fewshot.inference.volumes.segment_volume import IN_PLACE
 from fewshot.inference.volumes.self_support import OwnLookSettings
 from fewshot.models.checkpoint import build_network, load_network
 from fewshot.models.network import FewShotNetwork
-from fewshot.registry import HEADS
+from fewshot.registry import BASELINES, HEADS
 
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
-BASELINES = (COPY_MASK, FEATURE_GRID)
+ALWAYS = (COPY_MASK, FEATURE_GRID)
+"""Baselines that every table has."""
 UNTRAINED = "untrained-"
 SHARED_ENCODER = "+"
 """Between a recipe and a head that is put on the recipe's encoder."""
@@ -117,7 +118,7 @@ def _check_known(name: str, base: str, joined: str, head: str) -> None:
     fits = base in recipes.names("train") and head in heads if joined else name in known
     if fits or (head in HEADS and head not in heads):
         return
-    near = difflib.get_close_matches(name, [*known, *BASELINES], n=1, cutoff=0.3) or known
+    near = difflib.get_close_matches(name, [*known, *BASELINES.names()], n=1, cutoff=0.3) or known
     raise FewshotError(
         f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
         f"recipes`), {UNTRAINED}HEAD, or RECIPE{SHARED_ENCODER}HEAD (its encoder) or "
@@ -142,9 +143,14 @@ def grid_of(found: Sequence[Recipe]) -> tuple[int, int]:
     return command.size, min(command.strides)
 
 
+def baselines_of(names: Iterable[str]) -> list[str]:
+    """List the baselines of a table: those that are always there and those named."""
+    return list(dict.fromkeys([*ALWAYS, *(name for name in names if name in BASELINES)]))
+
+
 def build_baseline(name: str, grid: tuple[int, int], truth: Truth) -> Method:
-    """Make copy-mask, or the ceiling of a feature grid."""
-    return CopyMask(truth) if name == COPY_MASK else FeatureGrid(truth, *grid)
+    """Make a registered baseline, such as copy-mask or the ceiling of a feature grid."""
+    return BASELINES[name](truth, *grid)
 
 
 def build_method(

@@ -23,10 +23,11 @@ from fewshot.benchmark.leakage import Leakage
 from fewshot.benchmark.manifest import resolve, settle
 from fewshot.benchmark.memory import forget_peak
 from fewshot.benchmark.methods import (
-    BASELINES,
+    ALWAYS,
     COPY_MASK,
     FEATURE_GRID,
     Recipe,
+    baselines_of,
     build_baseline,
     build_method,
     grid_of,
@@ -41,6 +42,7 @@ from fewshot.evaluation.confusion_counts import Method, Timed, Truth, count_prot
 from fewshot.experiments.split import open_catalog
 from fewshot.models.network import FewShotNetwork
 from fewshot.provenance import MEASURED_ON, typed_command, unchanged, why_not_of
+from fewshot.registry import BASELINES
 from fewshot.training.loop import peak_memory
 
 Tested = dict[Setting, tuple[Protocol, Leakage]]
@@ -72,7 +74,8 @@ def benchmark(command: Benchmark) -> int:
     )
     laid = _lay(command, catalog)
     places = list(dict.fromkeys((s.protocol, s.exclude, s.support) for s in laid))
-    methods = (COPY_MASK, *(recipe.name for recipe in recipes), FEATURE_GRID)
+    further = [name for name in baselines_of(command.methods) if name not in ALWAYS]
+    methods = (COPY_MASK, *(recipe.name for recipe in recipes), *further, FEATURE_GRID)
     headlines = read_headlines(command.headline, methods, places)
     tested = _check_leakage(command, catalog, laid)
     settings = resolve(command, catalog, recipes)
@@ -165,7 +168,7 @@ def _check_leakage(command: Benchmark, catalog: Catalog, laid: dict[Setting, Pro
 
 def _jobs(command: Benchmark, recipes: list[Recipe], tested: Tested) -> Iterator[_Job]:
     """List the cells, so that one model after another is needed."""
-    for name in BASELINES:
+    for name in baselines_of(command.methods):
         for setting in tested:
             yield _Job(name, None, setting, None)
     for recipe in recipes:

@@ -17,6 +17,7 @@ from episodes.protocols.base import Protocol
 from episodes.sampling.episode import Plan
 from fewshot.baselines.copy_mask import paste
 from fewshot.baselines.feature_grid import through_grid
+from fewshot.registry import register_baseline
 
 _MAPS, _FILES, _FEATURES = 1024, 4, 512  # remembered at once
 
@@ -118,6 +119,16 @@ class FeatureGrid:
         """See `Method`."""
         for key in plan.query:
             yield through_grid(self.truth.mask(key, plan.classes[0]), self.size, self.stride)
+
+
+@register_baseline("copy-mask")
+def _copy_mask(truth: Truth, size: int, stride: int) -> Method:
+    return CopyMask(truth)
+
+
+@register_baseline("feature-grid")
+def _feature_grid(truth: Truth, size: int, stride: int) -> Method:
+    return FeatureGrid(truth, size, stride)
 
 
 def count_protocol(

@@ -101,13 +101,32 @@ def test_a_plugin_that_has_changed_is_noticed(data, tmp_path, plugin, capsys):
         load_network(run)
 
 
-def test_a_head_of_a_plugin_has_a_row_in_a_benchmark(tmp_path, plugin, capsys):
+BASELINE = """
+import numpy as np
+from fewshot.registry import register_baseline
+
+
+@register_baseline("nothing")
+def nothing(truth, size, stride):
+    def method(plan):
+        for key in plan.query:
+            yield np.zeros(truth.sample(key).size, bool)
+
+    return method
+"""
+
+
+def test_a_head_and_a_baseline_of_plugins_have_rows_in_a_benchmark(tmp_path, plugin, capsys):
     scans, out = write_scans(tmp_path / "scans"), tmp_path / "out"
+    (tmp_path / "nothing.py").write_text(BASELINE)
     under = ("--under", "alpnet", "--folds", "0", *TOY, "--out", str(out))
-    command = ["benchmark", str(scans), "--methods", "untrained-nearest-mean", *under]
+    command = ["benchmark", str(scans), "--methods", "untrained-nearest-mean", "nothing", *under]
+    command += ["--plugin", str(tmp_path / "nothing.py")]
     assert main([*command, "--plugin", plugin]) == 0, capsys.readouterr().err
     rows = {row["method"]: row for row in read(out)["results"]}
     assert np.isfinite(rows["untrained-nearest-mean"]["mean"])
+    assert rows["nothing"]["mean"] == 0.0
+    assert set(rows) == {"untrained-nearest-mean", "nothing", "copy-mask", "feature-grid"}
     with open(plugin, "a") as file:
         file.write("# another version\n")
     assert main([*command, "--plugin", plugin]) == 2  # its old cells would be taken for new ones
