@@ -224,6 +224,18 @@ def test_the_mean_in_a_card_is_rounded_once(run):
     assert "| 55.4 [44.4, 66.6] |" in model_card(run, "m")
 
 
+def test_the_loss_function_is_in_the_card_and_in_the_table(made, run, capsys):
+    assert "- loss: cross_entropy" in model_card(run, "m")
+    shutil.copytree(made / "run", run.with_name("whole"))
+    settings = json.loads((run / "settings.json").read_text())
+    settings["train"]["loss"] = "dice+focal"
+    (run / "settings.json").write_text(json.dumps(settings))
+    assert "- loss: dice+focal" in model_card(run, "m")
+    heads = listed(capsys, run.parent).splitlines()[0].split()
+    assert "loss_function" in heads  # beside its value
+    assert "loss" in heads
+
+
 @pytest.mark.parametrize(
     "name",
     [
