@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         cross_folds as cross_folds,
         subject_folds as subject_folds,
     )
+    from episodes.catalog.image_classes import with_image_classes as with_image_classes
     from episodes.catalog.leakage import (
         LeakageAudit as LeakageAudit,
         audit_leakage as audit_leakage,
@@ -137,6 +138,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from episodes.sampling.supervoxel_sampler import SupervoxelSampler as SupervoxelSampler
     from episodes.sampling.supervoxels import MergedVoxels as MergedVoxels, SlicVoxels as SlicVoxels
     from episodes.sampling.task_set import TaskSet as TaskSet
+    from episodes.sampling.turned_classes import TurnedClasses as TurnedClasses
     from episodes.synthetic.emoji import (
         EmojiSampler as EmojiSampler,
         EmojiSettings as EmojiSettings,
@@ -149,6 +151,7 @@ if TYPE_CHECKING:  # for editors and type checkers
 NAMES = {
     # Read
     "read_catalog": "episodes.readers",
+    "with_image_classes": "episodes.catalog.image_classes",
     "Catalog": "episodes.catalog.catalog",
     "Sample": "episodes.catalog.catalog",
     "PixelRef": "episodes.io.pixels",
@@ -180,6 +183,7 @@ NAMES = {
     "Plan": "episodes.sampling.episode",
     "Loader": "episodes.catalog.loader",
     "BatchLoader": "episodes.sampling.dataloader",
+    "TurnedClasses": "episodes.sampling.turned_classes",
     "EpisodeSource": "episodes.sampling.sampler",
     "collate": "episodes.sampling.episode",
     "hash_plans": "episodes.sampling.plans",

@@ -19,6 +19,12 @@ from episodes.lazy import lazy_names
 if TYPE_CHECKING:  # for editors and type checkers
     from fewshot import losses as losses, metrics as metrics, recipes as recipes
     from fewshot.baselines.copy_mask import copy_mask as copy_mask, paste as paste
+    from fewshot.evaluation.classification import (
+        ClassificationResult as ClassificationResult,
+        ClassifiedQuery as ClassifiedQuery,
+        embed_pixels as embed_pixels,
+        evaluate_classification as evaluate_classification,
+    )
     from fewshot.evaluation.confusion_counts import (
         CopyMask as CopyMask,
         FeatureGrid as FeatureGrid,
@@ -100,6 +106,11 @@ if TYPE_CHECKING:  # for editors and type checkers
         FewShotNetwork as FewShotNetwork,
         NetworkSettings as NetworkSettings,
     )
+    from fewshot.models.prototype_classifier import (
+        PrototypeClassifier as PrototypeClassifier,
+        mean_prototypes as mean_prototypes,
+        prototype_logits as prototype_logits,
+    )
     from fewshot.models.small_encoder import SmallSettings as SmallSettings
     from fewshot.models.stroke_augmentation import InkSettings as InkSettings
     from fewshot.numerics import unit_rows as unit_rows
@@ -167,6 +178,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         Measure as Measure,
     )
     from fewshot.training.callbacks.weight_average import WeightAverage as WeightAverage
+    from fewshot.training.classification import classification_task as classification_task
     from fewshot.training.episodic import Task as Task, episode_task as episode_task
     from fewshot.training.loop import TrainResult as TrainResult, train as train
     from fewshot.training.run import Callback as Callback, Run as Run
@@ -277,6 +289,15 @@ NAMES = {
     "SameLabel": "fewshot.siamese.retrieval.relevance",
     "SharedLabels": "fewshot.siamese.retrieval.relevance",
     "Graded": "fewshot.siamese.retrieval.relevance",
+    # Classify
+    "PrototypeClassifier": "fewshot.models.prototype_classifier",
+    "mean_prototypes": "fewshot.models.prototype_classifier",
+    "prototype_logits": "fewshot.models.prototype_classifier",
+    "classification_task": "fewshot.training.classification",
+    "evaluate_classification": "fewshot.evaluation.classification",
+    "ClassificationResult": "fewshot.evaluation.classification",
+    "ClassifiedQuery": "fewshot.evaluation.classification",
+    "embed_pixels": "fewshot.evaluation.classification",
     # Train on pairs
     "pair_task": "fewshot.siamese.objective",
     "ArcFaceLoss": "fewshot.siamese.losses.arcface",

@@ -29,6 +29,11 @@ class Plan:
     query: tuple[str, ...]
     query_subjects: tuple[str, ...]
 
+    @property
+    def query_ways(self) -> tuple[int, ...]:
+        """The way, from 0, that each query was drawn for: its class in classification."""
+        return tuple(number % len(self.classes) for number in range(len(self.query)))
+
 
 @dataclass(frozen=True)
 class Episode:
