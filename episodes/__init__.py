@@ -80,6 +80,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         read_mask as read_mask,
         read_planes as read_planes,
     )
+    from episodes.plugins import load_plugin as load_plugin
     from episodes.protocols.adnet import AdnetSettings as AdnetSettings, adnet as adnet
     from episodes.protocols.aggregate import (
         Count as Count,
@@ -106,7 +107,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         Verification as Verification,
         verification as verification,
     )
-    from episodes.readers import read_catalog as read_catalog
+    from episodes.readers import read_catalog as read_catalog, register_reader as register_reader
     from episodes.sampling.dataloader import BatchLoader as BatchLoader
     from episodes.sampling.episode import (
         Episode as Episode,
@@ -161,6 +162,7 @@ NAMES = {
     "read_labels": "episodes.io.read",
     "read_mask": "episodes.io.read",
     "intensity_range": "episodes.catalog.letterbox",
+    "register_reader": "episodes.readers",
     "IGNORE": "episodes.io.pixels",
     # Look at a data set
     "measure": "episodes.catalog.class_areas",
@@ -253,7 +255,8 @@ NAMES = {
     "Count": "episodes.protocols.aggregate",
     "score_protocol": "episodes.protocols.aggregate",
     "ProtocolScore": "episodes.protocols.aggregate",
-    # Errors
+    # Plugins and errors
+    "load_plugin": "episodes.plugins",
     "FewshotError": "episodes.errors",
     "DataError": "episodes.errors",
     "EpisodeError": "episodes.errors",

@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from fewshot.inference.volumes.segment_volume import segment_volume as segment_volume
     from fewshot.inference.volumes.self_support import OwnLookSettings as OwnLookSettings
     from fewshot.metrics.bootstrap import Interval as Interval, bootstrap_mean as bootstrap_mean
+    from fewshot.metrics.mask_scores import register_metric as register_metric
     from fewshot.models.calibration import (
         Calibration as Calibration,
         fit_calibration as fit_calibration,
@@ -111,11 +112,13 @@ if TYPE_CHECKING:  # for editors and type checkers
         mean_prototypes as mean_prototypes,
         prototype_logits as prototype_logits,
     )
+    from fewshot.models.prototypes import class_prototypes as class_prototypes
     from fewshot.models.small_encoder import SmallSettings as SmallSettings
     from fewshot.models.stroke_augmentation import InkSettings as InkSettings
     from fewshot.numerics import unit_rows as unit_rows
     from fewshot.plots.class_sheets import class_sheets as class_sheets
     from fewshot.plots.overlays import contact_sheet as contact_sheet, overlay as overlay
+    from fewshot.registry import register_loss as register_loss
     from fewshot.siamese.collapse_monitor import CollapseMonitor as CollapseMonitor
     from fewshot.siamese.cross_batch_memory import CrossBatchMemory as CrossBatchMemory
     from fewshot.siamese.hard_negatives import (
@@ -211,6 +214,9 @@ NAMES = {
     "network_from_pretrained": "fewshot.models.checkpoint",
     "Head": "fewshot.models.heads.base",
     "build_head": "fewshot.models.heads.base",
+    "class_prototypes": "fewshot.models.prototypes",
+    "register_loss": "fewshot.registry",
+    "register_metric": "fewshot.metrics.mask_scores",
     "register_head": "fewshot.models.heads.base",
     "ALPNetSettings": "fewshot.models.heads.alpnet",
     "PANetSettings": "fewshot.models.heads.panet",
