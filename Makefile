@@ -10,7 +10,7 @@ COMPILE := $(BIN)/python -m compileall -q fewshot episodes
 CC_FOUND := $(shell command -v cc || command -v gcc || command -v clang)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test notebooks lint format bench results clean
+.PHONY: help setup demo test mutants notebooks lint format bench results clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,10 @@ demo: $(VENV)/core.stamp  ## train on base classes, segment classes never seen, 
 
 test: $(VENV)/dev.stamp  ## the whole test suite, notebooks included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+mutants: $(VENV)/dev.stamp  ## mutation testing: 200 small changes of the code, of which tests must notice 90 %
+	$(INSTALL) --editable '.[dev,mutants]'
+	$(BIN)/python tools/mutants.py
 
 notebooks: $(VENV)/dev.stamp  ## run the notebooks and store their outputs
 	$(BIN)/python tools/notebooks.py

@@ -13,7 +13,7 @@ from fewshot import recipes
 from fewshot.benchmark import model_selection as choose
 from fewshot.benchmark.cells import Setting
 from fewshot.cli.main import main
-from tests.cli.scans import TOY, write_scans
+from tests.cli.scans import TOY, read, write_scans
 
 RECIPE = (
     'SETTINGS = {"head": "alpnet"}\nTRAINED_BY = "superpixels-local"\n'
@@ -38,7 +38,7 @@ def command(data, tmp_path, monkeypatch):
 
 def test_each_fold_takes_what_scores_best_on_its_training_scans(command, tmp_path):
     assert main([*command, "--methods", "superpixels-local", "toy-choosing"]) == 0
-    rows = {row["method"]: row for row in read_catalog(tmp_path / "out")["results"]}
+    rows = {row["method"]: row for row in read(tmp_path / "out")["results"]}
     assert rows["superpixels-local"]["chosen"] == []
     (chosen,) = rows["toy-choosing"]["chosen"]
     assert chosen["settings"]["threshold"] == 0.5  # the other one finds next to nothing
@@ -56,7 +56,7 @@ def test_each_fold_takes_what_scores_best_on_its_training_scans(command, tmp_pat
     fixed = f'SETTINGS = {{}}\nTRAINED_BY = "superpixels-local"\nTEST = {chosen["settings"]!r}\n'
     (tmp_path / "toy_fixed.py").write_text(fixed)
     assert main([*command, "--methods", "toy-choosing", "toy-fixed"]) == 0
-    same = {row["method"]: row["cases"] for row in read_catalog(tmp_path / "out")["results"]}
+    same = {row["method"]: row["cases"] for row in read(tmp_path / "out")["results"]}
     assert same["toy-choosing"] == same["toy-fixed"]
     assert same["toy-choosing"][0]
     sys.modules.pop("fewshot.recipes.toy_fixed", None)
@@ -124,8 +124,8 @@ def test_setting_2_may_take_what_setting_1_chose(command, tmp_path, monkeypatch,
     other = [*command[:-1], str(tmp_path / "other"), "--exclude", "any"]
     other += ["--groups", "liver", "spleen", "--choices", str(tmp_path / "out")]
     assert main(other) == 0
-    (first,) = (r["chosen"] for r in read_catalog(tmp_path / "out")["results"] if r["chosen"])
-    (second,) = (r["chosen"] for r in read_catalog(tmp_path / "other")["results"] if r["chosen"])
+    (first,) = (r["chosen"] for r in read(tmp_path / "out")["results"] if r["chosen"])
+    (second,) = (r["chosen"] for r in read(tmp_path / "other")["results"] if r["chosen"])
     assert [each["settings"] for each in second] == [first[0]["settings"]] * 2
     assert [each["seconds"] for each in second] == [0.0, 0.0]
 

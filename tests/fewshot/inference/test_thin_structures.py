@@ -30,11 +30,16 @@ from fewshot.models.network import NetworkSettings
 FINE = ALPNetSettings(window=1, purity=0.5, most=20_000, scale=60.0)
 
 
-def ring(seed: int, size: int = 256, width: int = 3) -> tuple[np.ndarray, np.ndarray]:
+SIZE = 128
+"""Side of the pictures here: as many pixels a position as above, a sixteenth of the comparisons."""
+
+
+def ring(seed: int, size: int = SIZE, width: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """A bright ring of another place and radius for each seed, on noise; and its mask."""
     generator = np.random.default_rng(seed)
     rows, columns = np.mgrid[:size, :size]
-    centre, radius = generator.uniform(100, 156, 2), generator.uniform(50, 80)
+    scale = size / 256
+    centre, radius = scale * generator.uniform(100, 156, 2), scale * generator.uniform(50, 80)
     distance = np.hypot(rows - centre[0], columns - centre[1])
     mask = np.abs(distance - radius) < width / 2
     image = generator.normal(80, 12, (size, size)) + 90 * mask
@@ -49,14 +54,14 @@ def ring_dice(head: ALPNetSettings, strides: tuple[int, ...], size: int) -> floa
 
 
 def test_fine_strides_and_impure_prototypes_find_it():
-    assert ring_dice(FINE, (2, 4), 256) >= 0.85
+    assert ring_dice(FINE, (2, 4), SIZE) >= 0.85
 
 
 @pytest.mark.parametrize(
     ("head", "strides", "size"),
     [
-        (FINE, (8, 16), 256),  # a position of eight pixels
-        (replace(FINE, purity=0.95, most=1024), (4, 8), 256),  # no position is pure
+        (FINE, (8, 16), SIZE),  # a position of eight pixels
+        (replace(FINE, purity=0.95, most=1024), (4, 8), SIZE),  # no position is pure
     ],
 )
 def test_what_does_not_find_it(head, strides, size):

@@ -1,6 +1,5 @@
 """Two processes have the gradients, the weights and the memory of one."""
 
-import multiprocessing
 import os
 import socket
 
@@ -16,6 +15,7 @@ from fewshot.training.resume import read_state
 from tests.fewshot.siamese.test_objective import settings
 from tests.fewshot.siamese.tiny import tiny_sampler, tiny_task
 from tests.fewshot.training.tiny import assert_equal
+from tests.processes import PROCESSES
 
 SHARES = ([0, 2, 4], [1, 3])
 """An uneven batch of five: the items of both processes."""
@@ -63,9 +63,8 @@ def test_two_processes_do_what_one_does(index_set, tmp_path):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
     arguments = (port, tmp_path / "two", index_set)
-    ranks = [context.Process(target=_rank, args=(rank, *arguments)) for rank in range(2)]
+    ranks = [PROCESSES.Process(target=_rank, args=(rank, *arguments)) for rank in range(2)]
     for process in ranks:
         process.start()
     alone = tiny_task(index_set)

@@ -1,6 +1,5 @@
 """Two processes do what one does."""
 
-import multiprocessing
 import os
 import time
 
@@ -12,6 +11,7 @@ from fewshot.training.loop import train
 from fewshot.training.resume import read_state
 from fewshot.training.run import Callback
 from tests.fewshot.training.tiny import assert_equal, settings, tiny_task
+from tests.processes import PROCESSES
 
 
 class Pause(Callback):
@@ -54,9 +54,8 @@ def _rank(rank, world, port, folder, kind, resume=False):
 
 def start(world, folder, kind, port, resume=False):
     folder.mkdir(exist_ok=True)
-    context = multiprocessing.get_context("spawn")
     ranks = [
-        context.Process(target=_rank, args=(rank, world, port, folder, kind, resume))
+        PROCESSES.Process(target=_rank, args=(rank, world, port, folder, kind, resume))
         for rank in range(world)
     ]
     for process in ranks:

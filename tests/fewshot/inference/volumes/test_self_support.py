@@ -86,3 +86,12 @@ def test_rims_of_what_is_sure_stand_for_less():
     marks = sure_positions(torch.where(PUT, 0.9, 0.0), OwnLookSettings())
     odds = own_odds(ALPNetHead(), volume(2), marks)
     assert dice(odds) > 0.95
+
+
+def test_positions_are_sure_below_one_threshold_and_above_the_other():
+    belief = torch.tensor([[[0.0, 0.09, 0.11, 0.3, 0.5, 0.69, 0.71, 1.0]]])
+    unknown = 255
+    by_default = sure_positions(belief, OwnLookSettings())
+    assert by_default.tolist() == [[[0, 0, *[unknown] * 4, 1, 1]]]
+    chosen = sure_positions(belief, OwnLookSettings(outside=0.3, inside=0.5))
+    assert chosen.tolist() == [[[0, 0, 0, unknown, unknown, 1, 1, 1]]]  # thresholds are not sure

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch.nn import functional
 
 from fewshot.models.heads import ALPNetHead, ALPNetSettings
+from fewshot.models.heads.alpnet import soft_similarity
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
@@ -55,3 +57,40 @@ def test_a_structure_thinner_than_a_window_keeps_its_global_prototype():
     masks[..., 2] = 1  # one column: no window of two is pure
     condensed = ALPNetHead(ALPNetSettings(window=2)).encode_support(support, masks)
     assert condensed.tensors["valid_1"].sum(dim=1).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("purity", "inside", "outside"),
+    [(0.2, 4, 15), (0.25, 3, 14), (0.5, 2, 13), (0.7, 2, 13), (0.75, 1, 12), (0.95, 1, 12)],
+)
+def test_a_window_becomes_a_prototype_above_the_purity(purity, inside, outside):
+    """Windows of 1, 2, 3 and 4 pixels of the class, and 12 without any."""
+    support = torch.randn(1, 1, 1, 5, 8, 8, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(1, 1, 1, 8, 8, dtype=torch.uint8)
+    for number in range(4):
+        for pixel in range(number + 1):
+            masks[0, 0, 0, pixel // 2, 2 * number + pixel % 2] = 1
+    condensed = ALPNetHead(ALPNetSettings(window=2, purity=purity)).encode_support(support, masks)
+    # The first entry is the global prototype: always the class's, never the background's here.
+    assert condensed.tensors["valid_1"][0].tolist() == [True] + [True] * inside
+    assert condensed.tensors["valid_0"][0].tolist() == [False] + [True] * outside
+
+
+def test_default_purity_lets_a_twentieth_be_of_others():
+    assert ALPNetSettings().purity == 0.95
+
+
+def test_a_label_without_prototypes_scores_minus_scale_and_has_gradients():
+    similarity = torch.linspace(-1, 1, 6).reshape(1, 1, 3, 1, 2).requires_grad_()
+    score = soft_similarity(similarity, torch.zeros(1, 3, dtype=torch.bool), 20.0)
+    assert torch.equal(score, torch.full((1, 1, 1, 2), -20.0))
+    score.sum().backward()
+    assert torch.isfinite(similarity.grad).all()
+
+
+def test_prototypes_that_do_not_count_have_no_weight():
+    similarity = torch.linspace(-1, 1, 6).reshape(1, 1, 3, 1, 2)
+    valid = torch.tensor([[True, True, False]])  # the one left out is the most similar
+    found = soft_similarity(similarity, valid, 60.0)
+    expected = soft_similarity(similarity[:, :, :2], valid[:, :2], 60.0)
+    torch.testing.assert_close(found, expected)

@@ -1,0 +1,334 @@
+"""Mutation testing: change one place of the code, run its tests, see whether they notice.
+
+python tools/mutants.py --count 200
+
+A seeded sample of the mutants that Cosmic Ray's operators make of AREAS is run, each in a process
+forked from one that holds torch already, in a temporary copy of the tree. The tests of a module are
+those of its mirrored folder, the file of its own name first. Exit code 1: too many survive.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from difflib import unified_diff
+from functools import partial
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import yaml
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+ROOT = Path(__file__).resolve().parents[1]
+AREAS = (
+    "fewshot/models/heads/*.py",
+    "fewshot/siamese/*.py",
+    "fewshot/siamese/losses/*.py",
+    "fewshot/siamese/miners/*.py",
+    "fewshot/siamese/verification/*.py",
+    "fewshot/losses/*.py",
+    "fewshot/metrics/*.py",
+    "fewshot/inference/volumes/*.py",
+    "episodes/sampling/*.py",
+    "episodes/protocols/*.py",
+)
+# Figures are looked at; what is exported is held by the tests of names.
+LEFT_OUT = ("__init__.py", "fewshot/metrics/plots.py")
+# Folders with more tests of a folder than those of the mirrored one.
+MORE_TESTS = {
+    "fewshot/inference/volumes": ("tests/fewshot/evaluation",),
+    "fewshot/models/heads": ("tests/fewshot/inference/test_segmenter.py",),
+}
+COPIED = ("fewshot", "episodes", "tests", "tools", "docs", "notebooks", "pyproject.toml")
+PRELOADED = (
+    *("torch", "torchvision", "timm", "einops", "jaxtyping", "beartype", "hypothesis"),
+    *("scipy.ndimage", "scipy.optimize", "scipy.stats", "scipy.spatial", "skimage.segmentation"),
+    *("nibabel", "PIL.Image", "tifffile", "matplotlib.pyplot", "safetensors.torch", "yaml", "tqdm"),
+    *("sklearn.metrics", "torchmetrics", "monai.losses", "monai.metrics", "torch.distributed"),
+)
+CRASHED = 70  # none of pytest's exit codes
+ANNOTATIONS = ("annassign", "tfpdef")
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: the ``occurrence``-th place of ``operator`` in a file."""
+
+    path: str
+    operator: str
+    occurrence: int
+    line: int
+
+    def code(self, source: str) -> str:
+        """The file with the change."""
+        changed = mutate_code(source, get_operator(self.operator)(), self.occurrence)
+        if changed is None:
+            raise RuntimeError(f"{self} changes nothing")
+        return changed
+
+    def diff(self, source: str) -> str:
+        """The change, as a unified diff without context."""
+        name = f"{self.path}:{self.line}"
+        both = source.splitlines(), self.code(source).splitlines()
+        return "\n".join(unified_diff(*both, name, self.operator, lineterm="", n=0))
+
+
+def is_annotation(node) -> bool:
+    """Whether a syntax node is part of a type hint, which no test can tell from another."""
+    while node.parent is not None:
+        parent = node.parent
+        if parent.type in ANNOTATIONS and node is not parent.children[0]:
+            return parent.type == "tfpdef" or node is parent.children[1]
+        if parent.type == "funcdef" and getattr(parent, "annotation", None) is node:
+            return True
+        node = parent
+    return False
+
+
+def is_declaration(node) -> bool:
+    """Whether a syntax node belongs to @dataclass(...), or is the star of a parameter list."""
+    if node.type == "operator" and node.value in ("*", "**") and node.parent.type != "term":
+        return node.parent.type != "power"
+    while node is not None and node.type != "decorator":
+        node = node.parent
+    return node is not None and "dataclass" in node.get_code()
+
+
+def mutants_of(path: str) -> Iterator[Mutant]:
+    """Every mutant of a file, without those of its type hints."""
+    nodes = list(ast_nodes(get_ast((ROOT / path).read_text(encoding="utf-8"))))
+    for name in operator_names():
+        operator = get_operator(name)
+        if operator.arguments() or name.endswith("NoOp"):
+            continue
+        places = (
+            (node, start) for node in nodes for start, _ in operator().mutation_positions(node)
+        )
+        for occurrence, (node, start) in enumerate(places):
+            if not (is_annotation(node) or is_declaration(node)):
+                yield Mutant(path, name, occurrence, start[0])
+
+
+def draw(patterns: tuple[str, ...], count: int, seed: int) -> list[Mutant]:
+    """``count`` mutants: lines with mutants uniformly, then one mutant of the line."""
+    files = sorted({str(f.relative_to(ROOT)) for p in patterns for f in ROOT.glob(p)})
+    places: dict[tuple[str, int], list[Mutant]] = {}
+    for path in files:
+        if not path.endswith(LEFT_OUT):
+            for mutant in mutants_of(path):
+                places.setdefault((path, mutant.line), []).append(mutant)
+    generator = random.Random(seed)
+    order = generator.sample(sorted(places), len(places))
+    equivalent = read_equivalent()
+    drawn = []
+    for place in order:
+        mutant = generator.choice(places[place])
+        if compiles(mutant) and change(mutant) not in equivalent:
+            drawn.append(mutant)
+        if len(drawn) == count:
+            break
+    return drawn
+
+
+def compiles(mutant: Mutant) -> bool:
+    """Whether a mutant is Python at all; what is not would be noticed by any test."""
+    try:
+        compile(mutant.code((ROOT / mutant.path).read_text(encoding="utf-8")), mutant.path, "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+def change(mutant: Mutant) -> tuple[str, str, str]:
+    """File, line before and line after: what identifies a mutant when the code around it moves."""
+    source = (ROOT / mutant.path).read_text(encoding="utf-8")
+    lines = [line[1:].strip() for line in mutant.diff(source).splitlines()[3:]]
+    half = len(lines) // 2
+    return mutant.path, " ".join(lines[:half]), " ".join(lines[half:])
+
+
+def read_equivalent() -> set[tuple[str, str, str]]:
+    """The mutants that compute the same as the code, with a reason each in the file."""
+    entries = yaml.safe_load(EQUIVALENT.read_text(encoding="utf-8")) or []
+    return {(each["file"], each["code"], each["mutant"]) for each in entries if each["why"]}
+
+
+def tests_of(path: str) -> list[str]:
+    """The test files of a module, that of its own name first."""
+    module = Path(path)
+    mirrored = ROOT / "tests" / module.parent
+    files = sorted(mirrored.glob("test_*.py"))
+    own = [f for f in files if f.stem.startswith(f"test_{module.stem}")]
+    more = [
+        file
+        for name in MORE_TESTS.get(str(module.parent), ())
+        for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("t*.py")))
+    ]
+    found = [str(f.relative_to(ROOT)) for f in dict.fromkeys([*own, *files, *more])]
+    if not found:
+        raise FileNotFoundError(f"{path} has no tests in {mirrored.relative_to(ROOT)}")
+    return found
+
+
+def copy_tree(target: Path) -> Path:
+    """Copy what tests need, without bytecode."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+    return target
+
+
+def become_pytest(tree: Path, files: list[str], log: Path) -> NoReturn:
+    """Be the process that runs the tests, and end with pytest's exit code."""
+    code = CRASHED
+    try:
+        os.setsid()
+        os.chdir(tree)
+        with log.open("w") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        sys.path[:] = [str(tree), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+        os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+        options = ["-x", "-p", "no:cacheprovider", f"--basetemp={tree}/.pytest"]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is preloaded
+        code = int(pytest.main([*options, *files]))
+    except BaseException:
+        traceback.print_exc()
+    finally:  # whatever happens, this process must not go on with the work of its parent
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run_tests(tree: Path, files: list[str], limit: float) -> str:
+    """Run test files in a forked process: "passed", "failed" or "timeout"."""
+    log = tree / "log.txt"
+    process = os.fork()
+    if process == 0:
+        become_pytest(tree, files, log)
+    start = time.monotonic()
+    while time.monotonic() - start < limit:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            if code in (4, 5, CRASHED):
+                raise RuntimeError(f"pytest ran no test of {files}:\n{log.read_text()}")
+            return "passed" if code == 0 else "failed"
+        time.sleep(0.05)
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return "timeout"
+
+
+class Worker:
+    """The copy of the tree of this process; set once in each process of the pool."""
+
+    tree: Path
+
+    @classmethod
+    def start(cls, folder: Path) -> None:
+        """Copy the tree."""
+        cls.tree = copy_tree(Path(tempfile.mkdtemp(dir=folder)))
+
+
+def measure(file: str) -> float:
+    """Seconds that a test file takes on the code as it is, on which it must pass."""
+    start = time.monotonic()
+    outcome = run_tests(Worker.tree, [file], limit=1800)
+    if outcome != "passed":
+        log = (Worker.tree / "log.txt").read_text()
+        raise RuntimeError(f"{file}: {outcome} without a mutant:\n{log}")
+    return time.monotonic() - start
+
+
+def forget_bytecode(file: Path) -> None:
+    """Bytecode is recognised by size and second, which a mutant can share with the code."""
+    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
+        compiled.unlink()
+
+
+def try_mutant(mutant: Mutant, seconds: dict[str, float]) -> str:
+    """Put a mutant into the copy, run its tests, and take it out again."""
+    file = Worker.tree / mutant.path
+    source = file.read_text(encoding="utf-8")
+    files = tests_of(mutant.path)
+    forget_bytecode(file)
+    file.write_text(mutant.code(source), encoding="utf-8")
+    try:
+        outcome = run_tests(Worker.tree, files, 60 + 4 * sum(seconds[name] for name in files))
+    finally:
+        file.write_text(source, encoding="utf-8")
+        forget_bytecode(file)
+    named = {"passed": "survived", "failed": "killed", "timeout": "timeout"}[outcome]
+    print(f"{named:9}{mutant.path}:{mutant.line} {mutant.operator}", flush=True)
+    return named
+
+
+def try_all(mutants: list[Mutant], jobs: int, folder: Path) -> list[tuple[Mutant, str]]:
+    """Measure the tests of these mutants, then run them for each, ``jobs`` at a time."""
+    files = list(dict.fromkeys(name for mutant in mutants for name in tests_of(mutant.path)))
+    context = get_context("fork")  # what is imported here is imported in every process
+    with ProcessPoolExecutor(jobs, context, Worker.start, (folder,)) as pool:
+        seconds = dict(zip(files, pool.map(measure, files), strict=True))
+        print(f"{len(files)} test files pass in {sum(seconds.values()):.0f} s", flush=True)
+        outcomes = pool.map(partial(try_mutant, seconds=seconds), mutants)
+        return list(zip(mutants, outcomes, strict=True))
+
+
+def report(results: list[tuple[Mutant, str]], floor: float) -> int:
+    """Print the survivors and the share of killed ones; 1 where that is below ``floor``."""
+    for mutant, outcome in results:
+        if outcome == "survived":
+            print("\n" + mutant.diff((ROOT / mutant.path).read_text(encoding="utf-8")))
+    counts = {
+        name: sum(outcome == name for _, outcome in results)
+        for name in ("killed", "timeout", "survived")
+    }
+    share = 1 - counts["survived"] / len(results)
+    print(f"\n{json.dumps(counts)}: {share:.1%} of {len(results)} mutants are noticed")
+    return int(share < floor)
+
+
+def main() -> int:
+    """Draw, run, report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--floor", type=float, default=0.9, help="share that must be noticed")
+    parser.add_argument("--only", nargs="+", default=AREAS, help="patterns of files to change")
+    parser.add_argument("--list", action="store_true", help="print the diffs, run nothing")
+    options = parser.parse_args()
+    mutants = draw(tuple(options.only), options.count, options.seed)
+    if options.list:
+        for mutant in mutants:
+            print(mutant.diff((ROOT / mutant.path).read_text(encoding="utf-8")))
+        return 0
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in PRELOADED:
+        import_module(name)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        results = try_all(mutants, options.jobs, Path(folder))
+    return report(results, options.floor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
