@@ -10,6 +10,7 @@ from fewshot.metrics.instances import count_matches
 from fewshot.metrics.overlap import confusion_matrix
 from fewshot.metrics.ranking import score_counts
 from fewshot.metrics.report import Report
+from tests.processes import PROCESSES
 
 
 def probabilities(generator):
@@ -69,7 +70,12 @@ def shard(rank, folder):
 
 
 def test_two_processes_with_uneven_shards_get_the_sum_of_both(tmp_path):
-    torch.multiprocessing.spawn(shard, (tmp_path,), nprocs=2)
+    ranks = [PROCESSES.Process(target=shard, args=(rank, tmp_path)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(timeout=120)
+        assert process.exitcode == 0
     for rank in range(2):
         np.testing.assert_array_equal(np.load(tmp_path / f"{rank}.npy"), [[3, 3], [2, 4]])
         assert (tmp_path / f"{rank}.csv").read_text().count("\n") == 4
