@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import Positional
 
@@ -13,6 +13,10 @@ from episodes.protocols.names import VolumeProtocol
 class Benchmark:
     """Train and score several methods under several protocols: one table (docs/benchmark.md)."""
 
+    FIRST: ClassVar = (
+        *("data", "methods", "under", "exclude", "support"),
+        *("folds", "seeds", "out", "classes", "subject_pattern"),
+    )
     data: Positional[Path]
     """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
     methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")

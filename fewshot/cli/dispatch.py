@@ -17,6 +17,7 @@ from episodes.io.outputs import Outputs, guarded
 from episodes.plugins import loaded_plugins
 from fewshot.benchmark.settings import Benchmark
 from fewshot.cli.bounds import check_command
+from fewshot.cli.help import command_help
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
 from fewshot.cli.options import (
     Calibrate,
@@ -28,7 +29,7 @@ from fewshot.cli.options import (
     Segment,
     Share,
 )
-from fewshot.cli.parse import find_command, parse_typed
+from fewshot.cli.parse import find_command, help_wanted, parse_typed
 from fewshot.cli.plugin_option import HELP, without_plugins
 from fewshot.cli.score_options import Score
 from fewshot.cli.startup import without_collector
@@ -70,8 +71,11 @@ def parse(arguments: list[str]) -> Any:
             _every_command(),
             prog="fewshot",
             description=f"Few-shot segmentation: annotate one picture, segment the rest. {HELP}",
-            args=arguments,
+            args=["--help"],
         )
+    if wanted := help_wanted(rest):
+        print(f"{command_help(name, kind, everything=wanted == 'all')}\n\n{HELP}")
+        raise SystemExit(0)
     defaults: dict[str, Any] = {}
     words = [part for word in rest for part in word.split("=", 1)]
     if "recipe" in kind.__dataclass_fields__ and "--recipe" in words[:-1]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
@@ -107,6 +107,10 @@ class MatchVerify:
 class MatchSegment:
     """Segment images with the annotated images of a gallery that look most like each of them."""
 
+    FIRST: ClassVar = (
+        *("gallery", "query", "out", "model", "classes"),
+        *("subject_pattern", "rule", "annotated", "top", "overwrite"),
+    )
     gallery: Positional[Path]
     """A data set with masks; of volumes, every slice is a possible support."""
     query: tuple[Path, ...]

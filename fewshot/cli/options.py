@@ -6,7 +6,7 @@ own, `fewshot.experiments.options`.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -62,6 +62,10 @@ class Evaluate:
 class ProtocolRun:
     """Score copy-mask, and a trained model, as published protocols do (docs/protocols.md)."""
 
+    FIRST: ClassVar = (
+        *("data", "under", "model", "fold", "support"),
+        *("novel", "classes", "subject_pattern", "result", "overwrite"),
+    )
     data: Positional[Path]
     """Folder with volumes and masks, each volume being a scan, in the order of their numbers; or
     with images of many classes."""
@@ -114,6 +118,10 @@ class ProtocolRun:
 class Segment:
     """Segment images like the annotated ones: one picture is enough."""
 
+    FIRST: ClassVar = (
+        *("support", "mask", "query", "out", "model"),
+        *("classes", "size", "zoom", "tiles", "overwrite"),
+    )
     support: tuple[Path, ...]
     """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
     mask: tuple[Path, ...]

@@ -11,12 +11,13 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from episodes.errors import FewshotError, shorten
+from fewshot.cli.help import HELP_ALL
 
 Command = TypeVar("Command")
-_HELP = {"-h", "--help"}
+_HELP = {"-h", "--help", HELP_ALL}
 _TYPES = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a file or folder", "STR": "a word"}
 
 
@@ -26,24 +27,20 @@ def parse_typed(
     """Make a command of the options that were typed.
 
     Args:
-        make: calls tyro; it may print help and leave.
+        make: calls tyro.
         name: of the command, as it is typed.
         kind: its dataclass.
         options: what was typed after the name.
 
     Raises:
         FewshotError: there is no such option, or a value does not fit.
-        SystemExit: help was printed.
     """
-    if not _HELP & set(options):
-        _check_options(name, kind, options)
+    _check_options(name, kind, options)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             return make()
-    except SystemExit as end:
-        if not end.code:
-            raise
+    except SystemExit:
         raise FewshotError(f"{_told(said.getvalue())}; see `{name} --help`") from None
 
 
@@ -85,6 +82,13 @@ def find_command(
             f"`{name} --help` tells what they do"
         )
     return name, None, rest
+
+
+def help_wanted(arguments: Sequence[str]) -> Literal["first", "all"] | None:
+    """Which help is asked for, if any."""
+    if HELP_ALL in arguments:
+        return "all"
+    return "first" if _HELP & set(arguments) else None
 
 
 def _check_options(name: str, kind: type, arguments: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -80,6 +80,10 @@ class Watch:
 class Train:
     """Train a segmenter on a data set, holding out classes and subjects."""
 
+    FIRST: ClassVar = (
+        *("data", "out", "recipe", "novel", "classes"),
+        *("subject_pattern", "head", "minutes", "resume", "overwrite"),
+    )
     data: Positional[Path]
     """Folder with images and masks, or NIfTI pairs."""
     out: Path = Path("runs/model")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
@@ -129,6 +129,10 @@ class PairWatch:
 class MatchTrain:
     """Train an embedding network on pairs, holding out classes or subjects."""
 
+    FIRST: ClassVar = (
+        *("data", "out", "recipe", "identity", "loss"),
+        *("network", "subject_pattern", "minutes", "resume", "overwrite"),
+    )
     data: Positional[Path]
     """A data set as `fewshot train` takes it; or one of Omniglot's archives."""
     out: Path = Path("runs/pairs")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -10,6 +11,9 @@ import pytest
 from tqdm import tqdm
 
 from fewshot.cli import main as cli
+from fewshot.cli.descriptions import groups_of, options_of
+from fewshot.cli.dispatch import COMMANDS
+from fewshot.cli.match_options import MATCH_COMMANDS
 
 SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", "d"]
 
@@ -101,3 +105,38 @@ def test_streams_that_are_closed_or_full(shell, code):
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def every_command():
+    for word, kind in COMMANDS.items():
+        if word != "match":
+            yield [word], kind
+    for word, kind in MATCH_COMMANDS.items():
+        yield ["match", word], kind
+
+
+@pytest.mark.parametrize(("words", "kind"), list(every_command()), ids=lambda each: str(each))
+def test_help_explains_what_people_use_and_names_the_rest(words, kind, capsys):
+    texts = {}
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as end:
+            cli.main([*words, flag])
+        assert not end.value.code
+        texts[flag] = capsys.readouterr().out
+    flags = {o.flag for o in options_of(kind)} | {o.flag for _, g in groups_of(kind) for o in g}
+    for flag in flags - {""}:
+        pattern = rf"(?m)(?<![\w-]){flag}(?![\w-])"
+        assert re.search(pattern, texts["--help"]), flag
+        assert re.search(rf"(?m)^  {flag}(?![\w-])", texts["--help-all"]), flag
+    if first := getattr(kind, "FIRST", ()):
+        assert len(first) == 10
+        explained = re.findall(r"(?m)^  (?:--)?([\w-]+)", texts["--help"].split("More options")[0])
+        assert [each.lower().replace("-", "_") for each in explained] == list(first)
+
+
+def test_help_lists_the_names_of_registered_parts(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "--head {" in out
+    assert {"alpnet", "panet"} <= set(out.split("--head {")[1].split("}")[0].split(", "))
