@@ -1,8 +1,8 @@
 """From files to episodes: catalogs, readers, splits, samplers and protocols.
 
-    from episodes import EpisodeSampler, Loader, measure, read_catalog
+    from episodes import EpisodeSampler, Loader, compute_class_areas, read_catalog
 
-    catalog = measure(read_catalog("scans"))
+    catalog = compute_class_areas(read_catalog("scans"))
     sampler = EpisodeSampler(catalog, loader=Loader(256))
     sampler.episode(0).support_images
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         Warp as Warp,
     )
     from episodes.catalog.catalog import Catalog as Catalog, Sample as Sample
-    from episodes.catalog.class_areas import measure as measure
+    from episodes.catalog.class_areas import compute_class_areas as compute_class_areas
     from episodes.catalog.class_report import describe_classes as describe_classes
     from episodes.catalog.duplicates import find_duplicates as find_duplicates
     from episodes.catalog.folds import (
@@ -165,7 +165,7 @@ NAMES = {
     "register_reader": "episodes.readers",
     "IGNORE": "episodes.io.pixels",
     # Look at a data set
-    "measure": "episodes.catalog.class_areas",
+    "compute_class_areas": "episodes.catalog.class_areas",
     "describe_classes": "episodes.catalog.class_report",
     "find_duplicates": "episodes.catalog.duplicates",
     "audit_leakage": "episodes.catalog.leakage",

@@ -6,7 +6,7 @@ from typing import Any
 from episodes.errors import DataError
 
 
-def need(module: str, extra: str) -> Any:
+def import_optional(module: str, extra: str) -> Any:
     """Import a module of an optional package.
 
     Args:
@@ -16,7 +16,7 @@ def need(module: str, extra: str) -> Any:
     Raises:
         DataError: it is not installed; the message says how to.
 
-    >>> need("math", "medical").sqrt(4)
+    >>> import_optional("math", "medical").sqrt(4)
     2.0
     """
     try:

@@ -23,10 +23,10 @@
 
 # %%
 import json
-from episodes import Augment, Loader, PairSampler, PairSettings, bundled, measure, read_catalog
+from episodes import Augment, Loader, PairSampler, PairSettings, bundled, compute_class_areas, read_catalog
 
 folder = bundled.path("emoji")
-catalog = measure(read_catalog(folder, subject_pattern=r"(?:base|novel)_([a-z]+)_"))
+catalog = compute_class_areas(read_catalog(folder, subject_pattern=r"(?:base|novel)_([a-z]+)_"))
 split = json.loads((folder / "split.json").read_text())
 base = catalog.showing(split["base"]).of_classes(split["base"])
 novel = catalog.showing(split["novel"]).of_classes(split["novel"])

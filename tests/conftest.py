@@ -70,7 +70,7 @@ def index_set(tmp_path) -> Path:
 
 @pytest.fixture
 def binary_set(tmp_path) -> Path:
-    """Three pictures whose masks are 0 and 255, without a legend."""
+    """Three pictures whose masks are 0 and 255, without a label map."""
     root = tmp_path / "binary"
     for number in range(3):
         image, labels = draw(number)

@@ -29,7 +29,7 @@ from faster_coco_eval.core import mask
 from PIL import Image
 
 from episodes import readers
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import FewshotError
 from tests.episodes.dicom_files import segmentation, series
@@ -200,7 +200,7 @@ def damage(content: bytes, generator: np.random.Generator) -> bytes:
 
 def read_all(root: Path) -> None:
     """Read everything that a learner would read."""
-    catalog = measure(readers.read_catalog(root))
+    catalog = compute_class_areas(readers.read_catalog(root))
     loader = Loader(32)
     for sample in catalog.samples[:8]:
         loader.image(sample)

@@ -35,7 +35,7 @@ def test_an_extra_installs_what_the_package_imports():
     for extra, requirements in EXTRAS.items():
         for module in modules(requirements) if extra not in FOR_US else ():
             name = re.escape(module)
-            used = rf"^\s*(import {name}\b|from {name}[\w.]* import)|need\(\"{name}\b"
+            used = rf"^\s*(import {name}\b|from {name}[\w.]* import)|import_optional\(\"{name}\b"
             assert re.search(used, code, re.M), f"[{extra}] installs {module}, which nothing uses"
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.io.pixels import IGNORE
 from episodes.readers import read_catalog
@@ -58,7 +58,7 @@ def items(
     data: Path, segmenter: Segmenter, count: int, size: int, generator: np.random.Generator
 ) -> Iterator[Item]:
     """Draw images of several subjects that show the most frequent class of a data set."""
-    catalog = measure(read_catalog(data))
+    catalog = compute_class_areas(read_catalog(data))
     name = max(catalog.classes, key=lambda n: sum(n in (s.areas or {}) for s in catalog.samples))
     shown = [sample for sample in catalog.samples if (sample.areas or {}).get(name)]
     way, loader, seen = catalog.classes.index(name) + 1, Loader(size), set()

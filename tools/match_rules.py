@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.class_names import parse_names
 from episodes.errors import DataError
 from episodes.io.write import make_folder, write_json
@@ -93,7 +93,9 @@ RULES: dict[str, Made] = {
 def main() -> None:
     """Compute what is missing, print a table, write results."""
     options = read_options()
-    catalog = measure(read_catalog(options.data, legend=parse_names(tuple(options.classes))))
+    catalog = compute_class_areas(
+        read_catalog(options.data, label_map=parse_names(tuple(options.classes)))
+    )
     found: dict[str, Scored] = {}
     spent = 0.0
     for rule in options.rules:

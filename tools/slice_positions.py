@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.class_names import parse_names
-from episodes.protocols import base as contract
+from episodes.protocols import base
 from episodes.protocols.alpnet import fold_scans
 from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import Truth
@@ -36,14 +36,14 @@ Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def describe(data: Path, classes: tuple[str, ...]) -> Volumes:
     """Read volumes and pool the features of their slices."""
-    catalog = measure(read_catalog(data, legend=parse_names(classes)))
+    catalog = compute_class_areas(read_catalog(data, label_map=parse_names(classes)))
     pooled = Pooled(Truth(catalog), Segmenter())
     return {
         subject: (
             pooled(tuple(sample.key for sample in samples)),
             np.array([[(s.areas or {}).get(name, 0) for name in catalog.classes] for s in samples]),
         )
-        for subject, samples in contract.volumes(catalog).items()
+        for subject, samples in base.volumes(catalog).items()
     }
 
 

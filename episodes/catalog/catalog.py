@@ -112,7 +112,7 @@ class Catalog:
         if not self.measured:
             raise DataError(
                 f"catalog {self.name!r} has not been measured, so which image shows which class "
-                "is unknown; call episodes.catalog.class_areas.measure(catalog) first"
+                "is unknown; call episodes.catalog.class_areas.compute_class_areas(catalog) first"
             )
 
     def require_masks(self, purpose: str) -> None:

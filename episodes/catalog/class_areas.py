@@ -10,14 +10,14 @@ from pathlib import Path
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.mask_counts import Counted, count_masks
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.pixels import IGNORE, MaskRef, PixelRef
+from episodes.io.read import labels_of
 from episodes.masks.area_cache import MaskCounts
-from episodes.masks.label_map import UNKNOWN, Legend, check_named, is_partial, legend_classes
-from episodes.masks.values import Evidence, leaves_void, settle_legends
+from episodes.masks.label_map import UNKNOWN, LabelMap, check_named, is_partial, label_map_classes
+from episodes.masks.values import Evidence, infer_label_maps, leaves_void
 
 
-def measure(
+def compute_class_areas(
     catalog: Catalog,
     *,
     progress: bool = False,
@@ -36,19 +36,21 @@ def measure(
             `episodes.masks.area_cache` for when a file counts as unchanged.
 
     Returns:
-        The same samples with `areas` and settled legends; `classes` completed.
+        The same samples with `areas` and settled label maps; `classes` completed.
 
     Raises:
         DataError: a mask cannot be read, differs in size from its image, or holds a value that
-            the legend lacks.
+            the label map lacks.
     """
     if catalog.measured:
         return catalog
-    return settle(catalog, count_masks(catalog, workers=workers, cache=cache, progress=progress))
+    return apply_label_map(
+        catalog, count_masks(catalog, workers=workers, cache=cache, progress=progress)
+    )
 
 
-def settle(catalog: Catalog, counts: Counted) -> Catalog:
-    """Give every mask a legend and every sample its areas; see `measure`.
+def apply_label_map(catalog: Catalog, counts: Counted) -> Catalog:
+    """Give every mask a label map and every sample its areas; see `measure`.
 
     Args:
         catalog: as a reader made it.
@@ -57,9 +59,11 @@ def settle(catalog: Catalog, counts: Counted) -> Catalog:
     for sample in catalog.samples:
         for mask in sample.masks:
             _plane(sample, mask, counts[mask.pixels.source])  # is there
-    legends = _legends(catalog.samples, counts)
-    samples = tuple(_measured(sample, counts, legends) for sample in catalog.samples)
-    found = dict.fromkeys(name for legend in legends.values() for name in legend_classes(legend))
+    label_maps = _label_maps(catalog.samples, counts)
+    samples = tuple(_measured(sample, counts, label_maps) for sample in catalog.samples)
+    found = dict.fromkeys(
+        name for label_map in label_maps.values() for name in label_map_classes(label_map)
+    )
     classes = tuple(dict.fromkeys((*catalog.classes, *found)))
     return replace(catalog, samples=samples, classes=classes)
 
@@ -80,27 +84,27 @@ class Unnamed:
 
 
 def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
-    """List every value that is neither 0 nor in the legend of its mask."""
+    """List every value that is neither 0 nor in the label map of its mask."""
     pixels: dict[int, int] = defaultdict(int)
     files: dict[int, dict[Path, None]] = defaultdict(dict)
-    for source, legend in given_legends(catalog).items():
-        if legend is None or isinstance(legend, str) or is_partial(legend):
+    for source, label_map in given_label_maps(catalog).items():
+        if label_map is None or isinstance(label_map, str) or is_partial(label_map):
             continue
-        void = leaves_void(legend, counts[source].values)
+        void = leaves_void(label_map, counts[source].values)
         for plane in counts[source].planes:
             for value, number in plane.items():
-                if value and value not in legend and not (void and value == IGNORE):
+                if value and value not in label_map and not (void and value == IGNORE):
                     pixels[value] += number
                     files[value][source.path] = None
     return tuple(Unnamed(value, pixels[value], tuple(files[value])) for value in sorted(pixels))
 
 
-def with_legend(catalog: Catalog, change: Mapping[PixelRef, Legend]) -> Catalog:
-    """Give some mask files another legend."""
+def with_label_map(catalog: Catalog, change: Mapping[PixelRef, LabelMap]) -> Catalog:
+    """Give some mask files another label map."""
 
     def changed(sample: Sample) -> Sample:
         masks = (
-            replace(mask, legend=change.get(mask.pixels.source, mask.legend))
+            replace(mask, label_map=change.get(mask.pixels.source, mask.label_map))
             for mask in sample.masks
         )
         return replace(sample, masks=tuple(masks))
@@ -108,33 +112,33 @@ def with_legend(catalog: Catalog, change: Mapping[PixelRef, Legend]) -> Catalog:
     return replace(catalog, samples=tuple(changed(sample) for sample in catalog.samples))
 
 
-def given_legends(catalog: Catalog) -> dict[PixelRef, Legend | None]:
-    """The legend of every mask, by its source; None where nobody named its values."""
-    return {mask.pixels.source: mask.legend for s in catalog.samples for mask in s.masks}
+def given_label_maps(catalog: Catalog) -> dict[PixelRef, LabelMap | None]:
+    """The label map of every mask, by its source; None where nobody named its values."""
+    return {mask.pixels.source: mask.label_map for s in catalog.samples for mask in s.masks}
 
 
-def _legends(samples: Iterable[Sample], counts: Counted) -> dict[PixelRef, Legend]:
-    """Give every mask file a legend; those that nobody named are decided together."""
-    given = {mask.pixels.source: mask.legend for sample in samples for mask in sample.masks}
+def _label_maps(samples: Iterable[Sample], counts: Counted) -> dict[PixelRef, LabelMap]:
+    """Give every mask file a label map; those that nobody named are decided together."""
+    given = {mask.pixels.source: mask.label_map for sample in samples for mask in sample.masks}
     evidence = [
-        Evidence(source.name, counts[source], legend, partial(decode.labels_of, source))
-        for source, legend in given.items()
+        Evidence(source.name, counts[source], label_map, partial(labels_of, source))
+        for source, label_map in given.items()
     ]
-    legends, said = settle_legends(evidence)
+    label_maps, said = infer_label_maps(evidence)
     for sentence in said:
         warnings.warn(sentence, stacklevel=4)
-    return dict(zip(given, legends, strict=True))
+    return dict(zip(given, label_maps, strict=True))
 
 
-def _measured(sample: Sample, counts: Counted, legends: Mapping[PixelRef, Legend]) -> Sample:
+def _measured(sample: Sample, counts: Counted, label_maps: Mapping[PixelRef, LabelMap]) -> Sample:
     areas: dict[str, int] = defaultdict(int)
     masks: list[MaskRef] = []
     for mask in sample.masks:
         source = mask.pixels.source
-        legend, plane = legends[source], _plane(sample, mask, counts[source])
-        for name, area in _areas(plane, legend, source.name).items():
+        label_map, plane = label_maps[source], _plane(sample, mask, counts[source])
+        for name, area in _areas(plane, label_map, source.name).items():
             areas[name] += area
-        masks.append(mask if mask.legend is legend else replace(mask, legend=legend))
+        masks.append(mask if mask.label_map is label_map else replace(mask, label_map=label_map))
     return replace(sample, masks=tuple(masks), areas=dict(areas))
 
 
@@ -148,13 +152,13 @@ def _plane(sample: Sample, mask: MaskRef, counts: MaskCounts) -> Mapping[int, in
     return counts.planes[plane]
 
 
-def _areas(counts: Mapping[int, int], legend: Legend, where: str) -> dict[str, int]:
-    if isinstance(legend, str):
-        return {legend: sum(n for value, n in counts.items() if value)}
-    check_named(counts, legend, where)
+def _areas(counts: Mapping[int, int], label_map: LabelMap, where: str) -> dict[str, int]:
+    if isinstance(label_map, str):
+        return {label_map: sum(n for value, n in counts.items() if value)}
+    check_named(counts, label_map, where)
     areas: dict[str, int] = defaultdict(int)
     for value, number in counts.items():
-        name = legend.get(value)
+        name = label_map.get(value)
         if name and name != UNKNOWN:
             areas[name] += number
     return dict(areas)

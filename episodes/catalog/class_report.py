@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from episodes.catalog.catalog import Catalog
 from episodes.errors import shorten
 from episodes.io.mask_colours import value_name
-from episodes.masks.label_map import BACKGROUND, UNKNOWN, Legend
+from episodes.masks.label_map import BACKGROUND, UNKNOWN, LabelMap
 
 _LISTED = 8
 _VALUES = 4
@@ -26,8 +26,8 @@ def classes_line(catalog: Catalog) -> str:
             areas[name] += area
             images[name] += area > 0
     pixels = sum(sample.size[0] * sample.size[1] for sample in annotated)
-    legends = (mask.legend for sample in annotated for mask in sample.masks)
-    return describe_classes(areas, images, pixels, len(annotated), legends)
+    label_maps = (mask.label_map for sample in annotated for mask in sample.masks)
+    return describe_classes(areas, images, pixels, len(annotated), label_maps)
 
 
 def describe_classes(
@@ -35,7 +35,7 @@ def describe_classes(
     images: Mapping[str, int],
     pixels: int,
     masks: int,
-    legends: Iterable[Legend | None],
+    label_maps: Iterable[LabelMap | None],
 ) -> str:
     """Put classes and areas into one line.
 
@@ -44,9 +44,9 @@ def describe_classes(
         images: in how many images each class is.
         pixels: of all masks.
         masks: how many images have masks.
-        legends: of the masks.
+        label_maps: of the masks.
     """
-    values = _values(legends)
+    values = _values(label_maps)
     shown = sorted((name for name in areas if areas[name]), key=lambda name: -areas[name])
     listed = [
         f"{_titled(name, values.get(name, {}))} {areas[name]:,} px "
@@ -62,12 +62,14 @@ def describe_classes(
     return f"classes read from {masks} mask{'s' * (masks != 1)}: {found}"
 
 
-def _values(legends: Iterable[Legend | None]) -> dict[str, dict[int, None]]:
+def _values(label_maps: Iterable[LabelMap | None]) -> dict[str, dict[int, None]]:
     """Which values each class has; none where every non-zero value is of one class."""
     found: dict[str, dict[int, None]] = defaultdict(dict)
-    distinct = {id(legend): legend for legend in legends if isinstance(legend, Mapping)}
-    for legend in distinct.values():
-        for value, name in sorted(legend.items()):
+    distinct = {
+        id(label_map): label_map for label_map in label_maps if isinstance(label_map, Mapping)
+    }
+    for label_map in distinct.values():
+        for value, name in sorted(label_map.items()):
             found[name or BACKGROUND][value] = None
     return found
 

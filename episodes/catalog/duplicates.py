@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.letterbox import intensity_range
-from episodes.io import read as decode
 from episodes.io.pixels import PixelRef
+from episodes.io.read import planes_of
 
 SIDE = 16
 """Side of the thumbnail whose 256 differences are compared."""
@@ -82,7 +82,7 @@ def look(catalog: Catalog, *, progress: bool = False) -> Looks:
     thumbnails = np.zeros((len(catalog), SIDE, SIDE + 1), np.uint8)
     flat = np.zeros(len(catalog), bool)
     for source, held in tqdm(places.items(), "comparing images", unit="file", disable=not progress):
-        planes = decode.planes_of(source)
+        planes = planes_of(source)
         for place in held:
             plane = planes[catalog.samples[place].image.plane or 0]
             head = f"{plane.dtype.str} {plane.shape}".encode()

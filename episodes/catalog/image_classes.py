@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.masks.label_map import legend_classes, named
+from episodes.masks.label_map import label_map_classes, named
 
 
 def with_image_classes(
@@ -37,8 +37,8 @@ def with_image_classes(
 
 
 def _class_of_masks(sample: Sample) -> str:
-    settled = [mask for mask in sample.masks if mask.legend is not None]
-    names = {name for mask in settled for name in legend_classes(named(mask))}
+    settled = [mask for mask in sample.masks if mask.label_map is not None]
+    names = {name for mask in settled for name in label_map_classes(named(mask))}
     if len(names) != 1 or len(settled) != len(sample.masks):
         raise DataError(
             f"image {sample.key} has masks of {len(names)} known classes; expected one class an "

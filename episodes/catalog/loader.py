@@ -11,9 +11,9 @@ from torch import Tensor
 from episodes.catalog.catalog import Sample
 from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.pixels import IGNORE, PixelRef
-from episodes.masks.label_map import MOST_VALUES, UNKNOWN, class_map, legend_classes, named
+from episodes.io.read import labels_of, planes_of
+from episodes.masks.label_map import MOST_VALUES, UNKNOWN, class_map, label_map_classes, named
 
 MAP_BYTES = 2**28
 """Memory that label maps may take; those of samples not used for the longest time go first."""
@@ -72,14 +72,14 @@ class Loader:
         return self._plane(sample.image, "image")
 
     def labels(self, sample: Sample, classes: Sequence[str]) -> Tensor:
-        """Read a label map over `classes`: uint8 [size size], 0, 1..len(classes), 255 unknown.
+        """Read a label image over `classes`: uint8 [size size], 0, 1..len(classes), 255 unknown.
 
         Where masks of different classes overlap, the pixel is unknown.
         """
         return self.kept_labels(sample, class_values(classes)).clone()
 
     def kept_labels(self, sample: Sample, values: Mapping[str, int]) -> Tensor:
-        """Read a label map that holds these values: uint8 [size size], not to be changed.
+        """Read a label image that holds these values: uint8 [size size], not to be changed.
 
         Args:
             sample: read once while there is room to remember it.
@@ -126,7 +126,7 @@ class Loader:
         codes, names = np.zeros((self.size, self.size), np.intp), [frozenset[str]()]
         for mask in sample.masks:
             pixels = self._plane(mask.pixels, "labels").numpy()
-            classes = legend_classes(named(mask))
+            classes = label_map_classes(named(mask))
             for start in range(0, len(classes) or 1, MOST_VALUES):  # as many as fit in a byte
                 some = classes[start : start + MOST_VALUES]
                 found = class_map(pixels, named(mask), some, mask.pixels.name)
@@ -163,9 +163,9 @@ class Loader:
 
     def _decode(self, source: PixelRef, kind: str) -> list[Tensor]:
         if kind == "labels":
-            labels = decode.labels_of(source)
+            labels = labels_of(source)
             return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in labels]
-        pixels = decode.planes_of(source)
+        pixels = planes_of(source)
         limits = intensity_range(pixels)
         frame = Frame(pixels.shape[1], pixels.shape[2], self.size)
         # float16 halves the memory and resolves more steps than the screen.
@@ -182,7 +182,9 @@ def class_values(classes: Sequence[str]) -> dict[str, int]:
     {'liver': 1, 'spleen': 2, 'unknown': 255}
     """
     if len(classes) > MOST_VALUES:
-        raise DataError(f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label map")
+        raise DataError(
+            f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label image"
+        )
     return {name: value for value, name in enumerate(classes, start=1)} | {UNKNOWN: IGNORE}
 
 

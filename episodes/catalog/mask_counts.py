@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.mask_pixels import MaskPixels
 from episodes.io.pixels import PixelRef
+from episodes.io.read import mask_of
 from episodes.masks.area_cache import AreaCache, MaskCounts
 from episodes.masks.values import check_size
 
@@ -104,7 +104,7 @@ def _masks(catalog: Catalog) -> list[_Mask]:
     for sample in catalog.samples:
         for mask in sample.masks:
             source = mask.pixels.source
-            objects[source] = isinstance(mask.legend, str) and objects.get(source, True)
+            objects[source] = isinstance(mask.label_map, str) and objects.get(source, True)
     return [_Mask(source, each) for source, each in objects.items()]
 
 
@@ -141,6 +141,6 @@ def _parts(masks: Sequence[_Mask], threads: int) -> Iterable[list[_Mask]]:
 def _count(mask: _Mask, cache: AreaCache) -> MaskCounts:
     found = cache.find(mask.source, mask.objects)
     if found is None:
-        found = count_mask(decode.mask_of(mask.source), mask.objects)
+        found = count_mask(mask_of(mask.source), mask.objects)
         cache.remember(mask.source, found)
     return found

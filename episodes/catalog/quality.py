@@ -7,13 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.class_areas import Unnamed, given_legends, settle, unnamed_values, with_legend
+from episodes.catalog.class_areas import (
+    Unnamed,
+    apply_label_map,
+    given_label_maps,
+    unnamed_values,
+    with_label_map,
+)
 from episodes.catalog.duplicates import Pair
 from episodes.catalog.mask_counts import Counted
 from episodes.errors import DataError, shorten
 from episodes.io.mask_colours import value_name
 from episodes.io.pixels import PixelRef
-from episodes.masks.label_map import Legend, is_partial
+from episodes.masks.label_map import LabelMap, is_partial
 
 SPECK = 16
 """Fewer pixels of a class than this in an image are a speck."""
@@ -41,22 +47,22 @@ def settle_anyway(catalog: Catalog, counts: Counted) -> tuple[Catalog, list[str]
             for each in unnamed_values(catalog, counts)
         }
         change = {
-            source: {**extra, **legend}
-            for source, legend in given_legends(catalog).items()
-            if legend is not None and not isinstance(legend, str)
+            source: {**extra, **label_map}
+            for source, label_map in given_label_maps(catalog).items()
+            if label_map is not None and not isinstance(label_map, str)
         }
-        catalog = with_legend(catalog, change)
+        catalog = with_label_map(catalog, change)
     try:
-        return settle(catalog, counts), said
+        return apply_label_map(catalog, counts), said
     except DataError as error:
         said.append(str(error))
-    together: dict[PixelRef, Legend] = {
+    together: dict[PixelRef, LabelMap] = {
         source: "objects"
-        for source, legend in given_legends(catalog).items()
-        if legend is None or isinstance(legend, str) or is_partial(legend)
+        for source, label_map in given_label_maps(catalog).items()
+        if label_map is None or isinstance(label_map, str) or is_partial(label_map)
     }
     certain = {source: replace(each, doubt="", frame=0) for source, each in counts.items()}
-    return settle(with_legend(catalog, together), certain), said
+    return apply_label_map(with_label_map(catalog, together), certain), said
 
 
 def _unnamed(each: Unnamed) -> str:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from episodes.catalog.catalog import Sample
-from episodes.io import read as decode
+from episodes.io import read
 from episodes.io.dicom.pixels import read_series
 from episodes.io.dicom.planes import planes_of_file, read_header
 from episodes.io.pixels import PixelRef
@@ -27,7 +27,7 @@ def _spacing(source: PixelRef) -> tuple[float, float] | None:
         path = source.path / name
         found = next(planes_of_file(path, name.as_posix(), read_header(path))).spacing
         return None if found is None else (found[0], found[1])
-    if source.reader is not None or not decode.is_volume(source.path):
+    if source.reader is not None or not read.is_volume(source.path):
         return None
-    geometry = decode.read_header(source.path).geometry
+    geometry = read.read_header(source.path).geometry
     return None if geometry is None else geometry.plane_spacing[1:]

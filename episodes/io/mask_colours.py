@@ -39,7 +39,7 @@ def colour_value(text: str) -> int | None:
 
 
 def value_name(value: int) -> str:
-    """A value as a person writes it in a legend: a number, or a colour.
+    """A value as a person writes it in a label map: a number, or a colour.
 
     >>> value_name(3), value_name(COLOUR | 0xFF0000), value_name(COLOUR | 0x0A0B0C)
     ('3', 'red', '#0a0b0c')

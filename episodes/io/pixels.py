@@ -52,10 +52,10 @@ class MaskRef:
 
     Attributes:
         pixels: the plane that holds the values.
-        legend: `{value: class name}`, a value with the name None being background; or one class
+        label_map: `{value: class name}`, a value with the name None being background; or one class
             name, which every non-zero value then has (binary and instance masks); or None for
             "find out from the values" (`episodes.catalog.class_areas` does).
     """
 
     pixels: PixelRef
-    legend: Mapping[int, str | None] | str | None = None
+    label_map: Mapping[int, str | None] | str | None = None

@@ -11,8 +11,7 @@ import numpy as np
 
 from episodes.errors import DataError
 from episodes.io.axes import Reading, Structure, arrange, in_planes, shown, shown_on_white
-from episodes.io.formats import netpbm, npy, tiff
-from episodes.io.formats import pillow as picture
+from episodes.io.formats import netpbm, npy, pillow, tiff
 from episodes.io.formats.nifti import Geometry, read_label_voxels, read_volume, volume_geometry
 from episodes.io.formats.pillow import (
     IMAGE_SUFFIXES,
@@ -29,13 +28,13 @@ from episodes.io.mask_grid import Grid
 from episodes.io.mask_pixels import MaskPixels, of_colours, of_numbers, of_shares
 from episodes.io.pixels import PixelRef
 from episodes.io.unsupported import foreign
-from episodes.io.values import HAIR, finite, whole_numbers
+from episodes.io.values import HAIR, as_integer_labels, replace_nonfinite
 from episodes.io.voxel_grids import Placement
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
 
-STACK_SUFFIXES = picture.STACK_SUFFIXES
+STACK_SUFFIXES = pillow.STACK_SUFFIXES
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 
@@ -152,7 +151,7 @@ def read_planes(path: Path, reading: Reading | None = None) -> np.ndarray:
 
     Voxels that are no finite number become the smallest finite one, with a warning.
     """
-    return finite(np.require(_planes(path, reading), requirements=["C", "W"]), str(path))
+    return replace_nonfinite(np.require(_planes(path, reading), requirements=["C", "W"]), str(path))
 
 
 def _planes(path: Path, reading: Reading | None) -> np.ndarray:
@@ -242,7 +241,7 @@ def interpret_mask(
         return of_colours(planes, name, lossy)
     if _are_shares(planes, max(HAIR, 0.49 * step)):
         return of_shares(planes)
-    return of_numbers(whole_numbers(planes, name, step), lossy)
+    return of_numbers(as_integer_labels(planes, name, step), lossy)
 
 
 def _are_shares(values: np.ndarray, tolerance: float) -> bool:
@@ -263,7 +262,7 @@ def planes_of(pixels: PixelRef) -> np.ndarray:
     if pixels.reader is None:
         return read_planes(pixels.path)
     planes = _through(pixels)
-    return finite(planes, pixels.name)
+    return replace_nonfinite(planes, pixels.name)
 
 
 def labels_of(pixels: PixelRef) -> np.ndarray:

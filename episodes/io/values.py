@@ -10,7 +10,7 @@ HAIR = 1e-3  # how far a mask's float may lie from a whole number
 _LARGEST = 2**53  # beyond it, floats are not exact
 
 
-def whole_numbers(values: np.ndarray, name: str, step: float = 0.0) -> np.ndarray:
+def as_integer_labels(values: np.ndarray, name: str, step: float = 0.0) -> np.ndarray:
     """Return mask values as integers; booleans become 0 and 1.
 
     Values that rounding left a hair off whole numbers are rounded: those within 0.001; or, where a
@@ -35,7 +35,7 @@ def whole_numbers(values: np.ndarray, name: str, step: float = 0.0) -> np.ndarra
 
 
 def _rounded(values: np.ndarray, name: str, step: float) -> np.ndarray:
-    """Round what lies within tolerance of whole numbers; see `whole_numbers`."""
+    """Round what lies within tolerance of whole numbers; see `as_integer_labels`."""
     bad = ~np.isfinite(values)
     if bad.any():
         raise DataError(
@@ -63,7 +63,7 @@ def _rounded(values: np.ndarray, name: str, step: float) -> np.ndarray:
     return whole.astype(np.int64)
 
 
-def finite(values: np.ndarray, name: str) -> np.ndarray:
+def replace_nonfinite(values: np.ndarray, name: str) -> np.ndarray:
     """Replace NaN and infinite values by the smallest finite one, with a warning.
 
     Raises:

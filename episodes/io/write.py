@@ -23,7 +23,7 @@ _PLACE = (
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, guarded: bool = True) -> Iterator[Path]:
+def atomic_write(path: Path, *, guarded: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it is synced and takes its place.
 
     A full disk, an error or Ctrl-C in the middle leaves the old file, or none.
@@ -85,7 +85,7 @@ def make_folder(path: Path) -> Path:
 def write_json(path: Path, content: object) -> Path:
     """Write JSON that a person can read."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         # Bytes of a file name that are no UTF-8 become JSON's own escapes.
         partial.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
     return path
@@ -93,14 +93,14 @@ def write_json(path: Path, content: object) -> Path:
 
 def write_picture(path: Path, pixels: np.ndarray) -> Path:
     """Write uint8 or uint16 pixels [height width] or uint8 [height width 3] in path's format."""
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         Image.fromarray(pixels).save(partial)
     return path
 
 
 def write_array(path: Path, values: np.ndarray) -> Path:
     """Write numbers of any shape as a NumPy file."""
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, values, allow_pickle=False)
     return path
 
@@ -123,7 +123,7 @@ def write_mask(path: Path, planes: np.ndarray, geometry: Geometry | None = None)
     if ending in STACK_SUFFIXES:
         import tifffile
 
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             tifffile.imwrite(
                 partial, planes, photometric="minisblack", compression="zlib", metadata=None
             )
@@ -150,6 +150,6 @@ def _write_nifti(path: Path, planes: np.ndarray, geometry: Geometry) -> Path:
             header[name] = geometry.header[name]
         header.set_data_dtype(voxels.dtype)
         image = (nib.Nifti2Image if second else nib.Nifti1Image)(voxels, None, header)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         nib.save(image, partial)
     return path

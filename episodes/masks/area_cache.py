@@ -22,7 +22,7 @@ from typing import Any
 
 from episodes.errors import DataError
 from episodes.io.pixels import PixelRef
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 
 FORMAT = "fewshot mask counts, version 2"
 MAX_BYTES = 2**30
@@ -159,7 +159,7 @@ class AreaCache:
         head = {"format": FORMAT, "sha256": hashlib.sha256(body.encode()).hexdigest()}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.path, guarded=False) as partial:
+            with atomic_write(self.path, guarded=False) as partial:
                 partial.write_text(f"{json.dumps(head)}\n{body}\n", encoding="utf-8")
         except (OSError, DataError) as error:
             warnings.warn(

@@ -13,25 +13,25 @@ from episodes.io.mask_colours import COLOUR, colour_value, value_name
 from episodes.io.pixels import IGNORE, MaskRef
 
 MOST_VALUES = 254
-"""More classes than this do not fit in a label map of bytes, beside 0 and 255."""
+"""More classes than this do not fit in a label image of bytes, beside 0 and 255."""
 
 UNKNOWN, BACKGROUND = "unknown", "background"
 """Reserved names: pixels that count nowhere, and pixels of no class."""
 
-LEGEND_FILES = ("classes.json", "classes.yaml", "classes.yml")
+LABEL_MAP_FILES = ("classes.json", "classes.yaml", "classes.yml")
 
-Legend = Mapping[int, str | None] | str
+LabelMap = Mapping[int, str | None] | str
 
 
-def read_legend(folder: Path) -> Legend | None:
+def read_label_map(folder: Path) -> LabelMap | None:
     """Read `classes.json` or `classes.yaml` of a folder; None when there is none.
 
-    The file is a mapping `{value: name}`; see `parse_legend`.
+    The file is a mapping `{value: name}`; see `parse_label_map`.
 
     Raises:
         DataError: the file is no such mapping.
     """
-    path = next((folder / name for name in LEGEND_FILES if (folder / name).is_file()), None)
+    path = next((folder / name for name in LABEL_MAP_FILES if (folder / name).is_file()), None)
     if path is None:
         return None
     try:
@@ -39,25 +39,25 @@ def read_legend(folder: Path) -> Legend | None:
             raise DataError(f"{path} has {path.stat().st_size:,} bytes; expected a short list")
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else _yaml(text)
-        return parse_legend(content)
+        return parse_label_map(content)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be used: {error}") from error
 
 
-def parse_legend(content: object) -> Legend:
-    """Turn `{"1": "liver"}`, `["liver"]` or `{"instances": "nucleus"}` into a legend.
+def parse_label_map(content: object) -> LabelMap:
+    """Turn `{"1": "liver"}`, `["liver"]` or `{"instances": "nucleus"}` into a label map.
 
     A value is a number, a range of numbers such as "128-255", or a colour such as "red" or
     "#ff0000". The names null and "background" make it background, "unknown" leaves its pixels out
     of everything. Value 0 is background, unless another value is background by name. A list of
-    names stands for the values 1, 2, …. A legend that names unknown values alone leaves it to the
-    masks what the others mean.
+    names stands for the values 1, 2, …. Where a label map names
+    unknown values alone, the meaning of the others follows from the masks.
 
-    >>> parse_legend({"1": "liver", "4": None, "255": "unknown"})
+    >>> parse_label_map({"1": "liver", "4": None, "255": "unknown"})
     {1: 'liver', 4: None, 255: 'unknown'}
-    >>> parse_legend({"0": "cell", "255": "background"})
+    >>> parse_label_map({"0": "cell", "255": "background"})
     {255: None, 0: 'cell'}
-    >>> parse_legend({"instances": "nucleus"})
+    >>> parse_label_map({"instances": "nucleus"})
     'nucleus'
     """
     expected = 'expected {"1": "liver", "2": "spleen"}, ["liver"] or {"instances": "nucleus"}'
@@ -72,7 +72,7 @@ def parse_legend(content: object) -> Legend:
         raise DataError(f"got {reprlib.repr(content)[:60]}; {expected}")
     if set(content) == {"instances"} and isinstance(content["instances"], str):
         return _one_name(content["instances"])
-    legend: dict[int, str | None] = {}
+    label_map: dict[int, str | None] = {}
     zero: str | None = None
     for key, name in content.items():
         values = _values_of(key)
@@ -81,19 +81,19 @@ def parse_legend(content: object) -> Legend:
         meaning = None if name is None or name.lower() == BACKGROUND else name
         meaning = UNKNOWN if meaning and meaning.lower() == UNKNOWN else meaning
         zero = meaning if 0 in values else zero
-        twice = [value for value in values if value in legend and legend[value] != meaning]
+        twice = [value for value in values if value in label_map and label_map[value] != meaning]
         if twice:
-            raise DataError(f"value {twice[0]} has two names, {legend[twice[0]]} and {name}")
-        legend |= {value: meaning for value in values if value}
-    if zero and None in legend.values():
-        legend[0] = zero
-    if not any(legend.values()):
+            raise DataError(f"value {twice[0]} has two names, {label_map[twice[0]]} and {name}")
+        label_map |= {value: meaning for value in values if value}
+    if zero and None in label_map.values():
+        label_map[0] = zero
+    if not any(label_map.values()):
         raise DataError(f"no value has a name; {expected}")
-    return legend
+    return label_map
 
 
 def _values_of(key: object) -> list[int]:
-    """The values that a key of a legend stands for; none where it is no such key.
+    """The values that a key of a label map stands for; none where it is no such key.
 
     >>> _values_of("3"), _values_of("7-9"), _values_of("white")
     ([3], [7, 8, 9], [255])
@@ -116,13 +116,13 @@ def _one_name(name: str) -> str:
 
 
 def class_map(
-    labels: np.ndarray, legend: Legend, classes: tuple[str, ...], where: str
+    labels: np.ndarray, label_map: LabelMap, classes: tuple[str, ...], where: str
 ) -> np.ndarray:
     """Translate the values of a mask into positions in `classes`.
 
     Args:
         labels: whole numbers [...].
-        legend: what the numbers mean.
+        label_map: what the numbers mean.
         classes: the classes asked for; pixels of other classes become background.
         where: the mask's name for messages.
 
@@ -130,18 +130,20 @@ def class_map(
         uint8 [...]: 0 background, 1..len(classes), 255 unknown.
 
     Raises:
-        DataError: a value is neither 0 nor in the legend.
+        DataError: a value is neither 0 nor in the label map.
     """
     if len(classes) > MOST_VALUES:
-        raise DataError(f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label map")
-    if isinstance(legend, str):
-        position = classes.index(legend) + 1 if legend in classes else 0
+        raise DataError(
+            f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label image"
+        )
+    if isinstance(label_map, str):
+        position = classes.index(label_map) + 1 if label_map in classes else 0
         return np.where(labels != 0, np.uint8(position), np.uint8(0))
     values, inverse = _distinct(labels)
-    check_named(values.tolist(), legend, where)
+    check_named(values.tolist(), label_map, where)
     places: dict[str | None, int] = {name: place for place, name in enumerate(classes, start=1)}
     places |= {None: 0, UNKNOWN: IGNORE}
-    table = np.array([places.get(legend.get(value), 0) for value in values.tolist()], np.uint8)
+    table = np.array([places.get(label_map.get(value), 0) for value in values.tolist()], np.uint8)
     if inverse is not None:
         return table[inverse].reshape(labels.shape)
     wide = np.zeros(int(values[-1]) + 1, np.uint8)
@@ -149,12 +151,14 @@ def class_map(
     return np.take(wide, labels)
 
 
-def check_named(values: Iterable[int], legend: Mapping[int, str | None], where: str) -> None:
-    """Raise where a mask holds a value that is neither 0 nor in the legend."""
-    unnamed = [int(value) for value in values if value and value not in legend]
+def check_named(values: Iterable[int], label_map: Mapping[int, str | None], where: str) -> None:
+    """Raise where a mask holds a value that is neither 0 nor in the label map."""
+    unnamed = [int(value) for value in values if value and value not in label_map]
     if not unnamed:
         return
-    named = shorten(f"{value_name(value)} {name or BACKGROUND}" for value, name in legend.items())
+    named = shorten(
+        f"{value_name(value)} {name or BACKGROUND}" for value, name in label_map.items()
+    )
     raise DataError(
         f"mask {where} holds {shorten(map(value_name, unnamed))}, which nobody named; expected 0 "
         f"background or {named}. {advice(unnamed)}"
@@ -189,28 +193,28 @@ def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return np.unique(labels, return_inverse=True)
 
 
-def legend_classes(legend: Legend | None) -> tuple[str, ...]:
-    """Return the class names of a legend in the order of their values."""
-    if legend is None:
+def label_map_classes(label_map: LabelMap | None) -> tuple[str, ...]:
+    """Return the class names of a label map in the order of their values."""
+    if label_map is None:
         return ()
-    if isinstance(legend, str):
-        return (legend,)
-    return tuple(dict.fromkeys(n for _, n in sorted(legend.items()) if n and n != UNKNOWN))
+    if isinstance(label_map, str):
+        return (label_map,)
+    return tuple(dict.fromkeys(n for _, n in sorted(label_map.items()) if n and n != UNKNOWN))
 
 
-def is_partial(legend: Legend | None) -> bool:
-    """Whether a legend names unknown values alone, and leaves the others to the masks."""
-    return isinstance(legend, Mapping) and set(legend.values()) == {UNKNOWN}
+def is_partial(label_map: LabelMap | None) -> bool:
+    """Whether a label map names unknown values alone, and leaves the others to the masks."""
+    return isinstance(label_map, Mapping) and set(label_map.values()) == {UNKNOWN}
 
 
-def named(mask: MaskRef) -> Legend:
-    """Return the mask's legend, which must have been settled."""
-    if mask.legend is None:
+def named(mask: MaskRef) -> LabelMap:
+    """Return the mask's label map, which must have been settled."""
+    if mask.label_map is None:
         raise DataError(
-            f"mask {mask.pixels.path} has no legend yet; measure the catalog first "
-            "(episodes.catalog.class_areas.measure)"
+            f"mask {mask.pixels.path} has no label map yet; measure the catalog first "
+            "(episodes.catalog.class_areas.compute_class_areas)"
         )
-    return mask.legend
+    return mask.label_map
 
 
 def _yaml(text: str) -> object:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.mask_grid import Grid, place_mask
 from episodes.io.pixels import PixelRef
+from episodes.io.read import read_header, read_labels
 from episodes.io.voxel_grids import Placement, as_shown
 
 
@@ -22,7 +22,7 @@ def mask_source(image: Grid, mask: Path, ignore_affine: bool = False) -> PixelRe
     Raises:
         DataError: the mask does not lie on its image, or its header is damaged.
     """
-    header = decode.read_header(mask)
+    header = read_header(mask)
     placement = place_mask(image, header.grid(mask), ignore_affine)
     if placement is None and header.planes != image.planes[0]:
         raise DataError(
@@ -37,4 +37,4 @@ def mask_source(image: Grid, mask: Path, ignore_affine: bool = False) -> PixelRe
 
 def read_placed(path: Path, member: str) -> np.ndarray:
     """Read a mask as its placement tells: integers [depth height width]."""
-    return decode.read_labels(path, Placement.of_member(member))
+    return read_labels(path, Placement.of_member(member))

@@ -14,7 +14,7 @@ import numpy as np
 from episodes.errors import DataError, shorten
 from episodes.io.mask_colours import COLOUR, value_name
 from episodes.masks.area_cache import MaskCounts
-from episodes.masks.label_map import UNKNOWN, Legend, is_partial, legend_classes
+from episodes.masks.label_map import UNKNOWN, LabelMap, is_partial, label_map_classes
 from episodes.masks.numbered_objects import look_numbered
 
 MOST_GUESSED = 64
@@ -33,34 +33,34 @@ class Evidence:
     Attributes:
         name: for messages.
         counts: of its values.
-        legend: what its values mean; None where nobody named them.
+        label_map: what its values mean; None where nobody named them.
         read: reads its numbers [depth height width]; called where counts do not decide.
     """
 
     name: str
     counts: MaskCounts
-    legend: Legend | None
+    label_map: LabelMap | None
     read: Callable[[], np.ndarray]
 
 
-def settle_legends(masks: Sequence[Evidence]) -> tuple[list[Legend], list[str]]:
+def infer_label_maps(masks: Sequence[Evidence]) -> tuple[list[LabelMap], list[str]]:
     """Find out what the values of every mask mean.
 
     Masks whose values nobody named are decided together: the same value means the same in all.
 
     Returns:
-        A legend a mask, and sentences about what was not read as it stands in the files.
+        A label map a mask, and sentences about what was not read as it stands in the files.
 
     Raises:
         DataError: it cannot be decided; the message names values, areas and the ways out.
     """
     said = _notes(masks)
-    unnamed = [mask for mask in masks if mask.legend is None or is_partial(mask.legend)]
-    guessed: Legend = "foreground"
+    unnamed = [mask for mask in masks if mask.label_map is None or is_partial(mask.label_map)]
+    guessed: LabelMap = "foreground"
     if unnamed:
-        guessed, more = guess_legend(unnamed)
+        guessed, more = guess_label_map(unnamed)
         said += more
-    void = [mask for mask in masks if leaves_void(mask.legend, mask.counts.values)]
+    void = [mask for mask in masks if leaves_void(mask.label_map, mask.counts.values)]
     if void:
         said.append(
             f"{_names(void)}: 255 has no name beside those of the classes and "
@@ -68,37 +68,37 @@ def settle_legends(masks: Sequence[Evidence]) -> tuple[list[Legend], list[str]]:
             '{"255": "unknown"} in classes.json or 255=unknown in --classes'
         )
     marked = {id(mask) for mask in void}
-    legends: list[Legend] = []
+    label_maps: list[LabelMap] = []
     for mask in masks:
-        if isinstance(mask.legend, str):
-            _check_objects(mask, mask.legend)
-        legends.append(guessed if mask.legend is None else mask.legend)
-        if mask.legend is not None and is_partial(mask.legend):
-            legends[-1] = _merged(guessed, mask)
+        if isinstance(mask.label_map, str):
+            _check_objects(mask, mask.label_map)
+        label_maps.append(guessed if mask.label_map is None else mask.label_map)
+        if mask.label_map is not None and is_partial(mask.label_map):
+            label_maps[-1] = _merged(guessed, mask)
         elif id(mask) in marked:
-            legends[-1] = {**_partial(mask), 255: UNKNOWN}
-    several = [m for m in masks if isinstance(m.legend, str) and _mixed(m.counts.values)]
+            label_maps[-1] = {**_partial(mask), 255: UNKNOWN}
+    several = [m for m in masks if isinstance(m.label_map, str) and _mixed(m.counts.values)]
     if several:
         said.append(
-            f"{_names(several)}: {_areas(several)} are all read as {several[0].legend}, since "
+            f"{_names(several)}: {_areas(several)} are all read as {several[0].label_map}, since "
             f"every non-zero value is; name them apart if one is unknown, e.g. {_example(several)}"
         )
-    return legends, said + _mostly_foreground(masks)
+    return label_maps, said + _mostly_foreground(masks)
 
 
-def leaves_void(legend: Legend | None, values: set[int]) -> bool:
-    """Whether a legend names several small classes and leaves 255, the usual unknown, unnamed."""
-    if not isinstance(legend, Mapping) or 255 in legend or 255 not in values:
+def leaves_void(label_map: LabelMap | None, values: set[int]) -> bool:
+    """Whether a label map names several small classes and leaves 255, the usual unknown, out."""
+    if not isinstance(label_map, Mapping) or 255 in label_map or 255 not in values:
         return False
-    classes = legend_classes(legend)
-    return len(classes) > 1 and max(legend) < 255 and UNKNOWN not in legend.values()
+    classes = label_map_classes(label_map)
+    return len(classes) > 1 and max(label_map) < 255 and UNKNOWN not in label_map.values()
 
 
-def guess_legend(masks: Sequence[Evidence]) -> tuple[Legend, list[str]]:
+def guess_label_map(masks: Sequence[Evidence]) -> tuple[LabelMap, list[str]]:
     """Decide what values mean that nobody named, from all masks that hold them.
 
     Args:
-        masks: with no legend, or one that names unknown and background values alone.
+        masks: with no label map, or one that names unknown and background values alone.
 
     Returns:
         "foreground" for binary masks, else `{value: name}`; and sentences about doubts.
@@ -191,7 +191,7 @@ def _check_objects(mask: Evidence, name: str) -> None:
         )
 
 
-def _colours(masks: Sequence[Evidence], values: list[int]) -> tuple[Legend, list[str]]:
+def _colours(masks: Sequence[Evidence], values: list[int]) -> tuple[LabelMap, list[str]]:
     """Take every flat colour for a class, on the one ground that is there."""
     zeros = any(plane.get(0) for mask in masks for plane in mask.counts.planes)
     colours = [value for value in values if value != 255]
@@ -203,11 +203,11 @@ def _colours(masks: Sequence[Evidence], values: list[int]) -> tuple[Legend, list
             f"{ground}. Name all of them, e.g. --classes {first}=NAME "
             + " ".join(f"{name}=background" for name in rest[:3] or ["black"])
         )
-    legend: dict[int, str | None] = {value: value_name(value) for value in colours}
+    label_map: dict[int, str | None] = {value: value_name(value) for value in colours}
     if zeros:
-        return legend, []
-    legend[255] = None
-    return legend, [f"{_names(masks)}: white was read as the background"]
+        return label_map, []
+    label_map[255] = None
+    return label_map, [f"{_names(masks)}: white was read as the background"]
 
 
 def _mixed_binary(masks: Sequence[Evidence]) -> list[str]:
@@ -263,13 +263,15 @@ def _mostly_foreground(masks: Sequence[Evidence]) -> list[str]:
     odd = [
         mask
         for mask in masks
-        if isinstance(mask.legend, str) and mask.counts.framed > 0.9 and mask.counts.covered > 0.5
+        if isinstance(mask.label_map, str)
+        and mask.counts.framed > 0.9
+        and mask.counts.covered > 0.5
     ]
     if not odd or len(odd) < len(masks) / 2:
         return []
     return [
-        f"{_names(odd)}: {odd[0].legend} surrounds the background; if it is black on white, give "
-        f"--classes 0={odd[0].legend} {max(odd[0].counts.values)}=background"
+        f"{_names(odd)}: {odd[0].label_map} surrounds the background; if it is black on white, "
+        f"give --classes 0={odd[0].label_map} {max(odd[0].counts.values)}=background"
     ]
 
 
@@ -287,14 +289,14 @@ def _mixed(values: set[int]) -> bool:
 
 def _example(masks: Sequence[Evidence]) -> str:
     low = min(masks[0].counts.values)
-    return f"--classes {low}={masks[0].legend} 255=unknown"
+    return f"--classes {low}={masks[0].label_map} 255=unknown"
 
 
 def _partial(mask: Evidence) -> Mapping[int, str | None]:
-    return mask.legend if isinstance(mask.legend, Mapping) else {}
+    return mask.label_map if isinstance(mask.label_map, Mapping) else {}
 
 
-def _merged(guessed: Legend, mask: Evidence) -> Legend:
+def _merged(guessed: LabelMap, mask: Evidence) -> LabelMap:
     """Add values that are unknown or background to what was guessed of the others."""
     if isinstance(guessed, str):
         rest = mask.counts.values - set(_partial(mask)) or {1}

@@ -28,9 +28,17 @@ from typing import Literal
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError
-from episodes.protocols import base as contract
 from episodes.protocols.alpnet import lacks_class, slice_plan, support_slices
-from episodes.protocols.base import Case, Protocol, shows
+from episodes.protocols.base import (
+    Case,
+    Protocol,
+    fold_bounds,
+    named_samples,
+    shows,
+    tested_classes,
+    training_catalog,
+    volumes,
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,8 @@ def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
             f"evaluation is {settings.evaluation} with {settings.slices} slices; expected "
             "protocol 1 or 2, and 1 slice or more (0 for the published number)"
         )
-    scans = contract.volumes(catalog)
-    classes = contract.tested_classes(catalog, settings.classes)
+    scans = volumes(catalog)
+    classes = tested_classes(catalog, settings.classes)
     members = overlapping_fold(list(scans), settings.fold, settings.folds)
     cases: list[Case] = []
     notes: list[str] = []
@@ -89,10 +97,10 @@ def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
                 for shots, part in _parts(query, annotated, name, settings.evaluation):
                     plan = slice_plan(len(cases), name, shots, part)
                     cases.append(Case(f"support {place}", plan))
-    train, excluded = contract.training_catalog(
+    train, excluded = training_catalog(
         catalog, classes=classes, held={"fold": members}, exclude=settings.exclude
     )
-    test = contract.named_samples(catalog, cases, classes)
+    test = named_samples(catalog, cases, classes)
     return Protocol(
         *("adnet", asdict(settings), train, excluded, test, tuple(cases), "subject"),
         notes=tuple(dict.fromkeys(notes)),
@@ -105,7 +113,7 @@ def overlapping_fold(names: list[str], fold: int, folds: int) -> list[str]:
     >>> [overlapping_fold(list("abcdef"), fold, 3) for fold in range(3)]
     [['a', 'b', 'c'], ['c', 'd', 'e'], ['a', 'e', 'f']]
     """
-    start, end = contract.fold_bounds(len(names), folds, fold)
+    start, end = fold_bounds(len(names), folds, fold)
     members = {*range(start, end), end % len(names)}
     return [names[place] for place in sorted(members)]
 

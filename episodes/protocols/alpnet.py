@@ -29,8 +29,16 @@ from typing import Literal
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError, shorten
-from episodes.protocols import base as contract
-from episodes.protocols.base import Case, Protocol, shows
+from episodes.protocols.base import (
+    Case,
+    Protocol,
+    fold_bounds,
+    named_samples,
+    shows,
+    tested_classes,
+    training_catalog,
+    volumes,
+)
 from episodes.sampling.episode import Plan
 
 ABDOMINAL_GROUPS = (("liver", "spleen"), ("left_kidney", "right_kidney"))
@@ -67,8 +75,8 @@ def alpnet(catalog: Catalog, settings: AlpnetSettings | None = None) -> Protocol
         EpisodeError: no such fold or support scan, or a chosen support scan lacks a class.
     """
     settings = settings or AlpnetSettings()
-    scans = contract.volumes(catalog)
-    classes = contract.tested_classes(catalog, settings.classes)
+    scans = volumes(catalog)
+    classes = tested_classes(catalog, settings.classes)
     queries, supports = fold_scans(list(scans), settings.fold, settings.folds)
     chosen = choose_supports(supports, settings.support)
     cases: list[Case] = []
@@ -90,10 +98,10 @@ def alpnet(catalog: Catalog, settings: AlpnetSettings | None = None) -> Protocol
     held = {"query scan": queries}
     if settings.support != "all":
         held["support scan"] = [support for _, support in chosen]
-    train, excluded = contract.training_catalog(
+    train, excluded = training_catalog(
         catalog, classes=classes, held=held, exclude=settings.exclude
     )
-    test = contract.named_samples(catalog, cases, classes)
+    test = named_samples(catalog, cases, classes)
     return Protocol(
         *("alpnet", asdict(settings), train, excluded, test, tuple(cases), "subject"),
         notes=tuple(dict.fromkeys(notes)),
@@ -106,7 +114,7 @@ def fold_scans(names: Sequence[str], fold: int, folds: int) -> tuple[list[str], 
     >>> fold_scans(["1", "2", "3", "5", "8", "10"], 2, 3)
     (['8', '10'], ['1', '2', '3', '5'])
     """
-    start, end = contract.fold_bounds(len(names), folds, fold)
+    start, end = fold_bounds(len(names), folds, fold)
     return list(names[start:end]), [*names[end:], *names[:start]]
 
 

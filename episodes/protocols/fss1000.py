@@ -18,8 +18,7 @@ from pathlib import Path
 
 from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError, EpisodeError, cause, shorten
-from episodes.protocols import base as contract
-from episodes.protocols.base import Case, Protocol
+from episodes.protocols.base import Case, Protocol, named_samples, training_catalog
 from episodes.protocols.pascal5i import class_images, image_plan
 from episodes.sampling.sampler import episode_generator
 
@@ -112,7 +111,7 @@ def fss1000(
             plan = image_plan(len(cases), name, query, images, shot, generator)
             cases.append(Case("run 0", plan))
     others = (*split.validation, *split.test)
-    train, excluded = contract.training_catalog(known, classes=others, held={}, exclude="any")
+    train, excluded = training_catalog(known, classes=others, held={}, exclude="any")
     settings = {"shot": shot, "seed": seed, "classes": list(found)}
-    test = contract.named_samples(catalog, cases, split.test)
+    test = named_samples(catalog, cases, split.test)
     return Protocol("fss1000", settings, train, excluded, test, tuple(cases), "class")

@@ -29,7 +29,6 @@ from typing import Any, Literal
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError
-from episodes.protocols import base as contract
 from episodes.protocols.alpnet import (
     CHUNKS,
     choose_supports,
@@ -38,7 +37,15 @@ from episodes.protocols.alpnet import (
     slice_plan,
     support_slices,
 )
-from episodes.protocols.base import Case, Protocol, shows
+from episodes.protocols.base import (
+    Case,
+    Protocol,
+    named_samples,
+    shows,
+    tested_classes,
+    training_catalog,
+    volumes,
+)
 
 Matcher = Callable[[Sample, Sequence[Sample]], int]
 Choice = Literal["middle", "thirds", "proportional"]
@@ -80,8 +87,8 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
     """
     settings = settings or FullVolumeSettings()
     _check(settings)
-    scans = contract.volumes(catalog)
-    classes = contract.tested_classes(catalog, settings.classes)
+    scans = volumes(catalog)
+    classes = tested_classes(catalog, settings.classes)
     queries, supports = fold_scans(list(scans), settings.fold, settings.folds)
     chosen = choose_supports(supports, settings.support)
     cases: list[Case] = []
@@ -98,10 +105,10 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
     held = {"query scan": queries}
     if settings.support != "all":
         held["support scan"] = [support for _, support in chosen]
-    train, excluded = contract.training_catalog(
+    train, excluded = training_catalog(
         catalog, classes=classes, held=held, exclude=settings.exclude
     )
-    test = contract.named_samples(catalog, cases, classes)
+    test = named_samples(catalog, cases, classes)
     return Protocol(
         *("full_volume", settings.as_json(), train, excluded, test, tuple(cases), "subject"),
         notes=tuple(dict.fromkeys(notes)),

@@ -27,8 +27,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from episodes.errors import DataError, EpisodeError, cause, shorten
-from episodes.io import read as decode
 from episodes.io.limits import BROKEN
+from episodes.io.read import read_image
 from episodes.sampling.sampler import episode_generator
 
 RUNS, CHARACTERS = 20, 20
@@ -188,7 +188,7 @@ def read_drawing(archive: Path, name: str) -> np.ndarray:
         path = Path(folder) / "drawing.png"
         path.write_bytes(content)
         try:
-            pixels = decode.read_image(path)
+            pixels = read_image(path)
         except DataError as error:
             raise DataError(f"{archive}: {name} is no picture: {cause(error)}") from error
     return (pixels if pixels.ndim == 2 else pixels[..., 0]) < 128

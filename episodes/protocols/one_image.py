@@ -16,9 +16,16 @@ from typing import Literal
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, EpisodeError, shorten
-from episodes.protocols import base as contract
 from episodes.protocols.alpnet import slice_plan
-from episodes.protocols.base import Case, Protocol, shows
+from episodes.protocols.base import (
+    Case,
+    Protocol,
+    in_order,
+    named_samples,
+    shows,
+    tested_classes,
+    training_catalog,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
         EpisodeError: no such support, or nobody shows a class.
     """
     catalog.require_measured()
-    subjects = contract.in_order(catalog.subjects)
+    subjects = in_order(catalog.subjects)
     unknown = sorted(set(settings.test_subjects) - set(subjects))
     if unknown or not settings.test_subjects:
         raise DataError(
@@ -56,7 +63,7 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
         )
     tested = set(settings.test_subjects)
     others = [subject for subject in subjects if subject not in tested]
-    classes = contract.tested_classes(catalog, settings.classes)
+    classes = tested_classes(catalog, settings.classes)
     cases: list[Case] = []
     for name in classes:
         for number, support in _supports(catalog, others, name, settings.support):
@@ -64,10 +71,10 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
                 queries = [sample for sample in catalog.samples if sample.subject == subject]
                 plan = slice_plan(len(cases), name, [support], queries)
                 cases.append(Case(f"support {number}", plan))
-    train, excluded = contract.training_catalog(
+    train, excluded = training_catalog(
         catalog, classes=classes, held={"test subject": sorted(tested)}, exclude="none"
     )
-    test = contract.named_samples(catalog, cases, classes)
+    test = named_samples(catalog, cases, classes)
     return Protocol(
         *("one_image", asdict(settings), train, excluded, test, tuple(cases), "subject")
     )

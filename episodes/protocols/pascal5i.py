@@ -39,8 +39,14 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, EpisodeError, shorten
-from episodes.protocols import base as contract
-from episodes.protocols.base import Case, Protocol, shows
+from episodes.protocols.base import (
+    Case,
+    Protocol,
+    fold_bounds,
+    named_samples,
+    shows,
+    training_catalog,
+)
 from episodes.sampling.episode import Plan
 from episodes.sampling.sampler import episode_generator
 
@@ -116,7 +122,7 @@ def pascal5i(
             plan = image_plan(len(cases), name, query, images[name], settings.shot, generator)
             cases.append(Case(f"run {run}", plan))
     seen, excluded = _training(train, catalog, novel, settings.novel_images)
-    test = contract.named_samples(catalog, cases, novel)
+    test = named_samples(catalog, cases, novel)
     name = "pascal5i" if settings.layout == "rows" else "coco20i"
     return Protocol(
         *(name, asdict(settings), seen, excluded, test, tuple(cases), "class"),
@@ -132,7 +138,7 @@ def novel_classes(
     >>> novel_classes("abcdefgh", 1), novel_classes("abcdefgh", 1, layout="interleaved")
     (('c', 'd'), ('b', 'f'))
     """
-    start, end = contract.fold_bounds(len(classes), folds, fold)
+    start, end = fold_bounds(len(classes), folds, fold)
     return tuple(classes[start:end] if layout == "rows" else classes[fold::folds])
 
 
@@ -219,4 +225,4 @@ def _training(
             "expected two catalogs without a common image"
         )
     rule: Literal["any", "none"] = "any" if novel_images == "drop" else "none"
-    return contract.training_catalog(train, classes=novel, held={}, exclude=rule)
+    return training_catalog(train, classes=novel, held={}, exclude=rule)

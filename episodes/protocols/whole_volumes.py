@@ -4,8 +4,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from episodes.catalog.catalog import Catalog
-from episodes.protocols import base as contract
-from episodes.protocols.base import Case, Protocol
+from episodes.protocols.base import Case, Protocol, named_samples, volumes
 from episodes.sampling.episode import Plan
 
 
@@ -21,7 +20,7 @@ def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
         support volume where the protocol's settings say that the volume is annotated, else every
         slice that is the support of some query.
     """
-    scans = contract.volumes(catalog)
+    scans = volumes(catalog)
     subject_of = {sample.key: sample.subject for sample in catalog.samples}
     whole = protocol.settings.get("annotated") == "volume"
     pairs: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
@@ -40,6 +39,6 @@ def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
         shots = tuple(s.key for s in scans[support] if whole or s.key in given)
         plan = Plan(len(cases), (name,), (shots,), queries, (query,) * len(queries))
         cases.append(Case(run, plan))
-    samples = contract.named_samples(catalog, cases, protocol.test.classes)
+    samples = named_samples(catalog, cases, protocol.test.classes)
     name = f"{protocol.name}, whole volumes"
     return replace(protocol, name=name, cases=tuple(cases), test=samples)

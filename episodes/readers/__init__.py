@@ -4,7 +4,8 @@ A reader is a module, or any object, with two functions:
 
     recognises(root: Path) -> bool
         Whether the folder has the reader's layout; looks at names, opens next to nothing.
-    read(root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None) -> Catalog
+    read(root: Path, *, subject_pattern: str | None = None,
+         label_map: LabelMap | None = None) -> Catalog
         Makes the catalog. It raises DataError for what is damaged, and reads no pixels. It may take
         ignore_affine: bool = False as well (see `episodes.io.mask_grid`).
 
@@ -33,7 +34,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError
 from episodes.io.unsupported import foreign
-from episodes.masks.label_map import Legend
+from episodes.masks.label_map import LabelMap
 from episodes.readers import (
     arrays,
     beside,
@@ -64,7 +65,7 @@ class Reader(Protocol):
         """Whether the folder has this layout."""
 
     def read(
-        self, root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+        self, root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
     ) -> Catalog:
         """Make a catalog of the folder."""
 
@@ -106,7 +107,7 @@ def read_catalog(
     path: Path | str,
     *,
     subject_pattern: str | None = None,
-    legend: Legend | None = None,
+    label_map: LabelMap | None = None,
     ignore_affine: bool = False,
     readers: Iterable[Reader] = (),
 ) -> Catalog:
@@ -116,7 +117,7 @@ def read_catalog(
         path: the data set's folder, or one of Omniglot's archives.
         subject_pattern: regular expression whose first group (or whole match) in an item's name
             is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
-        legend: what mask values mean; by default from classes.json, or found out from them.
+        label_map: what mask values mean; by default from classes.json, or found out from them.
         ignore_affine: lay masks on their images voxel for voxel, whatever place the headers of
             NIfTI files give them (see `episodes.io.mask_grid`).
         readers: readers of your own, asked before all others.
@@ -133,7 +134,9 @@ def read_catalog(
     for reader in known:
         if reader.recognises(root):
             options = _options(reader, ignore_affine)
-            catalog = reader.read(root, subject_pattern=subject_pattern, legend=legend, **options)
+            catalog = reader.read(
+                root, subject_pattern=subject_pattern, label_map=label_map, **options
+            )
             return replace(catalog, layout=catalog.layout or name_of(reader))
     raise DataError(_nothing_there(root))
 

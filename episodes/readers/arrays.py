@@ -19,7 +19,7 @@ from episodes.errors import DataError
 from episodes.io.formats.npy import names_of, read_shape, read_whole
 from episodes.io.limits import guarded
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend, read_legend
+from episodes.masks.label_map import LabelMap, read_label_map
 from episodes.readers import naming
 
 
@@ -29,19 +29,19 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read the arrays' headers; each item is a sample.
 
     Args:
         root: the folder of the files.
         subject_pattern: searched in e.g. `case_1/images/17`.
-        legend: what mask values mean; by default from classes.json, or found out from them.
+        label_map: what mask values mean; by default from classes.json, or found out from them.
 
     Raises:
         DataError: a header is damaged, an array has other axes, or images and masks differ.
     """
-    legend = read_legend(root) if legend is None else legend
+    label_map = read_label_map(root) if label_map is None else label_map
     samples: list[Sample] = []
     for path in sorted(root.glob("*.npz")):
         names = names_of(path)
@@ -49,11 +49,11 @@ def read(
             part = image.removesuffix(_word(image))
             masks = [part + word for word in naming.MASK_WORDS if part + word in names]
             mask = (path, masks[0]) if masks else None
-            samples += _items(root, (path, image), mask, subject_pattern, legend)
+            samples += _items(root, (path, image), mask, subject_pattern, label_map)
     images, masks_file = _single(root, naming.IMAGE_WORDS), _single(root, naming.MASK_WORDS)
     if images:
         mask = (masks_file, "") if masks_file else None
-        samples += _items(root, (images, ""), mask, subject_pattern, legend)
+        samples += _items(root, (images, ""), mask, subject_pattern, label_map)
     return naming.catalog_of(root, samples)
 
 
@@ -75,7 +75,7 @@ def _items(
     images: tuple[Path, str],
     masks: tuple[Path, str] | None,
     subject_pattern: str | None,
-    legend: Legend | None,
+    label_map: LabelMap | None,
 ) -> list[Sample]:
     shape = _shape(*images)
     if masks and _shape(*masks)[:3] != shape[:3]:
@@ -92,7 +92,7 @@ def _items(
             Sample(
                 key=key,
                 image=refs[0],
-                masks=tuple(MaskRef(ref, legend) for ref in refs[1:]),
+                masks=tuple(MaskRef(ref, label_map) for ref in refs[1:]),
                 subject=naming.subject_of(key, subject_pattern),
                 size=(shape[1], shape[2]),
             )

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.limits import guarded, read_text
-from episodes.masks.label_map import Legend, parse_legend, read_legend
+from episodes.io.read import is_volume, stem
+from episodes.masks.label_map import LabelMap, parse_label_map, read_label_map
 from episodes.readers import naming, pairing
 
 FEW = 16
@@ -35,32 +35,34 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read pictures and the masks beside them.
 
     Args:
         root: the folder.
         subject_pattern: searched in a picture's path; by default each file is a subject.
-        legend: what mask values mean; by default from classes.json or _classes.csv, or found out.
+        label_map: what mask values mean; by default from classes.json or _classes.csv, or inferred.
 
     Raises:
         DataError: two files of one name, two masks of one picture, or a damaged header.
     """
-    legend = read_legend(root) if legend is None else legend
+    label_map = read_label_map(root) if label_map is None else label_map
     found = _together(root)
     files, left = found.files, {*found.partners, *found.stray}
     images = [name for name in files if name not in left]
     mask_of = {image: mask for mask, image in found.partners.items()}
-    legends: dict[Path, Legend | None] = {}
+    label_maps: dict[Path, LabelMap | None] = {}
     samples: list[Sample] = []
     for name in images:
-        masks: list[tuple[Path, Legend | None]] = []
+        masks: list[tuple[Path, LabelMap | None]] = []
         if name in mask_of:
             path = files[mask_of[name]]
-            if path.parent not in legends:
-                legends[path.parent] = _named_values(path.parent) if legend is None else legend
-            masks = [(path, legends[path.parent])]
+            if path.parent not in label_maps:
+                label_maps[path.parent] = (
+                    _named_values(path.parent) if label_map is None else label_map
+                )
+            masks = [(path, label_maps[path.parent])]
         subject = naming.subject_of(name, subject_pattern)
         samples += naming.samples_of(root, files[name], masks, subject)
     notes = naming.partner_note("images", [n for n in images if n not in mask_of], "a mask")
@@ -82,8 +84,8 @@ class _Found(NamedTuple):
 
 def _together(root: Path) -> _Found:
     """Tell the masks from the images of a folder."""
-    listed = [path for path in naming.files(root) if not decode.is_volume(path)]
-    called = [path for path in listed if pairing.is_mask_name(decode.stem(path))]
+    listed = [path for path in naming.files(root) if not is_volume(path)]
+    called = [path for path in listed if pairing.is_mask_name(stem(path))]
     few = len(called) <= FEW and 2 * len(called) < len(listed)
     pictures = {path for path in called if few and not pairing.looks_like_mask(path)}
     names = [_name(root, path) for path in listed if path not in pictures]
@@ -103,10 +105,10 @@ def _together(root: Path) -> _Found:
 
 
 def _name(root: Path, path: Path) -> str:
-    return (path.relative_to(root).parent / decode.stem(path)).as_posix()
+    return (path.relative_to(root).parent / stem(path)).as_posix()
 
 
-def _named_values(folder: Path) -> Legend | None:
+def _named_values(folder: Path) -> LabelMap | None:
     """Read `_classes.csv`: lines of a pixel value and a class, after one of headings.
 
     Raises:
@@ -122,4 +124,4 @@ def _named_values(folder: Path) -> Legend | None:
         found = {value.strip(): name.strip() for value, name in rows}
     if not found.keys() - {"0"}:
         raise DataError(f"{path} names no value but 0")
-    return parse_legend(found)
+    return parse_label_map(found)

@@ -28,11 +28,11 @@ from typing import Any, NamedTuple
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.formats.polygons import read_segments
 from episodes.io.limits import guarded, read_text
 from episodes.io.pixels import IGNORE, MaskRef, PixelRef
-from episodes.masks.label_map import UNKNOWN, Legend, legend_classes
+from episodes.io.read import read_header
+from episodes.masks.label_map import UNKNOWN, LabelMap, label_map_classes
 from episodes.readers import naming
 from episodes.readers.coco_annotations import Outline, check_outline
 from episodes.readers.file_finder import Finder
@@ -57,14 +57,14 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read all annotation files of a data set.
 
     Args:
         root: see the module.
         subject_pattern: searched in a picture's file name; by default each picture is a subject.
-        legend: `{category id: name}`; by default the categories of the files.
+        label_map: `{category id: name}`; by default the categories of the files.
 
     Raises:
         DataError: a file is no such JSON, two files annotate one picture, no annotation has an
@@ -77,7 +77,7 @@ def read(
     for path in _annotations(root):
         with guarded(path, "COCO JSON"):
             content = _content(path)
-            categories = _categories(path, content, legend)
+            categories = _categories(path, content, label_map)
             found, said = _samples(root, path, content, categories, subject_pattern)
         for sample in found:
             if sample.key in samples:
@@ -91,7 +91,7 @@ def read(
     if not samples:
         raise DataError(f"{root} holds no picture that can be used. {'. '.join(notes)}".strip())
     _check_outlines(root, samples.values(), notes)
-    shown = {c for s in samples.values() for m in s.masks for c in legend_classes(m.legend)}
+    shown = {c for s in samples.values() for m in s.masks for c in label_map_classes(m.label_map)}
     if unused := [name for name in names if name not in shown]:
         notes.append(
             f"{len(unused)} categories without an annotation are no classes: "
@@ -144,9 +144,9 @@ def _key(number: object) -> str | None:
 
 
 def _categories(
-    path: Path, content: Mapping[str, list[Entry]], legend: Legend | None
+    path: Path, content: Mapping[str, list[Entry]], label_map: LabelMap | None
 ) -> dict[str, str | None]:
-    """Map the ids of categories to the names of classes; a legend leaves some without one."""
+    """Map the ids of categories to the names of classes; a label map leaves some without one."""
     found: dict[str, str | None] = {}
     for category in content["categories"]:
         number = _key(category.get("id"))
@@ -157,11 +157,11 @@ def _categories(
                 "its own"
             )
         found[number] = name
-    if legend is None:
+    if label_map is None:
         return found
-    if isinstance(legend, str):
-        return dict.fromkeys(found, legend)
-    given = {str(number): name for number, name in legend.items()}
+    if isinstance(label_map, str):
+        return dict.fromkeys(found, label_map)
+    given = {str(number): name for number, name in label_map.items()}
     if not set(given) & set(found):
         listed = ", ".join(f"{number} {name}" for number, name in found.items())
         raise DataError(f"{path}: no category has the id {shorten(given)}; there are {listed}")
@@ -213,7 +213,7 @@ def _pictures(root: Path, path: Path, images: Sequence[Entry], odd: Odd) -> dict
             if number is None or len(names[number]) > 1:
                 raise DataError(f"{name!r} has the id {image.get('id')!r}, not one of its own")
             picture = finder.find(name)
-            size = decode.read_header(picture).size
+            size = read_header(picture).size
             given = [image.get(side) for side in ("height", "width")]
             if any(n is not None and _key(n) != str(i) for n, i in zip(given, size, strict=True)):
                 raise DataError(
@@ -244,7 +244,7 @@ def _drawings(
             odd["annotations are of no image that is listed, and left out"].append(what)
             continue
         if image not in pictures or categories.get(category or "", "?") is None:
-            continue  # the picture was left out; or the legend makes the category background
+            continue  # the picture was left out; or the label map makes the category background
         picture = pictures[image]
         outline = check_outline(note, picture.size)
         problem = outline.problem

@@ -26,7 +26,7 @@ from episodes.io.dicom.segmentations import SEGMENTATIONS, place_segments, read_
 from episodes.io.dicom.volumes import Series, volumes_of
 from episodes.io.limits import check_voxels, guarded
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend
+from episodes.masks.label_map import LabelMap
 from episodes.readers import naming
 
 
@@ -36,20 +36,22 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read the headers of all files; each plane is a sample, each patient a subject.
 
     Args:
         root: the folder.
         subject_pattern: searched in the path of a series' first file; by default the PatientID.
-        legend: one name for the segments of all labels; by default the labels.
+        label_map: one name for the segments of all labels; by default the labels.
 
     Raises:
         DataError: a header is damaged or beyond the limits, or a segmentation fits no series.
     """
-    if legend is not None and not isinstance(legend, str):
-        raise DataError(f"the classes are {legend}; segments have names: expected one name or none")
+    if label_map is not None and not isinstance(label_map, str):
+        raise DataError(
+            f"the classes are {label_map}; segments have names: expected one name or none"
+        )
     series: dict[str, Series] = {}
     segmentations: list[tuple[Path, Any]] = []
     without: Counter[str] = Counter()
@@ -78,7 +80,7 @@ def read(
         check_voxels(f"volume {volume.name}", (len(volume.planes), *volume.planes[0].size))
     for path, header in segmentations:
         with guarded(path, "DICOM-SEG"):
-            place_segments(path, header, volumes, legend)
+            place_segments(path, header, volumes, label_map)
     samples = [s for volume in volumes for s in _samples(root, volume, subject_pattern)]
     return naming.catalog_of(root, samples, tuple(notes))
 

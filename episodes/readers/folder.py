@@ -22,7 +22,7 @@ from pathlib import Path
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.masks.label_map import Legend, read_legend
+from episodes.masks.label_map import LabelMap, read_label_map
 from episodes.readers import naming, pairing
 
 
@@ -44,7 +44,7 @@ def read(
     root: Path,
     *,
     subject_pattern: str | None = None,
-    legend: Legend | None = None,
+    label_map: LabelMap | None = None,
     ignore_affine: bool = False,
 ) -> Catalog:
     """Read a data set of pictures; see the module for the layouts.
@@ -52,7 +52,7 @@ def read(
     Args:
         root: the folder.
         subject_pattern: searched in a picture's name; by default each file is a subject.
-        legend: what mask values mean; by default from classes.json, or found out from them.
+        label_map: what mask values mean; by default from classes.json, or found out from them.
         ignore_affine: lay NIfTI masks on pictures voxel for voxel (see `episodes.io.mask_grid`).
 
     Raises:
@@ -60,11 +60,11 @@ def read(
             header, a mask stack of another length, or a NIfTI mask that nothing lays on its
             picture.
     """
-    legend = read_legend(root) if legend is None else legend
-    pairs: list[tuple[_Pair, Legend | None]] = [(pair, legend) for pair in _pairs(root)]
+    label_map = read_label_map(root) if label_map is None else label_map
+    pairs: list[tuple[_Pair, LabelMap | None]] = [(pair, label_map) for pair in _pairs(root)]
     if not pairs:
         for sub, found in _pairs_below(root).items():
-            meaning = legend if sub.name.lower() in naming.PARTS else sub.name
+            meaning = label_map if sub.name.lower() in naming.PARTS else sub.name
             pairs += [(pair, meaning) for pair in found]
     samples: list[Sample] = []
     notes: tuple[str, ...] = ()
@@ -127,12 +127,12 @@ def _partners(pair: _Pair) -> bool:
 def _read_pair(
     root: Path,
     pair: _Pair,
-    legend: Legend | None,
+    label_map: LabelMap | None,
     subject_pattern: str | None,
     ignore_affine: bool,
 ) -> tuple[list[Sample], tuple[str, ...]]:
     images = naming.by_stem(pair.images, deep=pair.deep)
-    masks = _masks(pair.masks, legend, images)
+    masks = _masks(pair.masks, label_map, images)
     samples: list[Sample] = []
     for name, path in images.items():
         subject = naming.subject_of(name, subject_pattern)
@@ -143,8 +143,8 @@ def _read_pair(
 
 
 def _masks(
-    folder: Path, legend: Legend | None, images: Mapping[str, Path]
-) -> dict[str, list[tuple[Path, Legend | None]]]:
+    folder: Path, label_map: LabelMap | None, images: Mapping[str, Path]
+) -> dict[str, list[tuple[Path, LabelMap | None]]]:
     """Map the name of a picture to its mask files and what their values mean.
 
     A mask whose path below the folder is that of a picture belongs to it. A mask one folder
@@ -158,14 +158,14 @@ def _masks(
         if name not in beside and rest:
             deeper.setdefault(first, {})[rest] = name
     of_class = {first: pairing.match(images, rests) for first, rests in deeper.items()}
-    masks: dict[str, list[tuple[Path, Legend | None]]] = {}
+    masks: dict[str, list[tuple[Path, LabelMap | None]]] = {}
     for name, path in files.items():
         first, _, rest = name.partition("/")
         image = of_class.get(first, {}).get(rest) if name not in beside else None
         if image is not None:
             masks.setdefault(image, []).append((path, first))
         else:
-            masks.setdefault(beside.get(name, name), []).append((path, legend))
+            masks.setdefault(beside.get(name, name), []).append((path, label_map))
     return masks
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend
+from episodes.io.read import read_header, read_image
+from episodes.masks.label_map import LabelMap
 from episodes.readers import naming
 
 
@@ -27,20 +27,20 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read a data set in the layout of FSS-1000; a folder is a class.
 
     Args:
         root: the folder of the class folders.
         subject_pattern: searched in e.g. `abacus/1`; by default each picture is a subject.
-        legend: one name for the objects of all folders; by default the folders' names.
+        label_map: one name for the objects of all folders; by default the folders' names.
 
     Raises:
-        DataError: a header is damaged, or the legend names values.
+        DataError: a header is damaged, or the label map names values.
     """
-    if legend is not None and not isinstance(legend, str):
-        raise DataError(f"the classes are {legend}; masks are binary: expected one name or none")
+    if label_map is not None and not isinstance(label_map, str):
+        raise DataError(f"the classes are {label_map}; masks are binary: expected one name or none")
     samples: list[Sample] = []
     lacking: list[str] = []
     for folder in naming.folders(root):
@@ -48,7 +48,7 @@ def read(
             name, mask = f"{folder.name}/{picture.stem}", picture.with_suffix(".png")
             masks: tuple[MaskRef, ...] = ()
             if mask.is_file():
-                masks = (MaskRef(PixelRef(mask, None, read_object), legend or folder.name),)
+                masks = (MaskRef(PixelRef(mask, None, read_object), label_map or folder.name),)
             else:
                 lacking.append(name)
             samples.append(
@@ -57,7 +57,7 @@ def read(
                     image=PixelRef(picture),
                     masks=masks,
                     subject=naming.subject_of(name, subject_pattern),
-                    size=decode.read_header(picture).size,
+                    size=read_header(picture).size,
                 )
             )
     return naming.catalog_of(root, samples, naming.partner_note("images", lacking, "a mask"))
@@ -65,6 +65,6 @@ def read(
 
 def read_object(path: Path, member: str) -> np.ndarray:
     """Read where the object is: bool [height width]."""
-    pixels = decode.read_image(path)
+    pixels = read_image(path)
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
     return grey >= 128 if grey.max() > 1 else grey > 0

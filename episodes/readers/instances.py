@@ -22,11 +22,11 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.formats.rle import from_pairs, read_pairs
 from episodes.io.limits import guarded, read_text
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend, read_legend
+from episodes.io.read import read_header, read_labels
+from episodes.masks.label_map import LabelMap, read_label_map
 from episodes.readers import folder, naming
 
 COLUMNS = ["ImageId", "EncodedPixels"]
@@ -38,21 +38,21 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read pictures of objects; see the module for the layouts.
 
     Args:
         root: the data set's folder.
         subject_pattern: searched in a picture's name; by default each picture is a subject.
-        legend: the name of the objects' class.
+        label_map: the name of the objects' class.
 
     Raises:
         DataError: a header is damaged.
     """
-    legend = read_legend(root) if legend is None else legend
+    label_map = read_label_map(root) if label_map is None else label_map
     if _numbered(root):
-        return folder.read(root, subject_pattern=subject_pattern, legend=legend or "object")
+        return folder.read(root, subject_pattern=subject_pattern, label_map=label_map or "object")
     runs = _runs(root)
     samples: list[Sample] = []
     lacking: list[str] = []
@@ -61,7 +61,7 @@ def read(
         picture = _picture(sub)
         if picture is None:
             continue
-        size = decode.read_header(picture).size
+        size = read_header(picture).size
         if (sub / "masks").is_dir():
             objects = [PixelRef(sub / "masks", None, read_objects)]
         elif sub.name in runs:
@@ -74,7 +74,7 @@ def read(
         else:
             objects = []
             lacking.append(sub.name)
-        masks = tuple(MaskRef(pixels, legend or "nucleus") for pixels in objects)
+        masks = tuple(MaskRef(pixels, label_map or "nucleus") for pixels in objects)
         subject = naming.subject_of(sub.name, subject_pattern)
         key = picture.relative_to(root).as_posix()
         samples.append(Sample(key, PixelRef(picture), masks, subject, size))
@@ -95,10 +95,10 @@ def read_objects(path: Path, member: str) -> np.ndarray:
     masks = sorted(file for file in naming.files(path) if file.parent == path)
     if not 0 < len(masks) < 2**16:
         raise DataError(f"{path} holds {len(masks)} masks; expected between 1 and 65,535")
-    size = decode.read_header(masks[0]).size
+    size = read_header(masks[0]).size
     numbers = np.zeros(size, np.uint16)
     for number, file in enumerate(masks, 1):
-        mask = decode.read_labels(file)[0]
+        mask = read_labels(file)[0]
         if mask.shape != size:
             raise DataError(f"mask {file} has {mask.shape} pixels; the first one has {size}")
         numbers[mask > 0] = number

@@ -18,9 +18,9 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.pixels import IGNORE, MaskRef, PixelRef
-from episodes.masks.label_map import UNKNOWN, Legend
+from episodes.io.read import read_header, read_image
+from episodes.masks.label_map import UNKNOWN, LabelMap
 from episodes.readers import naming
 
 
@@ -30,14 +30,14 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read the training pictures; those for testing have no masks.
 
     Args:
         root: see the module.
         subject_pattern: searched in e.g. `um_000000`; by default each picture is a subject.
-        legend: `{1: name}`; by default the class is called road.
+        label_map: `{1: name}`; by default the class is called road.
 
     Raises:
         DataError: a header is damaged or there is no picture.
@@ -48,7 +48,9 @@ def read(
     samples: list[Sample] = []
     lacking: list[str] = []
     scenes: Counter[str] = Counter()
-    named = {1: legend or "road"} if legend is None or isinstance(legend, str) else legend
+    named = (
+        {1: label_map or "road"} if label_map is None or isinstance(label_map, str) else label_map
+    )
     meaning = {IGNORE: UNKNOWN, **named}
     for picture in sorted((home / "image_2").glob("*.png")):
         scene, _, number = picture.stem.partition("_")
@@ -62,7 +64,7 @@ def read(
                 image=PixelRef(picture),
                 masks=(MaskRef(PixelRef(mask, None, read_road), meaning),) * mask.is_file(),
                 subject=naming.subject_of(picture.stem, subject_pattern),
-                size=decode.read_header(picture).size,
+                size=read_header(picture).size,
             )
         )
     note = "scenes: " + ", ".join(f"{n} {scene}" for scene, n in sorted(scenes.items()))
@@ -77,7 +79,7 @@ def read_road(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: the picture is damaged or grey.
     """
-    colours = decode.read_image(path)
+    colours = read_image(path)
     if colours.ndim != 3:
         raise DataError(
             f"mask {path} is grey; expected magenta road, red background, black unknown"

@@ -10,7 +10,7 @@ from episodes.errors import DataError, shorten
 from episodes.io.mask_grid import Grid
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.io.read import STACK_SUFFIXES, is_readable, is_volume, read_header, stem, suffix
-from episodes.masks.label_map import Legend, legend_classes
+from episodes.masks.label_map import LabelMap, label_map_classes
 from episodes.masks.placed import mask_source
 
 IMAGE_WORDS = (
@@ -119,7 +119,7 @@ def partner_note(kind: str, names: list[str], lack: str) -> tuple[str, ...]:
 def samples_of(
     root: Path,
     path: Path,
-    masks: Sequence[tuple[Path, Legend | None]],
+    masks: Sequence[tuple[Path, LabelMap | None]],
     subject: str,
     ignore_affine: bool = False,
 ) -> list[Sample]:
@@ -129,14 +129,16 @@ def samples_of(
         DataError: a header is damaged, or a mask does not fit (see `episodes.io.mask_grid`).
     """
     header = read_header(path)
-    sources = [(_source(header.grid(path), mask, ignore_affine), legend) for mask, legend in masks]
+    sources = [
+        (_source(header.grid(path), mask, ignore_affine), label_map) for mask, label_map in masks
+    ]
     prefix = path.relative_to(root).as_posix()
     return [
         Sample(
             key=prefix if header.planes == 1 else f"{prefix}#{plane}",
             image=PixelRef(path, plane),
             masks=tuple(
-                MaskRef(replace(source, plane=plane), legend) for source, legend in sources
+                MaskRef(replace(source, plane=plane), label_map) for source, label_map in sources
             ),
             subject=subject,
             size=header.size,
@@ -154,7 +156,7 @@ def _source(image: Grid, mask: Path, ignore_affine: bool) -> PixelRef:
 
 
 def catalog_of(root: Path, samples: Iterable[Sample], notes: tuple[str, ...] = ()) -> Catalog:
-    """Make a catalog named after its folder, with the classes that the legends name.
+    """Make a catalog named after its folder, with the classes that the label maps name.
 
     Raises:
         DataError: there is no sample.
@@ -162,6 +164,8 @@ def catalog_of(root: Path, samples: Iterable[Sample], notes: tuple[str, ...] = (
     samples = tuple(samples)
     if not samples:
         raise DataError(f"{root} holds no readable picture; expected files in its image folder")
-    legends = (mask.legend for sample in samples for mask in sample.masks)
-    classes = dict.fromkeys(name for legend in legends for name in legend_classes(legend))
+    label_maps = (mask.label_map for sample in samples for mask in sample.masks)
+    classes = dict.fromkeys(
+        name for label_map in label_maps for name in label_map_classes(label_map)
+    )
     return Catalog(samples, tuple(classes), name=root.resolve().name, notes=notes)

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.io.read import is_volume
-from episodes.masks.label_map import Legend, legend_classes, read_legend
+from episodes.io.read import is_volume, read_header
+from episodes.masks.label_map import LabelMap, label_map_classes, read_label_map
 from episodes.masks.placed import mask_source
 from episodes.readers import naming, pairing
 
@@ -31,7 +30,7 @@ def read(
     root: Path,
     *,
     subject_pattern: str | None = None,
-    legend: Legend | None = None,
+    label_map: LabelMap | None = None,
     ignore_affine: bool = False,
 ) -> Catalog:
     """Read a data set of volumes; each slice is a sample, each volume a subject.
@@ -39,7 +38,7 @@ def read(
     Args:
         root: the folder.
         subject_pattern: searched in a volume's name; by default each file is a subject.
-        legend: what mask values mean; by default from classes.json, or found out from them.
+        label_map: what mask values mean; by default from classes.json, or found out from them.
         ignore_affine: lay masks on their images voxel for voxel (see `episodes.io.mask_grid`).
 
     Raises:
@@ -49,11 +48,11 @@ def read(
     images, masks = pairing.pairs(root, is_volume)
     if not images:
         raise DataError(f"{root} holds no NIfTI image; expected e.g. image_1.nii.gz")
-    legend = read_legend(root) if legend is None else legend
+    label_map = read_label_map(root) if label_map is None else label_map
     samples: list[Sample] = []
     elsewhere: list[str] = []
     for name, path in images.items():
-        header = decode.read_header(path)
+        header = read_header(path)
         sources: tuple[PixelRef, ...] = ()
         if name in masks:
             try:
@@ -63,7 +62,7 @@ def read(
         subject = naming.subject_of(name, subject_pattern)
         prefix = path.relative_to(root).as_posix()
         for plane in range(header.planes):
-            references = tuple(MaskRef(replace(s, plane=plane), legend) for s in sources)
+            references = tuple(MaskRef(replace(s, plane=plane), label_map) for s in sources)
             samples.append(
                 Sample(f"{prefix}#{plane}", PixelRef(path, plane), references, subject, header.size)
             )
@@ -72,4 +71,6 @@ def read(
         raise DataError(elsewhere[0] + (more if len(elsewhere) > 1 else ""))
     notes = naming.partner_note("volumes", [n for n in images if n not in masks], "a label volume")
     notes += naming.partner_note("label volumes", [n for n in masks if n not in images], "an image")
-    return Catalog(tuple(samples), legend_classes(legend), name=root.resolve().name, notes=notes)
+    return Catalog(
+        tuple(samples), label_map_classes(label_map), name=root.resolve().name, notes=notes
+    )

@@ -28,7 +28,7 @@ from episodes.io.formats.zarr import (
 from episodes.io.limits import guarded, inside
 from episodes.io.mask_grid import OPTION
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend
+from episodes.masks.label_map import LabelMap
 from episodes.readers import naming
 
 
@@ -41,7 +41,7 @@ def read(
     root: Path,
     *,
     subject_pattern: str | None = None,
-    legend: Legend | None = None,
+    label_map: LabelMap | None = None,
     channel: int | None = None,
     ignore_affine: bool = False,
 ) -> Catalog:
@@ -50,7 +50,7 @@ def read(
     Args:
         root: see the module.
         subject_pattern: searched in the group's name, e.g. `cells.zarr`.
-        legend: what mask values mean; by default as the label images say.
+        label_map: what mask values mean; by default as the label images say.
         channel: the only channel to read, from 0; None for all, which must be at most three.
         ignore_affine: lay label images on their images voxel for voxel, whatever spacing and
             position their metadata give.
@@ -66,7 +66,7 @@ def read(
         reading = None if channel is None else Reading(channels=(channel,))
         check_channels(structure, str(group), reading)
         member = json.dumps({"group": "", "array": image, "channel": channel})
-        masks = _masks(group, structure, legend, ignore_affine)
+        masks = _masks(group, structure, label_map, ignore_affine)
         subject = naming.subject_of(group.name, subject_pattern)
         samples += [
             Sample(
@@ -95,13 +95,13 @@ def _metadata(folder: Path) -> bool:
 
 
 def _masks(
-    group: Path, image: Structure, legend: Legend | None, ignore_affine: bool
-) -> list[tuple[str, Legend | None]]:
+    group: Path, image: Structure, label_map: LabelMap | None, ignore_affine: bool
+) -> list[tuple[str, LabelMap | None]]:
     """List the label images of a group: how to read each, and what its values mean."""
     folder = group / "labels"
     if not _metadata(folder):
         return []
-    masks: list[tuple[str, Legend | None]] = []
+    masks: list[tuple[str, LabelMap | None]] = []
     with guarded(folder, "OME-Zarr"):
         for name in group_attributes(folder)["labels"]:
             labels = inside(folder, str(name))
@@ -116,7 +116,7 @@ def _masks(
                 _same_place(group, labels)
             place = labels.relative_to(group).as_posix()
             member = json.dumps({"group": place, "array": array, "channel": None})
-            masks.append((member, legend or _legend(labels, str(name))))
+            masks.append((member, label_map or _label_map(labels, str(name))))
     return masks
 
 
@@ -133,7 +133,7 @@ def _same_place(group: Path, labels: Path) -> None:
             )
 
 
-def _legend(labels: Path, name: str) -> Legend:
+def _label_map(labels: Path, name: str) -> LabelMap:
     """Find the names of values in the `image-label` properties."""
     properties = group_attributes(labels).get("image-label", {}).get("properties", [])
     found: dict[int, str | None] = {}

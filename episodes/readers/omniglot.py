@@ -18,9 +18,9 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io.formats import zip_archive as zipped
+from episodes.io.formats.zip_archive import members, read_picture
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend
+from episodes.masks.label_map import LabelMap
 from episodes.readers import naming
 
 ARCHIVES = ("images_background.zip", "images_evaluation.zip")
@@ -36,23 +36,25 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """Read the drawings of the archives that are there.
 
     Args:
         root: the folder of the archives, or one of them, the other being left out.
         subject_pattern: searched in e.g. `images_background/Latin/character05/0686_01.png`.
-        legend: one name for all ink; by default each character is a class.
+        label_map: one name for all ink; by default each character is a class.
 
     Raises:
-        DataError: an archive is damaged or holds no drawing, or the legend names values.
+        DataError: an archive is damaged or holds no drawing, or the label map names values.
     """
-    if legend is not None and not isinstance(legend, str):
-        raise DataError(f"the classes are {legend}; ink has one value: expected one name or none")
+    if label_map is not None and not isinstance(label_map, str):
+        raise DataError(
+            f"the classes are {label_map}; ink has one value: expected one name or none"
+        )
     samples: list[Sample] = []
     for path in _archives(root):
-        found = [match for member in zipped.members(path) if (match := _DRAWING.fullmatch(member))]
+        found = [match for member in members(path) if (match := _DRAWING.fullmatch(member))]
         if not found:
             raise DataError(f"{path} holds no drawing; expected {_DRAWING.pattern}")
         for match in found:
@@ -60,7 +62,7 @@ def read(
             subject = match["drawer"]
             if subject_pattern is not None:
                 subject = naming.subject_of(member, subject_pattern)
-            ink = MaskRef(PixelRef(path, None, read_ink, member), legend or name)
+            ink = MaskRef(PixelRef(path, None, read_ink, member), label_map or name)
             picture = PixelRef(path, None, read_drawing, member)
             samples.append(Sample(f"{path.name}/{member}", picture, (ink,), subject, SIZE))
     return naming.catalog_of(root, samples)
@@ -78,7 +80,7 @@ def read_drawing(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: it is damaged or of another size.
     """
-    pixels = zipped.read_picture(path, member)
+    pixels = read_picture(path, member)
     if pixels.shape != SIZE:
         raise DataError(f"{path}:{member} has the shape {pixels.shape}; Omniglot has {SIZE}")
     return pixels

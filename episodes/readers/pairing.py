@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
-from episodes.io.read import stem
+from episodes.io.read import read_planes, stem
 from episodes.readers import naming
 from episodes.readers.file_finder import plain
 
@@ -189,7 +188,7 @@ def looks_like_mask(path: Path, unreadable: bool = True) -> bool:
         unreadable: the answer for a file that cannot be read, or of one value alone.
     """
     try:
-        pixels = decode.read_planes(path)[0]
+        pixels = read_planes(path)[0]
     except DataError:
         return unreadable
     flat = pixels.reshape(*pixels.shape[:2], -1)

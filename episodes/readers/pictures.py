@@ -18,8 +18,8 @@ from pathlib import Path
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
-from episodes.masks.label_map import Legend
+from episodes.io.read import is_volume, stem
+from episodes.masks.label_map import LabelMap
 from episodes.readers import naming, pairing
 from episodes.readers.file_finder import plain
 
@@ -37,7 +37,7 @@ def recognises(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, subject_pattern: str | None = None, legend: Legend | None = None
+    root: Path, *, subject_pattern: str | None = None, label_map: LabelMap | None = None
 ) -> Catalog:
     """List the pictures; each plane is a sample, without a class.
 
@@ -45,14 +45,14 @@ def read(
         root: the folder.
         subject_pattern: searched in a picture's path, e.g. `s1/1`; by default the first sub-folder
             is the subject, or else the file.
-        legend: has to be None, as there is no mask.
+        label_map: has to be None, as there is no mask.
 
     Raises:
         DataError: masks are among the pictures, none can be opened, or classes are named.
     """
     paths = list(naming.files(root))
     _refuse_masks(root, paths)
-    if legend is not None:
+    if label_map is not None:
         raise DataError(
             f"{root} holds {len(paths)} pictures without masks, so --classes names nothing; "
             f"{EXPECTED}"
@@ -62,7 +62,7 @@ def read(
     samples: list[Sample] = []
     broken: list[str] = []
     for path, within in zip(paths, folders, strict=True):
-        name = path.relative_to(root).with_name(decode.stem(path)).as_posix()
+        name = path.relative_to(root).with_name(stem(path)).as_posix()
         own = name if len(within) == around else within[around]
         subject = own if subject_pattern is None else naming.subject_of(name, subject_pattern)
         try:
@@ -108,8 +108,8 @@ def _refuse_masks(root: Path, paths: Sequence[Path]) -> None:
                     f"{count}, and the folder {part}/ is called as one of masks, but no images "
                     f"belong to them; {EXPECTED}"
                 )
-    called = [path for path in paths if pairing.is_mask_name(decode.stem(path))]
-    volumes = [path for path in called if decode.is_volume(path)]
+    called = [path for path in paths if pairing.is_mask_name(stem(path))]
+    volumes = [path for path in called if is_volume(path)]
     if 2 * len(called) > len(paths) or volumes:
         names = shorten([path.name for path in volumes or called], 3)
         raise DataError(
@@ -137,18 +137,18 @@ def _doubtful(paths: Sequence[Path]) -> Iterator[list[tuple[Path, Path]]]:
     """
     folders: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in paths:
-        folders[path.parent][plain(decode.stem(path))] = path
+        folders[path.parent][plain(stem(path))] = path
     first, *others = folders.values()
     for other in others[: 2 * LOOKED_AT]:
         common = [(first[name], other[name]) for name in first if name in other][:LOOKED_AT]
         if common:
             yield from (common, [(mask, image) for image, mask in common])
-    beside = sorted(paths, key=lambda path: (path.parent, plain(decode.stem(path))))
+    beside = sorted(paths, key=lambda path: (path.parent, plain(stem(path))))
     near = [
         (one, other)
         for one, other in pairwise(beside)
         if one.parent == other.parent
-        and re.match(rf"{re.escape(plain(decode.stem(one)))}[_\-. ]\D", plain(decode.stem(other)))
+        and re.match(rf"{re.escape(plain(stem(one)))}[_\-. ]\D", plain(stem(other)))
     ][:LOOKED_AT]
     if near:
         yield from (near, [(mask, image) for image, mask in near])

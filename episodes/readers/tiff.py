@@ -13,10 +13,10 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.axes import Reading
 from episodes.io.pixels import MaskRef, PixelRef
-from episodes.masks.label_map import Legend, read_legend
+from episodes.io.read import STACK_SUFFIXES, read_header, read_planes, suffix
+from episodes.masks.label_map import LabelMap, read_label_map
 from episodes.readers import naming, pairing
 
 
@@ -32,7 +32,7 @@ def read(
     root: Path,
     *,
     subject_pattern: str | None = None,
-    legend: Legend | None = None,
+    label_map: LabelMap | None = None,
     channel: int | None = None,
 ) -> Catalog:
     """Read a data set of TIFF files; each plane is a sample.
@@ -40,20 +40,20 @@ def read(
     Args:
         root: the folder.
         subject_pattern: searched in an image's name; by default each file is a subject.
-        legend: what mask values mean; by default from classes.json, or found out from them.
+        label_map: what mask values mean; by default from classes.json, or found out from them.
         channel: the only channel of the images to read, from 0; None for all.
 
     Raises:
         DataError: a header is damaged, or an image and its mask have other planes or sizes.
     """
-    legend = read_legend(root) if legend is None else legend
+    label_map = read_label_map(root) if label_map is None else label_map
     images, masks = pairing.pairs(root, _is_tiff)
     samples: list[Sample] = []
     for name, path in images.items():
-        header = decode.read_header(path)
+        header = read_header(path)
         mask = masks.get(name)
         if mask is not None:
-            there = decode.read_header(mask)
+            there = read_header(mask)
             if (there.planes, there.size) != (header.planes, header.size):
                 raise DataError(
                     f"mask {mask} has {there.planes} planes of {there.size} and its image {path} "
@@ -65,7 +65,7 @@ def read(
             Sample(
                 key=f"{path.relative_to(root).as_posix()}#{plane}",
                 image=PixelRef(path, plane, reader, member),
-                masks=() if mask is None else (MaskRef(PixelRef(mask, plane), legend),),
+                masks=() if mask is None else (MaskRef(PixelRef(mask, plane), label_map),),
                 subject=subject,
                 size=header.size,
             )
@@ -82,8 +82,8 @@ def read_channel(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: the file has no such channel.
     """
-    return decode.read_planes(path, Reading(channels=(int(member),)))
+    return read_planes(path, Reading(channels=(int(member),)))
 
 
 def _is_tiff(path: Path) -> bool:
-    return decode.suffix(path) in decode.STACK_SUFFIXES
+    return suffix(path) in STACK_SUFFIXES

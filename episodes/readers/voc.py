@@ -28,10 +28,10 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.limits import inside, read_text
 from episodes.io.pixels import IGNORE, MaskRef, PixelRef
-from episodes.masks.label_map import MOST_VALUES, UNKNOWN, Legend, read_legend
+from episodes.io.read import read_header, read_image
+from episodes.masks.label_map import MOST_VALUES, UNKNOWN, LabelMap, read_label_map
 from episodes.readers import naming
 
 LABEL_MAP = "labelmap.txt"
@@ -53,7 +53,7 @@ def read(
     root: Path,
     *,
     subject_pattern: str | None = None,
-    legend: Legend | None = None,
+    label_map: LabelMap | None = None,
     split: str | None = None,
 ) -> Catalog:
     """Read the pictures that have a mask.
@@ -61,7 +61,7 @@ def read(
     Args:
         root: see the module.
         subject_pattern: searched in a picture's name; by default each picture is a subject.
-        legend: what the numbers mean; by default classes.json, else the classes of VOC 2012.
+        label_map: what the numbers mean; by default classes.json, else the classes of VOC 2012.
         split: the list in ImageSets/Segmentation to keep to, e.g. "train"; None for all masks.
 
     Raises:
@@ -77,11 +77,11 @@ def read(
             "(in CVAT, export with images)"
         )
     labels = _read_label_map(home / LABEL_MAP) if (home / LABEL_MAP).is_file() else None
-    if legend is None:
-        legend = read_legend(home) or (labels.legend if labels else None)
-        legend = legend or {i + 1: name for i, name in enumerate(NAMES)}
-    named = dict.fromkeys(range(1, IGNORE), legend) if isinstance(legend, str) else legend
-    legend = {IGNORE: UNKNOWN, **named}  # 255 are the borders of objects
+    if label_map is None:
+        label_map = read_label_map(home) or (labels.label_map if labels else None)
+        label_map = label_map or {i + 1: name for i, name in enumerate(NAMES)}
+    named = dict.fromkeys(range(1, IGNORE), label_map) if isinstance(label_map, str) else label_map
+    label_map = {IGNORE: UNKNOWN, **named}  # 255 are the borders of objects
     images = naming.by_stem(pictures)
     masks: dict[str, Path] = {}
     for folder in reversed(MASK_FOLDERS):
@@ -96,9 +96,9 @@ def read(
             Sample(
                 key=f"{pictures.name}/{picture.relative_to(pictures).as_posix()}",
                 image=PixelRef(picture),
-                masks=(MaskRef(PixelRef(masks[name], None, reader, member), legend),),
+                masks=(MaskRef(PixelRef(masks[name], None, reader, member), label_map),),
                 subject=naming.subject_of(name, subject_pattern),
-                size=decode.read_header(picture).size,
+                size=read_header(picture).size,
             )
         )
     lacking = [name for name in names if name not in images]
@@ -116,7 +116,7 @@ def read_colours(path: Path, member: str) -> np.ndarray:
         DataError: it holds a colour that is none of them.
     """
     known = {tuple(colour): int(number) for number, colour in json.loads(member).items()}
-    pixels = decode.read_image(path)
+    pixels = read_image(path)
     if pixels.ndim == 2:  # grey: equal channels
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     found, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
@@ -131,7 +131,7 @@ def read_colours(path: Path, member: str) -> np.ndarray:
 
 
 class _Labels(NamedTuple):
-    legend: Legend
+    label_map: LabelMap
     member: str  # for `read_colours`
 
 
@@ -141,7 +141,7 @@ def _read_label_map(path: Path) -> _Labels:
     Raises:
         DataError: a line is none, or two labels have one colour.
     """
-    legend: dict[int, str | None] = {}
+    label_map: dict[int, str | None] = {}
     colours: dict[int, tuple[int, ...]] = {0: (0, 0, 0)}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -153,15 +153,15 @@ def _read_label_map(path: Path) -> _Labels:
             raise DataError(
                 f"{path}, line {number}: {line[:60]!r}; expected name:red,green,blue:parts:actions"
             )
-        value = _value(name, rgb, len(legend) + 1)
+        value = _value(name, rgb, len(label_map) + 1)
         if rgb in colours.values() and colours.get(value) != rgb:
             raise DataError(f"{path}, line {number}: {name} has the colour of another label")
         colours[value] = rgb
         if value not in (0, IGNORE):
-            legend[value] = name
-    if not legend or len(legend) > MOST_VALUES:
-        raise DataError(f"{path} names {len(legend)} labels; expected 1 to {MOST_VALUES}")
-    return _Labels(legend, json.dumps(colours))
+            label_map[value] = name
+    if not label_map or len(label_map) > MOST_VALUES:
+        raise DataError(f"{path} names {len(label_map)} labels; expected 1 to {MOST_VALUES}")
+    return _Labels(label_map, json.dumps(colours))
 
 
 def _value(name: str, rgb: tuple[int, ...], following: int) -> int:

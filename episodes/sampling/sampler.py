@@ -11,9 +11,9 @@ from episodes.augmentation.base import Transform
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
-from episodes.sampling import feasibility as feasible
 from episodes.sampling.draws import Draws
 from episodes.sampling.episode import Episode, EpisodeBatch, Plan
+from episodes.sampling.feasibility import check
 from episodes.sampling.plans import (
     PlanLoader,
     binary_mask,
@@ -93,7 +93,7 @@ class EpisodeSampler:
         self._loading = PlanLoader(catalog, loader, seed, transform)
         self._table = make_table(catalog, self.settings.same_volume)
         self._pools = make_pools(catalog, self._table, self.settings)
-        feasible.check(self._pools, self._table, self.settings)
+        check(self._pools, self._table, self.settings)
         need = self.settings.most_images if self.settings.same_volume else 1
         self._volumes = {name: parts[0].large(need) for name, parts in self._pools.items()}
         self._shown = shown_classes(self._pools, len(catalog))

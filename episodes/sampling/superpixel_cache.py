@@ -11,7 +11,7 @@ from numpy.lib import format as npy
 
 from episodes.errors import DataError
 from episodes.io.limits import BROKEN
-from episodes.io.write import make_folder, whole_file
+from episodes.io.write import atomic_write, make_folder
 
 
 class RegionCache:
@@ -86,7 +86,7 @@ def fingerprint(pixels: np.ndarray, settings: object) -> str:
 
 def save_regions(path: Path, regions: np.ndarray) -> None:
     """Write uint16 regions, compressed, the whole file or none."""
-    with whole_file(path, guarded=False) as partial, partial.open("wb") as file:
+    with atomic_write(path, guarded=False) as partial, partial.open("wb") as file:
         np.savez_compressed(file, regions=regions)
 
 

@@ -21,7 +21,7 @@ from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.letterbox import Frame
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
-from episodes.io import read as decode
+from episodes.io.read import read_header
 from episodes.sampling.episode import Episode, Plan
 from episodes.sampling.sampler import episode_generator
 from episodes.sampling.superpixel_cache import RegionCache
@@ -125,7 +125,7 @@ class SupervoxelSampler:
             source, frame = self.files[path], Frame(*slices[0].size, size)
             return self.cache.remember(
                 f"{name} {source}",
-                lambda: read_supervoxels(source, decode.read_header(path).planes, frame)[planes],
+                lambda: read_supervoxels(source, read_header(path).planes, frame)[planes],
             )
         spacing = _spacing(path)
         return self.cache.get(
@@ -217,7 +217,7 @@ def contiguous_runs(catalog: Catalog) -> list[list[Sample]]:
 
 def _spacing(path: Path) -> tuple[float, float, float]:
     """Distance of depth, height and width in millimetres; 1 where the file does not say."""
-    geometry = decode.read_header(path).geometry
+    geometry = read_header(path).geometry
     if geometry is None:
         return 1.0, 1.0, 1.0
     lengths = np.sqrt((geometry.affine[:3, :3] ** 2).sum(axis=0))

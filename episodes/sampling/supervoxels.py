@@ -10,7 +10,7 @@ from torch import Tensor
 
 from episodes.catalog.letterbox import Frame
 from episodes.errors import DataError, EpisodeError
-from episodes.io import read as decode
+from episodes.io.read import read_labels
 from episodes.sampling.superpixels import number
 
 CutVolume = Callable[[Tensor, tuple[float, float, float]], np.ndarray]
@@ -179,7 +179,7 @@ def read_supervoxels(path: Path, planes: int, frame: Frame) -> np.ndarray:
         DataError: the file cannot be read, or has another grid than the image.
         EpisodeError: more than 65,535 regions.
     """
-    values = decode.read_labels(path)
+    values = read_labels(path)
     if values.shape != (planes, frame.height, frame.width):
         raise DataError(
             f"supervoxels {path} are {' x '.join(map(str, values.shape))}; expected "

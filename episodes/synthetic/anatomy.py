@@ -93,7 +93,7 @@ def draw_anatomy(way: int, side: int, level: Levels, generator: np.random.Genera
 def draw_subject(
     task: Anatomy, side: int, level: Levels, generator: np.random.Generator
 ) -> np.ndarray:
-    """Draw the label map of one subject: uint8 [side side] of numbers below `task.numbers`."""
+    """Draw the label image of one subject: uint8 [side side] of numbers below `task.numbers`."""
     rows, columns = deformed_grid(side, level.deformation, generator)
     body = vary(task.body, level.deformation / 2, generator)
     depth = _depth(body, columns, rows)

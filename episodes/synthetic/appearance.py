@@ -73,7 +73,7 @@ def draw_looks(
 def render(
     labels: np.ndarray, looks: Looks, level: Levels, generator: np.random.Generator
 ) -> Tensor:
-    """Make an image of a label map, as one subject and one scanner show it.
+    """Make an image of a label image, as one subject and one scanner show it.
 
     Args:
         labels: [side side] of numbers.

@@ -85,7 +85,7 @@ def draw_cells(way: int, side: int, level: Levels, generator: np.random.Generato
 def draw_picture(
     task: Cells, side: int, level: Levels, generator: np.random.Generator
 ) -> np.ndarray:
-    """Draw the label map of one picture: uint8 [side side] of numbers below `task.numbers`."""
+    """Draw the label image of one picture: uint8 [side side] of numbers below `task.numbers`."""
     # It bends the rows of the grid, so that they do not show, and the cells a little.
     rows, columns = deformed_grid(side, 0.02 + 0.3 * level.deformation, generator)
     grid = int(1 / task.pitch) + 4

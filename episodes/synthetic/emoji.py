@@ -19,7 +19,7 @@ from torch import Tensor
 from episodes import bundled
 from episodes.augmentation.random_fields import smooth_noise, white_noise
 from episodes.errors import EpisodeError, shorten
-from episodes.io import read as decode
+from episodes.io.read import read_image, read_labels
 from episodes.sampling.episode import Episode, Plan
 from episodes.sampling.sampler import episode_generator
 from episodes.sampling.superpixel_sampler import assemble
@@ -161,20 +161,20 @@ class EmojiSampler:
 def cut_outs(classes: set[str]) -> dict[str, list[CutOut]]:
     """Cut the objects of some classes out of the bundled scenes, which name them in their files."""
     root = bundled.path("emoji")
-    legend = json.loads((root / "classes.json").read_text(encoding="utf-8"))
+    label_map = json.loads((root / "classes.json").read_text(encoding="utf-8"))
     found: dict[str, list[CutOut]] = defaultdict(list)
     for path in sorted((root / "masks").iterdir()):
-        (labels,) = decode.read_labels(path)
-        wanted = [int(v) for v in np.unique(labels) if legend.get(str(v)) in classes]
+        (labels,) = read_labels(path)
+        wanted = [int(v) for v in np.unique(labels) if label_map.get(str(v)) in classes]
         if not wanted:
             continue
-        image = decode.read_image(root / "images" / f"{path.stem}.jpg")
+        image = read_image(root / "images" / f"{path.stem}.jpg")
         for value in wanted:
             mask = labels == value
             (box,) = ndimage.find_objects(mask.astype(np.uint8))
             pixels = np.dstack([image[box], mask[box] * np.uint8(255)])
             design = path.stem.split("_")[1]
-            found[legend[str(value)]].append(CutOut(Image.fromarray(pixels), design))
+            found[label_map[str(value)]].append(CutOut(Image.fromarray(pixels), design))
     return dict(found)
 
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from episodes.errors import DataError, FewshotError
 from episodes.io import outputs
-from episodes.io import read as decode
+from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
 from episodes.io.write import make_folder, write_json, write_picture
 from fewshot.archive.ledger import LEDGER, Ledger, digest
 from fewshot.archive.queries import Query, result_names, results_of
@@ -213,7 +213,7 @@ class Batch:
         ]
         names = result_names(endings, earlier, [*own, *others])
         for query in fine:
-            if decode.stem(names[query.path]) != decode.stem(query.name):
+            if stem(names[query.path]) != stem(query.name):
                 print(f"{query.name}: its mask is called {names[query.path]}, as its name is taken")
         return names
 
@@ -263,10 +263,10 @@ def nothing_left(query: Path) -> tuple["Segmentation", Mapping[str, Any]]:
 
 def _ending(path: Path, largest: int) -> str:
     """The ending that `Segmentation.default_name` will choose."""
-    ending = decode.suffix(path)
-    if ending in (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES):
+    ending = suffix(path)
+    if ending in (*VOLUME_SUFFIXES, *STACK_SUFFIXES):
         return ending
-    if ending in decode.ARRAY_SUFFIXES:
+    if ending in ARRAY_SUFFIXES:
         return ".npy"
     return ".tif" if largest > 65_535 else ".png"
 

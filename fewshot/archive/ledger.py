@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import DataError
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot import __version__
 from fewshot.provenance import CALIBRATION, SEGMENTER, WEIGHTS
 
@@ -92,7 +92,7 @@ class Ledger:
         lines = [_HEAD, *({"query": query, **row} for query, row in self.rows.items())]
         if self.begun:
             lines.append({"begin": "", "files": sorted(self.begun)})
-        with whole_file(self.path) as partial:
+        with atomic_write(self.path) as partial:
             partial.write_bytes(b"".join(map(_line, lines)))
         self._exists = self._whole = True
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io import read
 from episodes.io.unsupported import no_image
 from fewshot.archive.ledger import LEDGER, recorded
 
@@ -73,7 +73,7 @@ def _inside(folder: Path) -> Iterator[Query]:
             path = here / file
             if file.startswith(".") or file in results:
                 continue
-            if decode.is_readable(path):
+            if read.is_readable(path):
                 yield Query(path, path.relative_to(folder), _fault(path))
             else:
                 others[path.suffix or "no ending"] += 1
@@ -148,14 +148,14 @@ class _Taken:
 
 def results_of(mask: Path) -> tuple[Path, Path, Path]:
     """Return the files that one query gets: mask, overlay and JSON."""
-    stem = decode.stem(mask)
+    stem = read.stem(mask)
     return mask, mask.with_name(f"{stem}_overlay.png"), mask.with_name(f"{stem}.json")
 
 
 def _stems(query: Query) -> Iterator[str]:
-    stem = decode.stem(query.name)
+    stem = read.stem(query.name)
     yield f"{stem}_" if stem.split(".")[0].strip().lower() in _RESERVED else stem
-    longer = f"{stem}_{decode.suffix(query.name).lstrip('.').replace('.', '_')}"
+    longer = f"{stem}_{read.suffix(query.name).lstrip('.').replace('.', '_')}"
     yield longer
     number = 2
     while True:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.benchmark.aggregate import Row
 from fewshot.benchmark.headlines import place_of
 from fewshot.benchmark.methods import COPY_MASK, FEATURE_GRID
@@ -42,7 +42,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
         "highest run"
     )
     panels[-1].set_xlim(0, 100)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.benchmark.aggregate import Found, Row
 from fewshot.benchmark.headlines import Headline
 from fewshot.evaluation import results
@@ -77,7 +77,7 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
     else:
         results.write_pair(path, content, markdown(content, path.stem))
     stem = path.with_name(f"{path.stem}_{part}" if part else path.stem)
-    with whole_file(stem.with_suffix(".csv")) as partial:
+    with atomic_write(stem.with_suffix(".csv")) as partial:
         partial.write_text(rows_csv(content["results"]), "utf-8")
     return stem
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from episodes import bundled
 from episodes.augmentation.compose import Augment
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import intensity_range
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.pixels import IGNORE
+from episodes.io.read import read_image, read_labels, read_planes
 from episodes.io.write import make_folder, write_json, write_picture
 from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
@@ -100,7 +100,7 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     """Train on base classes of emoji; score, and show, novel classes in scenes never seen."""
     segmenter = Segmenter(NetworkSettings(size=EMOJI_SIZE))
     root = bundled.path("emoji")
-    catalog = measure(read_catalog(root))
+    catalog = compute_class_areas(read_catalog(root))
     parts = json.loads((root / "split.json").read_text(encoding="utf-8"))
     base = catalog.of_classes(parts["base"]).without_samples_of(parts["novel"])
     novel = catalog.of_classes(parts["novel"]).without_samples_of(parts["base"])
@@ -142,10 +142,9 @@ def _left(command: Demo) -> list[Path]:
 def nuclei() -> Example:
     """Four tiles of one microscope picture: the first is annotated."""
     root = bundled.path("nuclei")
-    images = [decode.read_image(path) for path in sorted((root / "images").iterdir())]
+    images = [read_image(path) for path in sorted((root / "images").iterdir())]
     masks = [
-        (decode.read_labels(path)[0] > 0).astype(np.uint8)
-        for path in sorted((root / "masks").iterdir())
+        (read_labels(path)[0] > 0).astype(np.uint8) for path in sorted((root / "masks").iterdir())
     ]
     return Example("nuclei", images[0], masks[0], images[1:], masks[1:], ("nucleus",))
 
@@ -153,8 +152,8 @@ def nuclei() -> Example:
 def brain() -> Example:
     """Slices of the ICBM brain: the middle one is annotated, every fourth other is segmented."""
     root = bundled.path("brain")
-    images = decode.read_planes(root / "image_icbm.nii.gz")
-    masks = decode.read_labels(root / "label_icbm.nii.gz").astype(np.uint8)
+    images = read_planes(root / "image_icbm.nii.gz")
+    masks = read_labels(root / "label_icbm.nii.gz").astype(np.uint8)
     middle = len(images) // 2
     others = [plane for plane in range(4, len(images) - 4, 4) if abs(plane - middle) > 1]
     return Example(

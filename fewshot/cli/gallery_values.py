@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from episodes.catalog.catalog import Sample
-from episodes.io import read as decode
+from episodes.io.read import labels_of
 
 
 def class_values(samples: Sequence[Sample], classes: tuple[str, ...]) -> tuple[int, ...]:
@@ -20,13 +20,13 @@ def class_values(samples: Sequence[Sample], classes: tuple[str, ...]) -> tuple[i
     """
     found: dict[str, int] = {}
     for mask in (mask for sample in samples for mask in sample.masks):
-        if isinstance(mask.legend, str):
-            if mask.legend not in found:
-                values = set(np.unique(decode.labels_of(mask.pixels.source)).tolist()) - {0}
+        if isinstance(mask.label_map, str):
+            if mask.label_map not in found:
+                values = set(np.unique(labels_of(mask.pixels.source)).tolist()) - {0}
                 if values:
-                    found[mask.legend] = values.pop() if len(values) == 1 else 1
+                    found[mask.label_map] = values.pop() if len(values) == 1 else 1
             continue
-        for value, name in (mask.legend or {}).items():
+        for value, name in (mask.label_map or {}).items():
             if name:
                 found[name] = min(value, found.get(name, value))
     numbers = tuple(found.get(name, 0) for name in classes)

@@ -3,12 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
-from episodes.catalog import quality as problems
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.class_names import parse_names
 from episodes.catalog.class_report import classes_line
 from episodes.catalog.duplicates import find_duplicates
 from episodes.catalog.mask_counts import count_masks
+from episodes.catalog.quality import of_classes, of_duplicates, of_masks, of_splits, settle_anyway
 from episodes.io.write import make_folder, write_json, write_picture
 from episodes.masks.area_cache import cache_folder
 from episodes.readers import layouts, read_catalog
@@ -23,21 +23,21 @@ def inspect(command: Inspect) -> int:
         return 0
     if command.pictures is not None:
         make_folder(command.pictures)
-    legend = parse_names(command.classes)
+    label_map = parse_names(command.classes)
     raw = read_catalog(
         command.data,
         subject_pattern=command.subject_pattern,
-        legend=legend,
+        label_map=label_map,
         ignore_affine=command.ignore_affine,
     )
     cache = cache_folder() if command.cache else None
     counts = count_masks(raw, cache=cache, progress=any(s.masks for s in raw.samples))
-    catalog, unnamed = problems.settle_anyway(raw, counts)
+    catalog, unnamed = settle_anyway(raw, counts)
     found = describe(catalog)
-    found["warnings"] = [*unnamed, *found["warnings"], *problems.of_splits(catalog, command.data)]
+    found["warnings"] = [*unnamed, *found["warnings"], *of_splits(catalog, command.data)]
     if command.duplicates:
         pairs = find_duplicates(catalog, progress=True)
-        found["warnings"] += problems.of_duplicates(catalog, pairs)
+        found["warnings"] += of_duplicates(catalog, pairs)
     if found["annotated"]:
         print(classes_line(catalog))
     print(text(found))
@@ -72,7 +72,7 @@ def describe(catalog: Catalog) -> dict:
             "smallest_area": areas[0] if areas else 0,
         }
     sizes = Counter(f"{width} x {height}" for height, width in (s.size for s in catalog.samples))
-    warnings = [*catalog.notes, *problems.of_masks(catalog), *problems.of_classes(catalog)]
+    warnings = [*catalog.notes, *of_masks(catalog), *of_classes(catalog)]
     if len(sizes) > 20:
         warnings.append(f"{len(sizes)} different image sizes")
     return {

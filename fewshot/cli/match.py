@@ -14,7 +14,7 @@ from episodes.catalog.catalog import Sample
 from episodes.catalog.letterbox import intensity_range
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, ModelError
-from episodes.io import read as decode
+from episodes.io.read import read_planes, stem
 from episodes.io.write import make_folder, write_picture
 from episodes.protocols.verification import list_pairs
 from episodes.readers import read_catalog
@@ -214,19 +214,19 @@ def list_samples(
         for note in catalog.notes:
             print(f"note: {note}")
         return list(catalog.samples)
-    subject = subject_of(decode.stem(path), subject_pattern)
+    subject = subject_of(stem(path), subject_pattern)
     return samples_of(path.parent, path, [], subject)
 
 
 def sheet(image: Path, found: list[Found]) -> np.ndarray:
     """Draw a picture beside its matches."""
-    heads, row = ["query"], [_shown(decode.read_planes(image)[0])]
+    heads, row = ["query"], [_shown(read_planes(image)[0])]
     for rank, each in enumerate(found, start=1):
         heads.append(f"{rank}: {each.distance:.3f}")
         file = Path(str(each.metadata.get("file", "")))
         if not file.is_file():
             raise DataError(f"{file} of the match {each.key} is gone; query without --out")
-        planes = decode.read_planes(file)
+        planes = read_planes(file)
         row.append(_shown(planes, int(each.metadata.get("plane") or 0)))
     names = ", ".join(str(each.metadata.get("subject", each.key)) for each in found)
     caption = f"subjects of the matches: {names}"

@@ -6,7 +6,7 @@ from typing import Any
 from episodes.catalog.class_names import parse_names
 from episodes.errors import DataError
 from episodes.io.write import make_folder
-from episodes.masks.label_map import Legend, read_legend
+from episodes.masks.label_map import LabelMap, read_label_map
 from episodes.readers.naming import subject_of
 from fewshot.cli.score_options import Score
 from fewshot.evaluation.mask_table import distance_penalties, mask_table, table_notes
@@ -20,9 +20,9 @@ from fewshot.provenance import typed_command
 def score(command: Score) -> int:
     """Score every pair of files, print the table, write scores and cases."""
     check_metrics(command.scores.metrics)
-    legend = _legend(command)
+    label_map = _label_map(command)
     pairs, notes = find_pairs(command.predictions, command.truth, command.missing)
-    reading = MaskReading(legend, command.instances, command.ignore_affine, command.spacing)
+    reading = MaskReading(label_map, command.instances, command.ignore_affine, command.spacing)
     scorer = MaskScorer(pairs, reading)
     for note in [*notes, *scorer.notes]:
         print(f"note: {note}")
@@ -50,15 +50,15 @@ def score(command: Score) -> int:
     return 0
 
 
-def _legend(command: Score) -> Legend | None:
+def _label_map(command: Score) -> LabelMap | None:
     folder = command.truth if command.truth.is_dir() else command.truth.parent
-    legend = parse_names(command.classes) or read_legend(folder)
-    if command.instances and legend is not None and not isinstance(legend, str):
+    label_map = parse_names(command.classes) or read_label_map(folder)
+    if command.instances and label_map is not None and not isinstance(label_map, str):
         raise DataError(
-            f"with --instances the values number objects, but they have the names {dict(legend)}; "
-            "expected one name for all of them: --classes NAME"
+            f"with --instances the values number objects, but they have the names "
+            f"{dict(label_map)}; expected one name for all of them: --classes NAME"
         )
-    return legend
+    return label_map
 
 
 def _write(folder: Path, report: Report, about: dict[str, Any], lines: list[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from episodes.catalog.class_names import parse_names
 from episodes.errors import DataError, shorten
-from episodes.io.write import make_folder, whole_file
+from episodes.io.write import atomic_write, make_folder
 from fewshot.cli.options import Share
 from fewshot.experiments.model_card import model_card
 from fewshot.inference.onnx import export_onnx
@@ -32,16 +32,16 @@ def share(command: Share) -> int:
         card = model_card(command.model, command.name or command.out.name, command.licence)
     support = None
     if command.support:
-        legend = parse_names(command.classes)
+        label_map = parse_names(command.classes)
         support = segmenter.learn(
             list(command.support),
             list(command.mask),
-            legend,
+            label_map,
             ignore_affine=command.ignore_affine,
         )
     out = make_folder(command.out)
     remove(old, out)  # all of it: support, graph and scores would be of another model
-    with whole_file(out / CARD) as partial:
+    with atomic_write(out / CARD) as partial:
         partial.write_text(card, "utf-8")
     save_network(segmenter.network, out)
     written = [SEGMENTER, WEIGHTS, CARD]

@@ -9,8 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.io import read as decode
 from episodes.io.pixels import IGNORE, PixelRef
+from episodes.io.read import labels_of
 from episodes.masks.label_map import class_map, named
 from episodes.protocols.aggregate import Count
 from episodes.protocols.base import Protocol
@@ -58,7 +58,7 @@ class Truth:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._samples = {sample.key: sample for sample in catalog.samples}
-        self._planes: Callable[[PixelRef], np.ndarray] = lru_cache(_FILES)(decode.labels_of)
+        self._planes: Callable[[PixelRef], np.ndarray] = lru_cache(_FILES)(labels_of)
         self.labels: Callable[[str], np.ndarray] = lru_cache(_MAPS)(self._read)
 
     def sample(self, key: str) -> Sample:

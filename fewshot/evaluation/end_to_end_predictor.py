@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from episodes.io import read as decode
+from episodes.io.read import planes_of
 from episodes.sampling.episode import Plan
 from fewshot.evaluation.confusion_counts import Truth
 from fewshot.inference.inputs import Planes
@@ -75,5 +75,5 @@ class AsUsed:
 
     def _read(self, key: str) -> Planes:
         place = self.truth.sample(key).image
-        pixels = decode.planes_of(place.source)[place.plane or 0]
+        pixels = planes_of(place.source)[place.plane or 0]
         return Planes(pixels[None], key)

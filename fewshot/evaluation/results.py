@@ -11,7 +11,7 @@ import torch
 
 import fewshot
 from episodes.errors import DataError
-from episodes.io.write import make_folder, whole_file, write_json
+from episodes.io.write import atomic_write, make_folder, write_json
 from fewshot.evaluation.episodic import Evaluation
 from fewshot.metrics.tables import cell, markdown_table, percent, with_interval
 
@@ -85,7 +85,7 @@ def dated() -> dict[str, Any]:
 def write_pair(path: Path, content: dict[str, Any], text: str) -> None:
     """Write a result as JSON and its table as Markdown beside it."""
     write_json(path, content)
-    with whole_file(path.with_suffix(".md")) as partial:
+    with atomic_write(path.with_suffix(".md")) as partial:
         partial.write_text(text, "utf-8")
 
 

@@ -11,12 +11,12 @@ from tqdm import tqdm
 
 from episodes.catalog.mask_counts import count_mask
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.mask_colours import value_name
 from episodes.io.pixels import IGNORE, PixelRef
-from episodes.masks.label_map import UNKNOWN, Legend, class_map, legend_classes
+from episodes.io.read import labels_of, mask_of, read_header, stem
+from episodes.masks.label_map import UNKNOWN, LabelMap, class_map, label_map_classes
 from episodes.masks.placed import mask_source
-from episodes.masks.values import Evidence, check_size, settle_legends
+from episodes.masks.values import Evidence, check_size, infer_label_maps
 from episodes.readers import naming, pairing
 from fewshot.metrics.mask_scores import MaskPair, score_objects, score_pair
 
@@ -43,13 +43,13 @@ class MaskReading:
     """How masks are read and compared.
 
     Attributes:
-        legend: what their values mean; None to find out from all of them together.
+        label_map: what their values mean; None to find out from all of them together.
         objects: the values number objects of one class.
         ignore_affine: lay predictions on true masks voxel for voxel.
         spacing: size of a pixel in mm where files have none, one number or one an axis.
     """
 
-    legend: Legend | None = None
+    label_map: LabelMap | None = None
     objects: bool = False
     ignore_affine: bool = False
     spacing: tuple[float, ...] = ()
@@ -87,7 +87,7 @@ def find_pairs(
             a file and the other a folder.
     """
     if predictions.is_file() and truth.is_file():
-        return [FilePair(decode.stem(truth), truth, predictions)], []
+        return [FilePair(stem(truth), truth, predictions)], []
     if predictions.is_file() or truth.is_file():
         raise DataError(
             f"{predictions} and {truth} are a file and a folder; expected two folders or two files"
@@ -150,14 +150,16 @@ class MaskScorer:
         known = [each for each in spacings if each is not None]
         self.unit = "mm" if len(known) == len(pairs) else "pixels"
         self._spacings = known if self.unit == "mm" else [(1.0, 1.0, 1.0)] * len(pairs)
-        self._legends, self.notes = self._settled()
+        self._label_maps, self.notes = self._settled()
         if known and self.unit == "pixels":
             lacking = [p.name for p, each in zip(pairs, spacings, strict=True) if each is None]
             self.notes.append(
                 f"distances are in pixels, since {len(lacking)} files name no spacing: "
                 f"{shorten(lacking, 3)}"
             )
-        names = [name for legend in self._legends.values() for name in legend_classes(legend)]
+        names = [
+            name for label_map in self._label_maps.values() for name in label_map_classes(label_map)
+        ]
         self.classes = tuple(dict.fromkeys(names))
 
     def cases(self, metrics: Sequence[str], tolerance: float) -> Iterator[Case]:
@@ -180,14 +182,14 @@ class MaskScorer:
         metrics: Sequence[str],
         tolerance: float,
     ) -> Case:
-        truth = decode.labels_of(true)
-        labels = np.zeros_like(truth) if made is None else decode.labels_of(made)
+        truth = labels_of(true)
+        labels = np.zeros_like(truth) if made is None else labels_of(made)
         if made is not None and labels.shape != truth.shape:
             check_size(made.name, labels.shape[1:], true.name, truth.shape[1:])
         if truth.shape[0] == 1:
             truth, labels = truth[0], labels[0]
         lengths = spacing[-truth.ndim :]
-        known = class_map(truth, self._legends[true], self.classes, true.name)
+        known = class_map(truth, self._label_maps[true], self.classes, true.name)
         found = known * 0 if made is None else self._predicted(labels, made, known)
         scores: dict[str, Mapping[str, float]] = {}
         for value, name in enumerate(self.classes, start=1):
@@ -199,7 +201,7 @@ class MaskScorer:
         return Case(pair.name, scores, compared.diagonal)
 
     def _predicted(self, labels: np.ndarray, made: PixelRef, known: np.ndarray) -> np.ndarray:
-        found = class_map(labels, self._legends[made], self.classes, made.name)
+        found = class_map(labels, self._label_maps[made], self.classes, made.name)
         open_ = (found == IGNORE) & (known != IGNORE)
         if open_.any():
             raise DataError(
@@ -212,12 +214,12 @@ class MaskScorer:
     def _open(self, pair: FilePair) -> tuple[PixelRef, PixelRef | None]:
         if pair.predicted is None:
             return PixelRef(pair.truth), None
-        grid = decode.read_header(pair.truth, mask=True).grid(pair.truth)
+        grid = read_header(pair.truth, mask=True).grid(pair.truth)
         return PixelRef(pair.truth), mask_source(grid, pair.predicted, self.reading.ignore_affine)
 
     def _spacing(self, pair: FilePair) -> tuple[float, float, float] | None:
         """Depth, height and width of a pixel in mm; None where nothing names them."""
-        geometry = decode.read_header(pair.truth, mask=True).geometry
+        geometry = read_header(pair.truth, mask=True).geometry
         if geometry is not None:
             return geometry.plane_spacing
         given = self.reading.spacing
@@ -228,24 +230,24 @@ class MaskScorer:
         lengths = given * 3 if len(given) == 1 else (1.0, *given)[-3:]
         return lengths[0], lengths[1], lengths[2]
 
-    def _settled(self) -> tuple[dict[PixelRef, Legend], list[str]]:
+    def _settled(self) -> tuple[dict[PixelRef, LabelMap], list[str]]:
         """Find out what the values mean, and which classes one side alone has."""
         sides = {
             "the truth": [true for true, _ in self._sources],
             "the predictions": [made for _, made in self._sources if made is not None],
         }
         sources = [source for side in sides.values() for source in side]
-        legend = self.reading.legend
+        label_map = self.reading.label_map
         if self.reading.objects:
-            legend = legend or "objects"
-            return dict.fromkeys(sources, legend), []
-        counts = {each: count_mask(decode.mask_of(each)) for each in sources}
+            label_map = label_map or "objects"
+            return dict.fromkeys(sources, label_map), []
+        counts = {each: count_mask(mask_of(each)) for each in sources}
         evidence = [
-            Evidence(each.name, found, legend, partial(decode.labels_of, each))
+            Evidence(each.name, found, label_map, partial(labels_of, each))
             for each, found in counts.items()
         ]
-        legends, notes = settle_legends(evidence)
-        meant = dict(zip(counts, legends, strict=True))
+        label_maps, notes = infer_label_maps(evidence)
+        meant = dict(zip(counts, label_maps, strict=True))
         there = {
             side: set().union(*(counts[each].values for each in of_side))
             for side, of_side in sides.items()
@@ -255,10 +257,10 @@ class MaskScorer:
         return meant, notes
 
 
-def _alone(side: str, values: set[int], legend: Legend) -> list[str]:
+def _alone(side: str, values: set[int], label_map: LabelMap) -> list[str]:
     """Tell of classes that occur on one side alone; a single name covers all values."""
-    if isinstance(legend, str):
+    if isinstance(label_map, str):
         return []
-    named = [(value, legend.get(value)) for value in sorted(values)]
+    named = [(value, label_map.get(value)) for value in sorted(values)]
     told = [f"{name} ({value_name(value)})" for value, name in named if name not in (None, UNKNOWN)]
     return [f"in {side} alone: {shorten(told, 8)}"] if told else []

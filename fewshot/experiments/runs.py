@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import DataError, FewshotError, shorten
-from episodes.io.write import make_folder, whole_file
+from episodes.io.write import atomic_write, make_folder
 from fewshot.experiments.runs_settings import Runs
 from fewshot.metrics.tables import cell, csv_table, text_table
 from fewshot.provenance import EMBEDDING, SEGMENTER, WEIGHTS, why_not_of
@@ -36,7 +36,7 @@ def runs(command: Runs) -> int:
     print("\n".join(text_table(columns, cells)))
     if command.csv is not None:
         make_folder(command.csv.parent)
-        with whole_file(command.csv) as partial, partial.open("w", newline="") as file:
+        with atomic_write(command.csv) as partial, partial.open("w", newline="") as file:
             file.write(csv_table(columns, table, end="\r\n"))
     return 0
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.class_names import parse_names
 from episodes.catalog.class_report import classes_line
 from episodes.catalog.leakage import audit_leakage
@@ -43,14 +43,14 @@ def open_catalog(
     catalog = read_catalog(
         data,
         subject_pattern=subject_pattern,
-        legend=parse_names(classes),
+        label_map=parse_names(classes),
         ignore_affine=ignore_affine,
     )
     if masks_for:
         catalog.require_masks(masks_for)
     for note in catalog.notes:
         print(f"note: {note}")
-    measured = measure(catalog, progress=True, cache=cache_folder() if cache else None)
+    measured = compute_class_areas(catalog, progress=True, cache=cache_folder() if cache else None)
     if any(sample.masks for sample in measured.samples):
         print(classes_line(measured))
     return measured

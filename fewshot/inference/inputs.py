@@ -12,15 +12,24 @@ import numpy as np
 
 from episodes.catalog.mask_counts import count_mask
 from episodes.errors import DataError, shorten
-from episodes.io import read as decode
 from episodes.io.axes import Reading, Structure
 from episodes.io.mask_colours import value_name
 from episodes.io.mask_grid import Grid, place_mask
 from episodes.io.mask_pixels import MaskPixels
 from episodes.io.pixels import IGNORE
+from episodes.io.read import (
+    ARRAY_SUFFIXES,
+    Geometry,
+    interpret_mask,
+    read_header,
+    read_mask,
+    read_planes,
+    replace_nonfinite,
+    suffix,
+)
 from episodes.masks.area_cache import MaskCounts
-from episodes.masks.label_map import Legend, class_map, legend_classes
-from episodes.masks.values import WHITE, Evidence, check_size, settle_legends
+from episodes.masks.label_map import LabelMap, class_map, label_map_classes
+from episodes.masks.values import WHITE, Evidence, check_size, infer_label_maps
 from fewshot.inference.arrays import TensorLike, image_array, mask_array, say_axes
 
 _SHADES = 16  # more values than this of one class are shades rather than numbers
@@ -47,14 +56,14 @@ class Planes:
     name: str
     path: Path | None = None
     volume: bool = False
-    geometry: decode.Geometry | None = None
+    geometry: Geometry | None = None
     structure: Structure | None = None
     limits: tuple[float, float] | None = None
 
     @property
     def is_array(self) -> bool:
         """Whether a result is indexed as the array was, in memory or in a NumPy file."""
-        in_file = self.path is not None and decode.suffix(self.path) not in decode.ARRAY_SUFFIXES
+        in_file = self.path is not None and suffix(self.path) not in ARRAY_SUFFIXES
         return self.structure is not None and not in_file
 
     def describe(self) -> str:
@@ -91,7 +100,7 @@ def image_planes(image: ImageLike | Planes, reading: Reading | None = None) -> P
     reading = reading or Reading()
     if isinstance(image, (str, PathLike)):
         path = Path(image)
-        header, pixels = decode.read_header(path, reading), decode.read_planes(path, reading)
+        header, pixels = read_header(path, reading), read_planes(path, reading)
         found = Planes(
             *(pixels, str(path), path, header.kind == "volume", header.geometry, header.structure)
         )
@@ -99,7 +108,7 @@ def image_planes(image: ImageLike | Planes, reading: Reading | None = None) -> P
             say_axes(path.name, header.structure)
         return found
     pixels, structure = image_array(image, reading)
-    pixels = decode.finite(pixels, "array")
+    pixels = replace_nonfinite(pixels, "array")
     return Planes(pixels, "array", volume=structure.planes > 1, structure=structure)
 
 
@@ -126,15 +135,15 @@ def mask_planes(
         reading = Reading("ZYX")  # an array's axes are then those of the volume's file
     if isinstance(mask, (str, PathLike)):
         path = Path(mask)
-        header, placement = decode.read_header(path, reading, mask=True), None
+        header, placement = read_header(path, reading, mask=True), None
         if image is not None:
             placement = place_mask(_grid(image), header.grid(path), ignore_affine)
-        read = decode.read_mask(path, placement, reading)
+        read = read_mask(path, placement, reading)
         placed = placement is not None and image is not None and image.volume
         volume = header.kind == "volume" or placed
         return Drawn(Planes(read.labels, str(path), path, volume, header.geometry), read)
     values, structure = mask_array(mask, reading)
-    read = decode.interpret_mask(values, "array")
+    read = interpret_mask(values, "array")
     found = Planes(read.labels, "array", volume=structure.planes > 1)
     placement = None if image is None else place_mask(_grid(image), _grid(found), ignore_affine)
     if placement is not None:
@@ -164,13 +173,13 @@ def _grid(planes: Planes) -> Grid:
 
 
 def settle_masks(
-    images: Sequence[Planes], masks: Sequence[Drawn], legend: Legend | None
+    images: Sequence[Planes], masks: Sequence[Drawn], label_map: LabelMap | None
 ) -> tuple[list[np.ndarray], tuple[str, ...], tuple[int, ...]]:
     """Check masks against their images and translate their values.
 
     Args:
         images, masks: one mask an image.
-        legend: what the values mean; by default found out from them.
+        label_map: what the values mean; by default found out from them.
 
     Returns:
         Label maps uint8 [depth height width] (0 background, 1..way, 255 unknown), the class
@@ -189,28 +198,29 @@ def settle_masks(
         _check_belongs(image, mask.planes)
     names = shorten((mask.planes.name for mask in masks), 3)
     counts = [count_mask(mask.pixels) for mask in masks]
-    if not any(each.values for each in counts) and not _names_zero(legend):
+    if not any(each.values for each in counts) and not _names_zero(label_map):
         raise DataError(
             f"the support mask {names} is all background (0); mark at least one pixel of the "
             "structure to be found, with any value from 1 to 254, or 255 in a black-white mask"
         )
     evidence = [
-        Evidence(mask.planes.name, count, legend, partial(getattr, mask.pixels, "labels"))
+        Evidence(mask.planes.name, count, label_map, partial(getattr, mask.pixels, "labels"))
         for mask, count in zip(masks, counts, strict=True)
     ]
-    legends, said = settle_legends(evidence)
+    label_maps, said = infer_label_maps(evidence)
     for sentence in said:
         warnings.warn(sentence, stacklevel=4)
-    classes, numbers = _present(legends, counts)
+    classes, numbers = _present(label_maps, counts)
     maps = [
-        class_map(mask.pixels.labels, legend, classes, mask.planes.name)
-        for mask, legend in zip(masks, legends, strict=True)
+        class_map(mask.pixels.labels, label_map, classes, mask.planes.name)
+        for mask, label_map in zip(masks, label_maps, strict=True)
     ]
     if not any(((found > 0) & (found != IGNORE)).any() for found in maps):
         raise DataError(
             f"the support mask {names} shows no class: it holds "
             f"{shorten(value_name(v) for v in sorted(set().union(*(c.values for c in counts))))}, "
-            f"and --classes names {shorten(legend_classes(legends[0])) or 'no class'} elsewhere"
+            f"and --classes names {shorten(label_map_classes(label_maps[0])) or 'no class'} "
+            "elsewhere"
         )
     return maps, classes, numbers
 
@@ -230,21 +240,21 @@ def _check_belongs(image: Planes, mask: Planes) -> None:
         raise DataError(f"mask {mask.name} is the image itself; expected its mask")
 
 
-def _names_zero(legend: Legend | None) -> bool:
-    return isinstance(legend, Mapping) and bool(legend.get(0))
+def _names_zero(label_map: LabelMap | None) -> bool:
+    return isinstance(label_map, Mapping) and bool(label_map.get(0))
 
 
 def _present(
-    legends: Sequence[Legend], counts: Sequence[MaskCounts]
+    label_maps: Sequence[LabelMap], counts: Sequence[MaskCounts]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return the classes that occur, and the number that stands for each in mask files."""
     held = set().union(*(each.values for each in counts))
-    if isinstance(legends[0], str):
+    if isinstance(label_maps[0], str):
         white = [value for value in WHITE if held == {value}]
-        return (legends[0],), (white[0] if white else 1,)
+        return (label_maps[0],), (white[0] if white else 1,)
     values_of: dict[str, list[int]] = defaultdict(list)
-    for legend in legends:
-        for value, name in sorted(legend.items()) if isinstance(legend, Mapping) else ():
+    for label_map in label_maps:
+        for value, name in sorted(label_map.items()) if isinstance(label_map, Mapping) else ():
             if name:
                 values_of[name].append(value)
     numbers = {
@@ -254,7 +264,7 @@ def _present(
         for name, values in values_of.items()
         if held.intersection(values) or 0 in values
     }
-    named = dict.fromkeys(name for legend in legends for name in legend_classes(legend))
+    named = dict.fromkeys(name for label_map in label_maps for name in label_map_classes(label_map))
     classes = tuple(name for name in named if name in numbers)
     values = [numbers[name] for name in classes]
     if len(values) == 1 and (not values[0] or values[0] > 65535):

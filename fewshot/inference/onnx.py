@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from episodes.errors import ModelError
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.models.coordinates import append_coordinates
 from fewshot.models.heads.base import Support, head_name
 from fewshot.models.network import FewShotNetwork
@@ -85,7 +85,7 @@ def export_onnx(network: FewShotNetwork, support: Support, path: Path | str) -> 
         raise ModelError("torch's exporter gave no graph; try another version of torch")
     # Whoever has the graph can ask which model it is of, as of a support.
     program.model.metadata_props["fingerprint"] = network.fingerprint()
-    with whole_file(Path(path)) as partial:
+    with atomic_write(Path(path)) as partial:
         program.save(str(partial))
     return Path(path)
 

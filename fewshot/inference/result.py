@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from episodes.catalog.letterbox import intensity_range
-from episodes.io import read as decode
-from episodes.io import write as encode
+from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
+from episodes.io.write import write_array, write_mask
 from fewshot.inference.inputs import Planes
 from fewshot.inference.query_similarity import LOW
 from fewshot.plots import overlays as pictures
@@ -129,9 +129,9 @@ class Segmentation:
         Raises:
             DataError: the ending is none of these, or the folder cannot be written.
         """
-        if decode.suffix(Path(path)) == ".npy":
-            return encode.write_array(Path(path), self.mask)
-        return encode.write_mask(Path(path), self._numbers(), self.source.geometry)
+        if suffix(Path(path)) == ".npy":
+            return write_array(Path(path), self.mask)
+        return write_mask(Path(path), self._numbers(), self.source.geometry)
 
     def default_name(self) -> str:
         """Name of the mask file for the source: its own format; PNG or TIFF where that is lossy.
@@ -141,11 +141,11 @@ class Segmentation:
         plain = ".tif" if max(self.values) > 65_535 or self.source.volume else ".png"
         if self.source.path is None:
             return f"array{plain}"
-        ending = decode.suffix(self.source.path)
-        if ending in decode.ARRAY_SUFFIXES:
-            return decode.stem(self.source.path) + ".npy"
-        keep = (*decode.VOLUME_SUFFIXES, *decode.STACK_SUFFIXES)
-        return decode.stem(self.source.path) + (ending if ending in keep else plain)
+        ending = suffix(self.source.path)
+        if ending in ARRAY_SUFFIXES:
+            return stem(self.source.path) + ".npy"
+        keep = (*VOLUME_SUFFIXES, *STACK_SUFFIXES)
+        return stem(self.source.path) + (ending if ending in keep else plain)
 
     def _voxel_volume(self) -> float | None:
         if self.source.geometry is None:

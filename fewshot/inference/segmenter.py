@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from episodes.io.axes import Reading
-from episodes.masks.label_map import Legend
+from episodes.masks.label_map import LabelMap
 from fewshot.inference.ensemble import Fuse
 from fewshot.inference.inputs import ImageLike, Planes, image_planes
 from fewshot.inference.magnification import annotated_scale
@@ -64,7 +64,7 @@ class Segmenter:
         self,
         images: ImageLike | Sequence[ImageLike],
         masks: ImageLike | Sequence[ImageLike],
-        classes: Legend | Sequence[str] | None = None,
+        classes: LabelMap | Sequence[str] | None = None,
         *,
         size: int | None = None,
         mirror: bool = False,

@@ -13,7 +13,7 @@ from episodes.catalog.class_report import describe_classes
 from episodes.errors import DataError
 from episodes.io.axes import Reading
 from episodes.io.pixels import IGNORE
-from episodes.masks.label_map import UNKNOWN, Legend, parse_legend
+from episodes.masks.label_map import UNKNOWN, LabelMap, parse_label_map
 from fewshot.inference.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
 
 
@@ -23,7 +23,7 @@ class Shots:
 
     Attributes:
         pictures: the images.
-        maps: one label map [depth height width] a picture: 0 background, 1..way, 255 unknown.
+        maps: one label image [depth height width] a picture: 0 background, 1..way, 255 unknown.
         names: the class of each way.
         values: the number that stands for each way in mask files.
     """
@@ -76,7 +76,7 @@ class Shots:
 def read_shots(
     images: ImageLike | Sequence[ImageLike],
     masks: ImageLike | Sequence[ImageLike],
-    classes: Legend | Sequence[str] | None = None,
+    classes: LabelMap | Sequence[str] | None = None,
     *,
     ignore_affine: bool = False,
     reading: Reading | None = None,
@@ -94,11 +94,11 @@ def read_shots(
         mask_planes(mask, partner, ignore_affine, reading)
         for mask, partner in zip(listed, partners, strict=False)
     ]
-    legend: Legend | None = None
+    label_map: LabelMap | None = None
     if classes is not None:
         named = {"instances": classes} if isinstance(classes, str) else _plain(classes)
-        legend = parse_legend(named)
-    maps, names, values = settle_masks(pictures, drawings, legend)
+        label_map = parse_label_map(named)
+    maps, names, values = settle_masks(pictures, drawings, label_map)
     return Shots(tuple(pictures), tuple(maps), names, values)
 
 
@@ -106,5 +106,5 @@ def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
     return list(items) if isinstance(items, (list, tuple)) else [items]  # type: ignore[list-item]
 
 
-def _plain(classes: Legend | Sequence[str]) -> object:
+def _plain(classes: LabelMap | Sequence[str]) -> object:
     return dict(classes) if isinstance(classes, Mapping) else list(classes)

@@ -182,7 +182,7 @@ def _loss(
 
 
 def _labels(masks: UInt8[Tensor, "way shot height width"]) -> UInt8[Tensor, "shot height width"]:
-    """Put the ways' masks into one label map: 255 where no way and not all backgrounds say so."""
+    """Put the ways' masks into one label image: 255 where no way and not all backgrounds say so."""
     labels = torch.full(masks.shape[1:], 255, dtype=torch.uint8)
     labels[(masks == 0).all(dim=0)] = 0
     for way, mask in enumerate(masks, start=1):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.metrics.arrays import as_array
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.metrics.comparison import differences
@@ -118,7 +118,7 @@ def save_plot(
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     plot_by_target(report, score, kind=kind, axes=figure.subplots())
-    with whole_file(Path(path)) as partial:
+    with atomic_write(Path(path)) as partial:
         figure.savefig(partial, dpi=150)
 
 

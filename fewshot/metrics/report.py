@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.io.write import whole_file, write_json
+from episodes.io.write import atomic_write, write_json
 from fewshot.metrics.averages import penalise
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean, subject_means
 from fewshot.metrics.tables import csv_table, text_table
@@ -268,13 +268,13 @@ class Report:
         """
         write_json(folder / "scores.json", {**about, **self.to_dict()})
         self.save_csv(folder / "cases.csv")
-        with whole_file(folder / "scores.md") as partial:
+        with atomic_write(folder / "scores.md") as partial:
             partial.write_text("\n".join(table), encoding="utf-8")
 
     def save_csv(self, path: str | PathLike[str]) -> None:
         """Write one line a score and case, replacing the file; NaN is "nan", inf is "inf"."""
         rows = ({**row._asdict(), "value": repr(row.value)} for row in self.rows)
-        with whole_file(Path(path)) as partial, partial.open("w", newline="") as file:
+        with atomic_write(Path(path)) as partial, partial.open("w", newline="") as file:
             file.write(csv_table(Row._fields, rows, end="\r\n"))
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from episodes.errors import FewshotError, ModelError, cause, shorten
-from episodes.io.write import make_folder, whole_file, write_json
+from episodes.io.write import atomic_write, make_folder, write_json
 from episodes.plugins import plugin_of
 from fewshot.models.calibration import Calibration
 from fewshot.models.encoder import EncoderSettings
@@ -54,7 +54,7 @@ def save_network(network: FewShotNetwork, folder: Path | str) -> Path:
         content["head"]["plugin"] = plugin.content()
     write_json(folder / SETTINGS, content)
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
-    with whole_file(folder / WEIGHTS) as partial:
+    with atomic_write(folder / WEIGHTS) as partial:
         write_tensors(tensors, partial, {"fingerprint": network.fingerprint()})
     save_calibration(network.calibration, folder)
     return folder
@@ -179,7 +179,7 @@ def save_support(support: Support, path: Path | str) -> Path:
     if support.mirrored is not None:
         named |= {_MIRRORED + name: t for name, t in support.mirrored.tensors.items()}
     tensors = {name: t.detach().cpu().contiguous() for name, t in named.items()}
-    with whole_file(Path(path)) as partial:
+    with atomic_write(Path(path)) as partial:
         write_tensors(tensors, partial, {"support": json.dumps(about)})
     return Path(path)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from episodes.errors import ModelError
-from episodes.io.write import make_folder, whole_file, write_json
+from episodes.io.write import atomic_write, make_folder, write_json
 from fewshot.models.checkpoint import WEIGHTS, load_weights, read_settings, write_tensors
 from fewshot.models.encoder import Encoder, EncoderSettings
 from fewshot.models.pooling import average_pool, generalised_mean_pool, region_weights
@@ -220,7 +220,7 @@ def save_embedding(network: EmbeddingNetwork, folder: Path | str) -> Path:
     folder = make_folder(Path(folder))
     write_json(folder / SETTINGS, {"format": FORMAT, **asdict(network.settings)})
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
-    with whole_file(folder / WEIGHTS) as partial:
+    with atomic_write(folder / WEIGHTS) as partial:
         write_tensors(tensors, partial, {"fingerprint": network.fingerprint()})
     return folder
 

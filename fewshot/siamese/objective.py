@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import FewshotError, ModelError
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from episodes.sampling.pair_batch import PairBatch
 from episodes.sampling.pairs import PairSampler
 from fewshot.models.checkpoint import write_tensors
@@ -137,5 +137,5 @@ def _save(network: EmbeddingNetwork, loss: PairLoss, folder: Path) -> None:
     save_embedding(network, folder)
     if any(True for _ in loss.parameters()):
         tensors = {name: t.detach().cpu().contiguous() for name, t in loss.state_dict().items()}
-        with whole_file(folder / LOSS) as partial_file:
+        with atomic_write(folder / LOSS) as partial_file:
             write_tensors(tensors, partial_file, {"kind": type(loss).__name__})

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from episodes.errors import ModelError
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.training.distributed import Processes
 from fewshot.training.folder import STATE
 from fewshot.training.run import Run
@@ -44,7 +44,7 @@ def save_state(run: Run, processes: Processes, *, finished: bool) -> None:
         "random": random,
         "callbacks": [[type(each).__name__, each.state()] for each in run.callbacks],
     }
-    with whole_file(run.folder / STATE) as partial:
+    with atomic_write(run.folder / STATE) as partial:
         torch.save(state, partial)
     run.task.save(run.folder)
 

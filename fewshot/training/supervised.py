@@ -14,7 +14,7 @@ from episodes.augmentation.base import Transform
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io.write import make_folder, whole_file
+from episodes.io.write import atomic_write, make_folder
 from episodes.sampling.episode import to_channels
 from episodes.sampling.plans import episode_generator
 from fewshot.losses import cross_entropy_loss
@@ -108,6 +108,6 @@ class _Pictures:
 
 
 def _save(network: nn.Module, folder: Path) -> None:
-    with whole_file(make_folder(folder) / "model.safetensors") as partial_file:
+    with atomic_write(make_folder(folder) / "model.safetensors") as partial_file:
         state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
         save_file(state, partial_file)

@@ -42,7 +42,7 @@ from shared.slices import SIZE, prepare
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.readers import read_catalog
@@ -246,7 +246,7 @@ def scanning(folder: Path, quick: bool) -> None:
         for path in paths
     )
     catalog = Catalog(samples, ("a",))
-    measured = observe(lambda: measure(catalog))
+    measured = observe(lambda: compute_class_areas(catalog))
     held = observe(lambda: [np.array(Image.open(path)) for path in paths])
     areas = [(each == 1).sum() for each in held.result]
     np.testing.assert_array_equal(areas, [s.areas["a"] for s in measured.result.samples])
@@ -290,7 +290,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         what = prepare(folder)
-        catalog = measure(read_catalog(folder, subject_pattern=r"p[^_]+"))
+        catalog = compute_class_areas(read_catalog(folder, subject_pattern=r"p[^_]+"))
         sampler = EpisodeSampler(catalog, EpisodeSettings(min_area=LEAST), loader=Loader(SIZE))
         files = Files(catalog)
         agree(sampler, files)

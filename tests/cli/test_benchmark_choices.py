@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.protocols.registry import Choices, lay
 from episodes.readers import read_catalog
 from fewshot import recipes
@@ -101,7 +101,7 @@ def test_a_stopped_choice_goes_on(command, tmp_path, monkeypatch):
 
 
 def test_no_test_scan_has_a_say(data):
-    catalog = measure(read_catalog(data))
+    catalog = compute_class_areas(read_catalog(data))
     for name in ("alpnet", "full-volume"):
         protocol = lay(name, catalog, Choices(fold=1, folds=3, support="all"))
         setting = Setting(name, "none", "all", "", 1)
@@ -162,7 +162,7 @@ def test_a_choice_without_a_start_is_told(command, tmp_path, capsys):
 
 
 def test_one_training_scan_is_not_enough_to_choose(data):
-    catalog = measure(read_catalog(data)).of_subjects(["1", "2", "3"])
+    catalog = compute_class_areas(read_catalog(data)).of_subjects(["1", "2", "3"])
     protocol = lay("alpnet", catalog, Choices(fold=0, folds=3, support=0))
     with pytest.raises(choose.DataError, match="settings are chosen on at least two"):
         list(choose.inner_protocols(protocol, Setting("alpnet", "none", "0", "", 0), catalog))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
 from episodes.readers import read_catalog
 from episodes.registry import UnknownPartError
@@ -190,7 +190,7 @@ def test_recipes_of_pairs_and_of_episodes_are_kept_apart(index_set, tmp_path, ca
 
 @pytest.fixture
 def catalog(omniglot):
-    return measure(read_catalog(omniglot / "images_background.zip"))
+    return compute_class_areas(read_catalog(omniglot / "images_background.zip"))
 
 
 def test_classes_are_held_out_by_name_group_and_share(catalog):

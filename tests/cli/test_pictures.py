@@ -184,4 +184,4 @@ def test_blank_pictures_are_no_masks(people):
 
 def test_names_of_classes_name_nothing_without_masks(people):
     with pytest.raises(DataError, match="--classes names nothing"):
-        read_catalog(people, legend="face")
+        read_catalog(people, label_map="face")

@@ -183,8 +183,8 @@ class MarkedFolder:
         return (Path(root) / "MARK").exists()
 
     @staticmethod
-    def read(root, *, subject_pattern=None, legend=None):
-        return folder.read(root, subject_pattern=subject_pattern, legend=legend)
+    def read(root, *, subject_pattern=None, label_map=None):
+        return folder.read(root, subject_pattern=subject_pattern, label_map=label_map)
 '''
 
 

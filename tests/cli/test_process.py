@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from episodes import bundled
-from episodes.io import read as decode
+from episodes.io.read import read_labels
 from fewshot.archive.ledger import LEDGER
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
@@ -93,4 +93,4 @@ def test_ctrl_c_in_segmenting_leaves_whole_files(tmp_path):
     assert code in (0, 130), said  # 0: it was faster
     assert "Traceback" not in said
     assert not list(out.glob(".partial-*"))
-    assert decode.read_labels(out / "img2d_00.png").shape == (1, 256, 256)
+    assert read_labels(out / "img2d_00.png").shape == (1, 256, 256)

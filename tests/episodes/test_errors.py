@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import DataError, cause
-from episodes.io import read as decode
+from episodes.io.read import read_planes
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_files_cut_short(ending, tmp_path):
     for length in (20, 60, len(content) // 2):
         path.write_bytes(content[:length])
         with pytest.raises(DataError) as caught:
-            decode.read_planes(path)
+            read_planes(path)
         said = str(caught.value)
         assert path.name in said
         assert not [word for word in foreign if word in said], said

@@ -10,7 +10,7 @@ from episodes.errors import DataError
 from episodes.io.dicom.planes import checked_frames, read_header
 from episodes.io.dicom.tags import frame_groups
 from episodes.io.limits import check_voxels, guarded, inside
-from episodes.optional import need
+from episodes.optional import import_optional
 
 PHOTOMETRIC = (
     *("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB"),
@@ -35,7 +35,7 @@ def read_series(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: a file is missing or damaged, or packed in a way that nothing here unpacks.
     """
-    pydicom = need("pydicom", "medical")
+    pydicom = import_optional("pydicom", "medical")
     planes: list[np.ndarray] = []
     padded: list[np.ndarray] = []
     header: Any = None
@@ -72,7 +72,7 @@ def unpack(path: Path, frame: int, header: Any) -> np.ndarray:
     Raises:
         DataError: it is compressed and nothing here unpacks it.
     """
-    pydicom = need("pydicom", "medical")
+    pydicom = import_optional("pydicom", "medical")
     photometric = str(header.get("PhotometricInterpretation"))
     if photometric not in PHOTOMETRIC:
         raise DataError(f"{path} is {photometric}; expected {', '.join(PHOTOMETRIC)}")
@@ -103,7 +103,7 @@ def check_decoder(path: Path, syntax: Any) -> None:
     Raises:
         DataError: nothing does; the packages that would are named.
     """
-    pydicom = need("pydicom", "medical")
+    pydicom = import_optional("pydicom", "medical")
     try:
         decoder = pydicom.pixels.get_decoder(syntax)
     except NotImplementedError:

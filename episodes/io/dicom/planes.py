@@ -14,7 +14,7 @@ import numpy as np
 from episodes.errors import DataError
 from episodes.io.dicom.tags import frame_groups, marks_of
 from episodes.io.limits import check_planes, check_voxels, guarded
-from episodes.optional import need
+from episodes.optional import import_optional
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 ENDINGS = (".dcm", ".ima", ".dicom")
@@ -96,7 +96,7 @@ def read_header(path: Path) -> Any:
     Raises:
         DataError: pydicom is not installed, or the file is damaged, deflated or no DICOM.
     """
-    pydicom = need("pydicom", "medical")
+    pydicom = import_optional("pydicom", "medical")
     with guarded(path, "DICOM"):
         with path.open("rb") as file:
             head = file.read(8192)

@@ -20,14 +20,14 @@ TOLERANCE = 0.01
 """How far apart positions of the same plane may be, in mm."""
 
 
-def place_segments(path: Path, header: Any, series: list[Series], legend: str | None) -> None:
+def place_segments(path: Path, header: Any, series: list[Series], label_map: str | None) -> None:
     """Give a segmentation's segments to the series that its frames lie in.
 
     Args:
         path: the segmentation.
         header: its header.
         series: all series of the data set; the one that fits gets the masks.
-        legend: one name for all segments; None for their labels.
+        label_map: one name for all segments; None for their labels.
 
     Raises:
         DataError: a frame lies on no slice, or is of a segment that is not described.
@@ -36,7 +36,7 @@ def place_segments(path: Path, header: Any, series: list[Series], legend: str | 
     found: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     owner: Series | None = None
     numbers = {int(s.SegmentNumber): str(s.SegmentLabel) for s in header.SegmentSequence}
-    numbers.pop(0, None)  # the background of a label map
+    numbers.pop(0, None)  # the background of a label image
     kind = str(header.SegmentationType)
     for frame, plane in enumerate(frames):
         group = header.PerFrameFunctionalGroupsSequence[frame]
@@ -51,7 +51,7 @@ def place_segments(path: Path, header: Any, series: list[Series], legend: str | 
         value = (number, number) if kind == "LABELMAP" else (half, 255)
         order = [planes.get(at, []) for at in range(len(owner.planes))]
         member = json.dumps({"planes": order, "value": value})
-        owner.masks.append((path, member, legend or numbers[number]))
+        owner.masks.append((path, member, label_map or numbers[number]))
 
 
 def _segment(header: Any, group: Any) -> int:

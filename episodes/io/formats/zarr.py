@@ -16,7 +16,7 @@ from episodes.errors import DataError
 from episodes.io.axes import Reading, Structure, arrange
 from episodes.io.formats.zarr_chunks import PIECE, check_chunks, inner_chunks, name_of
 from episodes.io.limits import check_planes, check_voxels, guarded, inside, read_text
-from episodes.optional import need
+from episodes.optional import import_optional
 
 CODECS = frozenset(
     {
@@ -50,7 +50,7 @@ def open_array(root: Path, name: str) -> Any:
     Raises:
         DataError: zarr is not installed, metadata are damaged, or a codec is not allowed.
     """
-    zarr = need("zarr", "zarr")
+    zarr = import_optional("zarr", "zarr")
     path = root / name
     with guarded(path, "Zarr array"):
         for codec in _names(_codecs(path)):

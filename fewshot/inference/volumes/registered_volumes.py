@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from episodes.catalog.catalog import Catalog
-from episodes.protocols import base as contract
+from episodes.protocols.base import volumes
 from fewshot.inference.volumes.local_matching import NearbySettings, complete
 from fewshot.inference.volumes.registration import RegistrationSettings, register
 from fewshot.models.prototypes import grid_weights
@@ -42,7 +42,7 @@ class LaidVolumes:
         self.nearby = nearby or NearbySettings()
         self._scans = {
             sample.key: tuple(one.key for one in samples)
-            for samples in contract.volumes(catalog).values()
+            for samples in volumes(catalog).values()
             for sample in samples
         }
         self.places: Callable[[Keys, Keys], Tensor] = lru_cache(_PAIRS)(self._register)

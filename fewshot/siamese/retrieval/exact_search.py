@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from episodes.errors import DataError, shorten
-from episodes.optional import need
+from episodes.optional import import_optional
 from fewshot.siamese.retrieval.index import Match, Row, Value
 from fewshot.siamese.retrieval.index_segments import ARROW, Segment
 from fewshot.siamese.retrieval.ranking import Distance
@@ -151,7 +151,7 @@ def _banned(
 
 def _codes(searched: Searched, segment: Segment, name: str, values: Sequence[Value]) -> np.ndarray:
     """Number rows, then values: equal ones alike, other rows -1 and None -2."""
-    pa, compute = need("pyarrow", "match"), need("pyarrow.compute", "match")
+    pa, compute = import_optional("pyarrow", "match"), import_optional("pyarrow.compute", "match")
     kind = getattr(pa, ARROW[searched.columns[name]])()
     known = list(dict.fromkeys(value for value in values if value is not None))
     try:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from episodes.errors import DataError, shorten
 from episodes.io.write import make_folder
-from episodes.optional import need
+from episodes.optional import import_optional
 from fewshot.numerics import unit_rows
 from fewshot.siamese.retrieval.exact_search import Searched, look_up, nearest_rows
 from fewshot.siamese.retrieval.index import (
@@ -64,7 +64,7 @@ class FolderIndex:
         cls, folder: Path, dim: int, distance: Distance, about: dict[str, Any]
     ) -> "FolderIndex":
         """Make an empty index; see `fewshot.siamese.retrieval.index.create_index`."""
-        need("pyarrow", "match")
+        import_optional("pyarrow", "match")
         make_folder(folder)
         if (folder / MANIFEST).exists():
             raise DataError(f"{folder} holds a match index; add to it, or choose another folder")
@@ -142,7 +142,7 @@ class FolderIndex:
 
     def compact(self) -> None:
         """Rewrite what is left into one segment, which frees the space of what was deleted."""
-        pa = need("pyarrow", "match")
+        pa = import_optional("pyarrow", "match")
         with self._changing():
             kept = [s for s in self._segments if s.alive.any()]
             if not kept:
@@ -202,7 +202,10 @@ class FolderIndex:
 
     def _rows(self, keys: Sequence[str]) -> list[np.ndarray]:
         """Find the living rows with these keys, segment by segment."""
-        pa, compute = need("pyarrow", "match"), need("pyarrow.compute", "match")
+        pa, compute = (
+            import_optional("pyarrow", "match"),
+            import_optional("pyarrow.compute", "match"),
+        )
         wanted = pa.array(list(keys), pa.string())
         return [
             np.flatnonzero(

@@ -23,7 +23,7 @@ import numpy as np
 
 from episodes.errors import DataError
 from episodes.io.write import write_json
-from episodes.optional import need
+from episodes.optional import import_optional
 from fewshot.siamese.retrieval.index import Row
 from fewshot.siamese.retrieval.ranking import Distance
 
@@ -142,7 +142,7 @@ def write_segment(
     Raises:
         DataError: the disk is full or may not be written.
     """
-    pa = need("pyarrow", "match")
+    pa = import_optional("pyarrow", "match")
     name = f"s{secrets.token_hex(6)}"
     content = np.ascontiguousarray(embeddings, "<f4")
     sink = pa.BufferOutputStream()
@@ -174,7 +174,7 @@ def open_segment(folder: Path, entry: SegmentEntry, dim: int) -> Segment:
         FileNotFoundError: a file is missing.
         DataError: a file is damaged.
     """
-    pa = need("pyarrow", "match")
+    pa = import_optional("pyarrow", "match")
     path = folder / f"{entry.name}.f32"
     size, expected = path.stat().st_size, 4 * dim * entry.rows
     if size != expected:
@@ -212,7 +212,7 @@ def check_embeddings(folder: Path, segment: Segment) -> None:
 
 def arrow_table(keys: Sequence[str], rows: Sequence[Row], columns: Mapping[str, str]) -> Any:
     """Make the table of a segment; what a row does not name is null."""
-    pa = need("pyarrow", "match")
+    pa = import_optional("pyarrow", "match")
     arrays = {"key": pa.array(keys, pa.string())}
     for name, kind in columns.items():
         values = [row.get(name) for row in rows]

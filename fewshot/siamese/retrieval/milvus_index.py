@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from episodes.errors import DataError, shorten
-from episodes.optional import need
+from episodes.optional import import_optional
 from fewshot.siamese.retrieval.index import (
     MOST_KEY,
     Match,
@@ -63,7 +63,7 @@ class MilvusIndex:
     @classmethod
     def create(cls, uri: str, dim: int, distance: Distance, about: dict[str, Any]) -> "MilvusIndex":
         """Make an empty index; see `fewshot.siamese.retrieval.index.create_index`."""
-        pymilvus = need("pymilvus", "match")
+        pymilvus = import_optional("pymilvus", "match")
         client, name = _connect(uri)
         with _told(uri):
             if client.has_collection(name):
@@ -194,7 +194,7 @@ class _told:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, need("pymilvus", "match").MilvusException):
+        if isinstance(error, import_optional("pymilvus", "match").MilvusException):
             raise DataError(f"Milvus at {self._uri} says: {error}") from error
 
 
@@ -211,12 +211,12 @@ def _make(client: Any, pymilvus: Any, name: str, dim: int, metric: str) -> None:
 
 def _connect(uri: str) -> tuple[Any, str]:
     """Open an address; returns the client and the name of the collection."""
-    pymilvus = need("pymilvus", "match")
+    pymilvus = import_optional("pymilvus", "match")
     place, _, name = uri.partition("#")
     if name and not re.fullmatch(r"[A-Za-z_]\w{0,200}", name):
         raise DataError(f"the collection is called {name!r}; expected letters, digits and _")
     if place.endswith(".db"):
-        need("milvus_lite", "match")
+        import_optional("milvus_lite", "match")
         if not Path(place).parent.is_dir():
             raise DataError(f"{place} lies in no folder; make the folder first")
     with _told(place):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from episodes.errors import DataError
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.training.folder import LOG, MEASURED
 from fewshot.training.run import Callback, Run
 
@@ -23,7 +23,7 @@ class JsonLog(Callback):
         for name in (LOG, MEASURED):
             path = run.folder / name
             rows = [row for row in read_log(path) if row["step"] <= run.step] if run.step else []
-            with whole_file(path) as partial:
+            with atomic_write(path) as partial:
                 partial.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
     def step(self, run: Run, values: Mapping[str, float]) -> None:
@@ -44,7 +44,7 @@ class Curves(Callback):
         rows = read_log(run.folder / LOG)
         if not rows:
             return
-        with whole_file(run.folder / "log.csv") as partial, partial.open("w", newline="") as file:
+        with atomic_write(run.folder / "log.csv") as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), restval="")
             writer.writeheader()
             writer.writerows(rows)
@@ -106,7 +106,7 @@ def _draw(folder: Path, rows: list[dict[str, float]]) -> None:
     else:
         right.plot(steps, [row["learning_rate"] for row in rows])
         right.set(xlabel="step", ylabel="learning rate")
-    with whole_file(folder / "curves.png") as partial:
+    with atomic_write(folder / "curves.png") as partial:
         figure.savefig(partial, dpi=120)
 
 

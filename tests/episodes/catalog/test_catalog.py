@@ -58,7 +58,9 @@ def test_an_unmeasured_catalog_says_what_to_call():
     unmeasured = Catalog((sample("1"), sample("2", areas={})), (), "raw")
     assert not unmeasured.measured
     for call in (unmeasured.require_measured, lambda: unmeasured.without_samples_of(["a"])):
-        with pytest.raises(DataError, match=r"'raw' has not been measured.*measure\(catalog\)"):
+        with pytest.raises(
+            DataError, match=r"'raw' has not been measured.*compute_class_areas\(catalog\)"
+        ):
             call()
 
 

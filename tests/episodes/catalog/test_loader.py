@@ -7,37 +7,37 @@ import pytest
 import torch
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import Frame
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.pixels import MaskRef, PixelRef
+from episodes.io.read import labels_of, planes_of, read_image, read_labels, read_planes
 from episodes.masks.label_map import class_map
 from episodes.readers import read_catalog
 
 
 def test_size_of_one_image_fits_and_labels_follow(index_set):
-    catalog = measure(read_catalog(index_set))
+    catalog = compute_class_areas(read_catalog(index_set))
     loader = Loader(56)
     sample = catalog.samples[0]
     image, labels = loader.image(sample), loader.labels(sample, catalog.classes)
     assert image.shape == (1, 56, 56)
     assert image.dtype == torch.float32
-    truth = decode.read_labels(index_set / "masks" / "p0_a.png")[0]
+    truth = read_labels(index_set / "masks" / "p0_a.png")[0]
     assert (labels[8:48].numpy() == truth).all()  # 40 rows in 56: 8 of padding on either side
     assert (labels[:8] == 255).all()
     assert (labels[48:] == 255).all()
-    pixels = decode.read_image(index_set / "images" / "p0_a.png").astype(float)
+    pixels = read_image(index_set / "images" / "p0_a.png").astype(float)
     low, high = np.percentile(pixels, (0.5, 99.5))
     expected = ((pixels - low) / (high - low)).clip(0, 1)
     np.testing.assert_allclose(image[0, 8:48].numpy(), expected, atol=1e-3)  # kept as float16
 
 
 def test_slices_of_a_volume_share_their_scale(tmp_path, make_png, stack_set):
-    catalog = measure(read_catalog(stack_set))
+    catalog = compute_class_areas(read_catalog(stack_set))
     loader = Loader(56)
-    stack = decode.read_planes(stack_set / "images" / "cells.tif")
+    stack = read_planes(stack_set / "images" / "cells.tif")
     low, high = np.percentile(stack, (0.5, 99.5))
     for sample, page in zip(catalog.samples, stack, strict=True):
         expected = ((page - low) / (high - low)).clip(0, 1)
@@ -45,7 +45,7 @@ def test_slices_of_a_volume_share_their_scale(tmp_path, make_png, stack_set):
 
 
 def test_classes_are_numbered_as_asked(index_set):
-    catalog = measure(read_catalog(index_set))
+    catalog = compute_class_areas(read_catalog(index_set))
     loader, sample = Loader(56), catalog.samples[0]
     every = loader.labels(sample, ("disc", "bar", "square"))
     some = loader.labels(sample, ("square", "disc"))
@@ -60,7 +60,7 @@ def test_overlap_of_two_classes_is_unknown(tmp_path, make_png):
         mask = np.zeros((32, 32), np.uint8)
         mask[start:stop] = 255
         make_png(tmp_path / "masks" / name / "0.png", mask)
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     sample, loader = catalog.samples[0], Loader(32)
     rows = loader.labels(sample, ("a", "b", "c"))[:, 0].tolist()
     assert rows == [1] * 10 + [255] * 20 + [3] * 2
@@ -72,7 +72,7 @@ def test_overlap_of_two_classes_is_unknown(tmp_path, make_png):
 
 def test_an_image_without_a_mask_is_all_unknown(index_set):
     (index_set / "masks" / "p0_a.png").unlink()
-    catalog = measure(read_catalog(index_set))
+    catalog = compute_class_areas(read_catalog(index_set))
     assert (Loader(64).labels(catalog.samples[0], ("disc",)) == 255).all()
 
 
@@ -82,12 +82,12 @@ def test_object_numbers_of_16_bits(tmp_path, make_png):
     objects[:4], objects[8:12] = 300, 65_535
     make_png(tmp_path / "masks" / "0.png", objects)
     (tmp_path / "classes.json").write_text(json.dumps({"instances": "cell"}))
-    labels = Loader(32).labels(measure(read_catalog(tmp_path)).samples[0], ("cell",))
+    labels = Loader(32).labels(compute_class_areas(read_catalog(tmp_path)).samples[0], ("cell",))
     assert (labels.numpy() == (objects > 0)).all()
 
 
 def test_labels_of_an_unmeasured_catalog_say_what_to_call(binary_set):
-    with pytest.raises(DataError, match="has no legend yet; measure the catalog first"):
+    with pytest.raises(DataError, match="has no label map yet; measure the catalog first"):
         Loader().labels(read_catalog(binary_set).samples[0], ("foreground",))
 
 
@@ -99,10 +99,14 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(("room", "reads"), [(2**30, 4), (1, 12)])
 def test_files_are_decoded_once_while_there_is_room(index_set, monkeypatch, room, reads):
-    catalog = measure(read_catalog(index_set))
+    catalog = compute_class_areas(read_catalog(index_set))
     opened = []
-    original = decode.read_planes
-    monkeypatch.setattr(decode, "read_planes", lambda path: opened.append(path) or original(path))
+
+    def record(path):
+        opened.append(path)
+        return read_planes(path)
+
+    monkeypatch.setattr("episodes.io.read.read_planes", record)
     loader = Loader(32, cache_bytes=room)
     first = [loader.image(sample) for sample in catalog.samples[:4]]
     for _ in range(2):
@@ -112,7 +116,7 @@ def test_files_are_decoded_once_while_there_is_room(index_set, monkeypatch, room
 
 
 def test_the_least_recently_used_goes_first(index_set):
-    samples = measure(read_catalog(index_set)).samples
+    samples = compute_class_areas(read_catalog(index_set)).samples
     loader = Loader(32, cache_bytes=3 * 32 * 32 * 2)  # three float16 images
     for number in (0, 1, 2, 0, 3):
         loader.image(samples[number])
@@ -122,7 +126,7 @@ def test_the_least_recently_used_goes_first(index_set):
 
 
 def test_images_may_be_changed_without_harm_to_the_cache(index_set):
-    sample = measure(read_catalog(index_set)).samples[0]
+    sample = compute_class_areas(read_catalog(index_set)).samples[0]
     loader = Loader(32)
     before = loader.image(sample).clone()
     loader.image(sample).zero_()
@@ -160,7 +164,7 @@ def test_a_reference_may_bring_its_own_reader(tmp_path):
         )
         for plane in range(3)
     )
-    catalog = pickle.loads(pickle.dumps(measure(Catalog(samples, ()))))
+    catalog = pickle.loads(pickle.dumps(compute_class_areas(Catalog(samples, ()))))
     assert [s.areas["stripe"] for s in catalog.samples] == [0, 256, 512]
     loader = Loader(32)
     assert loader.labels(catalog.samples[2], ("stripe",)).sum() == 512
@@ -174,15 +178,15 @@ def test_a_reference_may_bring_its_own_reader(tmp_path):
 @pytest.mark.parametrize("member", ["flat", "four", "text"])
 def test_a_reader_that_returns_nonsense_is_named(tmp_path, member):
     with pytest.raises(DataError, match=rf":{member} was read as .* of shape .*; expected numbers"):
-        decode.planes_of(PixelRef(tmp_path, None, odd, member))
+        planes_of(PixelRef(tmp_path, None, odd, member))
 
 
 def merged(loader, sample, classes):
     """The slow reference: every mask over the requested classes alone, one laid over the other."""
     result = torch.zeros(loader.size, loader.size, dtype=torch.uint8)
     for mask in sample.masks:
-        values = decode.labels_of(mask.pixels)[0]
-        found = class_map(values, mask.legend, tuple(classes), "mask")
+        values = labels_of(mask.pixels)[0]
+        found = class_map(values, mask.label_map, tuple(classes), "mask")
         labels = Frame(*sample.size, loader.size).fit_labels(torch.from_numpy(found))
         clash = (result > 0) & (labels > 0) & (result != labels)
         result = torch.where(labels > 0, labels, result)
@@ -190,21 +194,21 @@ def merged(loader, sample, classes):
     return result
 
 
-LEGENDS = ({1: "x", 2: "y", 5: "unknown"}, {3: "z", 1: None, 2: "unknown", 5: "x"}, "w")
+LABEL_MAPS = ({1: "x", 2: "y", 5: "unknown"}, {3: "z", 1: None, 2: "unknown", 5: "x"}, "w")
 
 
 @pytest.fixture
 def overlapping(tmp_path, make_png):
     """One image whose masks overlap in every way, its classes among 300 of the last mask."""
     numbers = np.random.default_rng(0)
-    legends = (*LEGENDS, {value: f"c{value}" for value in range(1, 301)})
+    label_maps = (*LABEL_MAPS, {value: f"c{value}" for value in range(1, 301)})
     masks = []
-    for place, legend in enumerate(legends):
-        allowed = [0, 0, 0, *(legend if isinstance(legend, dict) else [7])]
+    for place, label_map in enumerate(label_maps):
+        allowed = [0, 0, 0, *(label_map if isinstance(label_map, dict) else [7])]
         pixels = numbers.choice(np.array(allowed, np.uint16), (48, 40))
         path = tmp_path / f"{place}.png"
         make_png(path, pixels)
-        masks.append(MaskRef(PixelRef(path), legend))
+        masks.append(MaskRef(PixelRef(path), label_map))
     return Sample("s", PixelRef(tmp_path / "0.png"), tuple(masks), "s", (48, 40))
 
 
@@ -225,7 +229,7 @@ def test_more_classes_at_once_than_fit_in_a_byte(overlapping):
 
 
 def test_label_maps_keep_to_their_memory(index_set, monkeypatch):
-    side, samples = 32, measure(read_catalog(index_set)).samples
+    side, samples = 32, compute_class_areas(read_catalog(index_set)).samples
     expected = {
         (sample.key, name): Loader(side).labels(sample, [name])
         for sample in samples
@@ -243,14 +247,14 @@ def test_label_maps_keep_to_their_memory(index_set, monkeypatch):
 
 
 def test_only_so_many_label_maps_of_one_sample_are_kept(index_set):
-    sample, loader = measure(read_catalog(index_set)).samples[0], Loader(32)
+    sample, loader = compute_class_areas(read_catalog(index_set)).samples[0], Loader(32)
     for number in range(1, 20):
         assert number in loader.kept_labels(sample, {"disc": number})
     assert loader._map_bytes == 9 * 32 * 32  # eight, and what they are made of
 
 
 def test_equal_keys_of_two_catalogs_are_told_apart(index_set):
-    sample, loader = measure(read_catalog(index_set)).samples[0], Loader(32)
+    sample, loader = compute_class_areas(read_catalog(index_set)).samples[0], Loader(32)
     named = loader.labels(sample, ("disc",))
     other = replace(sample, masks=())
     assert (loader.labels(other, ("disc",)) == 255).all()

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes.catalog import quality as problems
 from episodes.catalog.mask_counts import count_masks
+from episodes.catalog.quality import of_classes, of_masks, of_splits, settle_anyway
 from episodes.io.pixels import PixelRef
 from episodes.readers import read_catalog
 from tests.episodes.sampling.test_sampler import toy
@@ -12,11 +12,11 @@ from tests.episodes.sampling.test_sampler import toy
 
 def settle(root, **options):
     catalog = read_catalog(root, **options)
-    return problems.settle_anyway(catalog, count_masks(catalog))
+    return settle_anyway(catalog, count_masks(catalog))
 
 
 def test_every_value_that_nobody_named(index_set):
-    catalog, said = settle(index_set, legend={1: "disc"})
+    catalog, said = settle(index_set, label_map={1: "disc"})
     assert len(said) == 2
     assert said[0].startswith(
         "mask value 2 has no name: 1,152 pixels in 8 mask file(s) (p0_a.png, p0_b.png, p1_a.png, "
@@ -47,7 +47,7 @@ def test_too_many_values_count_as_objects(tmp_path, make_png):
 
 def test_classes_and_masks():
     rows = [("p", {"a": 500, "b": 3}), ("p", {"a": 20}), ("q", {"b": 50}), ("q", {"test": 99})]
-    said = problems.of_classes(toy(rows, ["a", "b", "c", "test"]))
+    said = of_classes(toy(rows, ["a", "b", "c", "test"]))
     assert said == [
         "class a occurs in one subject only: support and query cannot come from different "
         "subjects, and no interval can be given",
@@ -57,7 +57,7 @@ def test_classes_and_masks():
         "class test is called as a part of a split is: a folder with images and masks in it is "
         "taken for a class; inspect the folder test alone",
     ]
-    assert problems.of_classes(toy([], ""))[0].startswith("no class at all")
+    assert of_classes(toy([], ""))[0].startswith("no class at all")
 
 
 def test_empty_masks_are_named(tmp_path, make_png):
@@ -65,9 +65,7 @@ def test_empty_masks_are_named(tmp_path, make_png):
         make_png(tmp_path / "images" / f"{number}.png", np.zeros((9, 9), np.uint8))
         make_png(tmp_path / "masks" / f"{number}.png", np.full((9, 9), number == 1, np.uint8))
     catalog, _ = settle(tmp_path)
-    assert problems.of_masks(catalog) == [
-        "2 of 3 images have an empty mask: images/0.png, images/2.png"
-    ]
+    assert of_masks(catalog) == ["2 of 3 images have an empty mask: images/0.png, images/2.png"]
 
 
 def test_subjects_in_train_and_test():
@@ -76,9 +74,9 @@ def test_subjects_in_train_and_test():
     placed = tuple(
         replace(s, image=PixelRef(root / "images" / s.subject / "x.png")) for s in catalog.samples
     )
-    said = problems.of_splits(replace(catalog, samples=placed), root)
+    said = of_splits(replace(catalog, samples=placed), root)
     assert said == [
         "1 subject(s) lie in more than one of the folders test, train: p1; "
         "training would see what is tested"
     ]
-    assert problems.of_splits(catalog, root) == []
+    assert of_splits(catalog, root) == []

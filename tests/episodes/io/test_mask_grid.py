@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.mask_grid import Grid, place_mask
+from episodes.io.read import labels_of, read_header, read_labels, read_planes
 from episodes.io.voxel_grids import Placement
 from episodes.masks.placed import mask_source
 from episodes.readers import read_catalog
@@ -53,13 +53,13 @@ def image(tmp_path):
 
 def placed(image, mask, **options):
     """Read a mask as the readers of data sets do."""
-    grid = decode.read_header(image).grid(image)
-    return decode.labels_of(mask_source(grid, mask, **options))
+    grid = read_header(image).grid(image)
+    return labels_of(mask_source(grid, mask, **options))
 
 
 def agree(image, mask, **options):
     """Both ways of reading a pair put the label where the intensities are."""
-    expected = decode.read_planes(image) // 100
+    expected = read_planes(image) // 100
     np.testing.assert_array_equal(placed(image, mask, **options), expected)
     shots = read_shots(image, mask, {1: "a", 2: "b"}, **options)
     np.testing.assert_array_equal(shots.maps[0], expected)
@@ -148,7 +148,7 @@ def test_an_sform_that_turns_the_axes_otherwise_is_told(tmp_path):
     file = nib.Nifti1Image(label(), AFFINE)
     file.set_qform(np.diag([-1, 1, 1, 1]) @ AFFINE, 1)
     with pytest.warns(UserWarning, match=r"the sform and the qform of .*a.nii.gz turn its axes"):
-        decode.read_header(save(tmp_path / "a.nii.gz", None, file))
+        read_header(save(tmp_path / "a.nii.gz", None, file))
 
 
 def test_units_of_length(tmp_path, image):
@@ -160,11 +160,11 @@ def test_units_of_length(tmp_path, image):
         UserWarning, match=r"measured in units of 1 mm and its image in units of 0.001"
     ):
         agree(micron, mask)
-    assert decode.read_header(micron).geometry.voxel_mm3 == pytest.approx(0.8 * 0.8 * 3)
+    assert read_header(micron).geometry.voxel_mm3 == pytest.approx(0.8 * 0.8 * 3)
 
 
 def test_arrays_on_files(image):
-    planes = decode.read_labels(image) // 100
+    planes = read_labels(image) // 100
     with pytest.raises(
         DataError, match=r"array has no affine and the other has one.*ignore_affine"
     ):
@@ -196,12 +196,12 @@ def test_a_nifti_mask_of_a_picture(tmp_path, make_png):
 
 def test_data_sets_and_their_truth(tmp_path, nifti_set):
     """Labels stored in another orientation than their images have the same areas and pixels."""
-    before = measure(read_catalog(nifti_set))
+    before = compute_class_areas(read_catalog(nifti_set))
     for number in range(3):
         path = nifti_set / f"label_{number}.nii.gz"
         stored = nib.load(path)
         save(path, None, orient(np.asarray(stored.dataobj), stored.affine, "SPL"))
-    after = measure(read_catalog(nifti_set))
+    after = compute_class_areas(read_catalog(nifti_set))
     assert after.fingerprint == before.fingerprint
     key = after.samples[2].key
     np.testing.assert_array_equal(Truth(after).labels(key), Truth(before).labels(key))
@@ -218,7 +218,7 @@ class Own:
     def recognises(self, root):
         return True
 
-    def read(self, root, *, subject_pattern=None, legend=None):
+    def read(self, root, *, subject_pattern=None, label_map=None):
         return Catalog((), ())
 
 

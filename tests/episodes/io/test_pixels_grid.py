@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import read_header, read_image, read_labels, read_planes
 
 DTYPES = (
     *(("bool", 1), ("uint8", 8), ("uint8", 2), ("uint8", 4), ("uint16", 16), ("uint16", 10)),
@@ -61,12 +61,12 @@ def test_tiff_is_what_tifffile_reads(tmp_path, photometric, planar):
         expected = tifffile.imread(path)
         np.testing.assert_array_equal(expected, written)
         expected = np.moveaxis(expected, 0, 2) if planar == "separate" else expected
-        found, header = decode.read_image(path), decode.read_header(path)
+        found, header = read_image(path), read_header(path)
         np.testing.assert_array_equal(found, expected, err_msg=f"{dtype} {made}")
         assert found.dtype == (np.uint8 if dtype == "bool" else dtype)
         assert (header.planes, header.size) == (1, (9, 21))
         if planar is None and written.min() >= 0 and np.dtype(dtype).kind != "f":
-            np.testing.assert_array_equal(decode.read_labels(path)[0], expected)
+            np.testing.assert_array_equal(read_labels(path)[0], expected)
         read += 1
     assert read > 100
 
@@ -77,14 +77,14 @@ def test_tiff_of_packed_pictures(tmp_path, compression):
     smooth = np.stack([rows * 4, columns * 3, rows + columns], 2).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", smooth, photometric="rgb", compression=compression)
     expected = tifffile.imread(tmp_path / "a.tif")
-    np.testing.assert_array_equal(decode.read_image(tmp_path / "a.tif"), expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected)
 
 
 @pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt", "packbits", "tiff_lzw"])
 def test_tiff_of_one_bit_by_libtiff(tmp_path, compression):
     mask = pixels("bool", 1, (30, 50))
     Image.fromarray(mask).save(tmp_path / "a.tif", compression=compression)
-    np.testing.assert_array_equal(decode.read_labels(tmp_path / "a.tif")[0], mask)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif")[0], mask)
 
 
 def test_boolean_and_inverting_masks_are_not_turned_over(tmp_path):
@@ -93,8 +93,8 @@ def test_boolean_and_inverting_masks_are_not_turned_over(tmp_path):
     tifffile.imwrite(tmp_path / "packed.tif", disc, compression="zlib")
     tifffile.imwrite(tmp_path / "table.tif", disc * np.uint8(255), photometric="miniswhite")
     for path in tmp_path.iterdir():
-        np.testing.assert_array_equal(decode.read_labels(path)[0] != 0, disc)
-        np.testing.assert_array_equal(decode.read_image(path) != 0, disc)
+        np.testing.assert_array_equal(read_labels(path)[0] != 0, disc)
+        np.testing.assert_array_equal(read_image(path) != 0, disc)
 
 
 def test_pages_of_other_compression_are_one_stack(tmp_path):
@@ -102,7 +102,7 @@ def test_pages_of_other_compression_are_one_stack(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for plane, compression in zip(planes, (None, "zlib", "lzw"), strict=True):
             file.write(plane, metadata=None, compression=compression)
-    np.testing.assert_array_equal(decode.read_planes(tmp_path / "a.tif"), planes)
+    np.testing.assert_array_equal(read_planes(tmp_path / "a.tif"), planes)
 
 
 @pytest.mark.parametrize("ome", [False, True])
@@ -113,7 +113,7 @@ def test_pyramids_and_thumbnails_are_read_at_full_size(tmp_path, ome):
         grey = {"photometric": "minisblack"}
         file.write(planes, subifds=1, metadata={"axes": "ZYX"} if ome else None, **grey)
         file.write(planes[:, ::2, ::2], subfiletype=1, metadata={} if ome else None, **grey)
-    np.testing.assert_array_equal(decode.read_planes(path), planes)
+    np.testing.assert_array_equal(read_planes(path), planes)
 
 
 def test_several_pictures_in_a_file_are_refused(tmp_path):
@@ -121,7 +121,7 @@ def test_several_pictures_in_a_file_are_refused(tmp_path):
         for _ in range(2):
             file.write(pixels("uint8", 8, (9, 21)), metadata={"axes": "YX"})
     with pytest.raises(DataError, match=r"a.ome.tif holds 2 pictures.*Save them apart"):
-        decode.read_planes(tmp_path / "a.ome.tif")
+        read_planes(tmp_path / "a.ome.tif")
 
 
 def test_tiff_that_lacks_what_it_declares(tmp_path):
@@ -129,12 +129,12 @@ def test_tiff_that_lacks_what_it_declares(tmp_path):
     tifffile.imwrite(path, planes, metadata={"axes": "ZYX"})
     path.write_bytes(path.read_bytes().replace(b'SizeZ="5"', b'SizeZ="9"'))
     with pytest.raises(DataError, match=r"lacks 4 of 9 planes"):
-        decode.read_planes(path)
+        read_planes(path)
     tifffile.imwrite(tmp_path / "b.tif", planes, imagej=True)
     whole = (tmp_path / "b.tif").read_bytes()
     (tmp_path / "b.tif").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"b.tif .*contradict each other|b.tif declares"):
-        decode.read_planes(tmp_path / "b.tif")
+        read_planes(tmp_path / "b.tif")
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd", "lzma", "packbits"])
@@ -149,7 +149,7 @@ def test_a_strip_that_unpacks_to_more_than_declared_takes_no_memory(tmp_path, co
             struct.pack_into("<HII", content, tags[number].offset + 2, 4, 1, value)
     path.write_bytes(content + packed)
     try:
-        assert decode.read_image(path).shape == (8, 8)
+        assert read_image(path).shape == (8, 8)
     except DataError as error:
         assert "a.tif" in str(error)  # noqa: PT017
 
@@ -157,7 +157,7 @@ def test_a_strip_that_unpacks_to_more_than_declared_takes_no_memory(tmp_path, co
 def test_codecs_that_cannot_be_bounded_are_refused_by_name(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", pixels("uint8", 8, (32, 32)), compression="jpegxl")
     with pytest.raises(DataError, match=r"a.tif is compressed as JPEGXL; expected none, LZW, .*"):
-        decode.read_header(tmp_path / "a.tif")
+        read_header(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -165,7 +165,7 @@ def test_png_of_16_bits_keeps_them(tmp_path, channels):
     values = pixels("uint16", 16, (9, 21, channels))
     values[0, 0, -1] = 65_535
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(values.squeeze()))
-    found = decode.read_image(tmp_path / "a.png").reshape(9, 21, -1)
+    found = read_image(tmp_path / "a.png").reshape(9, 21, -1)
     assert found.dtype == np.uint16
     if channels in (2, 4):
         share = values[..., -1:] / 65_535
@@ -173,7 +173,7 @@ def test_png_of_16_bits_keeps_them(tmp_path, channels):
         np.testing.assert_array_equal(found, np.rint(white))
     else:
         np.testing.assert_array_equal(found, values)
-    assert decode.read_header(tmp_path / "a.png").size == (9, 21)
+    assert read_header(tmp_path / "a.png").size == (9, 21)
 
 
 def png(bits, kind, rows, more=b""):
@@ -193,7 +193,7 @@ def png(bits, kind, rows, more=b""):
 def test_png_of_few_bits_keeps_its_levels(tmp_path):
     for bits in (1, 2, 4, 8):
         (tmp_path / "a.png").write_bytes(png(bits, 0, [bytes([0b00011011] * 8)]))
-        found = decode.read_image(tmp_path / "a.png")
+        found = read_image(tmp_path / "a.png")
         expected = {1: 2, 2: 4, 4: 2, 8: 1}[bits]
         assert len(np.unique(found)) == expected
 
@@ -209,23 +209,23 @@ def test_netpbm_samples_are_those_of_the_file(tmp_path, magic, top):
         body = values.astype(">u2" if top > 255 else "u1").tobytes()
     path = tmp_path / "a.pnm"
     path.write_bytes(magic + f"\n# words\n7 5\n{top}\n".encode() + body)
-    np.testing.assert_array_equal(decode.read_image(path), values)
-    assert decode.read_header(path).size == (5, 7)
+    np.testing.assert_array_equal(read_image(path), values)
+    assert read_header(path).size == (5, 7)
     if not colour:
-        np.testing.assert_array_equal(decode.read_labels(path)[0], values)
+        np.testing.assert_array_equal(read_labels(path)[0], values)
 
 
 def test_other_netpbm(tmp_path):
     deep = pixels("uint16", 16, (5, 7, 3))
     head = b"P7\nWIDTH 7\nHEIGHT 5\nDEPTH 3\nMAXVAL 65535\nTUPLTYPE RGB\nENDHDR\n"
     (tmp_path / "a.pam").write_bytes(head + deep.astype(">u2").tobytes())
-    np.testing.assert_array_equal(decode.read_image(tmp_path / "a.pam"), deep)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.pam"), deep)
     real = deep[..., 0].astype("<f4")
     (tmp_path / "a.pfm").write_bytes(b"Pf\n7 5\n-1.0\n" + real[::-1].tobytes())
-    np.testing.assert_array_equal(decode.read_image(tmp_path / "a.pfm"), real)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.pfm"), real)
     ink = pixels("bool", 1, (5, 7))
     Image.fromarray(ink).save(tmp_path / "a.pbm")
-    np.testing.assert_array_equal(decode.read_labels(tmp_path / "a.pbm")[0], ink)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.pbm")[0], ink)
 
 
 @pytest.mark.parametrize(
@@ -243,4 +243,4 @@ def test_other_netpbm(tmp_path):
 def test_netpbm_that_is_damaged(tmp_path, content, message):
     (tmp_path / "a.pgm").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.pgm .*" + message):
-        decode.read_planes(tmp_path / "a.pgm")
+        read_planes(tmp_path / "a.pgm")

@@ -8,15 +8,15 @@ from PIL import Image
 from episodes.errors import DataError
 from episodes.io.mask_colours import value_name
 from episodes.io.read import (
-    finite,
+    as_integer_labels,
     is_readable,
     read_header,
     read_image,
     read_labels,
     read_planes,
+    replace_nonfinite,
     stem,
     suffix,
-    whole_numbers,
 )
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -127,7 +127,7 @@ def test_nan_becomes_the_minimum_with_a_warning(tmp_path, make_png):
     with pytest.raises(DataError, match=r"empty.tif holds no finite number at all; expected an"):
         read_image(empty)
     fine = np.array([1.0, 2.0])
-    assert finite(fine, "fine") is fine
+    assert replace_nonfinite(fine, "fine") is fine
 
 
 def test_stack_pages_are_planes(tmp_path):
@@ -183,13 +183,13 @@ def test_masks_are_whole_numbers_from_0(tmp_path, make_png, value, message):
 
 
 def test_whole_numbers():
-    assert whole_numbers(np.array([True, False]), "m").dtype == np.uint8
-    assert whole_numbers(np.array([0.0, 3.0]), "m").tolist() == [0, 3]
-    assert whole_numbers(np.array([0.0, 3.0]), "m").dtype.kind == "i"
-    assert whole_numbers(np.array([258], ">u2"), "m").dtype.isnative
-    assert whole_numbers(np.array([258], ">u2"), "m").tolist() == [258]
+    assert as_integer_labels(np.array([True, False]), "m").dtype == np.uint8
+    assert as_integer_labels(np.array([0.0, 3.0]), "m").tolist() == [0, 3]
+    assert as_integer_labels(np.array([0.0, 3.0]), "m").dtype.kind == "i"
+    assert as_integer_labels(np.array([258], ">u2"), "m").dtype.isnative
+    assert as_integer_labels(np.array([258], ">u2"), "m").tolist() == [258]
     with pytest.raises(DataError, match="mask m holds -7"):
-        whole_numbers(np.array([3, -7]), "m")
+        as_integer_labels(np.array([3, -7]), "m")
 
 
 def test_endings(tmp_path):

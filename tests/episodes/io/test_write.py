@@ -8,7 +8,7 @@ from PIL import Image
 from episodes.errors import DataError
 from episodes.io.formats.nifti import Geometry
 from episodes.io.read import read_image, read_labels
-from episodes.io.write import make_folder, whole_file, write_json, write_mask, write_picture
+from episodes.io.write import atomic_write, make_folder, write_json, write_mask, write_picture
 
 
 def names(folder):
@@ -17,7 +17,7 @@ def names(folder):
 
 def write_half(path, error, present):
     """Fail in the middle of writing, when what `present` says is there."""
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("half")
         assert path.exists() == present
         raise error("stop")
@@ -44,7 +44,7 @@ def test_success_replaces_the_file_whole_and_readable_for_others(tmp_path):
     path.write_text("old")
     mask = os.umask(0o022)
     try:
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             assert partial.parent == path.parent
             assert partial.name.endswith(".nii.gz")  # writers choose the format by the ending
             partial.write_text("new")
@@ -58,7 +58,7 @@ def test_success_replaces_the_file_whole_and_readable_for_others(tmp_path):
 def test_a_place_that_cannot_be_written(tmp_path):
     with (
         pytest.raises(DataError, match=r"none/a.json cannot be written: .*; choose another folder"),
-        whole_file(tmp_path / "none" / "a.json"),
+        atomic_write(tmp_path / "none" / "a.json"),
     ):
         pass
     (tmp_path / "folder.json").mkdir()

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.mask_counts import count_masks, count_values
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import read_header, read_labels, read_mask
 from episodes.masks.area_cache import MaskCounts, cache_folder, read_entries
 from episodes.readers import read_catalog
 
@@ -26,13 +26,13 @@ OLD = 10**18  # nanoseconds since 1970: long before any test
 def reads(monkeypatch):
     """The names of the mask files whose pixels were read."""
     seen = []
-    plain = decode.read_mask
+    plain = read_mask
 
-    def read_mask(path):
+    def record(path):
         seen.append(path.name)
         return plain(path)
 
-    monkeypatch.setattr(decode, "read_mask", read_mask)
+    monkeypatch.setattr("episodes.io.read.read_mask", record)
     return seen
 
 
@@ -44,7 +44,7 @@ def aged_set(index_set):
 
 
 def areas(root, cache, **options):
-    catalog = measure(read_catalog(root), cache=cache, **options)
+    catalog = compute_class_areas(read_catalog(root), cache=cache, **options)
     return {sample.key: dict(sample.areas) for sample in catalog.samples}
 
 
@@ -60,7 +60,7 @@ def test_a_second_scan_reads_no_pixels(aged_set, tmp_path, reads):
 def test_a_changed_file_is_measured_again(aged_set, tmp_path, make_png, reads):
     cache, path = tmp_path / "c", aged_set / "masks" / "p0_a.png"
     before = areas(aged_set, cache)
-    labels = decode.read_mask(path).labels[0].copy()
+    labels = read_mask(path).labels[0].copy()
     labels[labels == 1] = 2  # the file may well keep its size
     make_png(path, labels)
     reads.clear()
@@ -90,7 +90,7 @@ def test_same_size_and_same_second_is_still_noticed(index_set, tmp_path, make_pn
     path, cache = index_set / "masks" / "p0_a.png", tmp_path / "c"
     areas(index_set, cache)
     stat, content = path.stat(), path.read_bytes()
-    labels = decode.read_labels(path)[0]
+    labels = read_labels(path)[0]
     other = make_png(tmp_path / "other.png", np.where(labels, 4 - labels, 0)).read_bytes()
     size = max(len(content), len(other))
     path.write_bytes(content.ljust(size, b"\0"))
@@ -113,7 +113,7 @@ def test_files_added_and_removed(aged_set, tmp_path, reads):
     assert "p3_b.png" not in next(cache.iterdir()).read_text()
 
 
-def test_a_legend_changes_without_measuring(aged_set, tmp_path, reads):
+def test_a_label_map_changes_without_measuring(aged_set, tmp_path, reads):
     cache = tmp_path / "c"
     areas(aged_set, cache)
     reads.clear()
@@ -125,7 +125,7 @@ def test_a_legend_changes_without_measuring(aged_set, tmp_path, reads):
 
 def test_counts_of_objects_do_not_stand_for_values(aged_set, tmp_path, make_png, reads):
     cache, path = tmp_path / "c", aged_set / "masks" / "p0_a.png"
-    height, width = decode.read_header(path).size
+    height, width = read_header(path).size
     make_png(path, (np.arange(height * width) % 6).reshape(height, width).astype(np.uint8))
     (aged_set / "classes.json").write_text('{"instances": "thing"}')
     areas(aged_set, cache)
@@ -203,7 +203,9 @@ def test_threads_change_nothing(request, data, tmp_path):
         assert list(found) == list(alone)
         files = [next((tmp_path / str(n)).iterdir()).read_bytes() for n in (1, workers)]
         assert files[0] == files[1]
-    assert measure(read_catalog(root), workers=3) == measure(read_catalog(root), workers=1)
+    assert compute_class_areas(read_catalog(root), workers=3) == compute_class_areas(
+        read_catalog(root), workers=1
+    )
 
 
 def test_of_several_bad_masks_the_first_is_told(index_set, make_png):
@@ -211,14 +213,14 @@ def test_of_several_bad_masks_the_first_is_told(index_set, make_png):
         (index_set / "masks" / f"{name}.png").write_bytes(b"nothing")
     for workers in (1, 4):
         with pytest.raises(DataError, match=r"p1_b\.png is not an image"):
-            measure(read_catalog(index_set), workers=workers)
+            compute_class_areas(read_catalog(index_set), workers=workers)
     with pytest.raises(DataError, match="workers is 0"):
-        measure(read_catalog(index_set), workers=0)
+        compute_class_areas(read_catalog(index_set), workers=0)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_ctrl_c_keeps_what_was_measured(aged_set, tmp_path, monkeypatch, workers):
-    plain, cache = decode.read_mask, tmp_path / "c"
+    plain, cache = read_mask, tmp_path / "c"
     seen = []
 
     def stop(path):
@@ -227,11 +229,13 @@ def test_ctrl_c_keeps_what_was_measured(aged_set, tmp_path, monkeypatch, workers
             raise KeyboardInterrupt
         return plain(path)
 
-    monkeypatch.setattr(decode, "read_mask", stop)
+    monkeypatch.setattr("episodes.io.read.read_mask", stop)
     with pytest.raises(KeyboardInterrupt):
-        measure(read_catalog(aged_set), workers=workers, cache=cache)
+        compute_class_areas(read_catalog(aged_set), workers=workers, cache=cache)
     assert not [t for t in threading.enumerate() if t.name.startswith("measure")]
-    monkeypatch.setattr(decode, "read_mask", lambda path: seen.append("again") or plain(path))
+    monkeypatch.setattr(
+        "episodes.io.read.read_mask", lambda path: seen.append("again") or plain(path)
+    )
     assert areas(aged_set, cache) == areas(aged_set, None)
     assert 8 < len([name for name in seen if name == "again"]) < 8 + 8
 

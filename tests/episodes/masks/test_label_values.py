@@ -6,7 +6,7 @@ import pytest
 
 from episodes.errors import DataError
 from episodes.io.formats.nifti import volume_geometry
-from episodes.io.read import read_labels, whole_numbers
+from episodes.io.read import as_integer_labels, read_labels
 from episodes.io.write import write_mask
 
 
@@ -46,11 +46,11 @@ def test_rounding_is_told(tmp_path):
 
 def test_floats_a_hair_off(tmp_path):
     values = np.array([0, 0.99999994, 2.0000002, 1e-7], np.float32)
-    assert whole_numbers(values, "m").tolist() == [0, 1, 2, 0]
+    assert as_integer_labels(values, "m").tolist() == [0, 1, 2, 0]
     with pytest.raises(DataError, match=r"mask m holds 0.99; expected whole numbers"):
-        whole_numbers(np.array([0.99]), "m")
+        as_integer_labels(np.array([0.99]), "m")
     with pytest.raises(DataError, match=r"holds 1e\+30; expected whole"):
-        whole_numbers(np.array([1e30]), "m")
+        as_integer_labels(np.array([1e30]), "m")
 
 
 def test_a_large_object_number_is_kept(tmp_path):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.class_report import classes_line
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.mask_colours import COLOUR, value_name
+from episodes.io.read import interpret_mask
 from episodes.readers import read_catalog
 
 ROWS, COLUMNS = np.mgrid[:96, :128]
@@ -42,14 +42,14 @@ def photo():
 def data(tmp_path):
     """Write masks beside pictures and measure them."""
 
-    def write(*masks, legend=None, ending="png", **options):
+    def write(*masks, label_map=None, ending="png", **options):
         for number, mask in enumerate(masks):
             for folder, pixels in (("images", photo()), ("masks", mask)):
                 path = tmp_path / folder / f"{number}.{'png' if folder == 'images' else ending}"
                 path.parent.mkdir(exist_ok=True)
                 made = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
                 made.save(path, **(options if folder == "masks" else {}))
-        return measure(read_catalog(tmp_path, legend=legend))
+        return compute_class_areas(read_catalog(tmp_path, label_map=label_map))
 
     return write
 
@@ -59,11 +59,11 @@ def areas(catalog):
 
 
 @pytest.mark.parametrize("quality", [30, 50, 75, 90, 95, 100])
-@pytest.mark.parametrize("legend", [None, "cell", {255: "cell"}])
-def test_jpeg_masks_are_cut_at_one_half(data, quality, legend):
+@pytest.mark.parametrize("label_map", [None, "cell", {255: "cell"}])
+def test_jpeg_masks_are_cut_at_one_half(data, quality, label_map):
     with pytest.warns(UserWarning, match=r"JPEG.*cut at one half between 0 and 255"):
-        catalog = data(MASK, legend=legend, ending="jpg", quality=quality)
-    name = "foreground" if legend is None else "cell"
+        catalog = data(MASK, label_map=label_map, ending="jpg", quality=quality)
+    name = "foreground" if label_map is None else "cell"
     assert areas(catalog)[0][name] == pytest.approx(AREA, abs=4)
 
 
@@ -74,10 +74,10 @@ def test_jpeg_masks_of_several_levels_keep_them(data):
 
 
 @pytest.mark.parametrize("pixels", [A.astype(np.uint8), levels(1, 2), photo()])
-@pytest.mark.parametrize("legend", [None, "cell"])
-def test_jpeg_of_class_numbers_or_pictures_is_refused(data, pixels, legend):
+@pytest.mark.parametrize("label_map", [None, "cell"])
+def test_jpeg_of_class_numbers_or_pictures_is_refused(data, pixels, label_map):
     with pytest.raises(DataError, match=r"cannot be read for sure.*saved as JPEG"):
-        data(pixels, legend=legend, ending="jpg", quality=90)
+        data(pixels, label_map=label_map, ending="jpg", quality=90)
 
 
 def test_smooth_edges_are_cut_and_wide_ones_refused_until_somebody_cuts_them(data):
@@ -85,26 +85,26 @@ def test_smooth_edges_are_cut_and_wide_ones_refused_until_somebody_cuts_them(dat
     with pytest.warns(UserWarning, match="smooth edges: cut at one half"):
         assert areas(data(smooth)) == [{"foreground": AREA}]
     wide = Image.fromarray(MASK).filter(ImageFilter.GaussianBlur(6))
-    for legend in (None, "cell"):
+    for label_map in (None, "cell"):
         with pytest.raises(DataError, match=r"shades.*1-127=background 128-255="):
-            data(wide, legend=legend)
+            data(wide, label_map=label_map)
     cut = {**dict.fromkeys(range(1, 128)), **dict.fromkeys(range(128, 256), "cell")}
-    assert areas(data(wide, legend=cut)) == [{"cell": int((np.asarray(wide) > 127).sum())}]
+    assert areas(data(wide, label_map=cut)) == [{"cell": int((np.asarray(wide) > 127).sum())}]
 
 
 @pytest.mark.parametrize(
     "mask", [levels(1, 255), levels(128, 255), levels(1, 2) + np.uint8(253) * B]
 )
-def test_255_beside_other_values_is_refused_without_a_legend(data, mask):
+def test_255_beside_other_values_is_refused_without_a_label_map(data, mask):
     with pytest.raises(DataError, match=r"255 is a class, or unknown, is not clear.*255=unknown"):
         data(mask)
 
 
-def test_255_is_unknown_where_the_legend_tells(data):
-    assert areas(data(levels(1, 255), legend={1: "cell", 255: "unknown"})) == [{"cell": AREA}]
+def test_255_is_unknown_where_the_label_map_tells(data):
+    assert areas(data(levels(1, 255), label_map={1: "cell", 255: "unknown"})) == [{"cell": AREA}]
     with pytest.raises(DataError, match=r"holds 255, which nobody named.*255=unknown"):
-        data(levels(1, 255), legend={1: "cell"})
-    assert areas(data(levels(1, 255), legend={255: "unknown"})) == [{"foreground": AREA}]
+        data(levels(1, 255), label_map={1: "cell"})
+    assert areas(data(levels(1, 255), label_map={255: "unknown"})) == [{"foreground": AREA}]
 
 
 def test_masks_of_0_1_and_of_0_255_are_one_class(data):
@@ -121,15 +121,15 @@ def test_masks_of_0_1_and_of_0_255_are_one_class(data):
 def test_masks_without_0_are_refused(data, mask):
     with pytest.raises(DataError, match=r"no pixel is 0.*background.*every pixel is NAME"):
         data(mask)
-    assert areas(data(A + np.uint8(1), legend={1: None, 2: "cell"})) == [{"cell": AREA}]
+    assert areas(data(A + np.uint8(1), label_map={1: None, 2: "cell"})) == [{"cell": AREA}]
 
 
 def test_black_on_white_is_refused_and_told(data):
     with pytest.raises(DataError, match=r"black on white.*0=NAME 255=background"):
         data(255 - MASK)
-    assert areas(data(255 - MASK, legend={0: "cell", 255: None})) == [{"cell": AREA}]
+    assert areas(data(255 - MASK, label_map={0: "cell", 255: None})) == [{"cell": AREA}]
     with pytest.warns(UserWarning, match="cell surrounds the background"):
-        data(255 - MASK, legend="cell")
+        data(255 - MASK, label_map="cell")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_objects_that_look_numbered_are_asked_about(data, order):
         objects[disc(14 + 32 * (number // 4), 14 + 30 * (number % 4), 8)] = order[number + 1]
     with pytest.raises(DataError, match="as if they numbered objects"):
         data(objects)
-    assert areas(data(objects, legend="cell")) == [{"cell": int((objects > 0).sum())}]
+    assert areas(data(objects, label_map="cell")) == [{"cell": int((objects > 0).sum())}]
 
 
 def test_flat_colours_are_classes(data):
@@ -207,7 +207,7 @@ def test_masks_of_another_size_are_refused_with_a_hint(data, shape, hint):
 def test_masks_of_small_numbers_stay_as_they_are():
     labels = np.random.default_rng(0).integers(0, 60, (3, 9, 9)).astype(np.uint8)
     for numbers in (labels, labels.astype(np.uint16) * 900, labels.astype(np.int64) * 10**9):
-        assert decode.interpret_mask(numbers, "m").labels is numbers
+        assert interpret_mask(numbers, "m").labels is numbers
 
 
 def test_a_voc_mask_with_borders_stays_as_it_is():
@@ -216,15 +216,15 @@ def test_a_voc_mask_with_borders_stays_as_it_is():
         place = (14 + 22 * (number // 5), 14 + 24 * (number % 5))
         mask[disc(*place, 10)] = 255
         mask[disc(*place, 8)] = number + 1
-    np.testing.assert_array_equal(decode.interpret_mask(mask[None], "m").labels[0], mask)
+    np.testing.assert_array_equal(interpret_mask(mask[None], "m").labels[0], mask)
 
 
 def test_shares_from_0_to_1():
     sharp = 1 / (1 + np.exp(np.hypot(ROWS - 40, COLUMNS - 60) - 25))
-    found = decode.interpret_mask(sharp[None], "m")
+    found = interpret_mask(sharp[None], "m")
     assert "cut at one half" in found.note
     np.testing.assert_array_equal(found.labels[0], sharp >= 0.5)
-    soft = decode.interpret_mask(sharp[None] ** 0.1, "m")
+    soft = interpret_mask(sharp[None] ** 0.1, "m")
     assert "fractions from 0 to 1" in soft.doubt
 
 

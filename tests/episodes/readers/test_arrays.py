@@ -4,10 +4,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import planes_of
 from episodes.readers import read_catalog
 
 IMAGES = np.random.default_rng(0).integers(0, 4000, (3, 12, 16)).astype(np.uint16)
@@ -15,14 +15,14 @@ MASKS = (IMAGES > 2000).astype(np.uint8)
 
 
 def pixels(catalog):
-    return [decode.planes_of(sample.image)[0] for sample in catalog.samples]
+    return [planes_of(sample.image)[0] for sample in catalog.samples]
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("names", [("images", "masks"), ("train_images", "train_label")])
 def test_archives(tmp_path, save, names):
     save(tmp_path / "a.npz", **dict(zip(names, (IMAGES, MASKS), strict=True)))
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert catalog.layout == "arrays"
     assert [s.key for s in catalog.samples] == [f"a.npz/{names[0]}/{n}" for n in range(3)]
     assert len(catalog.subjects) == 3
@@ -33,9 +33,9 @@ def test_archives(tmp_path, save, names):
 def test_one_file_a_case(tmp_path):
     for number in range(3):
         np.savez(tmp_path / f"case_{number}.npz", image=IMAGES[number], label=MASKS[number])
-    catalog = read_catalog(tmp_path, subject_pattern=r"case_\d", legend={1: "organ"})
+    catalog = read_catalog(tmp_path, subject_pattern=r"case_\d", label_map={1: "organ"})
     assert catalog.subjects == ("case_0", "case_1", "case_2")
-    np.testing.assert_array_equal(pixels(measure(catalog)), IMAGES)
+    np.testing.assert_array_equal(pixels(compute_class_areas(catalog)), IMAGES)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -43,7 +43,7 @@ def test_plain_arrays_in_both_orders(tmp_path, order):
     np.save(tmp_path / "images.npy", np.asarray(IMAGES, order=order))
     np.save(tmp_path / "masks.npy", np.asarray(MASKS, order=order))
     (tmp_path / "classes.json").write_text('{"1": "bright"}')
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     np.testing.assert_array_equal(pixels(catalog), IMAGES)
     assert catalog.classes == ("bright",)
     labels = Loader(32).labels(catalog.samples[1], ("bright",))
@@ -53,7 +53,7 @@ def test_plain_arrays_in_both_orders(tmp_path, order):
 def test_colour_and_single_channels(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.stack([IMAGES] * 3, 3))
     np.savez(tmp_path / "b.npz", images=IMAGES[..., None])
-    shapes = [decode.planes_of(sample.image).shape for sample in read_catalog(tmp_path).samples]
+    shapes = [planes_of(sample.image).shape for sample in read_catalog(tmp_path).samples]
     assert shapes == [(1, 12, 16, 3)] * 3 + [(1, 12, 16)] * 3
 
 

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import labels_of
 from episodes.readers import read_catalog
 
 SQUARE = [[2, 2, 6, 2, 6, 6, 2, 6]]  # 4 x 4 pixels from row 2 and column 2
@@ -51,7 +51,7 @@ def coco(tmp_path, make_png):
 
 
 def test_polygons_and_runs(coco):
-    catalog = measure(read_catalog(coco()))
+    catalog = compute_class_areas(read_catalog(coco()))
     assert catalog.layout == "coco"
     assert catalog.classes == ("cat", "dog")
     assert [s.key for s in catalog.samples] == [f"val2017/{n}.png" for n in (7, 8, 9)]
@@ -66,7 +66,7 @@ def test_polygons_and_runs(coco):
 
 
 def test_a_crowd_is_unknown_and_a_picture_without_annotations_is_background(coco):
-    catalog = measure(read_catalog(coco()))
+    catalog = compute_class_areas(read_catalog(coco()))
     loader = Loader(32)
     crowd = loader.labels(catalog.samples[2], ("cat",))
     assert set(crowd[8:-8, :3].unique().tolist()) == {255}
@@ -80,12 +80,12 @@ def test_instances_of_one_class_are_joined(coco):
         second = dict(data["annotations"][0], segmentation=[[4, 4, 8, 4, 8, 8, 4, 8]])
         data["annotations"].append(second)
 
-    assert measure(read_catalog(coco(change))).samples[0].areas["cat"] == 16 + 16 - 4
+    assert compute_class_areas(read_catalog(coco(change))).samples[0].areas["cat"] == 16 + 16 - 4
 
 
-def test_a_legend_keeps_and_renames_categories(coco):
-    assert read_catalog(coco(), legend={3: "animal"}).classes == ("animal",)
-    joined = measure(read_catalog(coco(), legend="animal"))
+def test_a_label_map_keeps_and_renames_categories(coco):
+    assert read_catalog(coco(), label_map={3: "animal"}).classes == ("animal",)
+    joined = compute_class_areas(read_catalog(coco(), label_map="animal"))
     assert joined.samples[0].areas == {"animal": 16 + 16 - 8}
 
 
@@ -102,7 +102,7 @@ def annotations(*changes):
 
 def values(sample):
     """Count the values in all masks of a sample."""
-    masks = [decode.labels_of(mask.pixels)[0] for mask in sample.masks]
+    masks = [labels_of(mask.pixels)[0] for mask in sample.masks]
     return [
         dict(zip(*map(np.ndarray.tolist, np.unique(m, return_counts=True)), strict=True))
         for m in masks
@@ -136,7 +136,7 @@ def values(sample):
     ],
 )
 def test_an_odd_annotation_is_named_and_its_box_is_unknown(coco, segmentation, problem):
-    catalog = measure(read_catalog(coco(annotations({"segmentation": segmentation}))))
+    catalog = compute_class_areas(read_catalog(coco(annotations({"segmentation": segmentation}))))
     (note,) = catalog.notes
     assert re.search(rf"1 of 3 annotations .* unknown: annotation 1 of 7.png \({problem}", note)
     assert catalog.samples[0].areas == {"dog": 16}  # the others stay
@@ -157,7 +157,7 @@ def test_an_odd_annotation_is_named_and_its_box_is_unknown(coco, segmentation, p
     ],
 )
 def test_where_an_annotation_without_outline_lies(coco, change, unknown):
-    catalog = measure(read_catalog(coco(annotations({"segmentation": []}, change))))
+    catalog = compute_class_areas(read_catalog(coco(annotations({"segmentation": []}, change))))
     assert values(catalog.samples[0])[0].get(255, 0) == unknown
     everything = "tell no place, and all that no other outline covers is unknown there"
     assert (everything in catalog.notes[0]) == (unknown == 80)
@@ -165,17 +165,21 @@ def test_where_an_annotation_without_outline_lies(coco, change, unknown):
 
 def test_the_good_parts_of_an_outline_stay(coco):
     change = annotations({"segmentation": [*SQUARE, [8, 1, 9, 3]], "bbox": [2, 1, 7, 5]})
-    catalog = measure(read_catalog(coco(change)))
+    catalog = compute_class_areas(read_catalog(coco(change)))
     assert values(catalog.samples[0])[0] == {0: 80 - 16 - 2, 1: 16, 255: 2}
 
 
 def test_polygons_reach_outside_of_the_picture(coco):
     beyond = [[-5, -5, 3, -5, 3, 3, -5, 3]]
     assert (
-        measure(read_catalog(coco(annotations({"segmentation": beyond})))).samples[0].areas["cat"]
+        compute_class_areas(read_catalog(coco(annotations({"segmentation": beyond}))))
+        .samples[0]
+        .areas["cat"]
         == 9
     )
-    catalog = measure(read_catalog(coco(annotations({"segmentation": [[20, 1, 30, 1, 30, 9]]}))))
+    catalog = compute_class_areas(
+        read_catalog(coco(annotations({"segmentation": [[20, 1, 30, 1, 30, 9]]})))
+    )
     assert "an outline outside of its picture" in catalog.notes[0]
 
 
@@ -183,16 +187,16 @@ def test_a_picture_whose_only_annotation_is_odd_is_no_background(coco):
     def change(data):
         data["annotations"] = [{"image_id": 8, "category_id": 3}, *data["annotations"][1:]]
 
-    catalog = measure(read_catalog(coco(change)))
+    catalog = compute_class_areas(read_catalog(coco(change)))
     assert "annotation number 1 of 8.png (no outline)" in catalog.notes[0]  # it has no id
     assert values(catalog.samples[1]) == [{255: 80}]
 
 
 def test_annotations_of_unknown_categories_and_images(coco):
-    catalog = measure(read_catalog(coco(annotations({"category_id": 4}))))
+    catalog = compute_class_areas(read_catalog(coco(annotations({"category_id": 4}))))
     assert "annotation 1 of 7.png (the category 4, which is not listed)" in catalog.notes[0]
     assert values(catalog.samples[0]) == [{0: 64, 255: 16}, {0: 64, 1: 16}]
-    catalog = measure(read_catalog(coco(annotations({"image_id": 4}))))
+    catalog = compute_class_areas(read_catalog(coco(annotations({"image_id": 4}))))
     assert catalog.notes == (
         "instances_val2017.json: 1 of 3 annotations are of no image that is listed, and left out: "
         "annotation 1 (image 4)",
@@ -208,7 +212,7 @@ def test_ids_may_be_text_and_repeated(coco):
         data["annotations"][1].update(category_id="dog")
         data["annotations"].pop()
 
-    catalog = measure(read_catalog(coco(change)))
+    catalog = compute_class_areas(read_catalog(coco(change)))
     assert catalog.classes == ("cat", "dog")
     assert catalog.notes == ("1 categories without an annotation are no classes: x",)
     assert catalog.samples[0].areas == {"cat": 16, "dog": 16}
@@ -244,7 +248,9 @@ def test_two_pictures_of_one_id_are_left_out_and_one_of_two_ids_is_joined(coco):
     catalog = read_catalog(coco(lambda d: d["images"][1].update(id=7)))
     assert [s.key for s in catalog.samples] == ["val2017/9.png"]
     assert "'7.png' has the id 7, not one of its own" in catalog.notes[0]
-    joined = measure(read_catalog(coco(lambda d: d["images"][2].update(file_name="7.png"))))
+    joined = compute_class_areas(
+        read_catalog(coco(lambda d: d["images"][2].update(file_name="7.png")))
+    )
     assert [s.key for s in joined.samples] == ["val2017/7.png", "val2017/8.png"]
     assert values(joined.samples[0])[0] == {0: 56, 1: 16, 255: 8}
 
@@ -285,7 +291,7 @@ def test_a_file_in_each_part_beside_its_pictures(tmp_path, make_png):
         data["images"] = [{"id": 0, "file_name": f"{number}_jpg.rf.png", "height": 8, "width": 10}]
         data["annotations"] = [dict(data["annotations"][0], id=0, image_id=0)]
         (tmp_path / part / "_annotations.coco.json").write_text(json.dumps(data))
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert [s.key for s in catalog.samples] == ["train/1_jpg.rf.png", "valid/2_jpg.rf.png"]
     assert [s.areas for s in catalog.samples] == [{"cat": 16}] * 2
     shutil.copy(tmp_path / "train" / "_annotations.coco.json", tmp_path / "train" / "copy.json")
@@ -317,9 +323,9 @@ def test_files_that_are_refused(coco, change, message):
         read_catalog(coco(change))
 
 
-def test_a_legend_of_other_ids(coco):
+def test_a_label_map_of_other_ids(coco):
     with pytest.raises(DataError, match=r"no category has the id 1; there are 3 cat, 5 dog"):
-        read_catalog(coco(), legend={1: "cat"})
+        read_catalog(coco(), label_map={1: "cat"})
 
 
 def test_what_is_no_json(coco):

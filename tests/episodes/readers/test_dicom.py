@@ -4,11 +4,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.dicom.planes import read_header
+from episodes.io.read import planes_of
 from episodes.readers import read_catalog
 from tests.episodes.dicom_files import segmentation, series, slice_file, uid, volume
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:highdicom")
 
 
 def planes(catalog):
-    return decode.planes_of(catalog.samples[0].image)
+    return planes_of(catalog.samples[0].image)
 
 
 def test_slices_are_sorted_along_the_normal(tmp_path):
@@ -97,7 +97,7 @@ def test_segments_lie_on_the_slices_they_refer_to(tmp_path, kind):
     sources = series(tmp_path / "ct")
     mask = masks().astype(np.float32) if kind == "FRACTIONAL" else masks()
     segmentation(tmp_path / "seg.dcm", sources, mask, ("liver", "spleen"), kind)
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert set(catalog.classes) == {"liver", "spleen"}
     assert [s.areas for s in catalog.samples] == [
         {"liver": 0, "spleen": 10},
@@ -112,7 +112,7 @@ def test_segments_that_touch_may_be_one_label_map(tmp_path):
     sources = series(tmp_path / "ct")
     labels = masks()[..., 0] + 2 * masks()[..., 1]
     segmentation(tmp_path / "seg.dcm", sources, labels, ("liver", "spleen"), "LABELMAP")
-    assert [s.areas for s in measure(read_catalog(tmp_path)).samples] == [
+    assert [s.areas for s in compute_class_areas(read_catalog(tmp_path)).samples] == [
         {"liver": 0, "spleen": 10},
         {"liver": 6, "spleen": 0},
         {"liver": 15, "spleen": 0},
@@ -126,7 +126,11 @@ def test_a_frame_without_a_reference_is_matched_by_its_position(tmp_path):
     for group in data.PerFrameFunctionalGroupsSequence:
         del group.DerivationImageSequence
     data.save_as(tmp_path / "seg.dcm")
-    assert [s.areas["liver"] for s in measure(read_catalog(tmp_path)).samples] == [0, 6, 15]
+    assert [s.areas["liver"] for s in compute_class_areas(read_catalog(tmp_path)).samples] == [
+        0,
+        6,
+        15,
+    ]
     for file in ("8.dcm", "9.dcm"):
         (tmp_path / "ct" / file).unlink()
     with pytest.raises(DataError, match=r"a frame of .*seg.dcm at .* lies on no slice"):
@@ -135,9 +139,9 @@ def test_a_frame_without_a_reference_is_matched_by_its_position(tmp_path):
 
 def test_one_name_for_all_segments(tmp_path):
     segmentation(tmp_path / "seg.dcm", series(tmp_path), masks(), ("liver", "spleen"))
-    assert read_catalog(tmp_path, legend="organ").classes == ("organ",)
+    assert read_catalog(tmp_path, label_map="organ").classes == ("organ",)
     with pytest.raises(DataError, match=r"segments have names: expected one name or none"):
-        read_catalog(tmp_path, legend={1: "organ"})
+        read_catalog(tmp_path, label_map={1: "organ"})
 
 
 def test_a_file_of_several_frames(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
 from episodes.readers import naming, read_catalog
 
@@ -26,24 +26,24 @@ def test_index_masks(index_set):
     assert sample.masks[0].pixels.path == index_set / "masks" / "p0_a.png"
 
 
-def test_a_legend_given_comes_before_the_file(index_set):
-    catalog = read_catalog(index_set, legend={1: "one", 2: None, 3: None})
+def test_a_label_map_given_comes_before_the_file(index_set):
+    catalog = read_catalog(index_set, label_map={1: "one", 2: None, 3: None})
     assert catalog.classes == ("one",)
     assert len(catalog.subjects) == 8  # every file is a subject without a pattern
 
 
-def test_binary_masks_have_no_legend_before_they_are_measured(binary_set):
+def test_binary_masks_have_no_label_map_before_they_are_measured(binary_set):
     catalog = read_catalog(binary_set)
     assert catalog.classes == ()
-    assert [sample.masks[0].legend for sample in catalog.samples] == [None] * 3
-    assert measure(catalog).classes == ("foreground",)
+    assert [sample.masks[0].label_map for sample in catalog.samples] == [None] * 3
+    assert compute_class_areas(catalog).classes == ("foreground",)
 
 
 def test_class_sub_folders_under_masks(class_masks_set):
     catalog = read_catalog(class_masks_set)
     assert sorted(catalog.classes) == ["bar", "disc"]
     for sample in catalog.samples:
-        places = {m.legend: m.pixels.path.parent.name for m in sample.masks}
+        places = {m.label_map: m.pixels.path.parent.name for m in sample.masks}
         assert places == {"bar": "bar", "disc": "disc"}
 
 
@@ -54,7 +54,9 @@ def test_class_folders(class_folders_set):
         *("disc/images/0.png", "disc/images/1.png"),
         *("square/images/0.png", "square/images/1.png"),
     ]
-    assert [sample.masks[0].legend for sample in catalog.samples] == ["disc"] * 2 + ["square"] * 2
+    assert [sample.masks[0].label_map for sample in catalog.samples] == ["disc"] * 2 + [
+        "square"
+    ] * 2
 
 
 def test_stack_pages_are_samples_of_one_subject(stack_set):
@@ -125,15 +127,15 @@ def test_what_is_no_data_set(tmp_path, index_set):
 @pytest.mark.parametrize("fixture", ["index_set", "class_masks_set", "class_folders_set"])
 def test_keys_and_fingerprint_do_not_depend_on_the_place(request, tmp_path, fixture):
     root = request.getfixturevalue(fixture)
-    before = measure(read_catalog(root))
+    before = compute_class_areas(read_catalog(root))
     root = root.rename(tmp_path / "moved and renamed")
-    after = measure(read_catalog(str(root)))
+    after = compute_class_areas(read_catalog(str(root)))
     assert keys(after) == keys(before)
     assert after.fingerprint == before.fingerprint
     with Image.open(root / after.samples[0].key) as picture:
         changed = np.zeros(picture.size[::-1], np.uint8)
     Image.fromarray(changed).save(after.samples[0].masks[0].pixels.path)
-    assert measure(read_catalog(root)).fingerprint != before.fingerprint
+    assert compute_class_areas(read_catalog(root)).fingerprint != before.fingerprint
 
 
 @pytest.mark.parametrize(

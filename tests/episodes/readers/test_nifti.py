@@ -2,7 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.readers import read_catalog
@@ -21,14 +21,14 @@ def test_pairs_in_one_folder(nifti_set):
 
 
 def test_the_same_body_in_any_orientation_gives_the_same_samples(nifti_set):
-    catalog = measure(read_catalog(nifti_set))
+    catalog = compute_class_areas(read_catalog(nifti_set))
     livers = [[s.areas.get("liver", 0) for s in catalog.samples if s.subject == n] for n in "012"]
     # truth[4:12, 5:15, 1:5] = 1: a rectangle of 8 x 10 voxels on four of six slices
     assert livers == [[0, 80, 80, 80, 80, 0]] * 3
 
 
 def test_labels_fit_their_images_in_any_orientation(nifti_set):
-    catalog = measure(read_catalog(nifti_set))
+    catalog = compute_class_areas(read_catalog(nifti_set))
     loader = Loader(size=32)
     first = [s for s in catalog.samples if s.key.endswith("#2")]
     labels = [loader.labels(s, ("liver",)) for s in first]
@@ -39,7 +39,7 @@ def test_labels_fit_their_images_in_any_orientation(nifti_set):
 
 
 def test_nnunet_layout(nnunet_set):
-    catalog = measure(read_catalog(nnunet_set))
+    catalog = compute_class_areas(read_catalog(nnunet_set))
     assert catalog.subjects == ("case_0", "case_1", "case_2")
     assert catalog.classes == ("1", "2")
     assert catalog.samples[0].key == "imagesTr/case_0_0000.nii.gz#0"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import zarr
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.formats.zarr_chunks import unpacked_size
+from episodes.io.read import planes_of
 from episodes.readers import omezarr, read_catalog
 
 VOXELS = np.random.default_rng(0).integers(0, 4000, (2, 12, 16)).astype(np.uint16)
@@ -43,12 +43,12 @@ ZYX = [{"name": name, "type": "space"} for name in "zyx"]
 def test_planes_and_objects(tmp_path, version):
     group(tmp_path / "a.zarr", version, VOXELS, ZYX)
     labels(tmp_path / "a.zarr", version, "nucleus", CELLS, ZYX)
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert catalog.layout == "omezarr"
     assert [s.key for s in catalog.samples] == ["a.zarr#0", "a.zarr#1"]
     assert (catalog.subjects, catalog.classes) == (("a.zarr",), ("nucleus",))
     assert catalog.samples[0].size == (12, 16)
-    np.testing.assert_array_equal(decode.planes_of(catalog.samples[1].image), VOXELS)
+    np.testing.assert_array_equal(planes_of(catalog.samples[1].image), VOXELS)
     assert [s.areas["nucleus"] for s in catalog.samples] == (CELLS > 0).sum((1, 2)).tolist()
     assert Loader(32).image(catalog.samples[0]).shape == (1, 32, 32)
     assert len(read_catalog(tmp_path / "a.zarr")) == 2  # the group itself
@@ -63,10 +63,10 @@ def test_properties_name_the_values(tmp_path, version):
         *(tmp_path / "a.zarr", version, "parts", values, ZYX),
         **{"image-label": {"properties": said, "colors": [{"label-value": 1}]}},
     )
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert catalog.classes == ("wall", "nucleus")
     assert catalog.samples[0].areas["wall"] == (values[0] == 1).sum()
-    assert read_catalog(tmp_path, legend="cell").classes == ("cell",)
+    assert read_catalog(tmp_path, label_map="cell").classes == ("cell",)
 
 
 def test_channels_and_times(tmp_path):
@@ -77,7 +77,7 @@ def test_channels_and_times(tmp_path):
         read_catalog(tmp_path)
     catalog = omezarr.read(tmp_path, channel=2)
     assert len(catalog) == 6
-    found = decode.planes_of(catalog.samples[0].image)
+    found = planes_of(catalog.samples[0].image)
     np.testing.assert_array_equal(found, np.concatenate(films[:, 2]))
     with pytest.raises(DataError, match=r"4 channels; channel 4 is not there"):
         omezarr.read(tmp_path, channel=4)
@@ -86,7 +86,7 @@ def test_channels_and_times(tmp_path):
 def test_three_channels_are_colour(tmp_path):
     group(tmp_path / "a.zarr", 2, np.stack([VOXELS] * 3), ["c", "z", "y", "x"])
     image = read_catalog(tmp_path).samples[0].image
-    np.testing.assert_array_equal(decode.planes_of(image), np.stack([VOXELS] * 3, 3))
+    np.testing.assert_array_equal(planes_of(image), np.stack([VOXELS] * 3, 3))
 
 
 def test_labels_of_another_size(tmp_path):
@@ -174,7 +174,7 @@ def test_damaged_metadata_and_chunks(tmp_path):
     chunk = tmp_path / "a.zarr" / "0" / "0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:9])
     with pytest.raises(DataError, match=r"a.zarr cannot be read as Zarr"):
-        decode.planes_of(catalog.samples[0].image)
+        planes_of(catalog.samples[0].image)
     (tmp_path / "a.zarr" / ".zattrs").write_text("[]")
     with pytest.raises(DataError, match=r"a.zarr cannot be read as Zarr group"):
         read_catalog(tmp_path)
@@ -202,16 +202,16 @@ def bomb(codec):
 def test_every_codec_is_read_and_chunks_that_grow_are_refused(tmp_path, codec):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX, compressors=codec)
     catalog = read_catalog(tmp_path)
-    np.testing.assert_array_equal(decode.planes_of(catalog.samples[0].image), VOXELS)
+    np.testing.assert_array_equal(planes_of(catalog.samples[0].image), VOXELS)
     (tmp_path / "a.zarr" / "0" / "0.0.0").write_bytes(bomb(codec))
     with pytest.raises(DataError, match=r"0.0.0 unpacks to more than the .* bytes of its place"):
-        decode.planes_of(catalog.samples[0].image)
+        planes_of(catalog.samples[0].image)
 
 
 def test_shards_are_read_and_their_chunks_looked_at(tmp_path):
     group(tmp_path / "a.zarr", 3, VOXELS, ZYX, shards=(2, 16, 16))
     catalog = read_catalog(tmp_path)
-    np.testing.assert_array_equal(decode.planes_of(catalog.samples[0].image), VOXELS)
+    np.testing.assert_array_equal(planes_of(catalog.samples[0].image), VOXELS)
     (shard,) = (path for path in (tmp_path / "a.zarr" / "0" / "c").rglob("*") if path.is_file())
     content = bytearray(shard.read_bytes())
     packed = bomb(numcodecs.Zstd())
@@ -219,7 +219,7 @@ def test_shards_are_read_and_their_chunks_looked_at(tmp_path):
     struct.pack_into("<QQ", index, 0, len(content), len(packed))
     shard.write_bytes(content + packed + index)
     with pytest.raises(DataError, match=r"unpacks to more than the .* bytes of its place"):
-        decode.planes_of(catalog.samples[0].image)
+        planes_of(catalog.samples[0].image)
 
 
 @pytest.mark.parametrize("size", [0, 1, 200, 300, 70_000])
@@ -239,4 +239,4 @@ def test_arrays_packed_twice_are_refused(tmp_path):
     group(tmp_path / "a.zarr", 2, VOXELS, ZYX, compressors=numcodecs.Zstd())
     change(tmp_path / "a.zarr" / "0" / ".zarray", filters=[{"id": "gzip", "level": 1}])
     with pytest.raises(DataError, match=r"is packed twice \(gzip, zstd\)"):
-        decode.planes_of(read_catalog(tmp_path).samples[0].image)
+        planes_of(read_catalog(tmp_path).samples[0].image)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.readers import read_catalog
@@ -38,7 +38,7 @@ def omniglot(tmp_path):
 
 
 def test_characters_are_classes_and_drawers_subjects(omniglot):
-    catalog = measure(read_catalog(omniglot()))
+    catalog = compute_class_areas(read_catalog(omniglot()))
     assert catalog.layout == "omniglot"
     assert len(catalog) == 8
     assert catalog.subjects == ("01", "20")
@@ -59,10 +59,10 @@ def test_characters_are_classes_and_drawers_subjects(omniglot):
 def test_only_one_archive(omniglot):
     root = omniglot()
     (root / "images_evaluation.zip").unlink()
-    catalog = read_catalog(root, subject_pattern="images_background/([^/]+)/", legend="ink")
+    catalog = read_catalog(root, subject_pattern="images_background/([^/]+)/", label_map="ink")
     assert (catalog.classes, catalog.subjects) == (("ink",), ("Latin",))
     with pytest.raises(DataError, match=r"ink has one value"):
-        read_catalog(root, legend={1: "ink"})
+        read_catalog(root, label_map={1: "ink"})
 
 
 def test_an_archive_by_its_name_leaves_the_other_out(omniglot, tmp_path):
@@ -90,7 +90,7 @@ class Images:
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_read_the_same(omniglot, start):
-    data = Images(measure(read_catalog(omniglot())))
+    data = Images(compute_class_areas(read_catalog(omniglot())))
     alone = list(DataLoader(data, batch_size=None))
     together = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context=start)
     for one, two in zip(alone, together, strict=True):
@@ -100,10 +100,10 @@ def test_workers_read_the_same(omniglot, start):
 def test_archives_that_are_refused(omniglot, tmp_path, monkeypatch):
     root = omniglot(drawing(np.zeros((50, 105), bool)))
     with pytest.raises(DataError, match=r"has the shape \(50, 105\); Omniglot has \(105, 105\)"):
-        measure(read_catalog(root))
+        compute_class_areas(read_catalog(root))
     monkeypatch.setattr("episodes.io.formats.zip_archive.MAX_MEMBER", 20)
     with pytest.raises(DataError, match=r"01.png unpacks to \d+ bytes; at most 20 are read"):
-        measure(read_catalog(root))
+        compute_class_areas(read_catalog(root))
     with zipfile.ZipFile(root / "images_evaluation.zip", "w") as file:
         file.writestr("a.txt", "hello")
     with pytest.raises(DataError, match=r"images_evaluation.zip holds no drawing"):
@@ -119,6 +119,6 @@ def test_the_real_archives(real_data):
     assert len(catalog.classes) == 1_623
     assert len({name.partition("/")[0] for name in catalog.classes}) == 50
     assert len(catalog.subjects) == 20
-    some = measure(catalog.filter(lambda s: "Tifinagh/character55/" in s.key))
+    some = compute_class_areas(catalog.filter(lambda s: "Tifinagh/character55/" in s.key))
     assert len(some) == 20
     assert all(50 < s.areas["Tifinagh/character55"] < 1_100 for s in some.samples)

@@ -10,7 +10,7 @@ from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
 from episodes.io.limits import inside, read_text
 from episodes.io.pixels import PixelRef
-from episodes.optional import need
+from episodes.optional import import_optional
 
 
 class Text:
@@ -19,7 +19,7 @@ class Text:
     def recognises(self, root):
         return (root / "list.txt").is_file()
 
-    def read(self, root, *, subject_pattern=None, legend=None):
+    def read(self, root, *, subject_pattern=None, label_map=None):
         names = (root / "list.txt").read_text().split()
         samples = tuple(Sample(n, PixelRef(root / n), (), n, (4, 5)) for n in names)
         return Catalog(samples, (), name="list")
@@ -92,7 +92,7 @@ def test_no_reader_takes_an_empty_folder(tmp_path):
 
 def test_guards(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"needs no_such, .*'fewshot-segmentation\[zarr"):
-        need("no_such.part", "zarr")
+        import_optional("no_such.part", "zarr")
     for name in ("../a", "/a", "", "a\0b", "b/../../a"):
         with pytest.raises(DataError, match=r"leads out of"):
             inside(tmp_path, name)

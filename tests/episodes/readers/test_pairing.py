@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
 from episodes.readers import pairing, read_catalog
 
@@ -91,7 +91,7 @@ def test_layouts_of_people(tmp_path, make_png, image, mask):
     (tmp_path / "Thumbs.db").write_bytes(b"\0")
     for path in (tmp_path / image, tmp_path / mask):
         (path.parent / f"._{path.name}").write_bytes(b"\0\5\26\7")
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert [s.key for s in catalog.samples] == [image]
     assert (catalog.samples[0].areas, catalog.notes) == ({"foreground": 112}, ())
 
@@ -151,7 +151,7 @@ def test_values_of_masks_that_roboflow_names(tmp_path, make_png):
         (tmp_path / part / "_classes.csv").write_text(
             "Pixel Value, Class\n0, background\n1, cell\n"
         )
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert (catalog.classes, [s.areas for s in catalog.samples]) == (("cell",), [{"cell": 112}] * 2)
     (tmp_path / "train" / "_classes.csv").write_text("a\n1,2,3\n")
     with pytest.raises(DataError, match=r"other columns than pixel value and class"):
@@ -171,6 +171,6 @@ def test_arrays_are_pictures_too(tmp_path, image, mask, layout):
         if name is not None:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             np.save(tmp_path / name, pixels)
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert (catalog.layout, [s.key for s in catalog.samples]) == (layout, [image])
     assert catalog.samples[0].areas == ({"foreground": 112} if mask else {})

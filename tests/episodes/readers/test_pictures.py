@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 from skimage.measure import label
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import labels_of, read_image
 from episodes.readers import read_catalog, voc
 
 GREY = np.arange(320, dtype=np.uint16).reshape(16, 20).astype(np.uint8)
@@ -44,7 +44,7 @@ def voc_set(tmp_path, make_png):
 
 
 def test_voc(voc_set):
-    catalog = measure(read_catalog(voc_set))
+    catalog = compute_class_areas(read_catalog(voc_set))
     assert catalog.layout == "voc"
     assert catalog.classes == voc.NAMES
     assert len(voc.NAMES) == 20
@@ -94,12 +94,12 @@ def test_cvat(tmp_path, make_png, kind):
     mask.save(tmp_path / "SegmentationClass" / "sub" / "a.png")
     mask.save(tmp_path / "SegmentationClass" / "sub" / "b.png")
     (tmp_path / "labelmap.txt").write_text(CVAT)
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert (catalog.layout, catalog.classes) == ("voc", ("cell: wall",))
     assert catalog.notes == ("1 masks without an image: sub/b",)
     (sample,) = catalog.samples
     assert (sample.key, sample.areas) == ("JPEGImages/sub/a.PNG", {"cell: wall": 20})
-    labels = decode.labels_of(sample.masks[0].pixels)[0]
+    labels = labels_of(sample.masks[0].pixels)[0]
     assert dict(zip(*np.unique(labels, return_counts=True), strict=True)) == {
         0: 280,
         1: 20,
@@ -107,7 +107,7 @@ def test_cvat(tmp_path, make_png, kind):
     }
     (tmp_path / "labelmap.txt").write_text("cell:255,0,0::")
     with pytest.raises(DataError, match=r"a.png holds the colour .*\(255, 0, 124\), which label"):
-        measure(read_catalog(tmp_path))
+        compute_class_areas(read_catalog(tmp_path))
     (tmp_path / "JPEGImages").rename(tmp_path / "away")
     with pytest.raises(DataError, match=r"holds masks and labelmap.txt, but no pictures"):
         read_catalog(tmp_path)
@@ -139,15 +139,15 @@ def test_fss1000(tmp_path, make_png):
             soft[0, 0] = 127  # a soft edge below the middle
             make_png(tmp_path / name / f"{number}.png", soft)
     (tmp_path / "zucchini" / "10.png").unlink()
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert catalog.layout == "fss1000"
     assert catalog.classes == ("abacus", "zucchini")
     assert [s.key for s in catalog.samples][:3] == [f"abacus/{n}.jpg" for n in (1, 2, 10)]
     assert catalog.samples[0].areas == {"abacus": 20}
     assert catalog.notes == ("1 images without a mask: zucchini/10",)
-    assert read_catalog(tmp_path, legend="thing").classes == ("thing",)
+    assert read_catalog(tmp_path, label_map="thing").classes == ("thing",)
     with pytest.raises(DataError, match="masks are binary"):
-        read_catalog(tmp_path, legend={1: "thing"})
+        read_catalog(tmp_path, label_map={1: "thing"})
 
 
 def test_kitti_road(tmp_path, make_png):
@@ -166,21 +166,24 @@ def test_kitti_road(tmp_path, make_png):
         "scenes: 1 um, 1 umm, 1 uu",
         "1 images without a mask: umm_000001",
     )
-    labels = decode.labels_of(catalog.samples[0].masks[0].pixels)[0]
+    labels = labels_of(catalog.samples[0].masks[0].pixels)[0]
     assert (labels[:8] == 255).all()
     assert (labels[8:, 5:10] == 1).all()
     assert (labels[8:, :5] == 0).all()
     with pytest.raises(DataError, match=r"uu_road_000003.png is grey; expected magenta"):
-        measure(catalog)
-    first = measure(catalog.of_subjects(["um_000000"]))
+        compute_class_areas(catalog)
+    first = compute_class_areas(catalog.of_subjects(["um_000000"]))
     assert first.samples[0].areas == {"road": 40}
 
 
-def test_numbered_objects_need_no_legend(tmp_path, make_png):
+def test_numbered_objects_need_no_label_map(tmp_path, make_png):
     make_png(tmp_path / "images" / "a.png", GREY)
     make_png(tmp_path / "instances" / "a.png", box(40_000, dtype=np.uint16))
     catalog = read_catalog(tmp_path)
-    assert (catalog.layout, measure(catalog).samples[0].areas) == ("instances", {"object": 20})
+    assert (catalog.layout, compute_class_areas(catalog).samples[0].areas) == (
+        "instances",
+        {"object": 20},
+    )
     (tmp_path / "classes.json").write_text('{"instances": "cell"}')
     assert read_catalog(tmp_path).classes == ("cell",)
     make_png(tmp_path / "masks" / "a.png", box())
@@ -203,11 +206,14 @@ def stage1(tmp_path, make_png):
 def test_one_mask_an_object_and_run_lengths(stage1):
     catalog = read_catalog(stage1)
     assert catalog.layout == "instances"
-    numbers = [decode.labels_of(s.masks[0].pixels)[0] for s in catalog.samples]
+    numbers = [labels_of(s.masks[0].pixels)[0] for s in catalog.samples]
     np.testing.assert_array_equal(numbers[0], box() + box(2, slice(10, 12), slice(0, 2)))
     expected = box(1, slice(2, 6), slice(3, 5)) + box(2, slice(0, 2), slice(10, 11))
     np.testing.assert_array_equal(numbers[1], expected)
-    assert [s.areas for s in measure(catalog).samples] == [{"nucleus": 24}, {"nucleus": 10}]
+    assert [s.areas for s in compute_class_areas(catalog).samples] == [
+        {"nucleus": 24},
+        {"nucleus": 10},
+    ]
     assert [s.key for s in catalog.samples] == ["0a/images/0a.png", "0b/images/0b.png"]
 
 
@@ -221,7 +227,7 @@ def test_one_mask_an_object_and_run_lengths(stage1):
 def test_lines_that_are_refused(stage1, line, message):
     (stage1 / "stage1_train_labels.csv").write_text(f"ImageId,EncodedPixels\n{line}\n")
     with pytest.raises(DataError, match=message):
-        measure(read_catalog(stage1))
+        compute_class_areas(read_catalog(stage1))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +240,7 @@ def test_lines_that_are_refused(stage1, line, message):
 def test_an_odd_line_is_named_and_its_image_counts_as_not_annotated(stage1, line, note):
     path = stage1 / "stage1_train_labels.csv"
     path.write_text(f"ImageId,EncodedPixels\n0b,1 2\n{line}\n0c,1 2\n")
-    catalog = measure(read_catalog(stage1))
+    catalog = compute_class_areas(read_catalog(stage1))
     assert [len(s.masks) for s in catalog.samples] == [1, 0]
     assert catalog.notes == (
         "1 names in the CSV file without a picture: 0c",
@@ -245,7 +251,7 @@ def test_an_odd_line_is_named_and_its_image_counts_as_not_annotated(stage1, line
 def test_object_masks_of_another_size(stage1, make_png):
     make_png(stage1 / "0a" / "masks" / "z.png", GREY[:5])
     with pytest.raises(DataError, match=r"z.png has \(5, 20\) pixels; the first one has \(16, 20"):
-        measure(read_catalog(stage1))
+        compute_class_areas(read_catalog(stage1))
 
 
 def test_the_real_nuclei(real_data, tmp_path, make_png):
@@ -254,9 +260,9 @@ def test_the_real_nuclei(real_data, tmp_path, make_png):
     assert (catalog.layout, len(catalog), catalog.classes) == ("instances", 471, ("object",))
     # One picture in the two layouts of the competition gives the same pixels.
     sample = next(s for s in catalog.samples if s.size == (256, 256))
-    numbers = decode.labels_of(sample.masks[0].pixels)[0]
+    numbers = labels_of(sample.masks[0].pixels)[0]
     name = sample.image.path.stem
-    picture = decode.read_image(sample.image.path)
+    picture = read_image(sample.image.path)
     lines = ["ImageId,EncodedPixels"]
     for folder in ("masks", "runs"):
         make_png(tmp_path / folder / name / "images" / f"{name}.png", picture)
@@ -270,7 +276,7 @@ def test_the_real_nuclei(real_data, tmp_path, make_png):
         lines.append(f"{name},{' '.join(pairs)}")
     (tmp_path / "runs" / "labels.csv").write_text("\n".join(lines))
     for folder in ("masks", "runs"):
-        found = decode.labels_of(read_catalog(tmp_path / folder).samples[0].masks[0].pixels)[0]
+        found = labels_of(read_catalog(tmp_path / folder).samples[0].masks[0].pixels)[0]
         np.testing.assert_array_equal(found > 0, numbers > 0)
         assert found.max() == len(np.unique(numbers)) - 1
         assert label(found > 0).max() <= found.max()
@@ -283,5 +289,5 @@ def test_the_real_hearts_have_their_subject_in_the_name(real_data):
     for sample in catalog.samples:
         parts[sample.key.partition("/")[0]].add(sample.subject)
     assert not parts["Train"] & parts["Test"]
-    some = measure(catalog.of_subjects(["SC-HF-I-10"]))
+    some = compute_class_areas(catalog.of_subjects(["SC-HF-I-10"]))
     assert some.classes == ("foreground",)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from episodes.augmentation.compose import Augment
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
 from episodes.readers import read_catalog
@@ -26,7 +26,7 @@ COUNT = 500
 @pytest.fixture
 def make_sampler(index_set):
     def make(**wanted):
-        catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
+        catalog = compute_class_areas(read_catalog(index_set, subject_pattern=r"p\d+"))
         chosen = EpisodeSettings(query=2, min_area=20, **wanted)
         return EpisodeSampler(catalog, chosen, loader=Loader(32), seed=9, transform=Augment())
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from episodes.augmentation.compose import Augment
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.readers import read_catalog
@@ -15,7 +15,7 @@ from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, EpisodeSo
 
 @pytest.fixture
 def catalog(index_set):
-    return measure(read_catalog(index_set, subject_pattern=r"p\d+"))
+    return compute_class_areas(read_catalog(index_set, subject_pattern=r"p\d+"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 
 from episodes.augmentation.compose import Augment
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.pixels import PixelRef
@@ -143,7 +143,10 @@ def test_settings_are_checked(wrong):
 def real(index_set):
     settings = PairSettings(2, 3, regions=True)
     return PairSampler(
-        measure(read_catalog(index_set)), settings, loader=Loader(32), transform=Augment()
+        compute_class_areas(read_catalog(index_set)),
+        settings,
+        loader=Loader(32),
+        transform=Augment(),
     )
 
 

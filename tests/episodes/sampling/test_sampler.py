@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from episodes.augmentation.compose import Augment
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.pixels import PixelRef
@@ -100,7 +100,7 @@ def test_subjects_are_drawn_before_images():
 
 @pytest.fixture
 def shapes(index_set):
-    return measure(read_catalog(index_set, subject_pattern=r"p\d+"))
+    return compute_class_areas(read_catalog(index_set, subject_pattern=r"p\d+"))
 
 
 def test_pixels_of_an_episode(shapes):
@@ -138,7 +138,7 @@ def test_classes_outside_the_episode_are_background(shapes):
 def test_grey_becomes_colour_beside_colour(index_set, make_png):
     colour = torch.arange(40 * 56 * 3).remainder(251).byte().view(40, 56, 3).numpy()
     make_png(index_set / "images" / "p0_a.png", colour)
-    catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
+    catalog = compute_class_areas(read_catalog(index_set, subject_pattern=r"p\d+"))
     sampler = EpisodeSampler(catalog, EpisodeSettings(shot=3), loader=Loader(64))
     episodes = [sampler.episode(i) for i in range(12)]
     assert {e.support_images.shape[2] for e in episodes} == {1, 3}

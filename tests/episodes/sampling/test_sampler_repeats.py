@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from episodes.augmentation.compose import Augment
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
 from episodes.readers import read_catalog
@@ -30,7 +30,7 @@ def same(one, other):
 @pytest.fixture
 def make_sampler(index_set):
     def make(seed=3, cache_bytes=2**30):
-        catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
+        catalog = compute_class_areas(read_catalog(index_set, subject_pattern=r"p\d+"))
         wanted = EpisodeSettings(way=2, shot=2, query=2, min_area=20)
         loader = Loader(48, cache_bytes)
         return EpisodeSampler(catalog, wanted, loader=loader, seed=seed, transform=Augment())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
 from episodes.readers import read_catalog
@@ -14,7 +14,7 @@ from episodes.sampling.task_set import TaskSet, as_pairs
 
 @pytest.fixture
 def sampler(index_set):
-    catalog = measure(read_catalog(index_set, subject_pattern=r"p\d+"))
+    catalog = compute_class_areas(read_catalog(index_set, subject_pattern=r"p\d+"))
     wanted = EpisodeSettings(way=2, shot=2, query=3, min_area=20)
     return EpisodeSampler(catalog, wanted, loader=Loader(32), seed=1)
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.duplicates import Pair
 from episodes.errors import DataError
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
@@ -12,7 +12,7 @@ from fewshot.benchmark.leakage import check
 
 @pytest.fixture
 def catalog(nifti_set):
-    return measure(read_catalog(nifti_set))
+    return compute_class_areas(read_catalog(nifti_set))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from episodes import bundled
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
@@ -64,7 +64,7 @@ def test_unknown_pixels_count_nowhere():
 
 
 def test_evaluation_reports_calibrated_probabilities(segmenter):
-    catalog = measure(read_catalog(bundled.path("emoji")))
+    catalog = compute_class_areas(read_catalog(bundled.path("emoji")))
     sampler = EpisodeSampler(catalog, loader=Loader(64))
     plain = evaluate(segmenter.network, sampler, 4)
     assert "calibration error" in plain.text()

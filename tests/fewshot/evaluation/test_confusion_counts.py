@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from episodes import bundled
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import Frame
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
@@ -34,7 +34,7 @@ from fewshot.evaluation.protocol_results import Scored
 
 @pytest.fixture
 def catalog(nifti_set):
-    return measure(read_catalog(nifti_set))
+    return compute_class_areas(read_catalog(nifti_set))
 
 
 @given(
@@ -65,7 +65,9 @@ def test_truth_is_read_at_the_size_of_the_file_with_overlaps_unknown(tmp_path, m
     )
     image = make_png(tmp_path / "image.png", first)
     sample = Sample("x", PixelRef(image), masks, "x", (40, 56))
-    truth = Truth(measure(Catalog((sample, replace(sample, key="y", masks=())), ("a", "b"))))
+    truth = Truth(
+        compute_class_areas(Catalog((sample, replace(sample, key="y", masks=())), ("a", "b")))
+    )
     assert truth.mask("x", "a")[:, 0].tolist() == [1] * 8 + [255] * 2 + [0] * 30
     assert truth.mask("x", "b")[:, 0].tolist() == [0] * 8 + [255] * 2 + [1] * 2 + [0] * 28
     assert (truth.mask("y", "a") == 255).all()
@@ -174,7 +176,7 @@ def test_cases_name_samples_of_the_test_catalog(catalog):
 def test_the_published_abdominal_numbers(real_data):
     """What the field reports of CHAOS T2: excluded slices, and what no model reaches."""
     organs = {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"}
-    catalog = measure(read_catalog(real_data("chaos_t2"), legend=organs))
+    catalog = compute_class_areas(read_catalog(real_data("chaos_t2"), label_map=organs))
     shown = [[shows(s, name) for name in catalog.classes] for s in catalog.samples]
     assert len(shown) == 718
     assert (sum(map(any, shown)), sum(map(all, shown))) == (558, 88)
@@ -199,7 +201,7 @@ def test_the_published_abdominal_numbers(real_data):
 def test_the_guide_runs_on_bundled_images():
     guide = Path(__file__).parents[3].joinpath("docs/protocols.md").read_text(encoding="utf-8")
     code = guide.split("```python\n")[1].split("```")[0]
-    named = {"catalog": measure(read_catalog(bundled.path("emoji")))}
+    named = {"catalog": compute_class_areas(read_catalog(bundled.path("emoji")))}
     exec(code.replace('"pfenet", fold=0, shot=5', '"hsnet", fold=0, shot=1, episodes=40'), named)
     found = named["found"]
     assert 0 < found.value < 1

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from episodes import bundled
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.readers import read_catalog
 from episodes.sampling.episode import Plan
@@ -55,7 +55,7 @@ def test_paste_scales_without_new_values():
 
 
 def test_evaluation_of_real_episodes(segmenter, tmp_path):
-    catalog = measure(read_catalog(bundled.path("emoji")))
+    catalog = compute_class_areas(read_catalog(bundled.path("emoji")))
     settings = EpisodeSettings(way=2, shot=2, query=2)
     sampler = EpisodeSampler(catalog, settings, loader=Loader(64), seed=4)
     found = evaluate(segmenter.network, sampler, 5, batch=2)
@@ -76,7 +76,7 @@ def test_evaluation_of_real_episodes(segmenter, tmp_path):
 def test_the_result_file_has_the_agreed_form(segmenter, tmp_path):
     import json
 
-    catalog = measure(read_catalog(bundled.path("emoji")))
+    catalog = compute_class_areas(read_catalog(bundled.path("emoji")))
     sampler = EpisodeSampler(catalog, loader=Loader(64))
     found = evaluate(segmenter.network, sampler, 6)
     write(tmp_path / "r.json", "toy_dice", found, {"data": "emoji"}, ["a", "b"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import Frame
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read_catalog
@@ -16,7 +16,7 @@ from fewshot.inference.volumes.self_support import OwnLookSettings
 
 
 def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmenter):
-    catalog = measure(read_catalog(nifti_set))
+    catalog = compute_class_areas(read_catalog(nifti_set))
     truth = Truth(catalog)
     protocol = alpnet(catalog, AlpnetSettings(folds=3))
     method = SharedSlices(truth, segmenter.network)
@@ -78,7 +78,7 @@ def one_dark_organ(tmp_path):
             array = array.astype(np.uint8 if kind == "label" else np.int16)
             nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), path)
     (tmp_path / "classes.json").write_text('{"1": "organ"}', encoding="utf-8")
-    return measure(read_catalog(tmp_path))
+    return compute_class_areas(read_catalog(tmp_path))
 
 
 def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
@@ -95,7 +95,7 @@ def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
 
 @pytest.mark.parametrize("relays", [0, 1])
 def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch, relays):
-    catalog = measure(read_catalog(nifti_set))
+    catalog = compute_class_areas(read_catalog(nifti_set))
     truth = Truth(catalog)
     method = PlacedSlices(truth, segmenter.network, relays=relays)
     case = method.arrange(alpnet(catalog, AlpnetSettings(folds=3, support="all"))).cases[0]
@@ -117,7 +117,7 @@ def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypa
 
 
 def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nifti_set, segmenter):
-    catalog = measure(read_catalog(nifti_set))
+    catalog = compute_class_areas(read_catalog(nifti_set))
     truth = Truth(catalog)
     protocol = alpnet(catalog, AlpnetSettings(folds=3))
     silent = OwnLookSettings(say=0.0, fits=0.0, certain=1e9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.spacing import pixel_spacing
 from episodes.errors import FewshotError
 from episodes.readers import read_catalog
@@ -16,14 +16,14 @@ from tests.cli.test_score import save, square
 
 @pytest.fixture
 def scans(tmp_path):
-    return measure(read_catalog(write_scans(tmp_path / "scans", count=2)))
+    return compute_class_areas(read_catalog(write_scans(tmp_path / "scans", count=2)))
 
 
 def test_volumes_name_their_spacing_and_pictures_none(scans, tmp_path):
     assert {pixel_spacing(sample) for sample in scans.samples} == {(1.0, 1.0)}
     for kind in ("images", "masks"):
         save(tmp_path / "pictures" / kind / "a.png", square(2, 2))
-    pictures = measure(read_catalog(tmp_path / "pictures"))
+    pictures = compute_class_areas(read_catalog(tmp_path / "pictures"))
     assert [pixel_spacing(sample) for sample in pictures.samples] == [None]
     assert QueryScores(["hd"], 1.0, pictures).unit == "pixels"
 

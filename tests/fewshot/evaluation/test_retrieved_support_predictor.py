@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError, ModelError
 from episodes.protocols.aggregate import score_protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
@@ -58,7 +58,7 @@ def catalog(tmp_path_factory):
         nib.save(nib.Nifti1Image(image.astype(np.int16), affine), root / f"image_{number}.nii.gz")
         nib.save(nib.Nifti1Image(labels, affine), root / f"label_{number}.nii.gz")
     (root / "classes.json").write_text('{"1": "organ"}', encoding="utf-8")
-    return measure(read_catalog(root))
+    return compute_class_areas(read_catalog(root))
 
 
 @pytest.fixture(scope="module")

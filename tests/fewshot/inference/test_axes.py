@@ -6,9 +6,9 @@ import pytest
 import tifffile
 
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.array_axes import structure_of_array
 from episodes.io.axes import Reading, Structure
+from episodes.io.read import read_header, read_labels, read_planes
 from fewshot.inference.inputs import image_planes, mask_planes
 from tests.fewshot.conftest import disc_scene
 
@@ -140,7 +140,7 @@ def test_header_and_pixels_agree(tmp_path, channels):
     _, files = five(tmp_path)
     for path, axes in files.items():
         reading = Reading(axes, channels)
-        header, pixels = decode.read_header(path, reading), decode.read_planes(path, reading)
+        header, pixels = read_header(path, reading), read_planes(path, reading)
         assert (header.planes, *header.size) == pixels.shape[:3]
 
 
@@ -208,7 +208,7 @@ def test_a_result_is_indexed_as_the_array_was(segmenter, tmp_path):
     assert result.default_name() == "q.npy"
     written = np.load(result.save(tmp_path / "out.npy"))
     np.testing.assert_array_equal(written, last.mask)
-    shown = decode.read_labels(result.save(tmp_path / "out.tif"))
+    shown = read_labels(result.save(tmp_path / "out.tif"))
     np.testing.assert_array_equal(shown, first)
 
 

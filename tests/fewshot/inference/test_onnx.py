@@ -23,12 +23,12 @@ def test_the_graph_gives_what_the_segmenter_gives(tmp_path, head):
 
     segmenter = Segmenter(NetworkSettings(head=head, size=64))
     (first, labels), (second, others) = disc_scene(1, 64), disc_scene(2, 64)
-    legend = {1: "disc", 2: "bar"}
-    support = segmenter.learn(first, labels, legend, size=64)
+    label_map = {1: "disc", 2: "bar"}
+    support = segmenter.learn(first, labels, label_map, size=64)
     path = export_onnx(segmenter.network, support, tmp_path / "segment.onnx")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     # Another support, of two shots, and another number of images than in the export.
-    both = segmenter.learn([first, second], [labels, others], legend, size=64)
+    both = segmenter.learn([first, second], [labels, others], label_map, size=64)
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     tensors = {name: tensor.numpy() for name, tensor in both.tensors.items()}
     names = {each.name for each in session.get_inputs()}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from episodes import bundled
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, ModelError
 from episodes.readers import read_catalog
@@ -83,7 +83,9 @@ def test_calibrations_without_meaning_are_refused(values):
 
 
 def test_a_segmenter_is_calibrated_on_episodes_and_saved(own_segmenter, tmp_path):
-    source = EpisodeSampler(measure(read_catalog(bundled.path("emoji"))), loader=Loader(64))
+    source = EpisodeSampler(
+        compute_class_areas(read_catalog(bundled.path("emoji"))), loader=Loader(64)
+    )
     found = calibrate(own_segmenter.network.eval(), source, 3, pixels=200)
     assert found == calibrate(own_segmenter.network, source, 3, pixels=200)
     own_segmenter.network.calibration = Calibration(4.0, 0.5)

@@ -8,7 +8,7 @@ import torch
 from torch.func import functional_call
 
 from episodes import bundled
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import FewshotError, ModelError
 from episodes.readers import read_catalog
@@ -40,7 +40,9 @@ def make(method, **settings):
 
 @pytest.fixture(scope="module")
 def sampler():
-    return EpisodeSampler(measure(read_catalog(bundled.path("emoji"))), loader=Loader(64))
+    return EpisodeSampler(
+        compute_class_areas(read_catalog(bundled.path("emoji"))), loader=Loader(64)
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import FewshotError, ModelError
 from episodes.readers import read_catalog
@@ -130,7 +130,7 @@ def test_the_whole_way_with_a_real_encoder(index_set, tmp_path):
     encoder = EncoderSettings(weights="none")
     network = EmbeddingNetwork(EmbeddingSettings(encoder, dim=DIM, size=32, normalise=False))
     pairs = PairSettings(2, 2, regions=True)
-    sampler = PairSampler(measure(read_catalog(index_set)), pairs, loader=Loader(32))
+    sampler = PairSampler(compute_class_areas(read_catalog(index_set)), pairs, loader=Loader(32))
     loss = PairCrossEntropy(WeightedL1(DIM))
     task = pair_task(network, sampler, loss)
     before = loss.head.weights.detach().clone()
@@ -144,6 +144,6 @@ def test_the_whole_way_with_a_real_encoder(index_set, tmp_path):
     assert torch.equal(saved["head.weights"], loss.head.weights)
     assert not torch.equal(saved["head.weights"], before)
     assert about == {"kind": "PairCrossEntropy"}
-    other = PairSampler(measure(read_catalog(index_set)), pairs, loader=Loader(64))
+    other = PairSampler(compute_class_areas(read_catalog(index_set)), pairs, loader=Loader(64))
     with pytest.raises(ModelError, match="loaded at 64 pixels and the network's size is 32"):
         pair_task(network, other, ContrastiveLoss())

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.readers import read_catalog
 from episodes.sampling.pairs import PairSampler, PairSettings
@@ -42,7 +42,7 @@ class Linear(nn.Module):
 
 
 def tiny_sampler(folder: Path) -> PairSampler:
-    catalog = measure(read_catalog(folder))
+    catalog = compute_class_areas(read_catalog(folder))
     return PairSampler(catalog, PairSettings(3, 4, regions=True), loader=Loader(32))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from episodes import bundled
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, FewshotError
 from episodes.readers import read_catalog
@@ -29,7 +29,9 @@ from tests.fewshot.models.heads.family import two_colour_task
 
 @pytest.fixture(scope="module")
 def sampler():
-    return EpisodeSampler(measure(read_catalog(bundled.path("emoji"))), loader=Loader(64))
+    return EpisodeSampler(
+        compute_class_areas(read_catalog(bundled.path("emoji"))), loader=Loader(64)
+    )
 
 
 def test_a_few_steps_lower_the_loss_and_leave_a_run_folder(own_segmenter, sampler, tmp_path):

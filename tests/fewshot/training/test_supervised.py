@@ -5,7 +5,7 @@ from torch import nn
 
 from episodes import bundled
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.readers import read_catalog
@@ -17,7 +17,7 @@ from fewshot.training.supervised import supervised_task
 
 @pytest.fixture(scope="module")
 def brain():
-    return measure(read_catalog(bundled.path("brain"))).filter(
+    return compute_class_areas(read_catalog(bundled.path("brain"))).filter(
         lambda sample: 15 < sample.image.plane < 28
     )
 

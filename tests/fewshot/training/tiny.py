@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from episodes.io.write import whole_file
+from episodes.io.write import atomic_write
 from fewshot.training.episodic import Task
 from fewshot.training.settings import TrainSettings
 
@@ -32,7 +32,7 @@ def load(indices):
 
 def save(objective, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    with whole_file(folder / "model.safetensors") as partial_file:
+    with atomic_write(folder / "model.safetensors") as partial_file:
         save_file(objective.state_dict(), partial_file)
 
 

@@ -7,13 +7,13 @@ import pydicom
 import pytest
 
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import planes_of
 from episodes.readers import read_catalog
 from tests.episodes.dicom_files import series, slice_file, volume
 
 
 def planes(root):
-    return decode.planes_of(read_catalog(root).samples[0].image)
+    return planes_of(read_catalog(root).samples[0].image)
 
 
 GRID = [

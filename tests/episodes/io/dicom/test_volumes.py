@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from episodes.errors import DataError
-from episodes.io import read as decode
+from episodes.io.read import planes_of
 from episodes.readers import read_catalog
 from tests.episodes.dicom_files import segmentation, series, slice_file, uid, volume
 
@@ -25,7 +25,7 @@ def volumes(root, **options) -> dict[str, list[int]]:
     for sample in catalog.samples:
         name = sample.key.rpartition("#")[0].removeprefix(uid(1)).lstrip(".")
         if name not in found:
-            found[name] = decode.planes_of(sample.image)[:, 0, 0].tolist()
+            found[name] = planes_of(sample.image)[:, 0, 0].tolist()
     return found
 
 

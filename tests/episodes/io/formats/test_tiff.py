@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
-from episodes.io import read as decode
 from episodes.io.axes import Structure, arrange
+from episodes.io.read import planes_of, read_header, read_image, read_labels, read_planes
 from episodes.readers import read_catalog, tiff
 
 VALUES = np.random.default_rng(0).integers(0, 60_000, (2, 3, 4, 12, 16)).astype(np.uint16)
@@ -40,20 +40,20 @@ def test_axes_of_metadata(tmp_path, ending, axes, index, planes):
     if axes == "ZCYX":  # three planes of four channels: too many to show
         path = write(tmp_path / f"a.{ending}", values, axes, imagej=ending == "tif")
         with pytest.raises(DataError, match=r"has 4 channels \(axes ZCYX\); .*read\(folder, chan"):
-            decode.read_planes(path)
+            read_planes(path)
         return
     if ending == "tif" and axes == "CZYX":
         values, axes = values.swapaxes(0, 1), "ZCYX"  # ImageJ keeps one order
     path = write(tmp_path / f"a.{ending}", values, axes, imagej=ending == "tif")
-    np.testing.assert_array_equal(decode.read_planes(path), planes)
-    header = decode.read_header(path)
+    np.testing.assert_array_equal(read_planes(path), planes)
+    header = read_header(path)
     assert (header.planes, header.size) == (len(planes), (12, 16))
     assert header.kind == ("volume" if len(planes) > 1 else "image")
 
 
 def test_two_channels_are_red_and_green(tmp_path):
     path = write(tmp_path / "a.ome.tif", VALUES[0, :2, 0], "CYX")
-    found = decode.read_image(path)
+    found = read_image(path)
     np.testing.assert_array_equal(found[..., :2], np.moveaxis(VALUES[0, :2, 0], 0, 2))
     assert not found[..., 2].any()
 
@@ -64,29 +64,29 @@ def test_colours_of_16_bits_and_transparency(tmp_path):
     tifffile.imwrite(path, colours, photometric="rgb", extrasamples=["unassalpha"])
     share = colours[..., 3:] / 65_535
     white = np.rint(colours[..., :3] * share + 65_535 * (1 - share))
-    np.testing.assert_array_equal(decode.read_image(path), white)
+    np.testing.assert_array_equal(read_image(path), white)
     tifffile.imwrite(path, colours[..., :3], photometric="rgb")
-    np.testing.assert_array_equal(decode.read_image(path), colours[..., :3])
+    np.testing.assert_array_equal(read_image(path), colours[..., :3])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int8", "uint32", "float16"])
 def test_types_that_pillow_lacks(tmp_path, dtype):
     values = (VALUES[0, 0, 0] % 100).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", values)
-    np.testing.assert_array_equal(decode.read_image(tmp_path / "a.tif"), values)
-    np.testing.assert_array_equal(decode.read_labels(tmp_path / "a.tif")[0], values)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), values)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif")[0], values)
 
 
 def test_compressed_channels(tmp_path):
     values = (VALUES[0, :, :1] % 256).astype(np.uint8)
     path = write(tmp_path / "a.ome.tif", values, "CZYX", compression="zlib")
-    np.testing.assert_array_equal(decode.read_planes(path), np.moveaxis(values, 0, 3))
+    np.testing.assert_array_equal(read_planes(path), np.moveaxis(values, 0, 3))
 
 
 def test_a_mask_of_channels_is_refused(tmp_path):
     path = write(tmp_path / "a.ome.tif", VALUES[0, :, 0], "CYX")
     with pytest.raises(DataError, match=r"mask .*a.ome.tif has 3 channels \(axes CYX\)"):
-        decode.read_labels(path)
+        read_labels(path)
 
 
 def test_a_header_that_declares_more_than_the_file_has(tmp_path):
@@ -98,7 +98,7 @@ def test_a_header_that_declares_more_than_the_file_has(tmp_path):
             struct.pack_into("<HII", content, place + 2, 4, 1, 9_000)
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a.ome.tif (declares|cannot be read|is too large)"):
-        decode.read_planes(path)
+        read_planes(path)
 
 
 def test_parts_in_other_files_are_not_opened(tmp_path):
@@ -108,7 +108,7 @@ def test_parts_in_other_files_are_not_opened(tmp_path):
     )
     path.write_bytes(text)
     try:
-        planes = decode.read_planes(path)
+        planes = read_planes(path)
     except DataError:
         return
     assert planes.shape[1:] == (12, 16)
@@ -143,7 +143,7 @@ def test_pairs_in_one_folder(tmp_path):
         write(tmp_path / f"cell_{number}.ome.tif", VALUES[number, 0], "ZYX")
         mask = (VALUES[number, 0] > 30_000).astype(np.uint16)
         write(tmp_path / f"cell_{number}_mask.ome.tif", mask, "ZYX")
-    catalog = measure(read_catalog(tmp_path))
+    catalog = compute_class_areas(read_catalog(tmp_path))
     assert catalog.layout == "tiff"
     assert len(catalog.subjects) == 2
     assert [s.key for s in catalog.samples][:2] == ["cell_0.ome.tif#0", "cell_0.ome.tif#1"]
@@ -154,11 +154,11 @@ def test_one_channel_of_a_folder(tmp_path):
     write(tmp_path / "images" / "a.ome.tif", VALUES[0].swapaxes(0, 1), "CZYX")
     write(tmp_path / "masks" / "a.ome.tif", (VALUES[0, :, 0] > 9).astype(np.uint8), "ZYX")
     catalog = tiff.read(tmp_path, channel=3)
-    found = decode.planes_of(catalog.samples[0].image)
+    found = planes_of(catalog.samples[0].image)
     np.testing.assert_array_equal(found, VALUES[0, :, 3])
     wrong = tiff.read(tmp_path, channel=4)
     with pytest.raises(DataError, match=r"has 4 channels; channel 4 is not there"):
-        decode.planes_of(wrong.samples[0].image)
+        planes_of(wrong.samples[0].image)
 
 
 def test_channels_of_plain_pictures(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from episodes.catalog.catalog import Sample
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import ModelError
 from episodes.io.pixels import PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
@@ -93,7 +93,7 @@ def test_coordinates_make_another_feature_space(segmenter):
 
 
 def test_protocols_are_refined_as_images_are(nifti_set, segmenter):
-    catalog = measure(read_catalog(nifti_set))
+    catalog = compute_class_areas(read_catalog(nifti_set))
     truth = Truth(catalog)
     protocol = adnet(catalog, AdnetSettings(folds=3, evaluation=2, slices=2))
     plan = protocol.cases[0].plan

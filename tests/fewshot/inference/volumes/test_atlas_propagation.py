@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.catalog.class_areas import measure
+from episodes.catalog.class_areas import compute_class_areas
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read_catalog
 from fewshot.inference.volumes.atlas_propagation import Relays
@@ -30,7 +30,7 @@ def catalog(tmp_path):
             path = tmp_path / f"{kind}_{number}.nii.gz"
             nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), path)
     (tmp_path / "classes.json").write_text('{"1": "organ"}', encoding="utf-8")
-    return measure(read_catalog(tmp_path))
+    return compute_class_areas(read_catalog(tmp_path))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes.optional import need
+from episodes.optional import import_optional
 from fewshot.siamese.retrieval.folder_index import FolderIndex
 
 DIM = 6
@@ -34,7 +34,7 @@ def write_forever(folder):
 
 if __name__ == "__main__":
     FolderIndex(Path(sys.argv[1])).check()  # imports what the writers need, once
-    need("pyarrow.compute", "match")
+    import_optional("pyarrow.compute", "match")
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
