@@ -20,7 +20,7 @@ register_loss = LOSSES.register
 
 METRICS: Registry[Any] = Registry(
     "metric",
-    "register_metric|register_counted",
+    "register_metric|_register_counted",
     ("fewshot.metrics.mask_scores",),
     "fewshot.metrics",
 )

@@ -10,7 +10,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FOR_US = {"bench", "notebooks", "dev"}  # for tests, benchmarks and notebooks
+FOR_US = {"bench", "notebooks", "dev", "mutants"}  # for tests, benchmarks and notebooks
 MODULES = {
     "faster-coco-eval": "faster_coco_eval",
     "milvus-lite": "milvus_lite",
@@ -41,7 +41,7 @@ def test_an_extra_installs_what_the_package_imports():
 
 def test_messages_name_extras_that_install_what_is_missing():
     code = source()
-    asked = re.findall(r'need\("([\w.]+)", "(\w+)"\)', code)
+    asked = re.findall(r'import_optional\("([\w.]+)", "(\w+)"\)', code)
     assert len(asked) > 5
     for module, extra in asked:
         assert module.partition(".")[0] in modules(EXTRAS[extra]) or module == "math", module

@@ -71,7 +71,7 @@ def parse(arguments: list[str]) -> Any:
             _every_command(),
             prog="fewshot",
             description=f"Few-shot segmentation: annotate one picture, segment the rest. {HELP}",
-            args=["--help"],
+            args=["match", "--help"] if name.endswith("match") else ["--help"],
         )
     if wanted := help_wanted(rest):
         print(f"{command_help(name, kind, everything=wanted == 'all')}\n\n{HELP}")

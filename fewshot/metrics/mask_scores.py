@@ -75,7 +75,15 @@ class MaskMetric:
 def register_metric(
     name: str, unit: Unit = "share"
 ) -> Callable[[Callable[[MaskPair], float]], Callable[[MaskPair], float]]:
-    """Return a decorator that makes a function of a `MaskPair` a metric of `--metrics`."""
+    """Return a decorator that makes a function of a `MaskPair` a metric of `--metrics`.
+
+    Example:
+        >>> @register_metric("hd")  # doctest: +ELLIPSIS
+        ... def largest(pair: MaskPair) -> float:
+        ...     return 0.0
+        Traceback (most recent call last):
+        episodes.errors.FewshotError: two parts are named metric 'hd': ...
+    """
 
     def add(function: Callable[[MaskPair], float]) -> Callable[[MaskPair], float]:
         METRICS.add(name, MaskMetric(unit, function), function)
@@ -84,7 +92,7 @@ def register_metric(
     return add
 
 
-def register_counted(name: str, function: Callable[[Any], NDArray[np.float64]]) -> None:
+def _register_counted(name: str, function: Callable[[Any], NDArray[np.float64]]) -> None:
     """Make a score of every label of a confusion matrix a metric; that of label 1 counts."""
 
     def of_counts(confusion: NDArray[np.int64]) -> float:
@@ -95,12 +103,12 @@ def register_counted(name: str, function: Callable[[Any], NDArray[np.float64]]) 
     )
 
 
-register_counted("dice", overlap.dice)
-register_counted("iou", overlap.iou)
-register_counted("precision", overlap.precision)
-register_counted("recall", overlap.recall)
-register_counted("specificity", overlap.specificity)
-register_counted("volumetric_similarity", overlap.volumetric_similarity)
+_register_counted("dice", overlap.dice)
+_register_counted("iou", overlap.iou)
+_register_counted("precision", overlap.precision)
+_register_counted("recall", overlap.recall)
+_register_counted("specificity", overlap.specificity)
+_register_counted("volumetric_similarity", overlap.volumetric_similarity)
 register_metric("hd", "distance")(lambda pair: surface.hausdorff(pair.distances))
 # The larger of the two directed percentiles; hd95_pooled is the percentile of both together.
 register_metric("hd95", "distance")(lambda pair: surface.hd_directed(pair.distances))
