@@ -31,6 +31,14 @@ PAIR_LOSSES: Registry[Any] = Registry(
 )
 """Of `fewshot.siamese.losses.base.PairLossEntry`."""
 
+MINERS: Registry[Any] = Registry(
+    "miner",
+    "register_miner|register_anchor_miner",
+    ("fewshot.siamese.miners",),
+    "fewshot.miners",
+)
+"""Of the `AnchorMiner` and `TripletMiner` of `fewshot.siamese.miners.base`."""
+
 BASELINES: Registry[Any] = Registry(
     "baseline", "register_baseline", ("fewshot.evaluation.confusion_counts",), "fewshot.baselines"
 )

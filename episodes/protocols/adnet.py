@@ -39,6 +39,7 @@ from episodes.protocols.base import (
     training_catalog,
     volumes,
 )
+from episodes.protocols.registry import Choices, register_volume_protocol
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,13 @@ def _places(wanted: int | str, count: int) -> list[int]:
             f"{count - 1} or -1 for the last, or 'all'"
         )
     return [wanted % count]
+
+
+@register_volume_protocol("adnet", published_support=-1)
+def _published(catalog: Catalog, choices: Choices) -> Protocol:
+    return adnet(catalog, AdnetSettings(**vars(choices)))
+
+
+@register_volume_protocol("adnet-2", published_support=-1)
+def _every_slice(catalog: Catalog, choices: Choices) -> Protocol:
+    return adnet(catalog, AdnetSettings(**vars(choices), evaluation=2))

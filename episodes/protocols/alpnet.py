@@ -39,6 +39,7 @@ from episodes.protocols.base import (
     training_catalog,
     volumes,
 )
+from episodes.protocols.registry import Choices, register_volume_protocol
 from episodes.sampling.episode import Plan
 
 ABDOMINAL_GROUPS = (("liver", "spleen"), ("left_kidney", "right_kidney"))
@@ -185,3 +186,8 @@ def lacks_class(support: str, name: str, wanted: int | str) -> str:
         f"support scan {support!r} (support={wanted}) does not show {name!r}, so nothing can be "
         f"learnt from it; choose another support, 'all', or leave out {shorten([name])}"
     )
+
+
+@register_volume_protocol("alpnet")
+def _published(catalog: Catalog, choices: Choices) -> Protocol:
+    return alpnet(catalog, AlpnetSettings(**vars(choices)))

@@ -46,6 +46,7 @@ from episodes.protocols.base import (
     training_catalog,
     volumes,
 )
+from episodes.protocols.registry import Choices, register_volume_protocol
 
 Matcher = Callable[[Sample, Sequence[Sample]], int]
 Choice = Literal["middle", "thirds", "proportional"]
@@ -202,3 +203,23 @@ def _matched(match: Matcher, sample: Sample, annotated: Sequence[Sample]) -> int
             f"{len(annotated) - 1}"
         )
     return int(found)
+
+
+@register_volume_protocol("full-slices")
+def _of_slices(catalog: Catalog, choices: Choices) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(choices)))
+
+
+@register_volume_protocol("full-middle")
+def _of_middle(catalog: Catalog, choices: Choices) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(choices), choose="middle"))
+
+
+@register_volume_protocol("full-thirds")
+def _of_thirds(catalog: Catalog, choices: Choices) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(choices), choose="thirds"))
+
+
+@register_volume_protocol("full-volume")
+def _of_volume(catalog: Catalog, choices: Choices) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(choices), annotated="volume"))

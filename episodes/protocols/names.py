@@ -1,22 +1,29 @@
-"""Names of the protocols, without their code: the command line lists them before it imports any."""
+"""The registries of protocols; the command line lists their names without importing any."""
 
-from typing import Literal
+from typing import Any
 
-VolumeProtocol = Literal[
-    "alpnet",
-    "adnet",
-    "adnet-2",
-    "full-middle",
-    "full-thirds",
-    "full-slices",
-    "full-volume",
-]
-ProtocolName = Literal[
-    VolumeProtocol,
-    "one-image",
-    "panet",
-    "hsnet",
-    "pfenet",
-    "coco-hsnet",
-    "coco-pfenet",
-]
+from episodes.registry import Registry
+
+VOLUME_PROTOCOLS: Registry[Any] = Registry(
+    "protocol of volumes",
+    "register_volume_protocol",
+    ("episodes.protocols",),
+    "fewshot.volume_protocols",
+)
+"""Of `episodes.protocols.registry.VolumeProtocol`."""
+
+IMAGE_PROTOCOLS: Registry[Any] = Registry(
+    "protocol of images",
+    "register_image_protocol",
+    ("episodes.protocols",),
+    "fewshot.image_protocols",
+)
+"""Of functions of a catalog and `episodes.protocols.registry.ImageChoices`."""
+
+SUBJECT_PROTOCOLS: Registry[Any] = Registry(
+    "protocol of subjects",
+    "register_subject_protocol",
+    ("episodes.protocols",),
+    "fewshot.subject_protocols",
+)
+"""Of functions of a catalog and `episodes.protocols.one_image.OneImageSettings`."""

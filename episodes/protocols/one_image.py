@@ -26,6 +26,7 @@ from episodes.protocols.base import (
     tested_classes,
     training_catalog,
 )
+from episodes.protocols.registry import register_subject_protocol
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class OneImageSettings:
     support: int | Literal["all"] = "all"
 
 
+@register_subject_protocol("one-image")
 def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
     """Lay the protocol over a measured catalog.
 

@@ -32,7 +32,7 @@ on the square, which for PFENet is 473 x 473 before its result is enlarged to th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -47,6 +47,7 @@ from episodes.protocols.base import (
     shows,
     training_catalog,
 )
+from episodes.protocols.registry import ImageChoices, register_image_protocol
 from episodes.sampling.episode import Plan
 from episodes.sampling.sampler import episode_generator
 
@@ -226,3 +227,30 @@ def _training(
         )
     rule: Literal["any", "none"] = "any" if novel_images == "drop" else "none"
     return training_catalog(train, classes=novel, held={}, exclude=rule)
+
+
+@register_image_protocol("panet")
+def _panet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+    return pascal5i(catalog, Pascal5iSettings("panet", **vars(choices)))
+
+
+@register_image_protocol("hsnet")
+def _hsnet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+    return pascal5i(catalog, Pascal5iSettings("hsnet", **vars(choices)))
+
+
+@register_image_protocol("pfenet")
+def _pfenet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+    return pascal5i(catalog, Pascal5iSettings("pfenet", **vars(choices)))
+
+
+@register_image_protocol("coco-hsnet")
+def _coco_hsnet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+    settings = Pascal5iSettings("hsnet", **vars(choices), layout="interleaved", walk=False)
+    return pascal5i(catalog, settings)
+
+
+@register_image_protocol("coco-pfenet")
+def _coco_pfenet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+    settings = Pascal5iSettings("pfenet", **vars(choices), layout="interleaved", walk=False)
+    return pascal5i(catalog, replace(settings, episodes=choices.episodes or 20_000))

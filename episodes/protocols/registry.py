@@ -1,21 +1,17 @@
-"""Published protocols of volumes by their names on the command line, laid over a catalog."""
+"""Protocols by their names on the command line; each is registered beside its definition."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.splits import Exclude
 from episodes.errors import DataError
-from episodes.protocols.adnet import AdnetSettings, adnet
-from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.protocols.base import Protocol
-from episodes.protocols.full_volume import FullVolumeSettings, full_volume
-from episodes.protocols.names import VolumeProtocol
+from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 
 FOLDS = 5
 """Folds of scans, unless told otherwise."""
-VOLUME_PROTOCOLS: tuple[VolumeProtocol, ...] = get_args(VolumeProtocol)
 
 
 @dataclass(frozen=True)
@@ -37,19 +33,80 @@ class Choices:
     support: int | Literal["all"] = 0
 
 
-def lay(name: VolumeProtocol, catalog: Catalog, choices: Choices) -> Protocol:
+@dataclass(frozen=True)
+class ImageChoices:
+    """What the protocols of images share.
+
+    Attributes:
+        fold: which fold of the classes is tested.
+        folds: how many there are.
+        shot: annotated images.
+        episodes: in a run; 0 for as many as published.
+    """
+
+    fold: int
+    folds: int = 4
+    shot: int = 1
+    episodes: int = 0
+
+
+@dataclass(frozen=True)
+class VolumeProtocol:
+    """What the name of a protocol of volumes stands for.
+
+    Attributes:
+        build: lays it over a measured catalog.
+        published_support: place of the published support scan.
+    """
+
+    build: Callable[[Catalog, Choices], Protocol]
+    published_support: int
+
+
+OfVolumes = Callable[[Catalog, Choices], Protocol]
+OfImages = Callable[[Catalog, ImageChoices], Protocol]
+OfSubjects = Callable[[Catalog, Any], Protocol]
+
+
+def register_volume_protocol(
+    name: str, *, published_support: int = 0
+) -> Callable[[OfVolumes], OfVolumes]:
+    """Return a decorator that names a protocol of volumes for `fewshot protocol` and benchmarks."""
+
+    def add(build: OfVolumes) -> OfVolumes:
+        VOLUME_PROTOCOLS.add(name, VolumeProtocol(build, published_support), build)
+        return build
+
+    return add
+
+
+def register_image_protocol(name: str) -> Callable[[OfImages], OfImages]:
+    """Return a decorator that names a protocol of images for `fewshot protocol`."""
+    return IMAGE_PROTOCOLS.register(name)
+
+
+def register_subject_protocol(name: str) -> Callable[[OfSubjects], OfSubjects]:
+    """Return a decorator that names a protocol that tests some subjects for `fewshot protocol`.
+
+    It is built from `fewshot.OneImageSettings`.
+    """
+    return SUBJECT_PROTOCOLS.register(name)
+
+
+def lay(name: str, catalog: Catalog, choices: Choices) -> Protocol:
     """Lay a protocol of volumes over a measured catalog.
 
     Raises:
+        UnknownPartError: there is no such protocol of volumes.
         DataError, EpisodeError: see the protocol's module.
     """
-    return _LAID[name](catalog, vars(choices))
+    return VOLUME_PROTOCOLS[name].build(catalog, choices)
 
 
 def read_support(name: str, wanted: str) -> int | Literal["all"]:
     """Read `--support`: all, a place, or the published one, which depends on the protocol."""
     if wanted == "published":
-        return -1 if name.startswith("adnet") else 0
+        return VOLUME_PROTOCOLS[name].published_support if name in VOLUME_PROTOCOLS else 0
     if wanted == "all":
         return "all"
     try:
@@ -58,18 +115,3 @@ def read_support(name: str, wanted: str) -> int | Literal["all"]:
         raise DataError(
             f"support is {wanted!r}; expected published, all, or a place such as 0"
         ) from None
-
-
-def _whole(catalog: Catalog, shared: dict[str, Any], **rest: Any) -> Protocol:
-    return full_volume(catalog, FullVolumeSettings(**shared, **rest))
-
-
-_LAID: dict[VolumeProtocol, Callable[[Catalog, dict[str, Any]], Protocol]] = {
-    "alpnet": lambda catalog, shared: alpnet(catalog, AlpnetSettings(**shared)),
-    "adnet": lambda catalog, shared: adnet(catalog, AdnetSettings(**shared)),
-    "adnet-2": lambda catalog, shared: adnet(catalog, AdnetSettings(**shared, evaluation=2)),
-    "full-middle": lambda catalog, shared: _whole(catalog, shared, choose="middle"),
-    "full-thirds": lambda catalog, shared: _whole(catalog, shared, choose="thirds"),
-    "full-slices": lambda catalog, shared: _whole(catalog, shared),
-    "full-volume": lambda catalog, shared: _whole(catalog, shared, annotated="volume"),
-}

@@ -12,7 +12,6 @@ from episodes.errors import DataError
 from episodes.io.write import make_folder, write_json
 from episodes.protocols.aggregate import Count
 from episodes.protocols.base import Protocol
-from episodes.protocols.registry import VolumeProtocol
 from fewshot.evaluation.protocol_results import COUNTED, count_line, read_count
 
 FORMAT = 1
@@ -30,7 +29,7 @@ class Setting:
         fold: which fold.
     """
 
-    protocol: VolumeProtocol
+    protocol: str
     exclude: Exclude
     support: str
     group: str

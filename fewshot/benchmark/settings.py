@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional
 
-from episodes.protocols.names import VolumeProtocol
+from episodes.protocols.names import VOLUME_PROTOCOLS
+from fewshot.experiments.choices import Choice
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Benchmark:
     """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head
     trained like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
     ceiling, are always there."""
-    under: tuple[VolumeProtocol, ...] = ("alpnet", "full-thirds")
+    under: tuple[Annotated[str, Choice(VOLUME_PROTOCOLS)], ...] = ("alpnet", "full-thirds")
     """Protocols, as in `fewshot protocol`."""
     exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
     """Which training slices are dropped: none (setting 1), any that shows a tested class

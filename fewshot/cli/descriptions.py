@@ -7,7 +7,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -80,14 +80,17 @@ def _listed(kind: type) -> Iterator[tuple[Option | type, Any]]:
 def _option(name: str, hint: Any, marks: tuple[Any, ...], text: str, default: Any) -> Option:
     positional = _POSITIONAL in marks
     flag = "" if positional else f"--{'no-' if default is True else ''}{name.replace('_', '-')}"
-    names = next((each.metavar for each in marks if isinstance(each, Choice)), "")
-    values = "" if hint is bool else names or _values(hint)
+    values = "" if hint is bool else _choices(marks) or _values(hint)
     if len(values) > _LONG:
         values = values.replace(",", ", ")  # so that lines can be broken
     if positional:
         values = f"{name.upper()} ..." if values.endswith("...") else name.upper()
     numeric = bool({int, float} & set(_leaves(hint)))
     return Option(name, flag, values, text, default, numeric)
+
+
+def _choices(marks: Iterable[Any]) -> str:
+    return next((each.metavar for each in marks if isinstance(each, Choice)), "")
 
 
 def _with_default(option: Option, settings: Any) -> Option:
@@ -122,6 +125,8 @@ def _values(hint: Any) -> str:
         return "{" + ",".join(map(str, parts)) + "}"
     if origin in (typing.Union, types.UnionType):
         return "|".join(_values(part) for part in parts if part is not type(None))
+    if origin is typing.Annotated:
+        return _choices(parts[1:]) or _values(parts[0])
     if origin is tuple:
         several = len(parts) == 2 and parts[1] is Ellipsis
         return f"{_values(parts[0])} ..." if several else " ".join(map(_values, parts))

@@ -6,13 +6,16 @@ own, `fewshot.experiments.options`.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from episodes.protocols.names import ProtocolName
+from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 from fewshot.cli.score_options import ScoreOptions
+from fewshot.experiments.choices import Choice
 from fewshot.inference.postprocessing.settings import RefineSettings
+
+ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError, shorten
 from episodes.io.write import make_folder
 from episodes.protocols.base import Protocol, in_order
-from episodes.protocols.names import ProtocolName
-from episodes.protocols.one_image import OneImageSettings, one_image
-from episodes.protocols.pascal5i import Flavour, Pascal5iSettings, pascal5i
-from episodes.protocols.registry import FOLDS, VOLUME_PROTOCOLS, Choices, lay, read_support
+from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
+from episodes.protocols.one_image import OneImageSettings
+from episodes.protocols.registry import FOLDS, Choices, ImageChoices, lay, read_support
 from fewshot.cli.options import ProtocolRun
 from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import CopyMask, Method, Truth, count_protocol, pooled
@@ -25,8 +24,6 @@ from fewshot.experiments.train import commands_of, read_split
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import typed_command, unchanged
-
-ONE_IMAGE: ProtocolName = "one-image"
 
 
 def protocol(command: ProtocolRun) -> int:
@@ -111,21 +108,23 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
 
 def _method(truth: Truth, segmenter: Segmenter, command: ProtocolRun) -> Method:
     """Use the model as users do on single images, else with its features remembered."""
-    if command.under == (ONE_IMAGE,):
+    if command.under[0] in SUBJECT_PROTOCOLS:
         return AsUsed(truth, segmenter, command.refine, command.zoom)
     return Model(truth, segmenter.network, command.refine, command.fuse)
 
 
-def _folds(name: ProtocolName, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
+def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
     _check_options(name, command)
-    if name == ONE_IMAGE:
+    if name in SUBJECT_PROTOCOLS:
         place = "all" if command.support == "published" else read_support(name, command.support)
         chosen = OneImageSettings(_test_subjects(catalog, command), command.novel, place)
-        return [one_image(catalog, chosen)]
-    count = command.folds or (FOLDS if name in VOLUME_PROTOCOLS else 4)
+        return [SUBJECT_PROTOCOLS[name](catalog, chosen)]
+    volumes = name in VOLUME_PROTOCOLS
+    count = command.folds or (FOLDS if volumes else 4)
     folds = range(count) if command.fold is None else [command.fold]
-    if name not in VOLUME_PROTOCOLS:
-        return [pascal5i(catalog, _image_settings(name, fold, count, command)) for fold in folds]
+    if not volumes:
+        given = [ImageChoices(fold, count, command.shot, command.episodes) for fold in folds]
+        return [IMAGE_PROTOCOLS[name](catalog, each) for each in given]
     rest = (count, command.novel, command.exclude, read_support(name, command.support))
     return [lay(name, catalog, Choices(fold, *rest)) for fold in folds]
 
@@ -144,26 +143,11 @@ def _test_subjects(catalog: Catalog, command: ProtocolRun) -> tuple[str, ...]:
     return tuple(in_order(found))
 
 
-def _image_settings(name: str, fold: int, folds: int, command: ProtocolRun) -> Pascal5iSettings:
-    flavour = name.removeprefix("coco-")
-    coco = name != flavour
-    published = 20_000 if name == "coco-pfenet" else 0
-    return Pascal5iSettings(
-        _FLAVOURS[flavour],
-        fold,
-        folds,
-        layout="interleaved" if coco else "rows",
-        shot=command.shot,
-        episodes=command.episodes or published,
-        walk=not coco,
-    )
-
-
 def _check_options(name: str, command: ProtocolRun) -> None:
     """Refuse an option that the protocol has no use for."""
-    volumes, alone = name in VOLUME_PROTOCOLS, name == ONE_IMAGE
+    volumes, alone = name in VOLUME_PROTOCOLS, name in SUBJECT_PROTOCOLS
     if alone and len(command.under) > 1:
-        raise DataError(f"{ONE_IMAGE} tests other subjects than the rest; run it by itself")
+        raise DataError(f"{name} tests other subjects than the rest; run it by itself")
     given_subjects = bool(command.test_subjects) or command.test_folder is not None
     unused = {
         "shot": command.shot != 1 and (volumes or alone),
@@ -188,6 +172,3 @@ def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any
 
 def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
     return asdict(method.network.settings) if isinstance(method, Model | AsUsed) else None
-
-
-_FLAVOURS: dict[str, Flavour] = {"panet": "panet", "hsnet": "hsnet", "pfenet": "pfenet"}

@@ -8,20 +8,20 @@ from episodes.registry import Registry
 
 
 class Choice(PrimitiveConstructorSpec[str]):
-    """Tells tyro that a string is one of a registry's names, those of plugins included.
+    """Tells tyro that a string is one of the names of some registries, those of plugins included.
 
     The names are read when a command is parsed, not when its options are defined: by then plugins
     are loaded. What stands for the names is not imported.
 
     Args:
-        registry: of the parts.
+        registries: of the parts.
     """
 
-    registry: Registry[Any]
+    registries: tuple[Registry[Any], ...]
 
-    def __init__(self, registry: Registry[Any]) -> None:
+    def __init__(self, *registries: Registry[Any]) -> None:
         set_field = object.__setattr__  # the base is a frozen dataclass
-        set_field(self, "registry", registry)
+        set_field(self, "registries", registries)
         set_field(self, "nargs", 1)
         set_field(self, "instance_from_str", lambda words: words[0])
         set_field(self, "is_instance", lambda value: isinstance(value, str))
@@ -30,7 +30,7 @@ class Choice(PrimitiveConstructorSpec[str]):
     @property
     def choices(self) -> tuple[str, ...]:
         """The names."""
-        return self.registry.names()
+        return tuple(name for registry in self.registries for name in registry.names())
 
     @property
     def metavar(self) -> str:

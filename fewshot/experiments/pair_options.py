@@ -9,15 +9,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
 from fewshot.experiments.options import Held
-from fewshot.registry import PAIR_LOSSES
+from fewshot.registry import MINERS, PAIR_LOSSES
 from fewshot.training.settings import TrainSettings
 
 LossName = Annotated[str, Choice(PAIR_LOSSES)]
+MiningName = Annotated[str, Choice(MINERS)]
 # fmt: off
-MiningName = Literal[
-    "batch-hard", "easy-positive", "all", "hard", "semi-hard", "semi-hard of pairs",
-    "distance-weighted", "angular",
-]
 PairAugmentName = Literal["none", "light", "strong", "medical"]
 # fmt: on
 

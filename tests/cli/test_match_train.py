@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from episodes import plugins
 from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
 from episodes.readers import read_catalog
@@ -26,7 +27,7 @@ from fewshot.models.embedding_network import load_embedding
 from fewshot.registry import PAIR_LOSSES
 from fewshot.siamese.losses.base import register_pair_loss
 from fewshot.siamese.losses.contrastive import ContrastiveLoss
-from fewshot.siamese.losses.triplet import AdaptiveMargin
+from fewshot.siamese.losses.triplet import AdaptiveMargin, TripletLoss
 
 SMALL = [
     *("--network", "small", "--widths", "4", "8", "--blocks", "1", "--size", "32", "--dim", "8"),
@@ -285,3 +286,28 @@ def test_the_seed_decides_the_first_weights_too(index_set, tmp_path):
         drawn.append(torch.cat([weight.flatten() for weight in network.parameters()]))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+
+
+MINER = """
+from fewshot.siamese.miners.base import register_anchor_miner
+from fewshot.siamese.miners.hardest import farthest
+
+
+@register_anchor_miner("my-miner")
+def mine(distances, partners):
+    return farthest(distances, partners)
+"""
+
+
+def test_a_miner_of_a_plugin(index_set, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    path, run = tmp_path / "my_miner.py", tmp_path / "run"
+    path.write_text(MINER)
+    train = ["match", "train", str(index_set), "--subject-pattern", r"p\d+", *SMALL, "--steps", "1"]
+    train += ["--test-share", "0", "--out", str(run), "--mining", "my-miner"]
+    assert main(train) == 2
+    assert "my-miner" in capsys.readouterr().err
+    assert main([*train, "--plugin", str(path)]) == 0, capsys.readouterr().err
+    plugins.unload_plugins()
+    with pytest.raises(UnknownPartError, match="no miner 'my-miner'; expected one of all, angular"):
+        TripletLoss("my-miner")

@@ -8,31 +8,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from fewshot.registry import MINERS
 from fewshot.siamese.distances import euclidean_distances, picked_euclidean_distances
 from fewshot.siamese.losses.base import PairLoss, PairLossOptions, register_pair_loss
 from fewshot.siamese.losses.contrastive import Distance
-from fewshot.siamese.miners.angular import angular_weights
-from fewshot.siamese.miners.distance_weighted import distance_weights
-from fewshot.siamese.miners.hardest import farthest, nearest
-from fewshot.siamese.miners.triplets import (
-    TripletWeights,
-    list_positives,
-    semi_hard_of_pairs,
-    triplet_weights,
-)
+from fewshot.siamese.miners.base import AnchorMiner, Pick, TripletMiner
+from fewshot.siamese.miners.hardest import nearest
+from fewshot.siamese.miners.triplets import TripletWeights, list_positives
 from fewshot.siamese.pair_masks import Relation
-
-Mining = Literal[
-    "batch-hard",
-    "easy-positive",
-    "all",
-    "hard",
-    "semi-hard",
-    "semi-hard of pairs",
-    "distance-weighted",
-    "angular",
-]
-MININGS: tuple[Mining, ...] = Mining.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -160,44 +143,43 @@ class TripletLoss(PairLoss):
     Besides the loss it says which share of the triplets it looked at is "active" (has a loss).
 
     Args:
-        mining: which triplets. Batch-hard and easy-positive take one an anchor, all others average
-            over all their active ones.
-        margin: see `Margin`; soft with batch-hard, easy-positive and all only.
+        mining: name of a miner of `fewshot.registry.MINERS`. Batch-hard and easy-positive take one
+            triplet an anchor, all others average over all their active ones.
+        margin: see `Margin`; soft with miners that do without one: batch-hard, easy-positive, all.
         fallback: the mining from `fall_back` on, e.g. when embeddings collapse.
         distance: of embeddings; a module if it is learned.
 
     Raises:
-        ValueError: an unknown mining, or a margin that does not fit it.
+        UnknownPartError: there is no such miner.
+        ValueError: the margin does not fit it.
     """
 
     stage: Tensor
 
     def __init__(
         self,
-        mining: Mining = "batch-hard",
+        mining: str = "batch-hard",
         margin: Margin = 0.2,
-        fallback: Mining = "all",
+        fallback: str = "all",
         distance: Distance = euclidean_distances,
     ) -> None:
         super().__init__()
-        for name in (mining, fallback):
-            if name not in MININGS:
-                raise ValueError(f"mining is {name!r}; expected one of {', '.join(MININGS)}")
-        soft_fits = {mining, fallback} <= {"batch-hard", "easy-positive", "all"}
-        if margin == "soft" and not soft_fits:
+        if margin == "soft" and not (MINERS[mining].soft and MINERS[fallback].soft):
+            fitting = [name for name, miner in MINERS.parts().items() if miner.soft]
             raise ValueError(
                 f"a soft margin does not fit {mining!r} with the fallback {fallback!r}, which need "
-                "to know where a triplet stops being active; take batch-hard, easy-positive or all"
+                f"to know where a triplet stops being active; take one of {', '.join(fitting)}"
             )
         if isinstance(margin, float | int) and margin <= 0:
             raise ValueError(f"margin is {margin}; expected above 0")
-        self.minings: tuple[Mining, Mining] = (mining, fallback)
+        self.minings = (mining, fallback)
+        self._miners: tuple[AnchorMiner | TripletMiner, ...] = (MINERS[mining], MINERS[fallback])
         self.margin, self.distance = margin, distance
         # A buffer, so that it is saved with a run and every process gets it from the first.
         self.register_buffer("stage", torch.zeros((), dtype=torch.int64))
 
     @property
-    def mining(self) -> Mining:
+    def mining(self) -> str:
         """The mining in use."""
         return self.minings[int(self.stage)]
 
@@ -212,28 +194,27 @@ class TripletLoss(PairLoss):
         relation: Relation,
     ) -> dict[str, Tensor]:
         """Return the loss and the share of active triplets."""
-        mining = self.mining
-        if mining in ("batch-hard", "easy-positive"):
-            return self._of_anchors(embeddings, references, relation, mining)
+        miner = self._miners[int(self.stage)]
+        if isinstance(miner, AnchorMiner):
+            return self._of_anchors(embeddings, references, relation, miner.pick)
         distances = self.distance(embeddings, references)
         counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
         if self.margin == "soft":
             loss = soft_triplet_loss(distances, relation)
             return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
         margin = self._margin(distances, relation)
-        mined = self._mine(distances, relation, margin, embeddings, mining)
-        if mining in ("distance-weighted", "semi-hard of pairs"):  # one negative a pair
+        mined = miner.weigh(distances, relation, margin, embeddings.shape[1])
+        if miner.one_negative:
             counts = relation.positives.count_nonzero(dim=1) * relation.negatives.any(dim=1)
         active = mined.triplets / counts.sum().clamp(min=1)
         return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
 
     def _of_anchors(
-        self, first: Tensor, second: Tensor, relation: Relation, mining: Mining
+        self, first: Tensor, second: Tensor, relation: Relation, pick: Pick
     ) -> dict[str, Tensor]:
         """Mine without a gradient; then only the distances found are computed with one."""
         with torch.no_grad():
             distances = self.distance(first, second)
-            pick = farthest if mining == "batch-hard" else nearest
             positive, with_positive = pick(distances, relation.positives)
             negative, with_negative = nearest(distances, relation.negatives)
             there = with_positive & with_negative
@@ -255,22 +236,8 @@ class TripletLoss(PairLoss):
             return self.margin.of(distances, relation)
         return self.margin
 
-    @staticmethod
-    def _mine(
-        distances: Tensor, relation: Relation, margin: Any, embeddings: Tensor, mining: Mining
-    ) -> TripletWeights:
-        if mining == "all" or mining == "hard" or mining == "semi-hard":
-            return triplet_weights(distances, relation, margin, mining)
-        if mining == "semi-hard of pairs":
-            return semi_hard_of_pairs(distances, relation, margin)
-        if mining == "angular":
-            return angular_weights(distances, relation, margin=margin)
-        shares = distance_weights(distances, relation, embeddings.shape[1])
-        return triplet_weights(distances, relation, margin, "all", shares)
-
 
 @register_pair_loss("triplet", margin=0.2, margins=("soft", "adaptive"), mines=True)
 def _build(given: PairLossOptions) -> TripletLoss:
     margin: Any = AdaptiveMargin() if given.margin == "adaptive" else given.margin
-    mining: Any = given.mining
-    return TripletLoss(mining, margin)
+    return TripletLoss(given.mining, margin)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fewshot.siamese.miners.base import register_miner
 from fewshot.siamese.miners.triplets import TripletWeights, list_positives
 from fewshot.siamese.pair_masks import Relation
 
@@ -51,3 +52,10 @@ def angular_weights(
     weights = 0.0 - of_negative
     positives.put(of_positive, weights)
     return TripletWeights(weights, of_positive.sum())
+
+
+@register_miner("angular")
+def _mine(
+    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+) -> TripletWeights:
+    return angular_weights(distances, relation, margin=margin)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fewshot.siamese.miners.base import register_miner
+from fewshot.siamese.miners.triplets import TripletWeights, triplet_weights
 from fewshot.siamese.pair_masks import Relation
 
 
@@ -40,3 +42,11 @@ def distance_weights(
     allowed = relation.negatives & (distances < most)
     shares = logarithms.masked_fill(~allowed, -torch.inf).softmax(dim=1)
     return torch.where(allowed, shares, 0.0)  # a row without any is NaN in the softmax
+
+
+@register_miner("distance-weighted", one_negative=True)
+def _mine(
+    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+) -> TripletWeights:
+    shares = distance_weights(distances, relation, dim)
+    return triplet_weights(distances, relation, margin, "all", shares)

@@ -4,7 +4,10 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from fewshot.siamese.miners.base import register_anchor_miner
 
+
+@register_anchor_miner("batch-hard")
 def farthest(
     distances: Float[Tensor, "anchor reference"], partners: Bool[Tensor, "anchor reference"]
 ) -> tuple[Int64[Tensor, "anchor"], Bool[Tensor, "anchor"]]:
@@ -24,6 +27,7 @@ def farthest(
     return place, value > -torch.inf
 
 
+@register_anchor_miner("easy-positive")
 def nearest(
     distances: Float[Tensor, "anchor reference"], partners: Bool[Tensor, "anchor reference"]
 ) -> tuple[Int64[Tensor, "anchor"], Bool[Tensor, "anchor"]]:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fewshot.siamese.miners.base import MarginValue, register_miner
 from fewshot.siamese.pair_masks import Relation
 
 Which = Literal["all", "hard", "semi-hard"]
@@ -188,3 +189,29 @@ def semi_hard_of_pairs(
     weights.scatter_add_(1, order.gather(1, place), -counted)
     positives.put(counted, weights)
     return TripletWeights(weights, counted.sum())
+
+
+@register_miner("all", soft=True)
+def _all(distances: Tensor, relation: Relation, margin: MarginValue, dim: int) -> TripletWeights:
+    return triplet_weights(distances, relation, margin, "all")
+
+
+@register_miner("hard")
+def _hard(
+    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+) -> TripletWeights:
+    return triplet_weights(distances, relation, margin, "hard")
+
+
+@register_miner("semi-hard")
+def _semi_hard(
+    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+) -> TripletWeights:
+    return triplet_weights(distances, relation, margin, "semi-hard")
+
+
+@register_miner("semi-hard of pairs", one_negative=True)
+def _of_pairs(
+    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+) -> TripletWeights:
+    return semi_hard_of_pairs(distances, relation, margin)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import tensor
 
+from fewshot.registry import MINERS
 from fewshot.siamese.distances import euclidean_distances
 from fewshot.siamese.losses.triplet import (
-    MININGS,
     AdaptiveMargin,
     TripletLoss,
     soft_triplet_loss,
@@ -108,7 +108,7 @@ def test_adaptive_margin_by_hand():
     assert one["loss"].item() == pytest.approx(other["loss"].item())
 
 
-@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("mining", MINERS.names())
 def test_a_learned_distance_gives_what_the_plain_one_gives(mining):
     """Batch-hard has a shorter way for the Euclidean distance."""
     embeddings, labels = batch(BATCHES["balanced"])
@@ -122,7 +122,7 @@ def test_a_learned_distance_gives_what_the_plain_one_gives(mining):
         assert learned.distance.factor.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("mining", MINERS.names())
 def test_a_collapsed_batch_says_so(mining):
     """The loss is the margin and the gradient zero: no optimiser gets out; see the monitor."""
     points = torch.full((12, 8), 0.3, requires_grad=True)
