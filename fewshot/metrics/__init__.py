@@ -37,57 +37,6 @@ One policy for what is empty, missing or ignored, the same in every module
    occurs at all.
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from episodes.lazy import lazy_names
-
-__all__ = [
-    "accumulate",
-    "agreement",
-    "averages",
-    "bootstrap",
-    "boundary",
-    "calibration",
-    "coco",
-    "comparison",
-    "instances",
-    "mask_scores",
-    "matching",
-    "overlap",
-    "overlap_table",
-    "panoptic",
-    "plots",
-    "ranking",
-    "report",
-    "skeleton",
-    "stability",
-    "surface",
-    "tables",
-]
-
-if TYPE_CHECKING:  # for editors and type checkers
-    from fewshot.metrics import (
-        accumulate,
-        agreement,
-        averages,
-        bootstrap,
-        boundary,
-        calibration,
-        coco,
-        comparison,
-        instances,
-        mask_scores,
-        matching,
-        overlap,
-        overlap_table,
-        panoptic,
-        plots,
-        ranking,
-        report,
-        skeleton,
-        stability,
-        surface,
-        tables,
-    )
-else:
-    __getattr__, __dir__ = lazy_names(__name__, {}, __all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,25 @@
+"""The families of scores: see `fewshot/metrics/__init__.py`."""
+
+from . import (
+    accumulate as accumulate,
+    agreement as agreement,
+    averages as averages,
+    bootstrap as bootstrap,
+    boundary as boundary,
+    calibration as calibration,
+    coco as coco,
+    comparison as comparison,
+    instances as instances,
+    mask_scores as mask_scores,
+    matching as matching,
+    overlap as overlap,
+    overlap_table as overlap_table,
+    panoptic as panoptic,
+    plots as plots,
+    ranking as ranking,
+    report as report,
+    skeleton as skeleton,
+    stability as stability,
+    surface as surface,
+    tables as tables,
+)
