@@ -69,7 +69,7 @@ def demo(command: Demo) -> int:
     remove(old, out)
     found = emoji(command, out)
     overall = found.interval("model")
-    kind = f"emoji, {len({case.class_name for case in found.cases})} classes never trained on"
+    kind = f"emoji, {_scored_classes(found)} classes never trained on"
     rows = [
         f"{'one annotated image, Dice (0 to 100)':42}{'model':>20}{'copy-mask':>20}",
         f"{kind:42}{_cell(overall):>20}{_cell(found.interval('copy_mask')):>20}",
@@ -114,11 +114,16 @@ def emoji(command: Demo, out: Path) -> Evaluation:
         raise KeyboardInterrupt
     sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
     found = evaluate(segmenter.network, sampler, EPISODES, progress=True)
-    title = f"{len(novel.classes)} classes never seen, one annotated image"
+    title = f"{_scored_classes(found)} classes never seen, one annotated image"
     write_picture(
         out / "contact_sheet.png", evaluation_sheet(segmenter.network, sampler, found, title)
     )
     return found
+
+
+def _scored_classes(found: Evaluation) -> int:
+    """How many classes the drawn episodes show."""
+    return len({case.class_name for case in found.cases})
 
 
 def _left(command: Demo) -> list[Path]:

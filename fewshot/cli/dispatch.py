@@ -74,7 +74,7 @@ def parse(arguments: list[str]) -> Any:
             args=["match", "--help"] if name.endswith("match") else ["--help"],
         )
     if wanted := help_wanted(rest):
-        print(f"{command_help(name, kind, everything=wanted == 'all')}\n\n{HELP}")
+        print(command_help(name, kind, everything=wanted == "all", footer=HELP))
         raise SystemExit(0)
     defaults: dict[str, Any] = {}
     words = [part for word in rest for part in word.split("=", 1)]

@@ -3,7 +3,9 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io.write import make_folder, write_json, write_picture
@@ -31,45 +33,24 @@ def evaluate(command: Evaluate) -> int:
     with unchanged(command.model) as identity:
         network = load_network(command.model)
     remembered = read_split(command.model)
-    held = remembered_held(remembered, command.model)
-    if not remembered.get("test_subjects", True):
-        raise DataError(
-            f"{command.model} was trained on every subject (--test-share 0), so none is held out "
-            "to evaluate on; train again with --test-share 0.25, or score it on other data with "
-            "`fewshot protocol`"
-        )
     data = command.data or Path(remembered["data"])
-    catalog = open_catalog(
-        data,
-        held.subject_pattern,
-        held.classes,
-        command.cache,
-        ignore_affine=held.ignore_affine,
-        masks_for="an evaluation",
-    )
-    parts = hold_out(catalog, held)
-    if parts.test.fingerprint != remembered["test_fingerprint"]:
-        raise DataError(
-            f"{data} is not what {command.model} was trained beside: its test images or masks "
-            "differ, so training may have seen them. Evaluate on the same data, or train again"
-        )
+    test = held_out(remembered, data, command)
     sampler = EpisodeSampler(
-        parts.test,
+        test,
         EpisodeSettings(way=command.way, shot=command.shot),
         loader=Loader(network.settings.size),
         seed=command.seed,
     )
     asked = command.scores
-    scores = QueryScores(asked.metrics, asked.tolerance, parts.test) if asked.metrics else None
+    scores = QueryScores(asked.metrics, asked.tolerance, test) if asked.metrics else None
     found = evaluation.evaluate(network, sampler, command.episodes, progress=True, scores=scores)
     print(found.text())
     (out / "scores.json").unlink(missing_ok=True)  # no picture beside another evaluation's scores
     write_picture(out / "episodes.png", evaluation_sheet(network, sampler, found))
+    left_out = ("data", "command", "earlier_commands")
     about = {
         "data": data.resolve().name,
-        "split": {
-            k: v for k, v in remembered.items() if k not in ("data", "command", "earlier_commands")
-        },
+        "split": {key: value for key, value in remembered.items() if key not in left_out},
         "settings": {"segmenter": asdict(network.settings), "episode": asdict(sampler.settings)},
         "seed": command.seed,
         "seconds": round(training_seconds(command.model) + time.monotonic() - started, 1),
@@ -86,3 +67,38 @@ def evaluate(command: Evaluate) -> int:
         results.write(command.result, command.headline, found, about, commands)
         print(f"result in {command.result}")
     return 0
+
+
+def held_out(remembered: dict[str, Any], data: Path, command: Evaluate) -> Catalog:
+    """Open the data that a model was trained beside, and keep what training has not seen.
+
+    Args:
+        remembered: the model's split.
+        data: the data set.
+        command: of it, the model and the cache.
+
+    Raises:
+        DataError: every subject was trained on, or the data is not what it was.
+    """
+    held = remembered_held(remembered, command.model)
+    if not remembered.get("test_subjects", True):
+        raise DataError(
+            f"{command.model} was trained on every subject (--test-share 0), so none is held out "
+            "to evaluate on; train again with --test-share 0.25, or score it on other data with "
+            "`fewshot protocol`"
+        )
+    catalog = open_catalog(
+        data,
+        held.subject_pattern,
+        held.classes,
+        command.cache,
+        ignore_affine=held.ignore_affine,
+        masks_for="an evaluation",
+    )
+    test = hold_out(catalog, held).test
+    if test.fingerprint != remembered["test_fingerprint"]:
+        raise DataError(
+            f"{data} is not what {command.model} was trained beside: its test images or masks "
+            "differ, so training may have seen them. Evaluate on the same data, or train again"
+        )
+    return test

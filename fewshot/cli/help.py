@@ -20,13 +20,14 @@ _LARGE = 10_000
 """Bounds from here on only refuse what is absurd, and are not worth telling."""
 
 
-def command_help(name: str, kind: type, *, everything: bool) -> str:
+def command_help(name: str, kind: type, *, everything: bool, footer: str = "") -> str:
     """Explain a command.
 
     Args:
         name: as it is typed.
         kind: its dataclass.
         everything: explain all options; else those that people use most, naming the others.
+        footer: what every command has in common.
     """
     own, groups = options_of(kind), list(groups_of(kind))
     listed = {option.name: option for option in own}
@@ -50,6 +51,8 @@ def command_help(name: str, kind: type, *, everything: bool) -> str:
         for title, options in rest:
             flags = " ".join(option.flag or option.values for option in options)
             lines += _wrapped(f"{title}: {flags}", 2)
+    if footer:
+        lines += ["", *_wrapped(footer, 0)]
     return "\n".join(lines)
 
 

@@ -69,15 +69,21 @@ def match_score(command: MatchScore) -> int:
             "data": command.data.name,
             "fingerprint": test.fingerprint,
             **identity,
-            "training": remembered["episodes"],
-            "trained_on": len(remembered["train_subjects"]),
-            "validated_on": remembered.get("validation", []),
+            **_training(remembered),
             "tables": [{"title": "Scores", "columns": ["", *UNITS], "rows": rows}],
             "by_identity": _by_identity(found),
         }
         results.add_part(command.result, command.part, part)
         print(f"result: {command.result}")
     return 0
+
+
+def _training(remembered: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "training": remembered["episodes"],
+        "trained_on": len(remembered["train_subjects"]),
+        "validated_on": remembered.get("validation", []),
+    }
 
 
 def unseen(catalog: Catalog, remembered: dict[str, Any], command: MatchScore) -> Catalog:

@@ -14,10 +14,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 from episodes.errors import FewshotError, shorten
-from fewshot.cli.help import HELP_ALL
+from fewshot.cli.help import HELP, HELP_ALL
 
 Command = TypeVar("Command")
-_HELP = {"-h", "--help", HELP_ALL}
+_HELP = {*HELP, HELP_ALL}
 _TYPES = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a file or folder", "STR": "a word"}
 
 

@@ -58,18 +58,12 @@ def protocol(command: ProtocolRun) -> int:
         about = {
             "data": command.data.resolve().name,
             "fingerprint": catalog.fingerprint,
-            "settings": {
-                "segmenter": _segmenter_settings(methods.get("model")),
-                "refine": asdict(command.refine),
-                "fuse": command.fuse,
-                "zoom": command.zoom,
-            },
+            "settings": _settings(command, methods.get("model")),
             "seconds": round(time.monotonic() - started, 1),
             **identity,
         }
-        commands = [typed_command()]
-        if command.model is not None:
-            commands = [*commands_of(read_split(command.model)), *commands]
+        earlier = [] if command.model is None else commands_of(read_split(command.model))
+        commands = [*earlier, typed_command()]
         protocol_results.write(command.result, command.headline, found, about, commands)
         print(f"result in {command.result}")
     return 0
@@ -170,5 +164,11 @@ def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any
     return pooled(c for part in parts for c in count_protocol(part, method, truth, progress=True))
 
 
-def _segmenter_settings(method: Method | None) -> dict[str, Any] | None:
-    return asdict(method.network.settings) if isinstance(method, Model | AsUsed) else None
+def _settings(command: ProtocolRun, method: Method | None) -> dict[str, Any]:
+    network = method.network if isinstance(method, Model | AsUsed) else None
+    return {
+        "segmenter": asdict(network.settings) if network else None,
+        "refine": asdict(command.refine),
+        "fuse": command.fuse,
+        "zoom": command.zoom,
+    }

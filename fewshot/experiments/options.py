@@ -76,8 +76,22 @@ class Watch:
     """Also log for TensorBoard (extra train)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What every command that trains takes."""
+
+    resume: bool = False
+    """Go on with the run in --out where it was stopped."""
+    overwrite: bool = False
+    """Replace an earlier run in --out: its models, log and scores are removed first."""
+    recipe: str | None = None
+    """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
+    cache: bool = True
+    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+
+
 @dataclass(frozen=True)
-class Train:
+class Train(RunOptions):
     """Train a segmenter on a data set, holding out classes and subjects."""
 
     FIRST: ClassVar = (
@@ -106,11 +120,3 @@ class Train:
     """Side of the square in which images are compared, in pixels."""
     model: Path | None = None
     """Start from this model instead of ImageNet weights."""
-    resume: bool = False
-    """Go on with the run in --out where it was stopped."""
-    overwrite: bool = False
-    """Replace an earlier run in --out: its models, log and scores are removed first."""
-    recipe: str | None = None
-    """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
-    cache: bool = True
-    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""

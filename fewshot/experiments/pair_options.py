@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
-from fewshot.experiments.options import Held
+from fewshot.experiments.options import Held, RunOptions
 from fewshot.registry import MINERS, PAIR_LOSSES
 from fewshot.training.settings import TrainSettings
 
@@ -123,7 +123,7 @@ class PairWatch:
 
 
 @dataclass(frozen=True)
-class MatchTrain:
+class MatchTrain(RunOptions):
     """Train an embedding network on pairs, holding out classes or subjects."""
 
     FIRST: ClassVar = (
@@ -141,11 +141,3 @@ class MatchTrain:
     watch: OmitArgPrefixes[PairWatch] = field(default_factory=PairWatch)
     model: Path | None = None
     """Start from this embedding network."""
-    resume: bool = False
-    """Go on with the run in --out where it was stopped."""
-    overwrite: bool = False
-    """Replace an earlier run in --out: its models, log and scores are removed first."""
-    recipe: str | None = None
-    """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
-    cache: bool = True
-    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""

@@ -190,6 +190,7 @@ class AdaptedLayer(Head):
     """
 
     network = GradientNetwork
+    counts_features = True
     takes_coordinates = False  # the encoder's own features are what is adapted
     not_exportable = "each support set has weights of its own, so there is no one graph"
 
@@ -197,11 +198,6 @@ class AdaptedLayer(Head):
         super().__init__(settings)
         self.linear = PixelLinear(features, settings.scale)
         self.trainable = settings.method != "fine-tuning"
-
-    @classmethod
-    def build(cls, settings: GradientSettings, levels: Sequence[Level]) -> "AdaptedLayer":
-        """Make the layer for as many channels as the levels have together; see `Head`."""
-        return cls(settings, sum(level.features for level in levels))
 
 
 def _fine_tune(

@@ -100,26 +100,31 @@ def train(
         write_json(folder / SETTINGS, {"train": asdict(settings)})
     for callback in run.callbacks:
         callback.start(run)
-    batches = _batches(run, processes)
     with _bar(settings, progress and first) as bar, _signals(run):
-        while True:
-            share, save, stop = processes.agree(run.share(), run.save_is_due(), bool(run.reason))
-            if share >= 1 or stop:
-                break
-            if save:
-                save_state(run, processes, finished=False)
-            _step(run, objective, processes, batches, share)
-            numbers = {"loss": run.recent(), **run.scores}
-            shown = {name: f"{value:.3f}" for name, value in numbers.items()}
-            bar.set_postfix({**shown, "step": run.step}, refresh=False)
-            bar.update(min(1.0, run.share()) * bar.total - bar.n)
+        stopped = _steps(run, objective, processes, bar)
     interrupted = run.reason in _SIGNALS.values()
     for callback in reversed(run.callbacks):  # the log, which comes first, sees all the rest
         callback.end(run)
     save_state(run, processes, finished=not interrupted)
     task.objective.eval()
-    reason = run.reason or ("another process stopped" if stop else "the budget is spent")
+    reason = run.reason or ("another process stopped" if stopped else "the budget is spent")
     return TrainResult(run.step, run.seconds(), run.recent(), reason, interrupted, peak_memory())
+
+
+def _steps(run: Run, objective: nn.Module, processes: Processes, bar: tqdm) -> bool:
+    """Make steps until the budget is spent or a process stops; returns whether one stopped."""
+    batches = _batches(run, processes)
+    while True:
+        share, save, stop = processes.agree(run.share(), run.save_is_due(), bool(run.reason))
+        if share >= 1 or stop:
+            return stop
+        if save:
+            save_state(run, processes, finished=False)
+        _step(run, objective, processes, batches, share)
+        numbers = {"loss": run.recent(), **run.scores}
+        shown = {name: f"{value:.3f}" for name, value in numbers.items()}
+        bar.set_postfix({**shown, "step": run.step}, refresh=False)
+        bar.update(min(1.0, run.share()) * bar.total - bar.n)
 
 
 def _step(

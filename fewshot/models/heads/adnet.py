@@ -1,6 +1,5 @@
 """Foreground alone: a class is what lies near enough to its prototype (ADNet, Q-Net)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewshot.models.heads.base import Formerly, Head, Support, register_head
-from fewshot.models.levels import Level
 from fewshot.models.prototypes import class_prototypes
 
 
@@ -71,6 +69,8 @@ class ADNetHead(Head):
     al., Q-Net: query-informed few-shot medical image segmentation, 2022.
     """
 
+    counts_features = True
+
     def __init__(self, settings: ADNetSettings | None = None, features: int = 1) -> None:
         super().__init__(settings or ADNetSettings())
         self.class_weights = self.settings.class_weights
@@ -80,11 +80,6 @@ class ADNetHead(Head):
         if self.settings.source == "query":
             self.layer = nn.Linear(features, scales, bias=False)
             nn.init.zeros_(self.layer.weight)  # training starts at ADNet's single threshold
-
-    @classmethod
-    def build(cls, settings: ADNetSettings, levels: Sequence[Level]) -> "ADNetHead":
-        """Make the head for as many channels as the levels have together; see `Head`."""
-        return cls(settings, sum(level.features for level in levels))
 
     def encode_support(
         self,

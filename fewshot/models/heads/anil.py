@@ -1,6 +1,5 @@
 """A linear pixel classifier that a few gradient steps fit to the support (ANIL)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,6 @@ from torch.nn import functional
 
 from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.learn2learn_backend import algorithms
-from fewshot.models.levels import Level
 from fewshot.models.prototypes import grid_weights
 
 
@@ -71,16 +69,13 @@ class ANILHead(Head):
     of MAML, ICLR 2020 (ANIL).
     """
 
+    counts_features = True
+
     balanced = True
 
     def __init__(self, settings: ANILSettings | None = None, features: int = 1) -> None:
         super().__init__(settings or ANILSettings())
         self.start = PixelLinear(features, self.settings.scale)
-
-    @classmethod
-    def build(cls, settings: ANILSettings, levels: Sequence[Level]) -> "ANILHead":
-        """Make the head for as many channels as the levels have together; see `Head`."""
-        return cls(settings, sum(level.features for level in levels))
 
     def encode_support(
         self,

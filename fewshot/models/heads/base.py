@@ -62,6 +62,8 @@ class Head(nn.Module):
             in front of it.
         takes_coordinates: whether the features may have coordinates among them.
         not_exportable: why there can be no ONNX graph of the head; "" where there can.
+        counts_features: whether it has weights for each channel of the features, whose number its
+            constructor then takes after the settings.
         network: the kind of network that the head belongs to; None for `FewShotNetwork`.
     """
 
@@ -70,6 +72,7 @@ class Head(nn.Module):
     trainable: bool = True
     takes_coordinates: bool = True
     not_exportable: str = ""
+    counts_features: ClassVar[bool] = False
     network: ClassVar[type | None] = None
 
     def __init__(self, settings: Any = None) -> None:
@@ -79,7 +82,10 @@ class Head(nn.Module):
     @classmethod
     def build(cls, settings: Any, levels: Sequence[Level]) -> "Head":
         """Make the head for an encoder that fuses these levels."""
-        return cls(settings)
+        features = sum(level.features for level in levels)
+        # The constructors of heads differ; those that count features take their number.
+        made: Any = cls
+        return made(settings, features) if cls.counts_features else made(settings)
 
     def encode_support(
         self,

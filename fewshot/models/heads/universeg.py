@@ -1,6 +1,6 @@
 """Cross-convolution with a support set (UniverSeg), its support side computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.heads.one_vs_background import join_ways, shown
-from fewshot.models.levels import Level
 from fewshot.models.prototypes import grid_weights
 
 
@@ -98,6 +97,8 @@ class UniverSegHead(Head):
     Paper: Butoi et al., UniverSeg: universal medical image segmentation, ICCV 2023.
     """
 
+    counts_features = True
+
     def __init__(self, settings: UniverSegSettings | None = None, features: int = 1) -> None:
         super().__init__(settings or UniverSegSettings())
         width, depth = self.settings.width, self.settings.depth
@@ -111,11 +112,6 @@ class UniverSegHead(Head):
             for number, pair in enumerate(inputs)
         )
         self.out = nn.Conv2d(width, 1, 1)
-
-    @classmethod
-    def build(cls, settings: UniverSegSettings, levels: Sequence[Level]) -> "UniverSegHead":
-        """Make the head for as many channels as the levels have together; see `Head`."""
-        return cls(settings, sum(level.features for level in levels))
 
     def encode_support(
         self,
