@@ -62,6 +62,7 @@ PRELOADED = (
 )
 CRASHED = 70  # none of pytest's exit codes
 ANNOTATIONS = ("annassign", "tfpdef")
+DEFAULTS = ROOT / "tests" / "test_defaults.py"  # of every module
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 
 
@@ -179,8 +180,8 @@ def tests_of(path: str) -> list[str]:
         for name in MORE_TESTS.get(str(module.parent), ())
         for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("t*.py")))
     ]
-    found = [str(f.relative_to(ROOT)) for f in dict.fromkeys([*own, *files, *more])]
-    if not found:
+    found = [str(f.relative_to(ROOT)) for f in dict.fromkeys([*own, *files, *more, DEFAULTS])]
+    if len(found) == 1:
         raise FileNotFoundError(f"{path} has no tests in {mirrored.relative_to(ROOT)}")
     return found
 

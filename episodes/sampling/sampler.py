@@ -94,8 +94,10 @@ class EpisodeSampler:
         self._table = make_table(catalog, self.settings.same_volume)
         self._pools = make_pools(catalog, self._table, self.settings)
         check(self._pools, self._table, self.settings)
-        need = self.settings.most_images if self.settings.same_volume else 1
-        self._volumes = {name: parts[0].large(need) for name, parts in self._pools.items()}
+        # Volumes that hold an episode of one class, which `same_volume` draws first.
+        pools, need = self._pools.items(), self.settings.most_images
+        volumes = pools if self.settings.same_volume else ()
+        self._volumes = {name: parts[0].large(need) for name, parts in volumes}
         self._shown = shown_classes(self._pools, len(catalog))
         # By rank: a sample itself lies far away in memory, and so does its key.
         self._keys = [catalog.samples[position].key for position in self._table.position.tolist()]

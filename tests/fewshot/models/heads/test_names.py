@@ -1,8 +1,9 @@
 import pytest
+import torch
 
 from fewshot.experiments.train import make_head_settings
 from fewshot.models.checkpoint import build_network
-from fewshot.models.heads import ADNetSettings
+from fewshot.models.heads import ADNetSettings, Support
 from fewshot.models.heads.base import head_name
 from fewshot.models.network import NetworkSettings
 from fewshot.registry import HEADS
@@ -32,3 +33,21 @@ def test_a_head_that_has_weights_of_its_own_hands_them_to_training():
 
 def _weights(network, *given):
     return episode_task(network, NoEpisodes(), 1.0, *given).objective.class_weights
+
+
+def test_the_heads_of_the_package_have_these_names():
+    own = {name for name in HEADS.names() if HEADS.module_of(name).startswith("fewshot.")}
+    assert own == {
+        *("adnet", "alpnet", "anil", "fine-tuning", "fomaml", "gaussian", "gaussian-diagonal"),
+        *("hsnet", "insid3", "kmeans-prototypes", "logistic", "maml", "meta-sgd"),
+        *("mixture-prototypes", "panet", "panet-euclidean", "pfenet-prior", "qnet", "reptile"),
+        *("ridge", "universeg"),
+    }
+
+
+def test_a_support_is_shown_without_its_numbers():
+    """Thousands of numbers would hide what a message is about."""
+    tensors = {"prototypes": torch.tensor([0.125])}
+    support = Support(tensors, ("cell",), (1,), shots=tensors, mirrored=Support(tensors))
+    assert repr(support).startswith("Support(class_names=('cell',), values=(1,)")
+    assert "0.125" not in repr(support)

@@ -13,7 +13,7 @@ from fewshot.siamese.losses.triplet import (
     weighted_triplet_loss,
 )
 from fewshot.siamese.mahalanobis import Mahalanobis
-from fewshot.siamese.miners.triplets import triplet_weights
+from fewshot.siamese.miners.triplets import TripletWeights, triplet_weights
 from fewshot.siamese.pair_masks import relate
 from tests.fewshot.siamese.family import LossFamily
 from tests.fewshot.siamese.losses.test_losses import mean, split
@@ -181,3 +181,13 @@ def test_soft_margin_of_many_positives():
 def test_settings_are_checked(arguments):
     with pytest.raises(ValueError, match=r"expected|take"):
         TripletLoss(*arguments)
+
+
+def test_the_mean_over_a_part_of_a_triplet():
+    """Shares of negatives may sum to less than one triplet: its loss is the same."""
+    distances = torch.tensor([[0.5, 0.9]], requires_grad=True)
+    mined = TripletWeights(torch.tensor([[0.25, -0.25]]), torch.tensor(0.25))
+    loss = weighted_triplet_loss(distances, mined, 0.6)
+    assert loss.item() == pytest.approx(0.5 - 0.9 + 0.6)
+    loss.backward()
+    torch.testing.assert_close(distances.grad, torch.tensor([[1.0, -1.0]]))

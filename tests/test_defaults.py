@@ -1,0 +1,79 @@
+"""Defaults decide results, so each stands in a list, and a change of one is a change of the list.
+
+    python tests/test_defaults.py      writes the list anew, tests/defaults.json
+
+Listed are the fields of settings and the optional arguments of public functions and classes.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import sys
+from pathlib import Path
+
+LISTED = Path(__file__).with_name("defaults.json")
+ROOT = Path(__file__).parents[1]
+ROOMS = (
+    *("episodes/augmentation", "episodes/sampling", "episodes/protocols", "episodes/synthetic"),
+    *("fewshot/losses", "fewshot/metrics", "fewshot/models", "fewshot/models/heads"),
+    *("fewshot/inference", "fewshot/inference/postprocessing", "fewshot/inference/volumes"),
+    *("fewshot/training", "fewshot/siamese", "fewshot/siamese/losses", "fewshot/siamese/miners"),
+    *("fewshot/siamese/retrieval", "fewshot/siamese/verification"),
+)
+PLAIN = bool | int | float | str | None
+
+
+def as_plain(value):
+    """A default as JSON has it; None for what is made anew at every call."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {type(value).__name__: as_plain(dataclasses.asdict(value))}
+    if isinstance(value, tuple | list):
+        return [as_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): as_plain(each) for key, each in value.items()}
+    if isinstance(value, PLAIN):
+        return value
+    return getattr(value, "__name__", type(value).__name__)
+
+
+def defaults_of(thing):
+    """The optional arguments of a function, or of making an instance of a class."""
+    found = {}
+    for each in inspect.signature(thing).parameters.values():
+        if each.default is not each.empty:
+            value = each.default
+            if type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS":
+                field = next(f for f in dataclasses.fields(thing) if f.name == each.name)
+                value = field.default_factory()
+            found[each.name] = as_plain(value)
+    return found
+
+
+def collect():
+    found = {}
+    for room in ROOMS:
+        for path in sorted((ROOT / room).glob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            module = importlib.import_module(name.removesuffix(".__init__"))
+            for key, value in sorted(vars(module).items()):
+                own = getattr(value, "__module__", "") == module.__name__
+                if key.startswith("_") or not own or not callable(value):
+                    continue
+                try:
+                    defaults = defaults_of(value)
+                except (TypeError, ValueError):  # type aliases have no arguments
+                    continue
+                if defaults:
+                    found[f"{module.__name__}.{key}"] = defaults
+    return found
+
+
+def test_defaults_are_those_of_the_list():
+    listed, found = json.loads(LISTED.read_text(encoding="utf-8")), collect()
+    assert json.loads(json.dumps(found)) == listed, "python tests/test_defaults.py writes it anew"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    LISTED.write_text(json.dumps(collect(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
