@@ -8,7 +8,13 @@ import torch
 from torch.nn import functional
 
 from episodes.errors import DataError
-from fewshot.inference.volumes.local_matching import NearbySettings, complete, extent, score_nearby
+from fewshot.inference.volumes.local_matching import (
+    NearbySettings,
+    _differences,
+    complete,
+    extent,
+    score_nearby,
+)
 from fewshot.inference.volumes.registration import (
     RegistrationSettings,
     carry,
@@ -197,3 +203,9 @@ def test_the_rest_of_a_volume_is_completed():
 )
 def test_how_far_a_class_reaches(heights, expected):
     assert extent(heights) == expected
+
+
+def test_where_nothing_is_near_there_is_background():
+    asking, known = torch.randn(4, 3), torch.randn(1, 4, 2)
+    found = _differences(asking, known, torch.zeros(1, 2, 2), 20.0)
+    assert found.tolist() == [-20.0] * 3

@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch.distributions import MultivariateNormal, Normal
 
 from fewshot.models.heads import GaussianHead, GaussianSettings
-from fewshot.models.heads.gaussian import below_others, shrunk_covariance
+from fewshot.models.heads.gaussian import _mean, below_others, shrunk_covariance
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
@@ -110,3 +110,10 @@ def test_absent_labels_are_below_the_others():
     assert found.flatten().tolist() == [3.0, -5.0, -7.0]
     nothing = below_others(logits, torch.zeros(1, 3, dtype=torch.bool), margin=2.0)
     assert nothing.flatten().tolist() == [0.0, -2.0, -2.0]
+
+
+def test_a_weighted_mean_of_less_than_one_position():
+    """A small structure may cover a part of one entry of the grid."""
+    values = torch.tensor([[[2.0], [6.0]], [[2.0], [6.0]]])
+    found = _mean(values, torch.tensor([[0.1, 0.3], [0.0, 0.0]]))
+    torch.testing.assert_close(found, torch.tensor([[5.0], [0.0]]))

@@ -51,3 +51,17 @@ def test_a_support_is_shown_without_its_numbers():
     support = Support(tensors, ("cell",), (1,), shots=tensors, mirrored=Support(tensors))
     assert repr(support).startswith("Support(class_names=('cell',), values=(1,)")
     assert "0.125" not in repr(support)
+
+
+def test_what_training_and_export_need_to_know_of_each_head():
+    heads = {name: entry.head for name, entry in HEADS.parts().items()}
+    gradient = {"fine-tuning", "fomaml", "maml", "meta-sgd", "reptile"}
+
+    def those(attribute):
+        return {name for name, head in heads.items() if getattr(head, attribute)}
+
+    assert heads.keys() - those("trainable") == {"insid3"}
+    assert those("balanced") == {"anil", "logistic", "ridge"}
+    assert heads.keys() - those("takes_coordinates") == {"hsnet", *gradient}
+    assert those("not_exportable") == {"insid3", *gradient}
+    assert those("counts_features") == {"adnet", "qnet", "anil", "universeg", *gradient}
