@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.io.formats.nifti import Geometry
+from episodes.io.geometry import Geometry
 from episodes.io.voxel_grids import TOLERANCE, Grid3, Placement, as_shown, on_lattice
 
 OPTION = "--ignore-affine (in Python ignore_affine=True)"

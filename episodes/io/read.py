@@ -12,7 +12,7 @@ import numpy as np
 from episodes.errors import DataError
 from episodes.io.axes import Reading, Structure, arrange, in_planes, shown, shown_on_white
 from episodes.io.formats import netpbm, npy, pillow, tiff
-from episodes.io.formats.nifti import Geometry, read_label_voxels, read_volume, volume_geometry
+from episodes.io.formats.nifti import read_label_voxels, read_volume, volume_geometry
 from episodes.io.formats.pillow import (
     IMAGE_SUFFIXES,
     first_bytes,
@@ -23,6 +23,7 @@ from episodes.io.formats.pillow import (
     open_picture,
     shown_size,
 )
+from episodes.io.geometry import Geometry
 from episodes.io.limits import check_planes
 from episodes.io.mask_grid import Grid
 from episodes.io.mask_pixels import MaskPixels, of_colours, of_numbers, of_shares

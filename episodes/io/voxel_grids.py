@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.io.formats.nifti import Geometry
+from episodes.io.geometry import Geometry
 
 TOLERANCE = 0.1
 """How far a voxel of one grid may lie from one of the other, in voxels: headers are rounded."""

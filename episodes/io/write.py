@@ -12,7 +12,7 @@ from PIL import Image
 
 from episodes.errors import DataError
 from episodes.io import outputs
-from episodes.io.formats.nifti import Geometry
+from episodes.io.geometry import Geometry
 from episodes.io.read import STACK_SUFFIXES, VOLUME_SUFFIXES, suffix
 
 _PLACE = (

@@ -1,54 +1,38 @@
 """`fewshot match segment`: every image is segmented with the annotated one that fits it best."""
 
-from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
 from episodes.catalog.catalog import Sample
 from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
-from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import to_channels
-from episodes.sampling.sampler import binary_mask
 from fewshot.archive.batch import Batch, nothing_left, refuse_inside
 from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.queries import list_queries
 from fewshot.cli.gallery_values import class_values
 from fewshot.cli.match_options import MatchSegment
 from fewshot.evaluation.confusion_counts import Truth
-from fewshot.evaluation.retrieved_support_predictor import Pooled, cosine_distances
+from fewshot.evaluation.support_gallery import Chosen, Gallery
 from fewshot.experiments.split import open_catalog
 from fewshot.inference.inputs import Planes, image_planes
 from fewshot.inference.magnification import TooLargeError
 from fewshot.inference.postprocessing.pipeline import Scored, refine
 from fewshot.inference.postprocessing.settings import RefineSettings
 from fewshot.inference.preprocess import inside_of
-from fewshot.inference.query_similarity import Trust, with_masks
-from fewshot.inference.resolution import structure_width
+from fewshot.inference.query_similarity import Trust
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import too_large
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.volumes.local_matching import complete
-from fewshot.inference.volumes.registered_volumes import shares_of
-from fewshot.inference.volumes.registration import register
-from fewshot.inference.volumes.segment_volume import segment_volume
-from fewshot.inference.volumes.slice_alignment import Scale, align
-from fewshot.inference.volumes.slice_assignment import choose, monotone_path
-from fewshot.inference.volumes.slice_position import pyramid, rising
+from fewshot.inference.volumes.slice_position import pyramid
 from fewshot.models.checkpoint import load_network
-from fewshot.models.heads import Support
-from fewshot.models.scale import AnnotatedScale
 
-_SUPPORTS, _VOLUMES = 256, 4  # condensed supports, and volumes whose features are remembered
 WHOLE = RefineSettings(
     smooth="walker",
     walker_length=12.0,
@@ -58,158 +42,6 @@ WHOLE = RefineSettings(
     keep="largest",
 )
 """How answers for volumes are refined, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The supports of every plane of a query: keys [plane][top], and their costs [plane]."""
-
-    keys: list[list[str]]
-    costs: list[float]
-
-
-class Gallery:
-    """Annotated images to choose supports from.
-
-    Args:
-        samples: with masks, in the order of their volumes.
-        classes: of their catalog.
-        values: the number of each class in masks.
-        truth: of their catalog.
-        segmenter: whose features are compared.
-    """
-
-    def __init__(
-        self,
-        samples: list[Sample],
-        classes: tuple[str, ...],
-        values: tuple[int, ...],
-        truth: Truth,
-        segmenter: Segmenter,
-    ) -> None:
-        self.classes, self.values, self.segmenter = classes, values, segmenter
-        self._samples = {sample.key: sample for sample in samples}
-        self._loader = Loader(segmenter.network.settings.size)
-        self._pooled = Pooled(truth, segmenter.network)
-        self.volumes: dict[Path, list[str]] = defaultdict(list)
-        for sample in samples:
-            self.volumes[sample.image.path].append(sample.key)
-        self.support = lru_cache(_SUPPORTS)(self._condense)
-        self._maps = lru_cache(_VOLUMES)(self._encode)
-
-    @property
-    def whole(self) -> list[tuple[str, ...]]:
-        """Keys of the slices of every annotated volume."""
-        return [tuple(keys) for keys in self.volumes.values() if len(keys) > 1]
-
-    def lay_over(
-        self, features: Float[Tensor, "plane channel rows columns"], command: MatchSegment
-    ) -> tuple[Chosen, Float[Tensor, "plane label rows columns"]]:
-        """Lay a query volume over the annotated ones that fit it best, and segment it with them.
-
-        Returns:
-            The slice of each volume on which each plane lies, and log-probabilities.
-        """
-        pooled = pyramid(features).cpu().numpy()
-        tables = [self._ordered_costs(pooled, keys, command.weight) for keys in self.whole]
-        rows = np.arange(len(pooled))
-        fits = [float(table[rows, monotone_path(table)].mean()) for table in tables]
-        order = np.argsort(fits, kind="stable")[: command.top]
-        named, shares = [], []
-        for keys in (self.whole[number] for number in order):
-            support = self._maps(keys)
-            places = register(features, support)
-            found = [
-                segment_volume(features, support, covered, places)[:, 1]
-                for covered in self._covered(keys, command.annotated)
-            ]
-            logits = torch.stack([torch.zeros_like(found[0]), *found], dim=1)
-            shares.append(self.segmenter.network.calibration(logits).softmax(dim=1))
-            heights = rising(places[:, 0].mean(dim=(1, 2)).cpu().numpy())
-            named.append([keys[z] for z in heights.round().clip(0, len(keys) - 1).astype(int)])
-        chosen = Chosen([list(row) for row in zip(*named, strict=True)], [min(fits)] * len(pooled))
-        return chosen, torch.stack(shares).mean(dim=0).clamp(min=1e-6).log()
-
-    def _covered(
-        self, keys: tuple[str, ...], annotated: str
-    ) -> list[Float[Tensor, "plane rows columns"]]:
-        """Which share of every position each class covers, in all slices of a volume."""
-        samples = [self._samples[key] for key in keys]
-        labels = torch.stack([self._loader.labels(sample, self.classes) for sample in samples])
-        features = self._maps(keys)
-        found = []
-        for way in range(1, len(self.classes) + 1):
-            masks = torch.stack([binary_mask(each, way) for each in labels])
-            known = (masks != IGNORE).flatten(1).any(dim=1)
-            if annotated == "slices":
-                known &= (masks == 1).flatten(1).any(dim=1)
-            heights = known.nonzero()[:, 0].tolist()
-            shares = shares_of(masks, *features.shape[-2:]).to(features)
-            if 0 < len(heights) < len(keys):
-                shares = complete(features, shares[heights], heights)
-            found.append(shares)
-        return found
-
-    def choose(self, features: np.ndarray, top: int, weight: float) -> Chosen:
-        """Choose supports for the planes of a query.
-
-        Slices of a volume get slices of the one annotated volume that fits best, in order. A
-        picture gets the nearest of all annotated images.
-
-        Args:
-            features: pooled, [plane feature].
-            top: how many a plane.
-            weight: of the distance from where the slice lies once the volumes are laid over each
-                other, in lengths of the annotated volume.
-        """
-        whole = self.whole
-        if len(features) == 1 or not whole:
-            keys = tuple(self._samples)
-            costs = cosine_distances(features, self._pooled(keys))
-            picked = choose(costs, top)
-        else:
-            tables = [self._ordered_costs(features, keys, weight) for keys in whole]
-            rows = np.arange(len(features))
-            fits = [table[rows, monotone_path(table)].mean() for table in tables]
-            best = int(np.argmin(fits))
-            keys, costs = whole[best], tables[best]
-            picked = choose(costs, top, ordered=True)
-        lowest = costs[np.arange(len(costs)), picked[:, 0]].tolist()
-        return Chosen([[keys[place] for place in row] for row in picked.tolist()], lowest)
-
-    def _ordered_costs(
-        self, features: np.ndarray, keys: tuple[str, ...], weight: float
-    ) -> np.ndarray:
-        support = self._pooled(keys)
-        places = align(features, support, Scale.of([features, support]))
-        away = np.abs(np.subtract.outer(places, np.arange(len(keys)))) / len(keys)
-        return cosine_distances(features, support) + weight * away
-
-    @torch.inference_mode()
-    def _encode(self, keys: tuple[str, ...]) -> Float[Tensor, "plane channel rows columns"]:
-        images = (self._loader.image(self._samples[key]) for key in keys)
-        return torch.cat(
-            [self.segmenter.network.encode(to_channels(each, 3)[None]) for each in images]
-        )
-
-    def _condense(self, key: str) -> Support:
-        sample = self._samples[key]
-        image = to_channels(self._loader.image(sample), 3)[None]
-        labels = self._loader.labels(sample, self.classes)[None]
-        ways = range(1, len(self.classes) + 1)
-        masks = torch.stack([binary_mask(labels, way) for way in ways])
-        with torch.inference_mode():
-            support = self.segmenter.network.encode_support(
-                [image], masks.to(self.segmenter.network.device)
-            )
-            shots = with_masks(
-                support.shots,
-                masks,
-                self.segmenter.network.head,
-                self.segmenter.network.encoder.stride,
-            )
-            width = structure_width([labels.numpy()])
-            return replace(support, shots=shots, annotated=AnnotatedScale(width, max(sample.size)))
 
 
 def match_segment(command: MatchSegment) -> int:
@@ -275,7 +107,9 @@ def segment_with(
         features = torch.cat([segmenter.network.encode(image) for image in images])
         trust = Trust(segmenter.network.head, len(images), inside_of(frame))
         if command.rule == "places" and len(images) > 1 and gallery.whole:
-            chosen, logits = gallery.lay_over(features, command)
+            chosen, logits = gallery.lay_over(
+                features, command.top, command.weight, command.annotated
+            )
             _check_size(gallery, picture, chosen, command)
             for number, keys in enumerate(chosen.keys):
                 if trust.due():

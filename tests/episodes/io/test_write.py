@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import DataError
-from episodes.io.formats.nifti import Geometry
+from episodes.io.geometry import Geometry
 from episodes.io.read import read_image, read_labels
 from episodes.io.write import atomic_write, make_folder, write_json, write_mask, write_picture
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import FewshotError, ModelError
-from episodes.io.formats.nifti import Geometry
+from episodes.io.geometry import Geometry
 from fewshot.cli.main import main
 from fewshot.inference.inputs import image_planes
 from fewshot.inference.magnification import annotated_scale, magnified, vanishing

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from episodes.io.formats.nifti import Geometry, read_volume, volume_geometry
+from episodes.io.formats.nifti import read_volume, volume_geometry
+from episodes.io.geometry import Geometry
 from episodes.io.read import read_header, read_labels, read_planes
 from episodes.io.write import write_mask
 
