@@ -1,16 +1,18 @@
 """Defaults decide results, so each stands in a list, and a change of one is a change of the list.
 
-    python tests/test_defaults.py      writes the list anew, tests/defaults.json
+    python -m tests.test_defaults      writes the list anew, tests/defaults.json
 
-Listed are the fields of settings and the optional arguments of public functions and classes.
+Listed are the fields of settings, the optional arguments of public functions and classes, and the
+names of registered parts.
 """
 
 import dataclasses
 import importlib
 import inspect
 import json
-import sys
 from pathlib import Path
+
+from episodes.registry import _REGISTRIES
 
 LISTED = Path(__file__).with_name("defaults.json")
 ROOT = Path(__file__).parents[1]
@@ -66,14 +68,21 @@ def collect():
                     continue
                 if defaults:
                     found[f"{module.__name__}.{key}"] = defaults
+    for registry in _REGISTRIES:
+        own = (name for name in registry.names() if is_ours(registry.module_of(name)))
+        found[registry.group] = sorted(own)
     return found
+
+
+def is_ours(module):
+    """Whether a part comes with this project; plugins of other tests may be loaded, too."""
+    return module.startswith(("episodes.", "fewshot.")) and "plugins" not in module
 
 
 def test_defaults_are_those_of_the_list():
     listed, found = json.loads(LISTED.read_text(encoding="utf-8")), collect()
-    assert json.loads(json.dumps(found)) == listed, "python tests/test_defaults.py writes it anew"
+    assert json.loads(json.dumps(found)) == listed, "python -m tests.test_defaults writes it anew"
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     LISTED.write_text(json.dumps(collect(), indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -3,9 +3,11 @@ import math
 import pytest
 import torch
 
+from fewshot.registry import MINERS
 from fewshot.siamese.distances import cosine_similarities, euclidean_distances
 from fewshot.siamese.miners import triplets as module
 from fewshot.siamese.miners.angular import angular_weights
+from fewshot.siamese.miners.base import AnchorMiner
 from fewshot.siamese.miners.distance_weighted import distance_weights
 from fewshot.siamese.miners.hardest import farthest, nearest
 from fewshot.siamese.miners.multi_similarity import relatively_hard
@@ -185,3 +187,18 @@ def test_memory_grows_with_pairs_not_with_triplets():
     with Largest() as largest:
         triplet_weights(distances, relation, 0.2)
     assert 128 * 128 <= largest.entries <= max(128 * 129, module._CELLS)
+
+
+@pytest.mark.parametrize("name", MINERS.names())
+def test_mining_has_no_gradient(name):
+    """The weights are the gradient of the loss; one through their choice would be wrong."""
+    embeddings, _, _, relation = measured("balanced")
+    distances = euclidean_distances(embeddings.requires_grad_(), embeddings)
+    miner = MINERS[name]
+    if isinstance(miner, AnchorMiner):
+        place, _ = miner.pick(distances, relation.positives)
+        assert not place.requires_grad
+    else:
+        found = miner.weigh(distances, relation, 0.5, embeddings.shape[1])
+        assert not found.weights.requires_grad
+        assert not found.triplets.requires_grad

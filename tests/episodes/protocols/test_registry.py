@@ -1,0 +1,39 @@
+"""What the names of protocols stand for."""
+
+import pytest
+
+from episodes.protocols import pascal5i as module
+from episodes.protocols.names import IMAGE_PROTOCOLS
+from episodes.protocols.registry import ImageChoices, read_support
+from tests.episodes.protocols.test_pascal5i import images
+
+MANY = images(*[dict.fromkeys("abcdefgh", 3000)] * 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "episodes", "expected"),
+    [
+        ("panet", 0, {"flavour": "panet", "layout": "rows", "walk": True, "episodes": 0}),
+        ("hsnet", 7, {"flavour": "hsnet", "layout": "rows", "walk": True, "episodes": 7}),
+        ("pfenet", 0, {"flavour": "pfenet", "layout": "rows", "walk": True, "episodes": 0}),
+        ("coco-hsnet", 0, {"flavour": "hsnet", "layout": "interleaved", "walk": False}),
+        ("coco-pfenet", 0, {"layout": "interleaved", "walk": False, "episodes": 20_000}),
+        ("coco-pfenet", 9, {"flavour": "pfenet", "episodes": 9}),
+    ],
+)
+def test_protocols_of_images(name, episodes, expected, monkeypatch):
+    few = 5 if episodes == 0 else episodes  # thousands of cases take seconds
+    monkeypatch.setattr(module, "_EPISODES", dict.fromkeys(module._EPISODES, few))
+    choices = ImageChoices(0, folds=4, shot=1, episodes=episodes)
+    found = IMAGE_PROTOCOLS[name](MANY, choices)
+    assert {"fold": 0, "folds": 4, "shot": 1, **expected}.items() <= found.settings.items()
+
+
+def test_the_published_support_depends_on_the_protocol():
+    assert [read_support(name, "published") for name in ("alpnet", "adnet", "adnet-2")] == [
+        0,
+        -1,
+        -1,
+    ]
+    assert read_support("alpnet", "all") == "all"
+    assert read_support("alpnet", "2") == 2
