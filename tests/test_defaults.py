@@ -3,7 +3,7 @@
     python -m tests.test_defaults      writes the list anew, tests/defaults.json
 
 Listed are the fields of settings, the optional arguments of public functions and classes, and the
-names of registered parts.
+names and settings of registered parts.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import inspect
 import json
 from pathlib import Path
 
+import episodes.readers  # noqa: F401 - has a registry
 from episodes.registry import _REGISTRIES
 
 LISTED = Path(__file__).with_name("defaults.json")
@@ -69,9 +70,17 @@ def collect():
                 if defaults:
                     found[f"{module.__name__}.{key}"] = defaults
     for registry in _REGISTRIES:
-        own = (name for name in registry.names() if is_ours(registry.module_of(name)))
-        found[registry.group] = sorted(own)
+        own = [name for name in registry.names() if is_ours(registry.module_of(name))]
+        found[registry.group] = {name: settings_of(registry[name]) for name in own}
     return found
+
+
+def settings_of(part):
+    """The plain values of what is registered, such as a pair loss's usual margin."""
+    if not dataclasses.is_dataclass(part) or isinstance(part, type):
+        return {}
+    values = {each.name: getattr(part, each.name) for each in dataclasses.fields(part)}
+    return {name: as_plain(v) for name, v in values.items() if not callable(v)}
 
 
 def is_ours(module):

@@ -154,3 +154,18 @@ def test_large_seeds_are_told_apart():
         episode_generator(s, i, t).integers(2**63) for s in seeds for i in seeds for t in (0, 1)
     }
     assert len(drawn) == 2 * len(seeds) ** 2
+
+
+def test_a_transform_draws_from_a_stream_of_its_own(class_masks_set):
+    """Another stream would change every augmented run with the same seed."""
+    drawn = []
+
+    def note(image, labels, generator):
+        drawn.append(generator.random())
+        return image, labels
+
+    catalog = compute_class_areas(read_catalog(class_masks_set))
+    EpisodeSampler(catalog, loader=Loader(32), seed=5, transform=note).episode(3)
+    expected = episode_generator(5, 3, 1)
+    assert drawn == [expected.random() for _ in drawn]
+    assert len(drawn) == 2  # a support image and a query
