@@ -12,6 +12,8 @@ import torch
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from PIL import Image
 
+from episodes import registry
+
 torch.set_num_threads(1)  # tensors here are tiny
 
 HEIGHT, WIDTH = 40, 56
@@ -28,6 +30,16 @@ def pytest_collection_finish():
 def _own_cache(tmp_path_factory, monkeypatch):
     """Keep the user's cache folder out of the tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _own_registries():
+    """Forget what a test registered, as an example of the guides does, in the tests after it."""
+    before = registry.modules()
+    yield
+    for module in registry.modules() - before:
+        if module.partition(".")[0] not in ("episodes", "fewshot"):
+            registry.forget(module)
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
