@@ -63,7 +63,7 @@ from .io.read import (
 from .plugins import load_plugin as load_plugin
 from .protocols.adnet import AdnetSettings as AdnetSettings, adnet as adnet
 from .protocols.aggregate import (
-    Count as Count,
+    ConfusionCounts as ConfusionCounts,
     ProtocolScore as ProtocolScore,
     score_protocol as score_protocol,
 )

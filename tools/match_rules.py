@@ -30,7 +30,13 @@ from episodes.readers import read_catalog
 from fewshot import recipes
 from fewshot.benchmark.aggregate import differences
 from fewshot.evaluation import results
-from fewshot.evaluation.confusion_counts import CopyMask, Method, Truth, count_protocol, pooled
+from fewshot.evaluation.confusion_counts import (
+    CopyMask,
+    Method,
+    Truth,
+    count_protocol,
+    pool_by_subject,
+)
 from fewshot.evaluation.protocol_results import Scored, count_line, read_count
 from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
 from fewshot.evaluation.retrieved_support_predictor import (
@@ -164,7 +170,7 @@ def cell(
     settings = recipes.settings_at_test(options.recipe)
     refine = RefineSettings(**{k: v for k, v in settings.items() if k != "fuse"})
     truth = Truth(catalog)
-    counts = pooled(count_protocol(protocol, RULES[rule](truth, segmenter, refine), truth))
+    counts = pool_by_subject(count_protocol(protocol, RULES[rule](truth, segmenter, refine), truth))
     make_folder(path.parent)
     lines = [count_line(count) for count in counts]
     content = {**about, "seconds": round(time.monotonic() - started, 1), "counts": lines}

@@ -1,4 +1,4 @@
-"""From counted pixels to the number that a protocol reports; pure functions of the counts."""
+"""The score of a protocol, from confusion counts; pure functions of the counts."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,27 +13,27 @@ Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Pixels of one class in the queries of one case; unknown pixels (255) are in none of them.
+class ConfusionCounts:
+    """Confusion counts of one class over the queries of one case, without unknown pixels (255).
 
     Attributes:
         run: the repetition that the case belongs to.
         subject: whose image it is.
         class_name: the class tested.
-        found: true positives.
-        missed: false negatives.
-        wrong: false positives.
-        rest: true negatives.
+        tp: true positives.
+        fn: false negatives.
+        fp: false positives.
+        tn: true negatives.
         fold: which fold tested it; a scan that two folds test is two scans.
     """
 
     run: str
     subject: str
     class_name: str
-    found: int
-    missed: int
-    wrong: int
-    rest: int
+    tp: int
+    fn: int
+    fp: int
+    tn: int
     fold: int = 0
 
 
@@ -59,12 +59,12 @@ class ProtocolScore:
     foreground_background: float | None = None
 
 
-def score_protocol(counts: Sequence[Count], unit: Unit) -> ProtocolScore:
+def score_protocol(counts: Sequence[ConfusionCounts], unit: Unit) -> ProtocolScore:
     """Sum counts as the unit says: `by_scan` for "subject", `by_class` for "class"."""
     return by_scan(counts) if unit == "subject" else by_class(counts)
 
 
-def by_scan(counts: Iterable[Count]) -> ProtocolScore:
+def by_scan(counts: Iterable[ConfusionCounts]) -> ProtocolScore:
     """Dice of each scan and class, mean over scans, then over classes, then over runs.
 
     This is how SSL-ALPNet and its successors report: pixels of all slices of a scan are pooled.
@@ -72,17 +72,20 @@ def by_scan(counts: Iterable[Count]) -> ProtocolScore:
     Raises:
         EpisodeError: no counts.
 
-    >>> halves = [Count("0", "a", "liver", 1, 1, 1, 9), Count("0", "b", "liver", 2, 0, 0, 9)]
+    >>> halves = [
+    ...     ConfusionCounts("0", "a", "liver", 1, 1, 1, 9),
+    ...     ConfusionCounts("0", "b", "liver", 2, 0, 0, 9),
+    ... ]
     >>> by_scan(halves).value  # Dice 2 / (2 + 1 + 1) and 1
     0.75
     """
     pooled = _pool(counts, lambda c: (c.run, c.class_name, c.subject, str(c.fold)))
-    dice = {key: _ratio(2 * f, 2 * f + m + w) for key, (f, m, w, _) in pooled.items()}
+    dice = {key: _ratio(2 * tp, 2 * tp + fn + fp) for key, (tp, fn, fp, _) in pooled.items()}
     classes = _grouped_means(dice, lambda key: (key[0], key[1]))
     return _score(classes, _grouped_means(dice, lambda key: (key[2],)), dice.values())
 
 
-def by_class(counts: Iterable[Count]) -> ProtocolScore:
+def by_class(counts: Iterable[ConfusionCounts]) -> ProtocolScore:
     """IoU of each class over all its episodes, mean over classes, then over runs.
 
     mIoU of PANet, HSNet and PFENet: intersections and unions are summed before dividing.
@@ -93,19 +96,22 @@ def by_class(counts: Iterable[Count]) -> ProtocolScore:
     Raises:
         EpisodeError: no counts.
 
-    >>> counts = [Count("0", "a", "cat", 2, 1, 1, 6), Count("0", "b", "cat", 4, 0, 0, 6)]
+    >>> counts = [
+    ...     ConfusionCounts("0", "a", "cat", 2, 1, 1, 6),
+    ...     ConfusionCounts("0", "b", "cat", 4, 0, 0, 6),
+    ... ]
     >>> by_class(counts).value  # 6 / (6 + 1 + 1)
     0.75
     """
     counts = list(counts)
     pooled = _pool(counts, lambda count: (count.run, count.class_name))
-    iou = {key: _ratio(f, f + m + w) for key, (f, m, w, _) in pooled.items()}
+    iou = {key: _ratio(tp, tp + fn + fp) for key, (tp, fn, fp, _) in pooled.items()}
     subjects = {
-        key: _ratio(f, f + m + w)
-        for key, (f, m, w, _) in _pool(counts, lambda count: (count.subject,)).items()
+        key: _ratio(tp, tp + fn + fp)
+        for key, (tp, fn, fp, _) in _pool(counts, lambda count: (count.subject,)).items()
     }
     runs = _pool(counts, lambda count: (count.run,)).values()
-    both = [_mean([_ratio(f, f + m + w), _ratio(r, r + m + w)]) for f, m, w, r in runs]
+    both = [_mean([_ratio(tp, tp + fn + fp), _ratio(tn, tn + fn + fp)]) for tp, fn, fp, tn in runs]
     return _score(iou, subjects, iou.values(), _mean(both))
 
 
@@ -127,10 +133,12 @@ def _score(
     )
 
 
-def _pool(counts: Iterable[Count], key: Callable[[Count], Key]) -> dict[Key, tuple[int, ...]]:
+def _pool(
+    counts: Iterable[ConfusionCounts], key: Callable[[ConfusionCounts], Key]
+) -> dict[Key, tuple[int, ...]]:
     pooled: dict[Key, np.ndarray] = defaultdict(lambda: np.zeros(4, np.int64))
     for count in counts:
-        pooled[key(count)] += (count.found, count.missed, count.wrong, count.rest)
+        pooled[key(count)] += (count.tp, count.fn, count.fp, count.tn)
     if not pooled:
         raise EpisodeError("there is no case to score; expected at least one")
     return {name: tuple(numbers.tolist()) for name, numbers in pooled.items()}
@@ -149,5 +157,5 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(defined)) if defined else float("nan")
 
 
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
+def _ratio(numerator: int, denominator: int) -> float:
+    return numerator / denominator if denominator else float("nan")

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from episodes.protocols.aggregate import Count
+from episodes.protocols.aggregate import ConfusionCounts
 from episodes.protocols.base import Protocol
 from fewshot.benchmark.cells import Cell, Setting
 from fewshot.benchmark.leakage import Leakage
 from fewshot.benchmark.methods import COPY_MASK, FEATURE_GRID
 from fewshot.benchmark.training import Trained
-from fewshot.evaluation.confusion_counts import pooled
+from fewshot.evaluation.confusion_counts import pool_by_subject
 from fewshot.evaluation.protocol_results import Scored
 from fewshot.metrics.comparison import compare_methods
 from fewshot.metrics.tables import percent
@@ -133,12 +133,12 @@ def _chosen(cells: Iterable[Cell]) -> list[Row]:
     ]
 
 
-def _counts(cells: Iterable[Cell]) -> tuple[Count, ...]:
+def _counts(cells: Iterable[Cell]) -> tuple[ConfusionCounts, ...]:
     """Join cells; with several seeds each is a run of its own."""
     cells = list(cells)
     several = len({cell.seed for cell in cells}) > 1
     return tuple(
-        pooled(
+        pool_by_subject(
             replace(count, run=f"{count.run} seed {cell.seed}") if several else count
             for cell in cells
             for count in cell.counts

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from episodes.catalog.splits import Exclude
 from episodes.errors import DataError
 from episodes.io.write import make_folder, write_json
-from episodes.protocols.aggregate import Count
+from episodes.protocols.aggregate import ConfusionCounts
 from episodes.protocols.base import Protocol
-from fewshot.evaluation.protocol_results import COUNTED, count_line, read_count
+from fewshot.evaluation.protocol_results import COLUMNS, count_line, read_count
 
 FORMAT = 1
 
@@ -71,7 +71,7 @@ class Cell:
     protocol_hash: str
     train: str
     model: str
-    counts: tuple[Count, ...]
+    counts: tuple[ConfusionCounts, ...]
     milliseconds: float | None
     peak_mib: float | None
     seconds: float
@@ -93,7 +93,7 @@ def cell_path(
 def write_cell(path: Path, cell: Cell) -> None:
     """Write a cell, whole or not at all."""
     content = asdict(cell)
-    content["columns"] = ",".join(COUNTED)
+    content["columns"] = ",".join(COLUMNS)
     content["counts"] = [count_line(count) for count in cell.counts]
     make_folder(path.parent)
     write_json(path, {"format": FORMAT, **content})
@@ -107,7 +107,7 @@ def read_cell(path: Path, protocol: Protocol) -> Cell | None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT or content.pop("columns") != ",".join(COUNTED):
+        if content.pop("format") != FORMAT or content.pop("columns") != ",".join(COLUMNS):
             raise ValueError(f"its format is not {FORMAT}")
         setting = Setting(**content.pop("setting"))
         counts = tuple(map(read_count, content.pop("counts")))

@@ -26,7 +26,7 @@ from episodes.protocols.base import Protocol
 from episodes.protocols.registry import Choices, lay
 from fewshot.benchmark.cells import Setting
 from fewshot.benchmark.methods import Recipe, build_method
-from fewshot.evaluation.confusion_counts import Truth, count_protocol, pooled
+from fewshot.evaluation.confusion_counts import Truth, count_protocol, pool_by_subject
 from fewshot.models.network import FewShotNetwork
 from fewshot.provenance import MEASURED_ON
 
@@ -89,7 +89,7 @@ def choose(
         started = time.monotonic()
         method = build_method(replace(recipe, test=candidate), network, truth, like=method)
         counts = [count for each in inner for count in count_protocol(each, method, truth)]
-        found = by_scan(pooled(counts)).value
+        found = by_scan(pool_by_subject(counts)).value
         seconds = round(time.monotonic() - started, 2)
         tried.append({"settings": candidate, "dice": found, "seconds": seconds})
         write_json(path, {**about, **identity, "tried": tried})

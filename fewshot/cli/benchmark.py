@@ -38,7 +38,13 @@ from fewshot.benchmark.model_selection import Choice, choose, taken
 from fewshot.benchmark.plot import draw
 from fewshot.benchmark.settings import Benchmark
 from fewshot.benchmark.training import DONE, Trained, ensure_trained, model_folder
-from fewshot.evaluation.confusion_counts import Method, Timed, Truth, count_protocol, pooled
+from fewshot.evaluation.confusion_counts import (
+    Method,
+    Timed,
+    Truth,
+    count_protocol,
+    pool_by_subject,
+)
 from fewshot.experiments.split import open_catalog
 from fewshot.models.network import FewShotNetwork
 from fewshot.provenance import MEASURED_ON, typed_command, unchanged, why_not_of
@@ -249,7 +255,7 @@ def _compute(
             recipe = replace(recipe, test=choice.settings)
             started = time.monotonic()
         method = build_method(recipe, network, truth)
-    counts = pooled(count_protocol(protocol, method, truth, progress=sys.stderr.isatty()))
+    counts = pool_by_subject(count_protocol(protocol, method, truth, progress=sys.stderr.isatty()))
     peak = peak_memory()
     return Cell(
         method=job.method,

@@ -15,7 +15,13 @@ from episodes.protocols.one_image import OneImageSettings
 from episodes.protocols.registry import FOLDS, Choices, ImageChoices, lay, read_support
 from fewshot.cli.options import ProtocolRun
 from fewshot.evaluation import protocol_results
-from fewshot.evaluation.confusion_counts import CopyMask, Method, Truth, count_protocol, pooled
+from fewshot.evaluation.confusion_counts import (
+    CopyMask,
+    Method,
+    Truth,
+    count_protocol,
+    pool_by_subject,
+)
 from fewshot.evaluation.end_to_end_predictor import AsUsed
 from fewshot.evaluation.predictors import Model
 from fewshot.evaluation.protocol_results import Scored
@@ -161,7 +167,9 @@ def _check_options(name: str, command: ProtocolRun) -> None:
 
 
 def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any]:
-    return pooled(c for part in parts for c in count_protocol(part, method, truth, progress=True))
+    return pool_by_subject(
+        c for part in parts for c in count_protocol(part, method, truth, progress=True)
+    )
 
 
 def _settings(command: ProtocolRun, method: Method | None) -> dict[str, Any]:

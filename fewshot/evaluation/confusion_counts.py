@@ -12,7 +12,7 @@ from episodes.catalog.catalog import Catalog, Sample
 from episodes.io.pixels import IGNORE, PixelRef
 from episodes.io.read import labels_of
 from episodes.masks.label_map import class_map, named
-from episodes.protocols.aggregate import Count
+from episodes.protocols.aggregate import ConfusionCounts
 from episodes.protocols.base import Protocol
 from episodes.sampling.episode import Plan
 from fewshot.baselines.copy_mask import paste
@@ -133,7 +133,7 @@ def _feature_grid(truth: Truth, size: int, stride: int) -> Method:
 
 def count_protocol(
     protocol: Protocol, method: Method, truth: Truth, *, progress: bool = False
-) -> list[Count]:
+) -> list[ConfusionCounts]:
     """Segment every case and count the pixels of its class, case by case in the protocol's order.
 
     A method that is `Arranging` is given other cases of the same tests.
@@ -151,7 +151,7 @@ def count_protocol(
         protocol = method.arrange(protocol)
     square = partial(paste, shape=(protocol.score_size,) * 2) if protocol.score_size else None
     fold = int(protocol.settings.get("fold", 0))
-    counts: list[Count] = []
+    counts: list[ConfusionCounts] = []
     for case in tqdm(protocol.cases, desc=protocol.name, unit="case", disable=not progress):
         sums: dict[str, np.ndarray] = {}
         plan = case.plan
@@ -169,7 +169,7 @@ def count_protocol(
 
 
 def count_pixels(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Count found, missed, wrong and remaining pixels.
+    """Confusion counts of a mask: tp, fn, fp, tn, in pixels.
 
     Args:
         predicted: bool [height width].
@@ -179,24 +179,22 @@ def count_pixels(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     array([1, 1, 1, 0])
     """
     real = truth == 1
-    found = np.count_nonzero(predicted & real)
-    missed = np.count_nonzero(real) - found
-    wrong = np.count_nonzero(predicted & (truth == 0))
-    return np.array(
-        [found, missed, wrong, np.count_nonzero(truth != IGNORE) - found - missed - wrong]
-    )
+    tp = np.count_nonzero(predicted & real)
+    fn = np.count_nonzero(real) - tp
+    fp = np.count_nonzero(predicted & (truth == 0))
+    return np.array([tp, fn, fp, np.count_nonzero(truth != IGNORE) - tp - fn - fp])
 
 
-def pooled(counts: Iterable[Count]) -> list[Count]:
-    """Pool counts: one row a run, fold, subject and class."""
+def pool_by_subject(counts: Iterable[ConfusionCounts]) -> list[ConfusionCounts]:
+    """Sum counts to one row for each run, fold, subject and class."""
     sums: dict[tuple[str, str, str, int], np.ndarray] = {}
     for count in counts:
         key = (count.run, count.subject, count.class_name, count.fold)
-        numbers = np.array([count.found, count.missed, count.wrong, count.rest])
+        numbers = np.array([count.tp, count.fn, count.fp, count.tn])
         sums[key] = sums.get(key, 0) + numbers
     return [_count(*key, numbers) for key, numbers in sums.items()]
 
 
-def _count(run: str, subject: str, name: str, fold: int, numbers: np.ndarray) -> Count:
-    found, missed, wrong, rest = map(int, numbers)
-    return Count(run, subject, name, found, missed, wrong, rest, fold)
+def _count(run: str, subject: str, name: str, fold: int, numbers: np.ndarray) -> ConfusionCounts:
+    tp, fn, fp, tn = map(int, numbers)
+    return ConfusionCounts(run, subject, name, tp, fn, fp, tn, fold)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,20 +22,22 @@ from fewshot.metrics.tables import cell
 from fewshot.models.network import FewShotNetwork
 
 METHODS = ("model", "copy_mask")
+FILE_KEYS = {"tp": "found", "fn": "missed", "fp": "wrong"}
+"""Keys of saved results, which older files have too."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Pixels of one class in one query: what a method found, missed and wrongly found."""
+    """Confusion counts of one class in one query, in pixels."""
 
     episode: int
     query: str
     subject: str
     class_name: str
     method: str
-    found: int
-    missed: int
-    wrong: int
+    tp: int
+    fn: int
+    fp: int
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,10 @@ class Evaluation:
         counts: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(3, np.int64))
         for case in self.cases:
             if case.method == method and class_name in (None, case.class_name):
-                counts[case.subject, case.class_name] += (case.found, case.missed, case.wrong)
+                counts[case.subject, case.class_name] += (case.tp, case.fn, case.fp)
         by_subject: dict[str, list[float]] = defaultdict(list)
-        for (subject, _), (found, missed, wrong) in counts.items():
-            table = np.array([[0, wrong], [missed, found]])
+        for (subject, _), (tp, fn, fp) in counts.items():
+            table = np.array([[0, fp], [fn, tp]])
             by_subject[subject].append(float(dice(table)[1]))
         # A class that a subject neither shows nor was given has no score and is left out.
         defined = {s: [v for v in values if not np.isnan(v)] for s, values in by_subject.items()}
@@ -104,7 +107,7 @@ class Evaluation:
             "difference": as_json(self.difference()),
             "calibration_error": as_json(self.reliability.error()),
             "calibration_error_near": as_json(self.reliability.error_near()),
-            "cases": [asdict(case) for case in self.cases],
+            "cases": [_row(case) for case in self.cases],
         }
 
     def text(self) -> str:
@@ -192,13 +195,18 @@ def as_json(interval: Interval) -> dict:
     }
 
 
+def _row(case: Case) -> dict[str, Any]:
+    """A case under the keys of result files."""
+    return {FILE_KEYS.get(name, name): value for name, value in asdict(case).items()}
+
+
 def _cases(plan: Plan, method: str, labels: Tensor, truth: Tensor) -> list[Case]:
     cases = []
     way = len(plan.classes)
     for number, (key, subject) in enumerate(zip(plan.query, plan.query_subjects, strict=True)):
         table = confusion_matrix(labels[number], truth[number], way + 1, IGNORE)
         for label, name in enumerate(plan.classes, start=1):
-            found = int(table[label, label])
-            missed, wrong = int(table[label].sum()) - found, int(table[:, label].sum()) - found
-            cases.append(Case(plan.index, key, subject, name, method, found, missed, wrong))
+            tp = int(table[label, label])
+            fn, fp = int(table[label].sum()) - tp, int(table[:, label].sum()) - tp
+            cases.append(Case(plan.index, key, subject, name, method, tp, fn, fp))
     return cases

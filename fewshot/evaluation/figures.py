@@ -82,5 +82,5 @@ def evaluation_sheet(
 
 def case_dice(case: Case) -> float:
     """Dice of one case; 0 where the class is neither there nor predicted."""
-    total = 2 * case.found + case.missed + case.wrong
-    return 2 * case.found / total if total else 0.0
+    total = 2 * case.tp + case.fn + case.fp
+    return 2 * case.tp / total if total else 0.0

@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from episodes.protocols.aggregate import Count, ProtocolScore, score_protocol
+from episodes.protocols.aggregate import ConfusionCounts, ProtocolScore, score_protocol
 from episodes.protocols.base import Protocol
 from fewshot.evaluation import results
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.tables import percent, shown, with_bounds
 
 _MOST_COLUMNS = 12  # of classes in a Markdown table
-COUNTED = ("run", "fold", "subject", "class_name", "found", "missed", "wrong", "rest")
+COLUMNS = ("run", "fold", "subject", "class_name", "found", "missed", "wrong", "rest")
 """Columns of a case in result files."""
 UNITS = {"subject": "Dice, 0 to 100", "class": "mIoU, 0 to 100"}
 
@@ -36,7 +36,7 @@ class Scored:
     protocol: str
     method: str
     folds: tuple[Protocol, ...]
-    counts: tuple[Count, ...]
+    counts: tuple[ConfusionCounts, ...]
 
     @cached_property
     def score(self) -> ProtocolScore:
@@ -84,7 +84,7 @@ class Scored:
             "training_images": [len(fold.train) for fold in self.folds],
             "notes": list(dict.fromkeys(note for fold in self.folds for note in fold.notes)),
             "hash": self.hash,
-            "columns": ",".join(COUNTED),
+            "columns": ",".join(COLUMNS),
             "cases": [count_line(count) for count in self.counts],
         }
 
@@ -183,26 +183,28 @@ def text(found: Sequence[Scored]) -> str:
     return "\n".join(lines)
 
 
-def count_line(count: Count) -> str:
+def count_line(count: ConfusionCounts) -> str:
     """Write a count as a line of comma-separated values.
 
-    >>> count_line(Count("support 0", "7", "liver, left", 5, 1, 2, 92))
+    >>> count_line(ConfusionCounts("support 0", "7", "liver, left", 5, 1, 2, 92))
     'support 0,0,7,"liver, left",5,1,2,92'
     """
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([getattr(count, name) for name in COUNTED])
+    case = (count.run, count.fold, count.subject, count.class_name)
+    numbers = (count.tp, count.fn, count.fp, count.tn)
+    csv.writer(line, lineterminator="").writerow([*case, *numbers])
     return line.getvalue()
 
 
-def read_count(line: str) -> Count:
+def read_count(line: str) -> ConfusionCounts:
     """Read what `count_line` wrote.
 
     Raises:
         ValueError: the line has other columns.
     """
     run, fold, subject, name, *numbers = next(csv.reader([line]))
-    found, missed, wrong, rest = map(int, numbers)
-    return Count(run, subject, name, found, missed, wrong, rest, int(fold))
+    tp, fn, fp, tn = map(int, numbers)
+    return ConfusionCounts(run, subject, name, tp, fn, fp, tn, int(fold))
 
 
 def _mean(row: dict[str, Any]) -> str:

@@ -3,11 +3,11 @@ import math
 import pytest
 
 from episodes.errors import EpisodeError
-from episodes.protocols.aggregate import Count, by_class, by_scan, score_protocol
+from episodes.protocols.aggregate import ConfusionCounts, by_class, by_scan, score_protocol
 
 
 def count(run, subject, name, found, missed, wrong, rest=0, fold=0):
-    return Count(run, subject, name, found, missed, wrong, rest, fold)
+    return ConfusionCounts(run, subject, name, found, missed, wrong, rest, fold)
 
 
 def test_dice_pools_a_scan_then_averages_scans_then_classes_then_runs():

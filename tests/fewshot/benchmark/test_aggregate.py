@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from episodes.catalog.catalog import Catalog
-from episodes.protocols.aggregate import Count
+from episodes.protocols.aggregate import ConfusionCounts
 from episodes.protocols.base import Protocol
 from fewshot.benchmark.aggregate import differences
 from fewshot.evaluation.protocol_results import Scored, count_line, read_count
@@ -14,7 +14,7 @@ FOLD = Protocol("alpnet", {}, NOTHING, {}, NOTHING, (), "subject")
 def scored(method, dices):
     """Two hundred pixels a subject; Dice d is d found of 100 and as many wrong as missed."""
     counts = [
-        Count("support 0", str(number), "liver", dice, 100 - dice, 100 - dice, dice)
+        ConfusionCounts("support 0", str(number), "liver", dice, 100 - dice, 100 - dice, dice)
         for number, dice in enumerate(dices)
     ]
     return Scored("alpnet", method, (FOLD,), tuple(counts))
@@ -41,7 +41,7 @@ def test_differences_are_paired_and_corrected():
 
 
 def test_a_subject_without_a_score_is_left_out_of_both():
-    empty = Count("support 0", "2", "liver", 0, 0, 0, 200)
+    empty = ConfusionCounts("support 0", "2", "liver", 0, 0, 0, 200)
     first = scored("a", [50, 70])
     found = differences(
         {
@@ -59,7 +59,7 @@ def test_copy_mask_alone_is_compared_with_nothing():
 
 @pytest.mark.parametrize("name", ["liver", "left, kidney", 'a "b"', "Niere rechts"])
 def test_a_count_survives_its_line(name):
-    count = Count("support 3 seed 1", "scan, 7", name, 1, 22, 333, 4444, 2)
+    count = ConfusionCounts("support 3 seed 1", "scan, 7", name, 1, 22, 333, 4444, 2)
     assert read_count(count_line(count)) == count
 
 

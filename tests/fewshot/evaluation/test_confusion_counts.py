@@ -14,7 +14,7 @@ from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import Frame
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
-from episodes.protocols.aggregate import Count, score_protocol
+from episodes.protocols.aggregate import ConfusionCounts, score_protocol
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.protocols.base import shows
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
@@ -26,7 +26,7 @@ from fewshot.evaluation.confusion_counts import (
     Truth,
     count_pixels,
     count_protocol,
-    pooled,
+    pool_by_subject,
 )
 from fewshot.evaluation.predictors import Model
 from fewshot.evaluation.protocol_results import Scored
@@ -76,7 +76,7 @@ def test_truth_is_read_at_the_size_of_the_file_with_overlaps_unknown(tmp_path, m
 def test_copy_mask_under_alpnet_counts_what_a_slow_loop_counts(catalog):
     protocol = alpnet(catalog, AlpnetSettings(folds=3, support="all"))
     truth = Truth(catalog)
-    found = pooled(count_protocol(protocol, CopyMask(truth), truth))
+    found = pool_by_subject(count_protocol(protocol, CopyMask(truth), truth))
     expected: dict = {}
     for case in protocol.cases:
         name = case.plan.classes[0]
@@ -88,9 +88,7 @@ def test_copy_mask_under_alpnet_counts_what_a_slow_loop_counts(catalog):
                 (pasted & real, ~pasted & real, pasted & ~real, ~pasted & ~real)
             ):
                 row[place] += int(pixels.sum())
-    assert {
-        (c.run, c.subject, c.class_name): [c.found, c.missed, c.wrong, c.rest] for c in found
-    } == expected
+    assert {(c.run, c.subject, c.class_name): [c.tp, c.fn, c.fp, c.tn] for c in found} == expected
     # Liver is the same block in every volume, so its copy is perfect.
     assert score_protocol(found, "subject").by_class["liver"] == 1.0
 
@@ -135,20 +133,22 @@ def test_scores_on_a_square_count_its_pixels(catalog):
     square = replace(protocol, score_size=50)
     counts = count_protocol(square, CopyMask(truth), truth)
     for case, count in zip(square.cases, counts, strict=True):
-        total = count.found + count.missed + count.wrong + count.rest
+        total = count.tp + count.fn + count.fp + count.tn
         assert total == 2500 * len(case.plan.query)
 
 
 def test_pooling_keeps_folds_apart():
-    rows = [Count("0", "p", "a", 1, 2, 3, 4), Count("0", "p", "a", 1, 1, 1, 1)]
-    other = Count("0", "p", "a", 5, 5, 5, 5, fold=1)
-    assert pooled([*rows, other]) == [Count("0", "p", "a", 2, 3, 4, 5), other]
+    rows = [ConfusionCounts("0", "p", "a", 1, 2, 3, 4), ConfusionCounts("0", "p", "a", 1, 1, 1, 1)]
+    other = ConfusionCounts("0", "p", "a", 5, 5, 5, 5, fold=1)
+    assert pool_by_subject([*rows, other]) == [ConfusionCounts("0", "p", "a", 2, 3, 4, 5), other]
 
 
 def test_the_result_file_has_the_agreed_form(catalog, tmp_path):
     truth = Truth(catalog)
     parts = tuple(alpnet(catalog, AlpnetSettings(fold, 3, support="all")) for fold in range(3))
-    counts = pooled(c for part in parts for c in count_protocol(part, CopyMask(truth), truth))
+    counts = pool_by_subject(
+        c for part in parts for c in count_protocol(part, CopyMask(truth), truth)
+    )
     one = Scored("alpnet", "copy-mask", parts, tuple(counts))
     about = {"data": "pairs", "seconds": 1.0}
     protocol_results.write(tmp_path / "r.json", "toy", [one], about, ["fewshot protocol x"])
@@ -185,7 +185,7 @@ def test_the_published_abdominal_numbers(real_data):
 
     def runs(make):
         parts = [make(fold) for fold in range(5)]
-        counts = pooled(c for part in parts for c in count_protocol(part, copied, truth))
+        counts = pool_by_subject(c for part in parts for c in count_protocol(part, copied, truth))
         return score_protocol(counts, "subject")
 
     chunks = runs(lambda fold: alpnet(catalog, AlpnetSettings(fold, support="all")))

@@ -9,7 +9,7 @@ from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import Frame
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import CopyMask, Truth, count_protocol, pooled
+from fewshot.evaluation.confusion_counts import CopyMask, Truth, count_protocol, pool_by_subject
 from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
 from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.volumes.self_support import OwnLookSettings
@@ -48,11 +48,11 @@ def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmente
             full = Frame(*mask.shape, segmenter.network.settings.size).undo(mean[None])[0]
             sure = full.abs() > 1e-3
             np.testing.assert_array_equal(mask[sure], (full > 0).numpy()[sure])
-    scores = pooled(count_protocol(protocol, method, truth))
+    scores = pool_by_subject(count_protocol(protocol, method, truth))
     cells = {(count.run, count.subject, count.class_name) for count in scores}
-    copied = pooled(count_protocol(protocol, CopyMask(truth), truth))
+    copied = pool_by_subject(count_protocol(protocol, CopyMask(truth), truth))
     assert cells == {(count.run, count.subject, count.class_name) for count in copied}
-    assert [c.found + c.missed for c in scores] == [c.found + c.missed for c in copied]
+    assert [c.tp + c.fn for c in scores] == [c.tp + c.fn for c in copied]
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
     protocol = alpnet(one_dark_organ, AlpnetSettings(folds=3))
 
     def dice(method) -> float:
-        (count,) = pooled(count_protocol(protocol, method, truth))
-        return 2 * count.found / (2 * count.found + count.missed + count.wrong)
+        (count,) = pool_by_subject(count_protocol(protocol, method, truth))
+        return 2 * count.tp / (2 * count.tp + count.fn + count.fp)
 
     assert dice(SharedSlices(truth, segmenter.network)) < 0.3
     assert dice(PlacedSlices(truth, segmenter.network)) > 0.6
@@ -125,10 +125,12 @@ def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nift
         SharedSlices(truth, segmenter.network),
         PlacedSlices(truth, segmenter.network, own_look=silent),
     )
-    shared, placed = (pooled(count_protocol(protocol, method, truth)) for method in methods)
+    shared, placed = (
+        pool_by_subject(count_protocol(protocol, method, truth)) for method in methods
+    )
     assert shared == placed
     other = PlacedSlices(truth, segmenter.network, own_look=silent, relays=1)
     other.borrow(methods[1])
     assert other.laid is methods[1].laid
-    assert pooled(count_protocol(protocol, other, truth)) == placed
+    assert pool_by_subject(count_protocol(protocol, other, truth)) == placed
     assert (methods[1].relays.count, other.relays.count) == (0, 1)

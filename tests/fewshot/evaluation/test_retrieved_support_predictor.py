@@ -13,7 +13,7 @@ from episodes.protocols.aggregate import score_protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import Truth, count_protocol, pooled
+from fewshot.evaluation.confusion_counts import Truth, count_protocol, pool_by_subject
 from fewshot.evaluation.predictors import Model
 from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
 from fewshot.evaluation.retrieved_support_predictor import (
@@ -131,8 +131,8 @@ def test_it_is_a_method_of_the_protocol(protocol, truth, segmenter):
         ("away", lambda plan: -oracle_overlap(truth)(plan), 1, False),
     ):
         method = MatchThenSegment(truth, segmenter.network, rule, top=top, ordered=ordered)
-        counts = pooled(count_protocol(protocol, method, truth))
-        total = sum(c.found + c.missed + c.wrong + c.rest for c in counts)
+        counts = pool_by_subject(count_protocol(protocol, method, truth))
+        total = sum(c.tp + c.fn + c.fp + c.tn for c in counts)
         assert total == 7 * 48 * 48
         scores[name] = score_protocol(counts, "subject").value
     assert all(0 <= value <= 1 for value in scores.values())
@@ -177,8 +177,8 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
         laid = full_volume(catalog, chosen)
         (case,) = method.arrange(laid).cases
         assert len(case.plan.support[0]) == (9 if annotated == "volume" else 3)
-        counts = pooled(count_protocol(laid, method, truth))
-        assert sum(c.found + c.missed + c.wrong + c.rest for c in counts) == 7 * 48 * 48
+        counts = pool_by_subject(count_protocol(laid, method, truth))
+        assert sum(c.tp + c.fn + c.fp + c.tn for c in counts) == 7 * 48 * 48
         # The organ's own place is known: copying it would be 0, were it elsewhere.
         assert score_protocol(counts, "subject").value > 0.4
         assert method.milliseconds() > 0
