@@ -99,15 +99,15 @@ from .sampling.settings import EpisodeSettings as EpisodeSettings
 from .sampling.superpixel_cache import RegionCache as RegionCache
 from .sampling.superpixel_sampler import (
     Mixture as Mixture,
-    PseudoSampler as PseudoSampler,
-    PseudoSettings as PseudoSettings,
+    SuperpixelSampler as SuperpixelSampler,
+    SuperpixelSettings as SuperpixelSettings,
     STRONG as STRONG,
 )
 from .sampling.superpixels import Felzenszwalb as Felzenszwalb, Slic as Slic
 from .sampling.supervoxel_sampler import SupervoxelSampler as SupervoxelSampler
 from .sampling.supervoxels import MergedVoxels as MergedVoxels, SlicVoxels as SlicVoxels
 from .sampling.task_set import TaskSet as TaskSet
-from .sampling.turned_classes import TurnedClasses as TurnedClasses
+from .sampling.rotated_classes import RotatedClasses as RotatedClasses
 from .synthetic.emoji import EmojiSampler as EmojiSampler, EmojiSettings as EmojiSettings
 from .synthetic.sampler import (
     SyntheticSampler as SyntheticSampler,

@@ -64,7 +64,7 @@ after, _ = embed_listed(network, lister)
 import numpy as np
 from fewshot import unit_rows
 
-designs = np.array([novel.samples[place].subject for place, _ in lister.everything()])
+designs = np.array([novel.samples[place].subject for place, _ in lister.all_items()])
 labels = np.array(names)
 
 

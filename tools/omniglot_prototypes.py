@@ -19,7 +19,7 @@ from episodes import (
     EpisodeSampler,
     EpisodeSettings,
     Loader,
-    TurnedClasses,
+    RotatedClasses,
     read_catalog,
     with_image_classes,
 )
@@ -102,7 +102,7 @@ def main(command: Command) -> None:
         EmbeddingSettings(small, "grid", dim=0, normalise=False, size=SIZE, seed=command.seed)
     )
     source = make_sampler(background, 20, 1, 2, Loader(SIZE), command.seed)
-    task = classification_task(network, TurnedClasses(source, command.seed))
+    task = classification_task(network, RotatedClasses(source, command.seed))
     settings = TrainSettings(steps=command.steps, minutes=0, batch=1, learning_rate=2e-3)
     with tempfile.TemporaryDirectory() as folder:
         trained = train(task, settings, Path(folder))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from episodes.errors import EpisodeError
 from episodes.sampling.episode import EpisodeBatch, Plan, collate
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSource, PlannedSource
-from episodes.sampling.shared_memory_ring import PREFETCH, Place, Ring, batch_bytes
+from episodes.sampling.shared_memory_ring import PREFETCH, SharedMemoryRing, Slot, batch_bytes
 
 T = TypeVar("T")
 AHEAD = 32
@@ -143,13 +143,13 @@ class BatchLoader(IterableDataset[Any]):
         )
 
     def _from_workers(self) -> Iterator[Any]:
-        first = next(self.make(self.numbers()), None)  # tells how large a batch is
+        first = next(self.make(self.numbers()), None)  # for the size of a batch
         if first is None:
             return
         size = batch_bytes(first)
         chunk = max(1, min(MAX_CHUNK, CHUNK_BYTES // max(size, 1)))
-        ring = Ring(self.workers, chunk * size)
-        places: Iterable[Place | list[Any]] = DataLoader(
+        ring = SharedMemoryRing(self.workers, chunk * size)
+        slots: Iterable[Slot | list[Any]] = DataLoader(
             _Writing(self.numbers, self.make, ring, chunk),
             batch_size=None,
             num_workers=self.workers,
@@ -157,35 +157,35 @@ class BatchLoader(IterableDataset[Any]):
             worker_init_fn=_leave_ctrl_c,
             generator=torch.Generator(),  # else it would draw from the global one
         )
-        for place in places:
-            yield from ring.take(place)
+        for slot in slots:
+            yield from ring.take(slot)
 
 
-class _Writing(IterableDataset["Place | list[Any]"]):
+class _Writing(IterableDataset["Slot | list[Any]"]):
     """The workers' side of `BatchLoader`."""
 
     def __init__(
         self,
         numbers: Callable[[], Iterator[Sequence[int]]],
         make: Callable[[Iterable[Sequence[int]]], Iterator[Any]],
-        ring: Ring,
+        ring: SharedMemoryRing,
         chunk: int,
     ) -> None:
         self.numbers, self.make, self.ring, self.chunk = numbers, make, ring, chunk
 
-    def __iter__(self) -> Iterator[Place | list[Any]]:
+    def __iter__(self) -> Iterator[Slot | list[Any]]:
         info = torch.utils.data.get_worker_info()
         if info is None:
             raise EpisodeError("batches are written into a ring by worker processes alone")
-        mine = deal(self.numbers(), info.id, info.num_workers, self.chunk)
-        for turn, numbers in enumerate(mine):
+        dealt = deal(self.numbers(), info.id, info.num_workers, self.chunk)
+        for turn, numbers in enumerate(dealt):
             yield self.ring.put(list(self.make(numbers)), info.id, turn)
 
 
-def deal(items: Iterable[T], worker: int, workers: int, most: int) -> Iterator[list[T]]:
-    """Deal items to workers in turn: one each, then two each, then four, up to `most`.
+def deal(items: Iterable[T], worker: int, workers: int, max_items: int) -> Iterator[list[T]]:
+    """Deal items to workers in turn: one each, then two each, then four, up to `max_items`.
 
-    So the first ones arrive soon.
+    The first batches are thus ready soon.
 
     >>> [list(deal(range(10), worker, 2, 2)) for worker in (0, 1)]
     [[[0], [2, 3], [6, 7]], [[1], [4, 5], [8, 9]]]
@@ -196,7 +196,7 @@ def deal(items: Iterable[T], worker: int, workers: int, most: int) -> Iterator[l
         if not turn[worker]:
             return
         yield turn[worker]
-        size = min(2 * size, most)
+        size = min(2 * size, max_items)
 
 
 def _plan_ahead(
@@ -219,4 +219,4 @@ def _plan_ahead(
 
 
 def _leave_ctrl_c(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that asks for batches
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that requests batches

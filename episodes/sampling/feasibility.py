@@ -1,4 +1,4 @@
-"""Refuse at once what can never be drawn, naming the class and what it lacks."""
+"""Checks that every class can be drawn, before the first episode."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,34 +16,34 @@ def check(pools: Mapping[str, Sequence[Pool]], table: Table, settings: EpisodeSe
         EpisodeError: too few classes; or a class has too few images, subjects or neighbouring
             slices.
     """
-    most = span(settings.way)[1]
-    if most > len(pools):
+    max_way = span(settings.way)[1]
+    if max_way > len(pools):
         raise EpisodeError(
-            f"{most} ways from {len(pools)} classes ({shorten(pools)}); "
+            f"{max_way} ways from {len(pools)} classes ({shorten(pools)}); "
             "ask for fewer ways or add classes"
         )
-    shot, queries = settings.most_shots, settings.most_queries
+    shot, queries = settings.max_shots, settings.max_queries
     for name, parts in pools.items():
-        _enough(name, sum(map(len, parts)), shot, queries, settings)
+        _check_count(name, sum(map(len, parts)), shot, queries, settings)
         if settings.same_volume:
-            _one_volume(name, parts[0], table, settings)
+            _check_volume(name, parts[0], table, settings)
         elif settings.disjoint_subjects:
-            _two_sides(name, parts, shot, queries)
+            _check_subjects(name, parts, shot, queries)
 
 
-def _enough(name: str, count: int, shot: int, queries: int, settings: EpisodeSettings) -> None:
-    need = shot + queries
-    if count >= need:
+def _check_count(name: str, count: int, shot: int, queries: int, settings: EpisodeSettings) -> None:
+    required = shot + queries
+    if count >= required:
         return
     limit = f" and at most {settings.max_area}" if settings.max_area is not None else ""
     raise EpisodeError(
         f"class {name!r} has {count} images of at least {settings.min_area}{limit} pixels; "
-        f"{shot} shots and {queries} queries need {need}. Add images, ask for "
+        f"{shot} shots and {queries} queries need {required}. Add images, ask for "
         "fewer, lower min_area, or leave the class out (Catalog.of_classes)"
     )
 
 
-def _two_sides(name: str, parts: Sequence[Pool], shot: int, queries: int) -> None:
+def _check_subjects(name: str, parts: Sequence[Pool], shot: int, queries: int) -> None:
     groups = np.concatenate([part.groups for part in parts])
     images = np.concatenate([part.sizes() for part in parts])
     sizes = np.bincount(np.unique(groups, return_inverse=True)[1], images).astype(int)
@@ -55,12 +55,12 @@ def _two_sides(name: str, parts: Sequence[Pool], shot: int, queries: int) -> Non
         )
 
 
-def _one_volume(name: str, pool: Pool, table: Table, settings: EpisodeSettings) -> None:
-    sizes, need = pool.sizes(), settings.most_images
-    if sizes.max(initial=0) < need:
+def _check_volume(name: str, pool: Pool, table: Table, settings: EpisodeSettings) -> None:
+    sizes, required = pool.sizes(), settings.max_images
+    if sizes.max(initial=0) < required:
         raise EpisodeError(
             f"class {name!r} has at most {sizes.max(initial=0)} slices in one volume; an episode "
-            f"of one volume needs {need}. Ask for fewer shots or queries, lower min_area, set "
+            f"of one volume needs {required}. Ask for fewer shots or queries, lower min_area, set "
             "same_volume=False, or leave the class out (Catalog.of_classes)"
         )
     gap = settings.max_gap
@@ -87,13 +87,13 @@ def separable(sizes: Sequence[int], shot: int, queries: int) -> bool:
     """
     if len(sizes) >= shot + queries and min(sizes) > 0:
         return True
-    largest = {0: 0}  # images on the query side, capped: most images on the other side
+    largest = {0: 0}  # images on the query side, capped: largest number on the support side
     for size in sizes:
         dealt: dict[int, int] = {}
-        for query_side, other in largest.items():
+        for query_side, support_side in largest.items():
             for key, value in (
-                (min(query_side + size, queries), other),
-                (query_side, min(other + size, shot)),
+                (min(query_side + size, queries), support_side),
+                (query_side, min(support_side + size, shot)),
             ):
                 dealt[key] = max(dealt.get(key, 0), value)
         largest = dealt

@@ -1,4 +1,4 @@
-"""What a batch of pairs holds: as a plan, small and comparable, and loaded."""
+"""The content of a batch of pairs: its plan, and the loaded tensors."""
 
 from dataclasses import dataclass, replace
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PairPlan:
-    """Which images a batch is made of.
+    """The images of a batch.
 
     Attributes:
         index: the batch's number.
-        keys: sample keys [item]; all different, but for regions and turns of one image.
-        labels: number of the class of each (place in `PairSampler.names`).
+        keys: sample keys [item]; all different, but for regions and rotations of one image.
+        labels: number of the class of each, an index of `PairSampler.names`.
         subjects: the subject of each.
     """
 
@@ -26,15 +26,15 @@ class PairPlan:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Images with their classes, or the share of them that one process has.
+    """Images with their classes, or the part of them that one process has.
 
     Attributes:
         images: in [0, 1].
         masks: 1 inside the region of the class, 0 and 255 outside; None for whole images.
         labels: number of the class.
         subjects: number of the subject.
-        samples: place of the image in the catalog.
-        places: of the items in the whole batch, from 0.
+        samples: index of the image in the catalog.
+        positions: of the items in the whole batch, from 0.
     """
 
     images: Float[Tensor, "item channel height width"]
@@ -42,7 +42,7 @@ class PairBatch:
     labels: Int64[Tensor, "item"]
     subjects: Int64[Tensor, "item"]
     samples: Int64[Tensor, "item"]
-    places: Int64[Tensor, "item"]
+    positions: Int64[Tensor, "item"]
 
     def to(self, device: torch.device | str) -> "PairBatch":
         """Move the tensors."""
@@ -53,5 +53,5 @@ class PairBatch:
             labels=self.labels.to(device),
             subjects=self.subjects.to(device),
             samples=self.samples.to(device),
-            places=self.places.to(device),
+            positions=self.positions.to(device),
         )

@@ -1,4 +1,4 @@
-"""From a plan to pixels, and the hash of a list of plans."""
+"""Loads the pixels of plans, and hashes lists of plans."""
 
 import hashlib
 import json
@@ -29,7 +29,8 @@ class PlanLoader:
         catalog: has the plans' samples.
         loader: reads the pixels; its size is the episodes' size.
         seed: of the transform, a whole number from 0 to 2**64 - 1.
-        transform: changes image and labels together, e.g. `episodes.augmentation.compose.Augment`.
+        transform: applied to image and labels together, e.g.
+            `episodes.augmentation.compose.Augment`.
     """
 
     def __init__(
@@ -69,16 +70,16 @@ class PlanLoader:
             raise EpisodeError("no episode to stack; expected at least one")
         if len(shapes) > 1:
             raise EpisodeError(f"episodes differ in (way, shot, query): {sorted(shapes)}")
-        support, asked = _Pixels(), _Pixels()
+        supports, queries = _Pixels(), _Pixels()
         for plan in plans:
-            self._read(plan, support, asked)
+            self._read(plan, supports, queries)
         way, shot, query = shapes.pop()
-        channel = max(image.shape[0] for image in (*support.images, *asked.images))
+        channel = max(image.shape[0] for image in (*supports.images, *queries.images))
         return EpisodeBatch(
-            copy_images(support.images, (len(plans), way, shot), channel),
-            copy_masks(support.masks, (len(plans), way, shot)),
-            copy_images(asked.images, (len(plans), query), channel),
-            copy_masks(asked.masks, (len(plans), query)),
+            copy_images(supports.images, (len(plans), way, shot), channel),
+            copy_masks(supports.masks, (len(plans), way, shot)),
+            copy_images(queries.images, (len(plans), query), channel),
+            copy_masks(queries.masks, (len(plans), query)),
             tuple(plans),
         )
 
@@ -86,8 +87,8 @@ class PlanLoader:
     def _by_key(self) -> dict[str, Sample]:
         return {sample.key: sample for sample in self.catalog.samples}
 
-    def _read(self, plan: Plan, support: "_Pixels", asked: "_Pixels") -> None:
-        """Read the images and masks of one plan: as they are kept, or changed."""
+    def _read(self, plan: Plan, support: "_Pixels", query: "_Pixels") -> None:
+        """Read the images and masks of one plan, transformed if there is a transform."""
         values = class_values(plan.classes)
         if self.transform is None:
             for name, keys in zip(plan.classes, plan.support, strict=True):
@@ -96,26 +97,26 @@ class PlanLoader:
                 for key in keys:
                     support.add(*self._kept(key, only))
             for key in plan.query:
-                asked.add(*self._kept(key, values))
+                query.add(*self._kept(key, values))
             return
         generator = episode_generator(self.seed, plan.index, AUGMENT)
         for way, keys in enumerate(plan.support, start=1):
             for key in keys:
-                image, labels = self._changed(key, values, generator, self.transform)
+                image, labels = self._transformed(key, values, generator, self.transform)
                 support.add(image, binary_mask(labels, way))
         for key in plan.query:
-            asked.add(*self._changed(key, values, generator, self.transform))
+            query.add(*self._transformed(key, values, generator, self.transform))
 
     def _kept(self, key: str, values: Mapping[str, int]) -> tuple[Tensor, Tensor]:
         sample = self._by_key.get(key)
         if sample is None:
             raise EpisodeError(
-                f"the plan asks for {key!r}, which catalog {self.catalog.name!r} lacks; "
+                f"the plan has {key!r}, which catalog {self.catalog.name!r} lacks; "
                 "use the catalog that the plan was drawn from"
             )
         return self.loader.kept_image(sample), self.loader.kept_labels(sample, values)
 
-    def _changed(
+    def _transformed(
         self,
         key: str,
         values: Mapping[str, int],
@@ -146,13 +147,13 @@ def episode_generator(seed: int, index: int, stream: int) -> np.random.Generator
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def borrow_generator(seed: int, index: int, stream: int) -> np.random.Generator:
-    """Return the generator of one episode in a fifth of the time that making one takes.
+def reuse_generator(seed: int, index: int, stream: int) -> np.random.Generator:
+    """Return the generator of one episode in a fifth of the time of `episode_generator`.
 
-    It is one object a thread, set anew: use it until the next call.
+    It is one object per thread, set anew by each call: use it until the next.
     """
     _check_numbers(seed, index)
-    _BORROWED.generator.bit_generator.state = {
+    _REUSED.generator.bit_generator.state = {
         "bit_generator": "Philox",
         "state": {"counter": (0, 0, 0, index), "key": (seed, stream)},
         "buffer": (0, 0, 0, 0),
@@ -160,15 +161,15 @@ def borrow_generator(seed: int, index: int, stream: int) -> np.random.Generator:
         "has_uint32": 0,
         "uinteger": 0,
     }
-    return _BORROWED.generator
+    return _REUSED.generator
 
 
-class _Borrowed(threading.local):
+class _Reused(threading.local):
     def __init__(self) -> None:
         self.generator = np.random.Generator(np.random.Philox(key=0))
 
 
-_BORROWED = _Borrowed()
+_REUSED = _Reused()
 
 
 def _check_numbers(seed: int, index: int) -> None:

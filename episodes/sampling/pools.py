@@ -79,9 +79,9 @@ class Pool:
             return None
         return known[low + skip(draws.below(high - low - len(taken)), sorted(taken))]
 
-    def large(self, least: int) -> "Pool":
+    def large(self, min_images: int) -> "Pool":
         """Keep the groups that have at least so many images."""
-        return make_pool(self.ranks, np.repeat(self.groups, self.sizes()), least)
+        return make_pool(self.ranks, np.repeat(self.groups, self.sizes()), min_images)
 
 
 class Remainder:
@@ -102,7 +102,7 @@ class Remainder:
         self._apart: list[int] = []  # these and the groups that were drawn since `start_row`
         self._taken: dict[int, list[int]] = {}  # used images of a group, rising, from its first
 
-    def draw(self, draws: Draws, apart: bool = False) -> int | None:
+    def draw(self, draws: Draws, new_group: bool = False) -> int | None:
         """Draw a group uniformly, then an image of it, among those that are left, and take it.
 
         Args:
@@ -113,7 +113,7 @@ class Remainder:
         Returns:
             A rank, or None where nothing is left.
         """
-        closed = self._apart if apart else self._closed
+        closed = self._apart if new_group else self._closed
         left = len(self._groups) - len(closed)
         if not left:
             return None
@@ -128,7 +128,7 @@ class Remainder:
         else:
             offset = skip(draws.below(size - len(taken)), taken)
         self._take(place, offset, size)
-        if apart:
+        if new_group:
             insort(closed, place)
         return self._ranks[first + offset]
 
@@ -136,15 +136,15 @@ class Remainder:
         """Keep no group apart any more."""
         self._apart = self._closed.copy()
 
-    def keep_apart(self, group: int) -> None:
+    def exclude_in_row(self, group: int) -> None:
         """Draw from a group no more in this row."""
-        place = self._place(group)
+        place = self._index(group)
         if place is not None and not _holds(self._apart, place):
             insort(self._apart, place)
 
     def take(self, rank: int) -> None:
         """Take an image that was drawn from another pool, if it is in this one as well."""
-        place = self._place(self._group[rank])
+        place = self._index(self._group[rank])
         if place is None:
             return
         first, end = self._starts[place], self._starts[place + 1]
@@ -152,25 +152,25 @@ class Remainder:
         if at < end and self._ranks[at] == rank:
             self._take(place, at - first, end - first)
 
-    def ban(self, groups: Iterable[int]) -> None:
+    def exclude(self, groups: Iterable[int]) -> None:
         """Draw from some groups no more."""
-        places = [place for place in map(self._place, groups) if place is not None]
+        places = [place for place in map(self._index, groups) if place is not None]
         self._closed = sorted({*self._closed, *places})
 
-    def _take(self, place: int, offset: int, size: int) -> None:
-        taken = self._taken.get(place)
+    def _take(self, index: int, offset: int, size: int) -> None:
+        taken = self._taken.get(index)
         if taken is None:
-            self._taken[place] = taken = [offset]
+            self._taken[index] = taken = [offset]
         else:
             insort(taken, offset)
         if len(taken) == size:
-            self._close(place)
+            self._close(index)
 
-    def _close(self, place: int) -> None:
-        if not _holds(self._closed, place):
-            insort(self._closed, place)
+    def _close(self, index: int) -> None:
+        if not _holds(self._closed, index):
+            insort(self._closed, index)
 
-    def _place(self, group: int) -> int | None:
+    def _index(self, group: int) -> int | None:
         """Return the place of a group, or None where the pool has no image of it."""
         groups = self._groups
         end = min(group + 1, len(groups))  # they rise from 0 or more: none is beyond its number
@@ -232,10 +232,10 @@ def _by_area(
     return tuple(make_pool(part, table.group[part]) for part in chosen)
 
 
-def make_pool(ranks: np.ndarray, group: np.ndarray, least: int = 1) -> Pool:
+def make_pool(ranks: np.ndarray, group: np.ndarray, min_images: int = 1) -> Pool:
     """Make a pool of rising ranks and their groups, keeping groups of at least `least` images."""
     groups, sizes = np.unique(group, return_counts=True)
-    keep = sizes >= least
+    keep = sizes >= min_images
     ranks = ranks[np.repeat(keep, sizes)]
     return Pool(ranks, groups[keep], np.concatenate(([0], np.cumsum(sizes[keep]))))
 
@@ -261,7 +261,7 @@ def _holds(rising: Sequence[int], value: int) -> bool:
     return place < len(rising) and rising[place] == value
 
 
-def skip(number: int, left_out: Sequence[int]) -> int:
+def skip(number: int, excluded: Sequence[int]) -> int:
     """Return the `number`-th of the numbers 0, 1, 2, … that are not left out.
 
     Args:
@@ -271,7 +271,7 @@ def skip(number: int, left_out: Sequence[int]) -> int:
     >>> [skip(n, [1, 2, 5]) for n in range(4)]
     [0, 3, 4, 6]
     """
-    for each in left_out:
+    for each in excluded:
         if number < each:
             break
         number += 1

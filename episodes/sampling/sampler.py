@@ -17,9 +17,9 @@ from episodes.sampling.feasibility import check
 from episodes.sampling.plans import (
     PlanLoader,
     binary_mask,
-    borrow_generator,
     episode_generator,
     hash_plans,
+    reuse_generator,
 )
 from episodes.sampling.pools import Remainder, make_pools, make_table, shown_classes
 from episodes.sampling.settings import EpisodeSettings, span
@@ -95,7 +95,7 @@ class EpisodeSampler:
         self._pools = make_pools(catalog, self._table, self.settings)
         check(self._pools, self._table, self.settings)
         # Volumes that hold an episode of one class, which `same_volume` draws first.
-        pools, need = self._pools.items(), self.settings.most_images
+        pools, need = self._pools.items(), self.settings.max_images
         volumes = pools if self.settings.same_volume else ()
         self._volumes = {name: parts[0].large(need) for name, parts in volumes}
         self._shown = shown_classes(self._pools, len(catalog))
@@ -128,7 +128,7 @@ class EpisodeSampler:
     def plan(self, index: int) -> Plan:
         """Draw the samples of episode `index`, without reading pixels."""
         way, shot = self.shape(index)
-        generator = borrow_generator(self.seed, index, _DRAW)
+        generator = reuse_generator(self.seed, index, _DRAW)
         draw = self._draw_in_volume if self.settings.same_volume else self._draw
         lacking: list[str] = []
         for _ in range(_TRIES):
@@ -201,7 +201,7 @@ class EpisodeSampler:
         if self.settings.disjoint_subjects:
             subjects = {group[rank] for rank in query}
             for part in chain.from_iterable(left.values()):
-                part.ban(subjects)
+                part.exclude(subjects)
         support: list[list[int]] = []
         for name in classes:
             row: list[int] = []
@@ -217,7 +217,7 @@ class EpisodeSampler:
                     return name
                 if len(parts) > 1:
                     for part in parts:
-                        part.keep_apart(group[rank])
+                        part.exclude_in_row(group[rank])
                 self._take(rank, name, left)
                 row.append(rank)
             support.append(row)

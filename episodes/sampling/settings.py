@@ -1,4 +1,4 @@
-"""What an episode looks like: ways, shots, queries, and which images may meet in it."""
+"""Settings of an episode: ways, shots, queries, and which images may be drawn together."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,21 +11,22 @@ Span = int | tuple[int, int]
 
 @dataclass(frozen=True)
 class EpisodeSettings:
-    """What an episode looks like.
+    """Settings of an episode.
 
     Attributes:
         way: classes an episode; two numbers are a range from which each episode draws.
         shot: annotated images a class; two numbers are a range.
         query: images to segment; query q shows at least the class q modulo way.
-        min_area: pixels (of the file) of a class that an image needs to stand for it.
+        min_area: smallest number of pixels (of the file) of a class in an image drawn for it.
         disjoint_subjects: whether support and query come from different subjects.
-        max_area: most pixels of a class that an image may show to stand for it; None for no limit.
-        area_quantiles: draw evenly over so many groups of images, from small to large areas of
-            the class, each group holding as many images; 1 ignores areas.
-        class_weights: "uniform" draws every class as often, "frequency" as often as it has images.
+        max_area: largest number of pixels of a class in an image drawn for it; None for no limit.
+        area_quantiles: number of groups of images, from small to large areas of the class and of
+            equal size, that are drawn with one probability; 1 ignores areas.
+        class_weights: "uniform" draws all classes with one probability, "frequency" in proportion
+            to their numbers of images.
         same_volume: whether all images of an episode are slices of one volume.
-        max_gap: with `same_volume`, how many slices a query may lie away from a support slice of
-            its class; None for any.
+        max_gap: with `same_volume`, largest distance of a query from a support slice of its class,
+            in slices; None for any.
         group: with ranges, so many episodes in a row share way and shot; batch size times number
             of processes, so that every batch can be stacked.
     """
@@ -88,19 +89,19 @@ class EpisodeSettings:
         return any(low < high for low, high in (span(self.way), span(self.shot)))
 
     @property
-    def most_shots(self) -> int:
+    def max_shots(self) -> int:
         """The largest number of shots."""
         return span(self.shot)[1]
 
     @property
-    def most_queries(self) -> int:
+    def max_queries(self) -> int:
         """The largest number of queries that one class has to show."""
         return -(-self.query // span(self.way)[0])
 
     @property
-    def most_images(self) -> int:
+    def max_images(self) -> int:
         """The largest number of images of one class in an episode."""
-        return self.most_shots + self.most_queries
+        return self.max_shots + self.max_queries
 
 
 def span(value: Span) -> tuple[int, int]:

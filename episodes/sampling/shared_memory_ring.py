@@ -1,11 +1,11 @@
 """A ring of shared memory through which worker processes hand over batches.
 
 DataLoader sends tensors one by one, and opens a connection for each: a millisecond and more a
-batch, longer than it takes to make one. Here a worker writes a few batches into the next place of
-its part of a block that all processes share, and sends the number of the place.
+batch, longer than it takes to make one. Here a worker writes a few batches into the next slot of
+its part of a block that all processes share, and sends the number of the slot.
 
-A place is free again when the batches after next are requested: DataLoader asks a worker for more
-only when it has handed out earlier ones, and those are copied out before the next are taken.
+A slot is free again when the batches after next are requested: DataLoader requests more of a worker
+only when it has handed out earlier batches, and those are copied out before the next are taken.
 """
 
 import io
@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 
 PREFETCH = 2
-"""Places that DataLoader asks each worker to fill ahead of time."""
-_PLACES = PREFETCH + 2  # one that is being taken out, and one to spare
+"""Batches of batches that DataLoader has each worker prepare ahead of time."""
+_SLOTS = PREFETCH + 2  # one that is being copied out, and one in reserve
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where some batches lie: what travels between processes instead of them.
+class Slot:
+    """Position of some batches in the shared block: sent between processes instead of them.
 
     Attributes:
-        worker, number: of the part and of the place in it.
+        worker, number: of the part and of the slot in it.
         tensors: start, shape and type of each.
         batches: each one pickled, with numbers of tensors instead of tensors.
     """
@@ -38,44 +38,44 @@ class Place:
     batches: tuple[bytes, ...]
 
 
-class Ring:
-    """Shared places for batches.
+class SharedMemoryRing:
+    """Slots for batches in memory that all processes share.
 
     Args:
         workers: processes that write.
-        largest: bytes of the tensors of the largest place; more do not fit and travel as ever.
+        largest: bytes of a slot; larger batches are sent by DataLoader's own means.
     """
 
     def __init__(self, workers: int, largest: int) -> None:
-        self._block = torch.empty(workers, _PLACES, largest, dtype=torch.uint8).share_memory_()
+        self._block = torch.empty(workers, _SLOTS, largest, dtype=torch.uint8).share_memory_()
 
-    def put(self, batches: list[Any], worker: int, turn: int) -> Place | list[Any]:
-        """Write batches into the worker's place for this turn; those too large come back."""
+    def put(self, batches: list[Any], worker: int, turn: int) -> Slot | list[Any]:
+        """Write batches into the worker's next slot; those too large are returned."""
         tensors: list[Tensor] = []
         pickled = tuple(_pickle(batch, tensors) for batch in batches)
         if sum(part.nbytes for part in tensors) > self._block.shape[2]:
             return batches
-        number, start = turn % _PLACES, 0
-        lying = []
+        number, start = turn % _SLOTS, 0
+        positions = []
         for part in tensors:
             data = part.reshape(-1).view(torch.uint8)
             self._block[worker, number, start : start + len(data)] = data
-            lying.append((start, part.shape, part.dtype))
+            positions.append((start, part.shape, part.dtype))
             start += len(data)
-        return Place(worker, number, tuple(lying), pickled)
+        return Slot(worker, number, tuple(positions), pickled)
 
-    def take(self, place: Place | list[Any]) -> Iterator[Any]:
-        """Copy batches out of their place, one after the other."""
-        if not isinstance(place, Place):
-            yield from place
+    def take(self, slot: Slot | list[Any]) -> Iterator[Any]:
+        """Copy batches out of their slot, one after the other."""
+        if not isinstance(slot, Slot):
+            yield from slot
             return
-        block = self._block[place.worker, place.number]
-        for pickled in place.batches:
-            yield _Unpickler(pickled, block, place.tensors).load()
+        block = self._block[slot.worker, slot.number]
+        for pickled in slot.batches:
+            yield _Unpickler(pickled, block, slot.tensors).load()
 
 
 def batch_bytes(batch: Any) -> int:
-    """Say how much memory the tensors of a batch take."""
+    """Memory of the tensors of a batch, in bytes."""
     tensors: list[Tensor] = []
     _pickle(batch, tensors)
     return sum(part.nbytes for part in tensors)

@@ -1,4 +1,4 @@
-"""Regions are computed once: in memory up to a limit, and on disk if wanted."""
+"""A cache of superpixels and supervoxels: in memory up to a limit, and optionally on disk."""
 
 import hashlib
 import zipfile
@@ -15,7 +15,7 @@ from episodes.io.write import atomic_write, make_folder
 
 
 class RegionCache:
-    """Remembers label maps of regions.
+    """Keeps label maps of regions.
 
     Args:
         cache_bytes: memory for label maps, two bytes a pixel; the least recently used go first.
@@ -33,15 +33,15 @@ class RegionCache:
         name: str,
         settings: object,
         read: Callable[[], np.ndarray],
-        cut: Callable[[np.ndarray], np.ndarray],
+        segment_regions: Callable[[np.ndarray], np.ndarray],
     ) -> np.ndarray:
         """Return regions, from memory, from disk or computed, in this order.
 
         Args:
             name: of the image, unique among those that share this cache.
-            settings: whatever decides how it is cut; its repr goes into the file's name.
+            settings: of the region function; their repr is part of the file's name.
             read: reads the pixels.
-            cut: makes uint16 regions of them, of the same height and width.
+            segment_regions: makes uint16 regions of them, of the same height and width.
 
         Raises:
             DataError: a file of the folder is damaged, or cannot be written.
@@ -50,11 +50,11 @@ class RegionCache:
         def make() -> np.ndarray:
             pixels = read()
             if self.folder is None:
-                return cut(pixels)
+                return segment_regions(pixels)
             path = self.folder / f"{fingerprint(pixels, settings)}.npz"
             if path.exists():
                 return load_regions(path, pixels.shape)
-            regions = cut(pixels)
+            regions = segment_regions(pixels)
             save_regions(path, regions)
             return regions
 

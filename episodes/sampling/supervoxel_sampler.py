@@ -25,10 +25,10 @@ from episodes.io.read import read_header
 from episodes.sampling.episode import Episode, Plan
 from episodes.sampling.sampler import episode_generator
 from episodes.sampling.superpixel_cache import RegionCache
-from episodes.sampling.superpixel_sampler import STRONG, PseudoSettings, assemble
-from episodes.sampling.supervoxels import CutVolume, MergedVoxels, read_supervoxels
+from episodes.sampling.superpixel_sampler import STRONG, SuperpixelSettings, assemble
+from episodes.sampling.supervoxels import MergedVoxels, VolumeRegionFn, read_supervoxels
 
-_PICK, _CHANGE = 20, 21  # streams of the generator
+_PICK, _TRANSFORM = 20, 21  # streams of the generator
 _TRIES = 100
 
 
@@ -57,12 +57,12 @@ class SupervoxelSampler:
     def __init__(
         self,
         catalog: Catalog,
-        settings: PseudoSettings | None = None,
+        settings: SuperpixelSettings | None = None,
         *,
         loader: Loader | None = None,
         seed: int = 0,
         transform: Transform = STRONG,
-        cut: CutVolume | None = None,
+        segment_regions: VolumeRegionFn | None = None,
         files: Mapping[Path, Path] | None = None,
         min_area: int = 200,
         cache: RegionCache | None = None,
@@ -76,8 +76,8 @@ class SupervoxelSampler:
         if min_area < 1:
             raise EpisodeError(f"min_area is {min_area} pixels; expected at least 1")
         self.catalog, self.seed, self.transform, self.files = catalog, seed, transform, files
-        self.settings, self.loader = settings or PseudoSettings(), loader or Loader()
-        self.cut: CutVolume = cut or MergedVoxels()
+        self.settings, self.loader = settings or SuperpixelSettings(), loader or Loader()
+        self.segment_regions: VolumeRegionFn = segment_regions or MergedVoxels()
         self.cache, self.min_area = cache or RegionCache(), min_area
         self._areas: dict[int, np.ndarray] = {}
 
@@ -93,7 +93,7 @@ class SupervoxelSampler:
         slices, regions = self.volumes[volume], self.regions(volume)
         numbers = np.zeros(int(regions.max()) + 1, np.uint8)
         numbers[[region for region, _ in runs]] = np.arange(1, wanted.way + 1)
-        change = episode_generator(self.seed, index, _CHANGE)
+        change = episode_generator(self.seed, index, _TRANSFORM)
 
         def view(plane: int, changed: bool) -> tuple[Tensor, Tensor]:
             image, labels = self.loader.image(slices[plane]), numbers[regions[plane]]
@@ -103,9 +103,9 @@ class SupervoxelSampler:
         shots = [run[: wanted.shot] for _, run in runs]
         rest = [list(run[wanted.shot :]) for _, run in runs]
         queries = [rest[q % wanted.way].pop(0) for q in range(wanted.query)]
-        first = wanted.changes_support(index)
+        first = wanted.transforms_support(index)
         support = [[view(plane, first) for plane in row] for row in shots]
-        query = [view(plane, wanted.changes_query(index)) for plane in queries]
+        query = [view(plane, wanted.transforms_query(index)) for plane in queries]
         plan = Plan(
             index,
             ("supervoxel",) * wanted.way,
@@ -129,10 +129,10 @@ class SupervoxelSampler:
             )
         spacing = _spacing(path)
         return self.cache.get(
-            f"{name} {self.cut!r}",
-            (self.cut, spacing),
+            f"{name} {self.segment_regions!r}",
+            (self.segment_regions, spacing),
             lambda: torch.stack([self.loader.image(s).mean(0) for s in slices]).numpy(),
-            lambda voxels: self.cut(torch.from_numpy(voxels), spacing),
+            lambda voxels: self.segment_regions(torch.from_numpy(voxels), spacing),
         )
 
     def candidates(self, volume: int, length: int) -> dict[int, np.ndarray]:
@@ -209,7 +209,7 @@ def contiguous_runs(catalog: Catalog) -> list[list[Sample]]:
     runs = [run for run in runs if len(run) > 1]
     if not runs:
         raise EpisodeError(
-            f"catalog {catalog.name!r} has no volume of several slices; take PseudoSampler for "
+            f"catalog {catalog.name!r} has no volume of several slices; take SuperpixelSampler for "
             "single images"
         )
     return runs

@@ -1,4 +1,4 @@
-"""Supervoxels: cutting a volume into regions that look alike and go on from slice to slice."""
+"""Supervoxels of a volume: regions of similar intensity that continue from slice to slice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,48 +11,48 @@ from torch import Tensor
 from episodes.catalog.letterbox import Frame
 from episodes.errors import DataError, EpisodeError
 from episodes.io.read import read_labels
-from episodes.sampling.superpixels import number
+from episodes.sampling.superpixels import number_regions
 
-CutVolume = Callable[[Tensor, tuple[float, float, float]], np.ndarray]
+VolumeRegionFn = Callable[[Tensor, tuple[float, float, float]], np.ndarray]
 """Takes a volume [depth height width] in [0, 1] and its spacing; returns uint16 regions."""
 
 
 @dataclass(frozen=True)
 class SlicVoxels:
-    """Compact supervoxels: k-means over intensity and place, in millimetres.
+    """Compact supervoxels: k-means over intensity and position, in millimetres.
 
-    They start out equally long in voxels along every axis; each round brings them nearer to
-    being so in millimetres.
+    The initial grid is regular in voxels; each iteration brings it nearer to one that is regular
+    in millimetres.
 
     Paper: Achanta et al., SLIC superpixels, TPAMI 2012.
 
     Attributes:
-        count: about how many regions the volume gets.
-        compactness: weight of nearness against likeness; 0.1 suits volumes in [0, 1].
+        n_segments: approximate number of regions in the volume.
+        compactness: weight of position against intensity; 0.1 suits volumes in [0, 1].
         rounds: of the k-means.
-        dark: regions whose mean is not above this are surroundings.
+        background_intensity: regions whose mean is not above this are background.
     """
 
-    count: int = 400
+    n_segments: int = 400
     compactness: float = 0.1
     rounds: int = 5
-    dark: float = 0.05
+    background_intensity: float = 0.05
 
     def __call__(self, volume: Tensor, spacing: tuple[float, float, float]) -> np.ndarray:
-        """Cut a volume [depth height width] in [0, 1] into uint16 regions.
+        """Segment a volume [depth height width] in [0, 1] into uint16 regions.
 
         Args:
             volume: the intensities.
             spacing: of depth, height and width, in millimetres (only their ratios matter).
         """
         voxels = volume.numpy()
-        return number(self.atoms(voxels, spacing), voxels, self.dark)
+        return number_regions(self.atoms(voxels, spacing), voxels, self.background_intensity)
 
     def atoms(self, voxels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-        """Cut without leaving anything out; numbers from 0."""
+        """Segment the whole volume, dark background included; numbers from 0."""
         return slic(
             voxels,
-            n_segments=self.count,
+            n_segments=self.n_segments,
             compactness=self.compactness,
             max_num_iter=self.rounds,
             spacing=spacing,
@@ -66,30 +66,30 @@ class MergedVoxels:
     """Supervoxels of any shape along the edges of the volume, as ADNet uses them.
 
     The graph-based method of Felzenszwalb and Huttenlocher (IJCV 2004), whose vertices are not
-    voxels but small SLIC supervoxels: those know the spacing, and there are a thousand times
-    fewer of them.
+    voxels but small SLIC supervoxels: those take the spacing into account, and are a thousand
+    times fewer.
 
     Attributes:
-        atoms: how many small supervoxels the volume is cut into first.
+        atoms: number of small supervoxels that are merged.
         min_voxels: smallest region; 5000 in abdominal scans of 256², 1000 in cardiac ones.
         scale: two regions are joined where they differ by no more than the largest difference
             within either plus scale / (its number of small supervoxels).
-        dark: regions whose mean is not above this are surroundings.
+        background_intensity: regions whose mean is not above this are background.
     """
 
     atoms: int = 4000
     min_voxels: int = 5000
     scale: float = 0.03
-    dark: float = 0.05
+    background_intensity: float = 0.05
 
     def __call__(self, volume: Tensor, spacing: tuple[float, float, float]) -> np.ndarray:
-        """Cut a volume [depth height width] in [0, 1] into uint16 regions; see `SlicVoxels`."""
+        """Segment a volume [depth height width] in [0, 1] into uint16 regions; see `SlicVoxels`."""
         voxels = volume.numpy()
         atoms = SlicVoxels(self.atoms).atoms(voxels, spacing)
         sizes = np.bincount(atoms.ravel())
         means = np.bincount(atoms.ravel(), voxels.ravel()) / np.maximum(sizes, 1)
         joined = merge(means, sizes, neighbours(atoms), self.scale, self.min_voxels)
-        return number(joined[atoms], voxels, self.dark)
+        return number_regions(joined[atoms], voxels, self.background_intensity)
 
 
 def neighbours(regions: np.ndarray) -> np.ndarray:
@@ -108,23 +108,23 @@ def neighbours(regions: np.ndarray) -> np.ndarray:
     count = int(regions.max()) + 1
     codes = []
     for axis in range(regions.ndim):
-        there = np.moveaxis(regions, axis, 0).astype(np.int64)
-        low, high = np.minimum(there[1:], there[:-1]), np.maximum(there[1:], there[:-1])
+        moved = np.moveaxis(regions, axis, 0).astype(np.int64)
+        low, high = np.minimum(moved[1:], moved[:-1]), np.maximum(moved[1:], moved[:-1])
         codes.append(np.unique((low * count + high)[low != high]))
     return np.stack(np.divmod(np.unique(np.concatenate(codes)), count), axis=1)
 
 
 def merge(
-    means: np.ndarray, sizes: np.ndarray, edges: np.ndarray, scale: float, least: int
+    means: np.ndarray, sizes: np.ndarray, edges: np.ndarray, scale: float, min_voxels: int
 ) -> np.ndarray:
-    """Join regions by the criterion of Felzenszwalb and Huttenlocher, then the ones too small.
+    """Merge regions by the criterion of Felzenszwalb and Huttenlocher, then those too small.
 
     Args:
         means: mean intensity of each region.
         sizes: its number of voxels.
         edges: pairs of neighbours [pairs 2].
         scale: see `MergedVoxels`.
-        least: smallest size in voxels that a region may keep.
+        min_voxels: smallest region, in voxels.
 
     Returns:
         The joined region of each region, [regions], numbers from 0 without gaps.
@@ -148,24 +148,24 @@ def merge(
     sorted_edges = list(zip(edges[order].tolist(), differences[order].tolist(), strict=True))
     for final in (False, True):
         for (first, second), difference in sorted_edges:
-            one, two = root(first), root(second)
-            if one == two:
+            a, b = root(first), root(second)
+            if a == b:
                 continue
             if final:
-                join = min(voxels[one], voxels[two]) < least
+                join = min(voxels[a], voxels[b]) < min_voxels
             else:
-                limits = (inner[each] + scale / atoms[each] for each in (one, two))
+                limits = (inner[region] + scale / atoms[region] for region in (a, b))
                 join = difference <= min(limits)
             if join:
-                parent[two] = one
-                voxels[one] += voxels[two]
-                atoms[one] += atoms[two]
-                inner[one] = difference
+                parent[b] = a
+                voxels[a] += voxels[b]
+                atoms[a] += atoms[b]
+                inner[a] = difference
     return np.unique([root(region) for region in range(len(means))], return_inverse=True)[1]
 
 
 def read_supervoxels(path: Path, planes: int, frame: Frame) -> np.ndarray:
-    """Read a volume of supervoxels from a file; 0 is the surroundings.
+    """Read a volume of supervoxels from a file; 0 is the background.
 
     Args:
         path: whole numbers from 0, as `episodes.io.read.read_labels` reads them.
@@ -185,10 +185,10 @@ def read_supervoxels(path: Path, planes: int, frame: Frame) -> np.ndarray:
             f"supervoxels {path} are {' x '.join(map(str, values.shape))}; expected "
             f"{planes} x {frame.height} x {frame.width} like the image"
         )
-    found, numbers = np.unique(values, return_inverse=True)
-    numbers = numbers.reshape(values.shape) + (0 if 0 in found else 1)
+    labels, numbers = np.unique(values, return_inverse=True)
+    numbers = numbers.reshape(values.shape) + (0 if 0 in labels else 1)
     if numbers.max() > 65535:
-        raise EpisodeError(f"{path} has {len(found):,} supervoxels; expected at most 65,535")
+        raise EpisodeError(f"{path} has {len(labels):,} supervoxels; expected at most 65,535")
     rows, columns = (
         ((np.arange(inner) + 0.5) * length / inner).astype(int)
         for inner, length in zip(frame.inner, (frame.height, frame.width), strict=True)

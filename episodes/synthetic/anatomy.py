@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from episodes.augmentation.random_fields import smooth_noise
-from episodes.synthetic.intensity_levels import Levels
+from episodes.synthetic.difficulty import Difficulty
 from episodes.synthetic.shapes import FAMILIES, REACH, Family, Shape, draw_shape, inside, vary
 
 AIR, SKIN, FAT, TISSUE = 0, 1, 2, 3
@@ -48,25 +48,29 @@ class Anatomy:
                 found[number + 1] = f"{shape.family} core"
         return found
 
-    def likeness(self, level: Levels, generator: np.random.Generator) -> dict[int, int]:
+    def draw_lookalikes(
+        self, difficulty: Difficulty, generator: np.random.Generator
+    ) -> dict[int, int]:
         """Draw which numbers look like which others: distractors like classes."""
         alike = {}
         first = len(self.structures) - self.foreground
         for index in range(first):
-            if generator.random() < level.resemblance:
+            if generator.random() < difficulty.resemblance:
                 other = int(generator.integers(first, len(self.structures)))
                 for core in (0, 1):
                     alike[_FIRST + 2 * index + core] = _FIRST + 2 * other + core
         return alike
 
 
-def draw_anatomy(way: int, side: int, level: Levels, generator: np.random.Generator) -> Anatomy:
+def draw_anatomy(
+    way: int, side: int, difficulty: Difficulty, generator: np.random.Generator
+) -> Anatomy:
     """Draw what the subjects of a task share.
 
     Args:
         way: classes that the task needs at least.
         side: of the images, in pixels.
-        level: how hard.
+        difficulty: how hard.
         generator: the source of randomness.
     """
     body = draw_shape("blob", (0.0, 0.0), generator.uniform(0.36, 0.44), generator)
@@ -75,7 +79,7 @@ def draw_anatomy(way: int, side: int, level: Levels, generator: np.random.Genera
     )
     fields = smooth_noise(generator, (side, side), side * generator.uniform(0.03, 0.07), _TISSUES)
     foreground = way + int(generator.integers(0, 3))
-    count = foreground + round(level.distractors)
+    count = foreground + round(difficulty.distractors)
     shapes: list[Shape] = []
     for _ in range(count):
         family = FAMILIES[int(generator.integers(len(FAMILIES)))]
@@ -91,11 +95,11 @@ def draw_anatomy(way: int, side: int, level: Levels, generator: np.random.Genera
 
 
 def draw_subject(
-    task: Anatomy, side: int, level: Levels, generator: np.random.Generator
+    task: Anatomy, side: int, difficulty: Difficulty, generator: np.random.Generator
 ) -> np.ndarray:
     """Draw the label image of one subject: uint8 [side side] of numbers below `task.numbers`."""
-    rows, columns = deformed_grid(side, level.deformation, generator)
-    body = vary(task.body, level.deformation / 2, generator)
+    rows, columns = deformed_grid(side, difficulty.deformation, generator)
+    body = vary(task.body, difficulty.deformation / 2, generator)
     depth = _depth(body, columns, rows)
     labels = np.zeros((side, side), np.uint8)
     labels[depth < 1] = SKIN
@@ -106,9 +110,9 @@ def draw_subject(
         np.clip(((part + 0.5) * side).astype(np.int64), 0, side - 1) for part in (rows, columns)
     )
     labels[within] = TISSUE + task.tissue[row[within], column[within]]
-    margin = 3.5 * level.deformation
+    margin = 3.5 * difficulty.deformation
     for index, shape in enumerate(task.structures):
-        drawn = vary(shape, level.deformation / 2, generator)
+        drawn = vary(shape, difficulty.deformation / 2, generator)
         box = _box(drawn, margin, side)
         found = inside(drawn, columns[box], rows[box])
         hit = (found > 0) & within[box]

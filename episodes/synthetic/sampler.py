@@ -1,8 +1,8 @@
-"""Endless generated tasks: every episode has classes of its own.
+"""Generated tasks: every episode has new classes.
 
-A class is a shape at a place among others; a subject is the same layout, deformed and varied, with
-intensities, textures, bias field, blur and noise of its own. What is learnt is to compare, since
-no class comes back.
+A class is a shape at a position among others. A subject is the same layout, deformed, with its own
+intensities, textures, bias field, blur and noise. As no class comes back, only comparing support
+and query can be learnt.
 
 Papers: Hoffmann et al., SynthMorph, TMI 2022; Butoi et al., UniverSeg, ICCV 2023.
 """
@@ -18,18 +18,18 @@ from episodes.sampling.episode import Episode, Plan
 from episodes.sampling.sampler import episode_generator
 from episodes.sampling.superpixel_sampler import assemble
 from episodes.synthetic.anatomy import TISSUE, Anatomy, draw_anatomy, draw_subject
-from episodes.synthetic.appearance import draw_looks, render
-from episodes.synthetic.cells import Cells, draw_cells, draw_picture
-from episodes.synthetic.intensity_levels import Levels, levels
+from episodes.synthetic.appearance import draw_appearance, render
+from episodes.synthetic.cells import Cells, draw_cells, draw_label_map
+from episodes.synthetic.difficulty import Difficulty, interpolate_difficulty
 
 _DRAW = 22  # stream of the generator
 _TRIES = 50
-_PLAIN = TISSUE + 4
+_N_BACKGROUND = TISSUE + 4
 
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """What a generated episode looks like.
+    """Settings of a generated episode.
 
     Attributes:
         way: classes an episode.
@@ -37,9 +37,9 @@ class SyntheticSettings:
         query: images to segment; all of them show all classes.
         size: side of the images, in pixels.
         channel: 1 grey, 3 colour.
-        difficulty: 0 to 1; `episodes.synthetic.intensity_levels` says what it changes.
-        microscopy: share of the tasks that look like micrographs; the others like scans.
-        min_share: smallest area of a class in each image, as a share of the image.
+        difficulty: 0 to 1; see `episodes.synthetic.difficulty`.
+        microscopy: fraction of the tasks that look like micrographs; the others like scans.
+        min_area_fraction: smallest area of a class in each image, as a fraction of the image.
     """
 
     way: int = 1
@@ -49,7 +49,7 @@ class SyntheticSettings:
     channel: int = 1
     difficulty: float = 0.5
     microscopy: float = 0.3
-    min_share: float = 0.002
+    min_area_fraction: float = 0.002
 
     def __post_init__(self) -> None:
         for name in ("way", "shot", "query"):
@@ -62,10 +62,12 @@ class SyntheticSettings:
         if self.channel not in (1, 3):
             raise EpisodeError(f"channel is {self.channel}; expected 1 or 3")
         if not 0 <= self.microscopy <= 1:
-            raise EpisodeError(f"microscopy is {self.microscopy}; expected a share from 0 to 1")
-        if not 0 < self.min_share < 0.05:
-            raise EpisodeError(f"min_share is {self.min_share}; expected above 0, below 0.05")
-        levels(self.difficulty)  # raises on a difficulty out of range
+            raise EpisodeError(f"microscopy is {self.microscopy}; expected a fraction from 0 to 1")
+        if not 0 < self.min_area_fraction < 0.05:
+            raise EpisodeError(
+                f"min_area_fraction is {self.min_area_fraction}; expected above 0, below 0.05"
+            )
+        interpolate_difficulty(self.difficulty)  # raises on a difficulty out of range
 
 
 class SyntheticSampler:
@@ -91,30 +93,30 @@ class SyntheticSampler:
         Raises:
             EpisodeError: fifty tasks in a row had too few structures that stay visible.
         """
-        wanted, level = self.settings, levels(self.settings.difficulty)
+        settings, difficulty = self.settings, interpolate_difficulty(self.settings.difficulty)
         generator = episode_generator(self.seed, index, _DRAW)
-        task, maps, numbers = self._draw(level, generator)
-        plain = _PLAIN if isinstance(task, Anatomy) else 1
-        looks = draw_looks(
+        task, maps, numbers = self._draw(difficulty, generator)
+        n_background = _N_BACKGROUND if isinstance(task, Anatomy) else 1
+        appearance = draw_appearance(
             task.numbers,
-            wanted.channel,
-            plain,
-            task.likeness(level, generator),
-            level,
+            settings.channel,
+            n_background,
+            task.draw_lookalikes(difficulty, generator),
+            difficulty,
             generator,
         )
         ways = np.zeros(256, np.uint8)
-        ways[numbers] = np.arange(1, wanted.way + 1)
+        ways[numbers] = np.arange(1, settings.way + 1)
         pairs: list[tuple[Tensor, Tensor]] = [
-            (render(labels, looks, level, generator), torch.from_numpy(ways[labels]))
+            (render(labels, appearance, difficulty, generator), torch.from_numpy(ways[labels]))
             for labels in maps
         ]
         keys = [f"synthetic/{self.seed}/{index}/{subject}" for subject in range(len(pairs))]
         shots = [
-            slice(first, first + wanted.shot)
-            for first in range(0, wanted.way * wanted.shot, wanted.shot)
+            slice(first, first + settings.shot)
+            for first in range(0, settings.way * settings.shot, settings.shot)
         ]
-        queries = slice(wanted.way * wanted.shot, None)
+        queries = slice(settings.way * settings.shot, None)
         names = task.classes()
         plan = Plan(
             index,
@@ -128,27 +130,27 @@ class SyntheticSampler:
     __getitem__ = episode
 
     def _draw(
-        self, level: Levels, generator: np.random.Generator
+        self, difficulty: Difficulty, generator: np.random.Generator
     ) -> tuple[Anatomy | Cells, list[np.ndarray], list[int]]:
         """Draw a task, the label maps of its subjects, and the numbers of its classes."""
-        wanted = self.settings
-        count, side = wanted.way * wanted.shot + wanted.query, wanted.size
-        least = max(9, round(wanted.min_share * side**2))
+        settings = self.settings
+        count, side = settings.way * settings.shot + settings.query, settings.size
+        min_area = max(9, round(settings.min_area_fraction * side**2))
         for _ in range(_TRIES):
             task: Anatomy | Cells
-            if generator.random() < wanted.microscopy:
-                task = draw_cells(wanted.way, side, level, generator)
-                maps = [draw_picture(task, side, level, generator) for _ in range(count)]
+            if generator.random() < settings.microscopy:
+                task = draw_cells(settings.way, side, difficulty, generator)
+                maps = [draw_label_map(task, side, difficulty, generator) for _ in range(count)]
             else:
-                task = draw_anatomy(wanted.way, side, level, generator)
-                maps = [draw_subject(task, side, level, generator) for _ in range(count)]
+                task = draw_anatomy(settings.way, side, difficulty, generator)
+                maps = [draw_subject(task, side, difficulty, generator) for _ in range(count)]
             areas = [np.bincount(labels.ravel(), minlength=task.numbers) for labels in maps]
             smallest = np.min(areas, axis=0)
-            visible = [number for number in task.classes() if smallest[number] >= least]
-            if len(visible) >= wanted.way:
-                order = generator.permutation(len(visible))[: wanted.way]
+            visible = [number for number in task.classes() if smallest[number] >= min_area]
+            if len(visible) >= settings.way:
+                order = generator.permutation(len(visible))[: settings.way]
                 return task, maps, [visible[i] for i in order]
         raise EpisodeError(
-            f"none of {_TRIES} tasks had {wanted.way} structures of {least} pixels in all of "
-            f"{count} images; ask for fewer ways or shots, or lower min_share or difficulty"
+            f"none of {_TRIES} tasks had {settings.way} structures of {min_area} pixels in all of "
+            f"{count} images; ask for fewer ways or shots, or lower min_area_fraction or difficulty"
         )

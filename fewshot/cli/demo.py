@@ -17,7 +17,7 @@ from episodes.io.read import read_image, read_labels, read_planes
 from episodes.io.write import make_folder, write_json, write_picture
 from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
-from episodes.sampling.superpixel_sampler import Mixture, PseudoSampler
+from episodes.sampling.superpixel_sampler import Mixture, SuperpixelSampler
 from fewshot.baselines.copy_mask import paste
 from fewshot.cli.options import Demo
 from fewshot.evaluation.episodic import Evaluation, evaluate
@@ -107,7 +107,7 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     print(f"training on {len(base.classes)} base classes in {len(base)} scenes")
     loader = Loader(EMOJI_SIZE)
     labelled = EpisodeSampler(base, loader=loader, seed=command.seed, transform=Augment(flip=0.5))
-    superpixels = PseudoSampler(base, loader=loader, seed=command.seed)
+    superpixels = SuperpixelSampler(base, loader=loader, seed=command.seed)
     settings = TrainSettings(minutes=command.minutes, batch=8, seed=command.seed)
     source = Mixture([labelled, superpixels], [0.8, 0.2], command.seed)
     if train(episode_task(segmenter.network, source), settings, out / MODEL).interrupted:

@@ -9,7 +9,12 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, EpisodeSource
-from episodes.sampling.superpixel_sampler import STRONG, Mixture, PseudoSampler, PseudoSettings
+from episodes.sampling.superpixel_sampler import (
+    STRONG,
+    Mixture,
+    SuperpixelSampler,
+    SuperpixelSettings,
+)
 from episodes.sampling.supervoxel_sampler import SupervoxelSampler
 from episodes.synthetic import SyntheticSampler, SyntheticSettings
 from fewshot.experiments.options import AugmentName, Sources, Train
@@ -64,9 +69,9 @@ def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSour
                 "augment is 'none', but regions are found again only after a change; expected "
                 "light, strong, ssl-alpnet or medical, or --superpixels 0"
             )
-        kind = PseudoSampler if name == "superpixels" else SupervoxelSampler
+        kind = SuperpixelSampler if name == "superpixels" else SupervoxelSampler
         made.append(
-            kind(catalog, PseudoSettings(way, shot), loader=loader, seed=seed, transform=change)
+            kind(catalog, SuperpixelSettings(way, shot), loader=loader, seed=seed, transform=change)
         )
     used = [share for share in shares.values() if share]
     return made[0] if len(made) == 1 else Mixture(made, used, seed)

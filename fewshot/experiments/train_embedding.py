@@ -136,7 +136,7 @@ def make_sampler(catalog: Catalog, network: EmbeddingNetwork, command: MatchTrai
         pairs.identity,
         pairs.regions,
         pairs.disjoint_subjects,
-        turns=pairs.turns,
+        rotation_classes=pairs.turns,
     )
     return PairSampler(
         catalog,
@@ -156,7 +156,7 @@ def make_negatives(pairs: PairOptions, sampler: PairSampler, dim: int) -> HardNe
     """Find the nearest negatives of the whole data set, if that was asked for."""
     if not pairs.hard_negatives:
         return None
-    return HardNegatives(len(sampler.everything()), dim, pairs.hard_negatives)
+    return HardNegatives(len(sampler.all_items()), dim, pairs.hard_negatives)
 
 
 def describe(

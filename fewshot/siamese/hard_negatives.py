@@ -34,7 +34,7 @@ class HardNegatives(nn.Module):
     too near to be another thing.
 
     Args:
-        images: how many embeddings are kept; the length of `PairSampler.everything`.
+        images: how many embeddings are kept; the length of `PairSampler.all_items`.
         dim: length of the embeddings.
         each: negatives an anchor.
         closest: candidates nearer than this are taken for duplicates of the anchor; in units of
@@ -138,9 +138,9 @@ class RefreshNegatives(Callback):
             self.negatives.refresh(self._parts())
 
     def _parts(self) -> Iterator[Embedded]:
-        listed = self.sampler.everything()
+        listed = self.sampler.all_items()
         device = self.negatives.embeddings.device
         for start in range(0, len(listed), self.chunk):
-            batch = self.sampler.load_unchanged(listed[start : start + self.chunk]).to(device)
+            batch = self.sampler.load_untransformed(listed[start : start + self.chunk]).to(device)
             embeddings = self.network.embed(batch.images, batch.masks)
             yield Embedded(embeddings, batch.labels, batch.subjects, batch.samples)

@@ -61,7 +61,7 @@ class PairObjective(nn.Module):
         """
         mine = self.network(batch.images, batch.masks)
         local = Embedded(mine, batch.labels, batch.subjects, batch.samples)
-        whole = gather_batch(local, batch.places)
+        whole = gather_batch(local, batch.positions)
         if len(whole.labels) != self.size:
             raise FewshotError(
                 f"{len(whole.labels)} images came together, a batch of pairs has {self.size}; "

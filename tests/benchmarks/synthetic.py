@@ -37,7 +37,7 @@ from episodes.augmentation.spatial import Affine, Elastic, Warp
 from episodes.catalog.loader import Loader
 from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSource
-from episodes.sampling.superpixel_sampler import PseudoSampler
+from episodes.sampling.superpixel_sampler import SuperpixelSampler
 from episodes.sampling.supervoxel_sampler import SupervoxelSampler
 from episodes.synthetic import EmojiSampler, EmojiSettings, SyntheticSampler, SyntheticSettings
 from fewshot.models.encoder import Encoder
@@ -76,7 +76,7 @@ def sources(folder: Path) -> dict[str, EpisodeSource]:
         "anatomy": SyntheticSampler(SyntheticSettings(microscopy=0.0)),
         "microscopy": SyntheticSampler(SyntheticSettings(microscopy=1.0)),
         "emoji": EmojiSampler(EmojiSettings(size=SIDE)),
-        "superpixels": PseudoSampler(catalog, loader=loader),
+        "superpixels": SuperpixelSampler(catalog, loader=loader),
         "supervoxels": SupervoxelSampler(catalog, loader=loader, min_area=50),
     }
 

@@ -13,7 +13,7 @@ from episodes import (
     EpisodeSettings,
     Loader,
     Plan,
-    TurnedClasses,
+    RotatedClasses,
     bundled,
     collate,
     read_catalog,
@@ -68,9 +68,9 @@ def test_images_of_several_classes_are_refused():
 
 def test_classes_are_turned_as_a_whole(scenes):
     source = EpisodeSampler(scenes, SETTINGS, loader=Loader(32))
-    turned, plain = TurnedClasses(source, seed=1), source.episode(0)
+    turned, plain = RotatedClasses(source, seed=1), source.episode(0)
     found = turned.episode(0)
-    again = TurnedClasses(source, seed=1).episode(0)
+    again = RotatedClasses(source, seed=1).episode(0)
     assert torch.equal(found.support_images, again.support_images)
     for way in range(3):
         asked = [n for n, other in enumerate(plain.plan.query_ways) if other == way]
@@ -96,7 +96,7 @@ def test_only_square_images_are_turned(scenes):
             return replace(plain, **{name: getattr(plain, name)[..., :20, :] for name in names})
 
     with pytest.raises(EpisodeError, match="images are 20 x 32; only square ones"):
-        TurnedClasses(Wide()).episode(0)
+        RotatedClasses(Wide()).episode(0)
 
 
 def test_logits_are_those_of_a_loop_over_queries_and_classes(scenes):
@@ -153,7 +153,7 @@ def test_training_on_hues_helps_with_hues_never_seen(tmp_path):
     test = EpisodeSampler(novel, settings, loader=Loader(32), seed=1)
     network = small_network()
     before = evaluate_classification(network.embed, test, 30)
-    source = TurnedClasses(EpisodeSampler(base, settings, loader=Loader(32)))
+    source = RotatedClasses(EpisodeSampler(base, settings, loader=Loader(32)))
     budget = TrainSettings(steps=25, minutes=0, batch=4, learning_rate=1e-2)
     train(classification_task(network, source), budget, tmp_path / "run", progress=False)
     after = evaluate_classification(network.embed, test, 30)

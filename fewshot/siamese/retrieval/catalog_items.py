@@ -22,11 +22,11 @@ def embed_listed(
     Returns:
         Embeddings [image channel] in the catalog's order, and names of classes or subjects.
     """
-    listed = lister.everything()
+    listed = lister.all_items()
     if len(listed) > most:
         listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).round().astype(int)]
     parts = []
     for start in range(0, len(listed), _CHUNK):
-        batch = lister.load_unchanged(listed[start : start + _CHUNK])
+        batch = lister.load_untransformed(listed[start : start + _CHUNK])
         parts.append(network.embed(batch.images, batch.masks).cpu())
     return torch.cat(parts).numpy(), [lister.names[label] for _, label in listed]

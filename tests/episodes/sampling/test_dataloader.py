@@ -17,7 +17,7 @@ from episodes.errors import EpisodeError
 from episodes.readers import read_catalog
 from episodes.sampling.dataloader import BatchLoader, deal
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
-from episodes.sampling.shared_memory_ring import Ring, batch_bytes
+from episodes.sampling.shared_memory_ring import SharedMemoryRing, batch_bytes
 from tests.episodes.sampling.test_sampler import wide
 
 COUNT = 500
@@ -76,9 +76,9 @@ def test_batches_that_do_not_fit_the_ring_arrive_all_the_same(make_sampler):
     assert digests(BatchLoader(sampler, 4, stop=80, workers=2)) == expected
     batch, small = itertools.islice(BatchLoader(sampler, 4), 2)
     whole = [batch, small]
-    assert Ring(1, batch_bytes(whole) - 1).put(whole, 0, 0) is whole
-    assert list(Ring(1, 1).take(whole)) == whole
-    ring = Ring(1, batch_bytes(whole))
+    assert SharedMemoryRing(1, batch_bytes(whole) - 1).put(whole, 0, 0) is whole
+    assert list(SharedMemoryRing(1, 1).take(whole)) == whole
+    ring = SharedMemoryRing(1, batch_bytes(whole))
     first, second = ring.put(whole, 0, 0), ring.put(whole, 0, 1)
     taken = list(ring.take(first))
     ring.put([replace(batch, query_images=batch.query_images + 1)], 0, 4)  # the same place again

@@ -106,19 +106,19 @@ def test_the_subject_as_identity_needs_no_measuring():
 def test_images_of_several_classes_stand_for_none_unless_by_region():
     both = dataclasses.replace(EVEN.samples[0], key="both", areas={"a": 5, "b": 5})
     mixed = dataclasses.replace(EVEN, samples=(*EVEN.samples, both))
-    whole = PairSampler(mixed, PairSettings(2, 2)).everything()
-    regions = PairSampler(mixed, PairSettings(2, 2, regions=True)).everything()
+    whole = PairSampler(mixed, PairSettings(2, 2)).all_items()
+    regions = PairSampler(mixed, PairSettings(2, 2, regions=True)).all_items()
     assert set(regions) - set(whole) == {(30, 0), (30, 1)}
-    small = PairSampler(mixed, PairSettings(2, 2, regions=True, min_area=6)).everything()
+    small = PairSampler(mixed, PairSettings(2, 2, regions=True, min_area=6)).all_items()
     assert small == whole
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (PairSettings(4, 2), "has 3 of 5 class names with two images or more .*; 4 classes"),
+        (PairSettings(4, 2), "has 3 of 5 class names with two images or more .*; a batch needs 4"),
         (PairSettings(3, 2, disjoint_subjects=True), "has 2 of 5 .* two subjects"),
-        (PairSettings(2, 5), "give 5 images at worst, and there are 3 further classes .* of 10"),
+        (PairSettings(2, 5), "have as few as 5 images, and there are 3 further classes .* of 10"),
     ],
 )
 def test_a_catalog_that_cannot_fill_a_batch_is_refused(settings, said):
@@ -129,8 +129,8 @@ def test_a_catalog_that_cannot_fill_a_batch_is_refused(settings, said):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"classes": 0},
-        {"samples": 1},
+        {"classes_per_batch": 0},
+        {"images_per_class": 1},
         {"identity": "subject", "regions": True},
     ],
 )
@@ -175,7 +175,7 @@ def test_labels_and_numbers_name_the_samples(real):
     assert tuple(keys) == plan.keys
     assert [real.catalog.subjects[code] for code in batch.subjects] == list(plan.subjects)
     assert batch.labels.dtype == torch.int64
-    plain = real.load_unchanged(real.everything()[:2])
+    plain = real.load_untransformed(real.all_items()[:2])
     assert torch.equal(plain.images[0], real.loader.image(real.catalog.samples[0]))
     changed = [i for i in range(6) if batch.samples[i] in plain.samples]
     assert not any(torch.equal(batch.images[i], plain.images[0]) for i in changed)
@@ -192,25 +192,25 @@ def test_patients_of_real_scans(real_data):
     assert Counter(Counter(batch.labels.tolist()).values()) == {4: 8}
 
 
-def test_turns_make_classes_of_their_own(real):
-    settings = dataclasses.replace(real.settings, turns=8)
-    turned = PairSampler(real.catalog, settings, loader=Loader(32))
-    assert len(turned.names) == 24
-    assert turned.names[:2] == ("disc", "disc, turn 1")
-    assert len(turned.everything()) == 8 * len(real.everything())
-    place, label = real.everything()[1]
-    plain = real.load_unchanged([(place, label)])
-    found = turned.load_unchanged([(place, 8 * label + t) for t in range(8)])
+def test_rotations_are_classes(real):
+    settings = dataclasses.replace(real.settings, rotation_classes=8)
+    rotated = PairSampler(real.catalog, settings, loader=Loader(32))
+    assert len(rotated.names) == 24
+    assert rotated.names[:2] == ("disc", "disc, turn 1")
+    assert len(rotated.all_items()) == 8 * len(real.all_items())
+    place, label = real.all_items()[1]
+    plain = real.load_untransformed([(place, label)])
+    found = rotated.load_untransformed([(place, 8 * label + t) for t in range(8)])
     assert found.labels.tolist() == [8 * label + t for t in range(8)]
     for kind in ("images", "masks"):
         (before,), after = getattr(plain, kind), getattr(found, kind)
         for number in range(8):
             expected = torch.rot90(before, number % 4, (-2, -1))
             assert torch.equal(after[number], expected.flip(-1) if number > 3 else expected)
-    plan = turned.plan(3)
+    plan = rotated.plan(3)
     assert len(set(plan.labels)) == 2
-    for key, name in zip(plan.keys, (turned.names[label] for label in plan.labels), strict=True):
+    for key, name in zip(plan.keys, (rotated.names[label] for label in plan.labels), strict=True):
         sample = next(s for s in real.catalog.samples if s.key == key)
         assert sample.areas[name.partition(", turn")[0]] > 0
-    with pytest.raises(EpisodeError, match="nor turns make sense"):
-        PairSettings(identity="subject", turns=4)
+    with pytest.raises(EpisodeError, match="nor rotation_classes make sense"):
+        PairSettings(identity="subject", rotation_classes=4)

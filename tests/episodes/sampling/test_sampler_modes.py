@@ -215,11 +215,11 @@ def test_a_draw_is_what_lists_would_give(seed, used, banned):
     for rank in used:
         once.take(rank)
         now.take(rank)
-    now.ban(banned)
+    now.exclude(banned)
     once.start_row()
     for each in banned:
-        once.keep_apart(each)
-    assert once.draw(Draws(np.random.default_rng(seed)), apart=True) == expected
+        once.exclude_in_row(each)
+    assert once.draw(Draws(np.random.default_rng(seed)), new_group=True) == expected
     assert now.draw(Draws(np.random.default_rng(seed))) == expected
     if expected is not None:  # what is drawn is taken
         drawn = {expected}

@@ -14,7 +14,7 @@ from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.loader import Loader
 from episodes.errors import EpisodeError
 from episodes.readers import read_catalog
-from episodes.sampling.plans import borrow_generator
+from episodes.sampling.plans import reuse_generator
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings, episode_generator, hash_plans
 from tests.episodes.sampling.test_sampler import ONE_EACH, toy, wide
 
@@ -118,9 +118,9 @@ def test_golden_plans_of_other_modes(wanted, expected):
 
 
 def test_a_borrowed_generator_draws_the_same():
-    borrow_generator(7, 8, 9).integers(10)  # leaves half a word behind
+    reuse_generator(7, 8, 9).integers(10)  # leaves half a word behind
     for numbers in ((0, 0, 0), (5, 2**64 - 1, 3), (2**64 - 1, 2**63, 1)):
-        once, again = episode_generator(*numbers), borrow_generator(*numbers)
+        once, again = episode_generator(*numbers), reuse_generator(*numbers)
         assert [int(again.integers(1000)) for _ in range(9)] == once.integers(1000, size=9).tolist()
 
 

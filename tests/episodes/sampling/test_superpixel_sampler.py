@@ -15,8 +15,8 @@ from episodes.sampling.sampler import episode_generator
 from episodes.sampling.superpixel_sampler import (
     STRONG,
     Mixture,
-    PseudoSampler,
-    PseudoSettings,
+    SuperpixelSampler,
+    SuperpixelSettings,
     draw_distinct,
     superpixels,
 )
@@ -58,9 +58,12 @@ def test_the_squares_are_regions_and_the_dark_is_none():
 
 def test_dark_and_small_regions():
     image = quarters()
-    assert superpixels(image, dark=0.6)[16::32, 16::32].ravel().tolist()[:2] == [0, 0]
+    assert superpixels(image, background_intensity=0.6)[16::32, 16::32].ravel().tolist()[:2] == [
+        0,
+        0,
+    ]
     assert superpixels(torch.zeros(1, 64, 64)).max() == 0
-    areas = np.bincount(superpixels(image, min_share=0.05).ravel())[1:]
+    areas = np.bincount(superpixels(image, min_area_fraction=0.05).ravel())[1:]
     assert areas.min() >= 0.05 * 64 * 64
 
 
@@ -68,14 +71,14 @@ def test_more_regions_than_a_byte_holds():
     generator = np.random.default_rng(0)
     tiles = generator.permutation(400).reshape(20, 20) / 500 + 0.2
     image = torch.from_numpy(np.kron(tiles, np.ones((12, 12))).astype(np.float32))[None]
-    regions = superpixels(image, min_share=1e-4)
+    regions = superpixels(image, min_area_fraction=1e-4)
     assert regions.max() > 400
     assert np.unique(regions).tolist() == list(range(1, regions.max() + 1))
 
 
 def test_every_superpixel_can_be_drawn(toy):
     loader = Loader(64)
-    sampler = PseudoSampler(toy, loader=loader, seed=1, transform=STILL)
+    sampler = SuperpixelSampler(toy, loader=loader, seed=1, transform=STILL)
     regions = superpixels(loader.image(toy.samples[0]))
     count = int(regions.max())
     assert count >= 4
@@ -90,7 +93,7 @@ def test_every_superpixel_can_be_drawn(toy):
 
 
 def test_episodes_are_one_slice_twice(toy):
-    sampler = PseudoSampler(toy, loader=Loader(64), seed=2)
+    sampler = SuperpixelSampler(toy, loader=Loader(64), seed=2)
     image = Loader(64).image(toy.samples[0])
     for index in range(8):
         episode = sampler.episode(index).check()
@@ -112,7 +115,7 @@ def tiles(rows=20):
 
 def test_regions_above_254_are_drawn_first_and_last_included(toy):
     full = toy.filter(lambda sample: sample.key == "images/0.png")
-    sampler = PseudoSampler(full, loader=Loader(100), transform=STILL, cut=tiles())
+    sampler = SuperpixelSampler(full, loader=Loader(100), transform=STILL, segment_regions=tiles())
     drawn = set()
     for index in range(6000):  # a region is missed with probability 400 exp(-15)
         generator = episode_generator(0, index, 2)
@@ -126,8 +129,8 @@ def test_regions_above_254_are_drawn_first_and_last_included(toy):
 
 
 def test_several_ways_shots_and_queries(toy):
-    wanted = PseudoSettings(way=3, shot=2, query=2, change="both")
-    sampler = PseudoSampler(toy, wanted, loader=Loader(64), seed=3)
+    wanted = SuperpixelSettings(way=3, shot=2, query=2, transformed="both")
+    sampler = SuperpixelSampler(toy, wanted, loader=Loader(64), seed=3)
     image = sampler.loader.image(toy.samples[0])
     regions = superpixels(image)
     for index in range(10):
@@ -138,7 +141,7 @@ def test_several_ways_shots_and_queries(toy):
         views = [*episode.support_images.flatten(0, 1), *episode.query_images, image]
         for one, other in itertools.combinations(views, 2):
             assert not torch.equal(one, other)
-    still = PseudoSampler(toy, wanted, loader=Loader(64), seed=3, transform=STILL)
+    still = SuperpixelSampler(toy, wanted, loader=Loader(64), seed=3, transform=STILL)
     for index in range(10):
         episode = still.episode(index)
         labels = episode.query_labels[0].numpy()
@@ -152,7 +155,7 @@ def test_several_ways_shots_and_queries(toy):
 
 
 def test_one_side_stays_as_it_is_and_further_shots_never_do(toy):
-    sampler = PseudoSampler(toy, PseudoSettings(shot=2, query=2), loader=Loader(64), seed=3)
+    sampler = SuperpixelSampler(toy, SuperpixelSettings(shot=2, query=2), loader=Loader(64), seed=3)
     image = sampler.loader.image(toy.samples[0])
     for index in range(6):
         episode = sampler.episode(index)
@@ -163,7 +166,7 @@ def test_one_side_stays_as_it_is_and_further_shots_never_do(toy):
 
 def test_the_numbers_of_published_results_stay(toy):
     # Training results depend on every draw; this is what they were made with.
-    episode = PseudoSampler(toy, loader=Loader(64), seed=7).episode(4)
+    episode = SuperpixelSampler(toy, loader=Loader(64), seed=7).episode(4)
     generator = episode_generator(7, 4, 2)
     regions = superpixels(quarters())
     while toy.samples[int(generator.integers(2))].key != "images/0.png":
@@ -179,12 +182,12 @@ def test_the_numbers_of_published_results_stay(toy):
 @pytest.mark.parametrize("settings", [{"way": 0}, {"shot": 0}, {"query": -1}])
 def test_settings_that_make_no_sense(settings):
     with pytest.raises(EpisodeError, match="expected"):
-        PseudoSettings(**settings)
+        SuperpixelSettings(**settings)
 
 
 def test_a_pure_function_of_seed_and_number(toy):
-    first, again = (PseudoSampler(toy, loader=Loader(64), seed=7) for _ in range(2))
-    other = PseudoSampler(toy, loader=Loader(64), seed=8)
+    first, again = (SuperpixelSampler(toy, loader=Loader(64), seed=7) for _ in range(2))
+    other = SuperpixelSampler(toy, loader=Loader(64), seed=8)
     episodes = [first.episode(i) for i in range(6)]
     torch.manual_seed(5)
     for i in (5, 0, 3, 1, 4, 2):
@@ -199,10 +202,10 @@ def test_a_pure_function_of_seed_and_number(toy):
 
 def test_nothing_to_draw_from(toy):
     with pytest.raises(EpisodeError, match="catalog 'none' is empty; superpixels need images"):
-        PseudoSampler(Catalog((), (), "none"))
+        SuperpixelSampler(Catalog((), (), "none"))
     dark = toy.filter(lambda sample: sample.key == "images/1.png")
     with pytest.raises(EpisodeError, match=r"a hundred images of .* no superpixel; are the images"):
-        PseudoSampler(dark, loader=Loader(64)).episode(0)
+        SuperpixelSampler(dark, loader=Loader(64)).episode(0)
 
 
 class Constant:

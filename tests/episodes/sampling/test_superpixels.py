@@ -12,7 +12,7 @@ from episodes.catalog.letterbox import Frame
 from episodes.errors import DataError, EpisodeError
 from episodes.io.write import write_mask
 from episodes.sampling.superpixel_cache import RegionCache, fingerprint, load_regions, save_regions
-from episodes.sampling.superpixels import Felzenszwalb, Slic, number
+from episodes.sampling.superpixels import Felzenszwalb, Slic, number_regions
 from episodes.sampling.supervoxels import (
     MergedVoxels,
     SlicVoxels,
@@ -30,7 +30,7 @@ def boxes():
     return volume
 
 
-@pytest.mark.parametrize("cut", [Felzenszwalb(min_share=0.02), Slic(40)])
+@pytest.mark.parametrize("cut", [Felzenszwalb(min_area_fraction=0.02), Slic(40)])
 @pytest.mark.parametrize("channel", [1, 3])
 def test_superpixels_keep_to_the_edges(cut, channel):
     image = boxes()[0].expand(channel, 48, 48)
@@ -110,11 +110,11 @@ def test_merging_by_hand():
 def test_numbers_have_no_gap_and_no_more_than_two_bytes():
     regions = np.array([[4, 4, 0], [9, 2, 2]])
     pixels = np.array([[1.0, 1.0, 1.0], [0.0, 1.0, 0.3]])
-    assert number(regions, pixels, 0.5).tolist() == [[3, 3, 1], [0, 2, 2]]
+    assert number_regions(regions, pixels, 0.5).tolist() == [[3, 3, 1], [0, 2, 2]]
     many = np.arange(65536)
-    assert number(many[:-1], np.ones(65535), 0.5).max() == 65535
+    assert number_regions(many[:-1], np.ones(65535), 0.5).max() == 65535
     with pytest.raises(EpisodeError, match=r"65,536 regions; .* Ask for larger"):
-        number(many, np.ones(65536), 0.5)
+        number_regions(many, np.ones(65536), 0.5)
 
 
 def test_supervoxels_from_files(tmp_path):

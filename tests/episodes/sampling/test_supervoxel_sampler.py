@@ -10,7 +10,7 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.readers import read_catalog
-from episodes.sampling.superpixel_sampler import PseudoSettings
+from episodes.sampling.superpixel_sampler import SuperpixelSettings
 from episodes.sampling.supervoxel_sampler import SupervoxelSampler, contiguous_runs
 
 DEPTH, SIDE = 10, 64
@@ -54,7 +54,12 @@ def plane(key):
 
 def sampler(scans, **settings):
     return SupervoxelSampler(
-        scans, PseudoSettings(**settings), loader=Loader(SIDE), cut=cut, transform=still, seed=4
+        scans,
+        SuperpixelSettings(**settings),
+        loader=Loader(SIDE),
+        segment_regions=cut,
+        transform=still,
+        seed=4,
     )
 
 
@@ -119,7 +124,7 @@ def test_several_ways_are_different_supervoxels(scans):
 
 def test_a_pure_function_of_seed_and_number(scans):
     def make(seed):
-        return SupervoxelSampler(scans, loader=Loader(SIDE), cut=cut, seed=seed)
+        return SupervoxelSampler(scans, loader=Loader(SIDE), segment_regions=cut, seed=seed)
 
     first, again, other = make(1), make(1), make(2)
     episodes = [first.episode(i) for i in range(6)]
@@ -139,7 +144,10 @@ def test_missing_slices_split_a_volume(scans):
     assert planes == 2 * [[0, 1, 2, 3], [5, 6], [8, 9]]
     seen = []
     source = SupervoxelSampler(
-        some, loader=Loader(SIDE), transform=still, cut=lambda v, s: seen.append(len(v)) or ones(v)
+        some,
+        loader=Loader(SIDE),
+        transform=still,
+        segment_regions=lambda v, s: seen.append(len(v)) or ones(v),
     )
     pairs = {
         (plane(e.plan.support[0][0]), plane(e.plan.query[0]))
@@ -173,7 +181,7 @@ def test_supervoxels_from_files(scans, tmp_path):
 
 
 def test_nothing_to_draw_from(scans):
-    with pytest.raises(EpisodeError, match="no volume of several slices; take PseudoSampler"):
+    with pytest.raises(EpisodeError, match="no volume of several slices; take SuperpixelSampler"):
         SupervoxelSampler(scans.filter(lambda sample: sample.image.plane == 3))
     with pytest.raises(EpisodeError, match="no volume of several slices"):
         SupervoxelSampler(Catalog((), (), "none"))
@@ -191,7 +199,7 @@ def test_published_supervoxels_of_real_scans(real_data):
     path = catalog.samples[0].image.path
     files = {path: root / "supervoxels_5000" / "superpix-MIDDLE_1.nii.gz"}
     for settings in ({"files": files}, {}):
-        source = SupervoxelSampler(catalog, PseudoSettings(way=2, shot=2), **settings)
+        source = SupervoxelSampler(catalog, SuperpixelSettings(way=2, shot=2), **settings)
         episode = source.episode(0).check()
         assert (episode.support_masks == 1).sum(dim=(-2, -1)).min() > 50
         sizes = np.bincount(source.regions(0).ravel())[1:]

@@ -10,9 +10,9 @@ from episodes.sampling.episode import collate
 from episodes.sampling.sampler import EpisodeSource
 from episodes.synthetic import EmojiSampler, EmojiSettings, SyntheticSampler, SyntheticSettings
 from episodes.synthetic.anatomy import draw_anatomy, draw_subject
-from episodes.synthetic.appearance import Looks, draw_looks, render
-from episodes.synthetic.cells import draw_cells, draw_picture
-from episodes.synthetic.intensity_levels import EASIEST, HARDEST, levels
+from episodes.synthetic.appearance import Appearance, draw_appearance, render
+from episodes.synthetic.cells import draw_cells, draw_label_map
+from episodes.synthetic.difficulty import EASIEST, HARDEST, interpolate_difficulty
 from episodes.synthetic.shapes import FAMILIES, REACH, Shape, draw_shape, inside, vary
 
 SMALL = {"size": 64}
@@ -82,9 +82,9 @@ def test_shapes_stay_in_reach_and_are_thin_or_whole(family, seed):
 
 
 def test_levels_mean_what_they_say():
-    assert levels(0) == EASIEST
-    assert levels(1) == HARDEST
-    half = levels(0.5)
+    assert interpolate_difficulty(0) == EASIEST
+    assert interpolate_difficulty(1) == HARDEST
+    half = interpolate_difficulty(0.5)
     for name in vars(half):
         low, high = sorted((getattr(EASIEST, name), getattr(HARDEST, name)))
         assert low < getattr(half, name) < high
@@ -92,7 +92,7 @@ def test_levels_mean_what_they_say():
     assert HARDEST.contrast / HARDEST.noise == pytest.approx(2.3, abs=0.02)
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(EpisodeError, match="difficulty is"):
-            levels(wrong)
+            interpolate_difficulty(wrong)
 
 
 def overlap(difficulty, microscopy=0.0):
@@ -193,7 +193,7 @@ def test_nested_structures_and_thin_ones_are_classes_too():
 
 
 def test_the_core_of_a_ring_is_within_its_wall():
-    level, found = levels(0.3), 0
+    level, found = interpolate_difficulty(0.3), 0
     for seed in range(30):
         generator = np.random.default_rng(seed)
         task = draw_anatomy(3, 96, level, generator)
@@ -210,12 +210,12 @@ def test_the_core_of_a_ring_is_within_its_wall():
 
 
 def test_label_maps_of_micrographs_hold_many_cells():
-    level = levels(0.2)
+    level = interpolate_difficulty(0.2)
     counts = []
     for seed in range(10):
         generator = np.random.default_rng(seed)
         task = draw_cells(2, 128, level, generator)
-        labels = draw_picture(task, 128, level, generator)
+        labels = draw_label_map(task, 128, level, generator)
         assert labels.max() < task.numbers
         assert len(task.classes()) >= 2
         counts.append(ndimage.label(labels > 0)[1])
@@ -228,13 +228,13 @@ def test_distractors_look_like_classes_as_often_as_stated():
     for seed in range(150):
         generator = np.random.default_rng(seed)
         task = draw_anatomy(1, 32, HARDEST, generator)
-        pairs = task.likeness(HARDEST, generator)
+        pairs = task.draw_lookalikes(HARDEST, generator)
         classes = task.classes()
         assert not set(pairs) & set(classes)
         alike.append(len(pairs) / 2 / (len(task.structures) - task.foreground))
-        assert task.likeness(EASIEST, generator) == {}
+        assert task.draw_lookalikes(EASIEST, generator) == {}
     assert np.mean(alike) == pytest.approx(HARDEST.resemblance, abs=0.05)
-    looks = draw_looks(9, 1, 7, {8: 7}, EASIEST, generator)
+    looks = draw_appearance(9, 1, 7, {8: 7}, EASIEST, generator)
     assert looks.means[8] == looks.means[7]
 
 
@@ -243,7 +243,7 @@ def test_a_core_never_looks_like_its_wall(plain_numbers):
     for seed in range(100):
         generator = np.random.default_rng(seed)
         for level in (EASIEST, HARDEST):
-            looks = draw_looks(plain_numbers + 6, 1, plain_numbers, {}, level, generator)
+            looks = draw_appearance(plain_numbers + 6, 1, plain_numbers, {}, level, generator)
             walls, cores = (looks.means[plain_numbers + core :: 2, 0] for core in (0, 1))
             assert abs(walls - cores).min() > 0.5 * level.contrast
 
@@ -253,7 +253,7 @@ def test_rendering_shows_the_means_it_was_given():
     labels = np.zeros((128, 128), np.uint8)
     labels[32:96, 32:96] = 7
     means = np.array([[0.3], *[[0.0]] * 6, [0.6]], np.float32)
-    looks = Looks(means, np.full((3, 8), 0.02, np.float32))
+    looks = Appearance(means, np.full((3, 8), 0.02, np.float32))
     images = torch.stack([render(labels, looks, EASIEST, generator) for _ in range(20)])
     for number, part in ((7, images[..., 40:88, 40:88]), (0, images[..., :24, :24])):
         assert part.mean() == pytest.approx(means[number, 0], abs=0.03)
@@ -271,7 +271,7 @@ def test_rendering_shows_the_means_it_was_given():
         {"channel": 2},
         {"difficulty": 2.0},
         {"microscopy": -0.1},
-        {"min_share": 0.5},
+        {"min_area_fraction": 0.5},
     ],
 )
 def test_settings_that_make_no_sense(changes):
@@ -281,6 +281,6 @@ def test_settings_that_make_no_sense(changes):
 
 def test_a_task_that_cannot_be_drawn_is_told(monkeypatch):
     monkeypatch.setattr("episodes.synthetic.sampler._TRIES", 2)
-    wanted = SyntheticSettings(way=10, shot=2, difficulty=1.0, min_share=0.049, **SMALL)
+    wanted = SyntheticSettings(way=10, shot=2, difficulty=1.0, min_area_fraction=0.049, **SMALL)
     with pytest.raises(EpisodeError, match="none of 2 tasks had 10 structures"):
         SyntheticSampler(wanted).episode(0)
