@@ -88,7 +88,7 @@ def number_regions(
         EpisodeError: more than 65,535 regions.
 
     Example:
-        >>> number(np.array([0, 0, 7, 9]), np.array([0.5, 0.7, 0.0, 0.4]), 0.1)
+        >>> number_regions(np.array([0, 0, 7, 9]), np.array([0.5, 0.7, 0.0, 0.4]), 0.1)
         array([1, 1, 0, 2], dtype=uint16)
     """
     area = np.bincount(regions.ravel())

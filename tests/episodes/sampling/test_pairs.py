@@ -162,7 +162,7 @@ def test_shares_of_any_size_are_the_batch(real):
             joined = torch.cat([getattr(part, name) for part in parts])
             assert torch.equal(joined, getattr(whole, name))
     strided = real.load(range(43, 48, 2))  # as rank 1 of 2 takes them
-    assert strided.places.tolist() == [1, 3, 5]
+    assert strided.positions.tolist() == [1, 3, 5]
     assert torch.equal(strided.images, whole.images[1::2])
     with pytest.raises(EpisodeError, match="2 items belong to 2 batches"):
         real.load([5, 6])

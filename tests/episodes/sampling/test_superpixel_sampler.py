@@ -234,7 +234,9 @@ def test_mixture_keeps_its_shares():
 
 @pytest.mark.parametrize("shares", [[], [1.0], [1.0, 0.0], [1.0, -1.0], [1.0, 2.0, 3.0]])
 def test_mixtures_that_are_none(shares):
-    with pytest.raises(EpisodeError, match=r"2 sources with shares .*; expected a positive share"):
+    with pytest.raises(
+        EpisodeError, match=r"2 sources with weights .*; expected a positive weight"
+    ):
         Mixture([Constant("a"), Constant("b")], shares)
     with pytest.raises(EpisodeError, match="0 sources"):
         Mixture([], [])

@@ -113,7 +113,7 @@ def test_numbers_have_no_gap_and_no_more_than_two_bytes():
     assert number_regions(regions, pixels, 0.5).tolist() == [[3, 3, 1], [0, 2, 2]]
     many = np.arange(65536)
     assert number_regions(many[:-1], np.ones(65535), 0.5).max() == 65535
-    with pytest.raises(EpisodeError, match=r"65,536 regions; .* Ask for larger"):
+    with pytest.raises(EpisodeError, match=r"65,536 regions; .* Raise the smallest region"):
         number_regions(many, np.ones(65536), 0.5)
 
 
