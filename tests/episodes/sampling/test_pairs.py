@@ -158,7 +158,7 @@ def test_shares_of_any_size_are_the_batch(real):
     assert real.names == ("disc", "bar", "square")
     for borders in ((0, 6), (0, 3, 6), (0, 4, 6), (0, 1, 5, 6)):  # the last share is smaller, too
         parts = [real.load([42 + place for place in range(a, b)]) for a, b in pairwise(borders)]
-        for name in ("images", "masks", "labels", "subjects", "samples", "places"):
+        for name in ("images", "masks", "labels", "subjects", "samples", "positions"):
             joined = torch.cat([getattr(part, name) for part in parts])
             assert torch.equal(joined, getattr(whole, name))
     strided = real.load(range(43, 48, 2))  # as rank 1 of 2 takes them
