@@ -11,36 +11,40 @@ from .evaluation.classification import (
 from .evaluation.confusion_counts import (
     CopyMask as CopyMask,
     FeatureGrid as FeatureGrid,
-    Truth as Truth,
+    GroundTruth as GroundTruth,
     count_protocol as count_protocol,
 )
-from .evaluation.end_to_end_predictor import AsUsed as AsUsed
+from .evaluation.end_to_end_predictor import EndToEndPredictor as EndToEndPredictor
 from .evaluation.episodic import Evaluation as Evaluation, evaluate as evaluate, predict as predict
 from .evaluation.multi_slice_predictor import (
-    PlacedSlices as PlacedSlices,
-    SharedSlices as SharedSlices,
+    RegisteredSlicePredictor as RegisteredSlicePredictor,
+    MultiSlicePredictor as MultiSlicePredictor,
 )
-from .evaluation.predictors import Model as Model
-from .evaluation.registered_volume_predictor import MatchedVolumes as MatchedVolumes
-from .evaluation.retrieved_support_predictor import MatchThenSegment as MatchThenSegment
-from .inference.postprocessing.settings import RefineSettings as RefineSettings
+from .evaluation.predictors import SlicePredictor as SlicePredictor
+from .evaluation.registered_volume_predictor import (
+    RegisteredVolumePredictor as RegisteredVolumePredictor,
+)
+from .evaluation.retrieved_support_predictor import (
+    RetrievedSupportPredictor as RetrievedSupportPredictor,
+)
+from .inference.postprocessing.settings import PostprocessSettings as PostprocessSettings
 from .inference.result import Segmentation as Segmentation
 from .inference.segmenter import Segmenter as Segmenter
-from .inference.support_set import Shots as Shots, read_shots as read_shots
+from .inference.support_set import SupportSet as SupportSet, read_support_set as read_support_set
 from .inference.test_time_training import (
     TestTimeSettings as TestTimeSettings,
     adapt_to_shots as adapt_to_shots,
     adapt_to_support as adapt_to_support,
 )
-from .inference.volumes.atlas_propagation import Relays as Relays
-from .inference.volumes.local_matching import NearbySettings as NearbySettings
-from .inference.volumes.registered_volumes import LaidVolumes as LaidVolumes
+from .inference.volumes.atlas_propagation import AtlasPropagation as AtlasPropagation
+from .inference.volumes.local_matching import LocalMatchingSettings as LocalMatchingSettings
+from .inference.volumes.registered_volumes import RegisteredVolumes as RegisteredVolumes
 from .inference.volumes.registration import (
     RegistrationSettings as RegistrationSettings,
     register as register,
 )
 from .inference.volumes.segment_volume import segment_volume as segment_volume
-from .inference.volumes.self_support import OwnLookSettings as OwnLookSettings
+from .inference.volumes.self_support import SelfSupportSettings as SelfSupportSettings
 from .metrics.bootstrap import Interval as Interval, bootstrap_mean as bootstrap_mean
 from .metrics.mask_scores import register_metric as register_metric
 from .models.calibration import Calibration as Calibration, fit_calibration as fit_calibration
@@ -122,7 +126,7 @@ from .siamese.retrieval.relevance import (
     SharedLabels as SharedLabels,
 )
 from .siamese.retrieval.retrieval_metrics import Retrieval as Retrieval, retrieve as retrieve
-from .siamese.verification.embedding_scores import Scored as Scored
+from .siamese.verification.embedding_scores import EmbeddingScores as EmbeddingScores
 from .siamese.verification.pairs_roc import (
     Pairs as Pairs,
     auc as auc,

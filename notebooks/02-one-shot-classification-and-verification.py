@@ -91,12 +91,12 @@ print(f"untrained {accuracy(before):.0%}, trained on other classes {accuracy(aft
 # pairs of one.
 
 # %%
-from fewshot import Scored, audit_threshold, choose_threshold
+from fewshot import EmbeddingScores, audit_threshold, choose_threshold
 
 half = np.isin(labels, np.unique(labels)[::2])
 for kind, vectors in (("untrained", before), ("trained", after)):
-    chosen = choose_threshold(Scored(vectors[half], labels[half].tolist()).pairs, "eer")
-    found = audit_threshold(chosen, Scored(vectors[~half], labels[~half].tolist()).pairs)
+    chosen = choose_threshold(EmbeddingScores(vectors[half], labels[half].tolist()).pairs, "eer")
+    found = audit_threshold(chosen, EmbeddingScores(vectors[~half], labels[~half].tolist()).pairs)
     print(
         f"{kind}: cosine of at least {chosen.threshold:.2f} is the same; on other classes "
         f"FAR {found.far.value:.1%}, TAR {found.tar.value:.1%}, ROC-AUC {found.auc.value:.3f}"
@@ -105,7 +105,7 @@ for kind, vectors in (("untrained", before), ("trained", after)):
 # %%
 import matplotlib.pyplot as plt
 
-pairs = Scored(after[~half], labels[~half].tolist()).pairs
+pairs = EmbeddingScores(after[~half], labels[~half].tolist()).pairs
 figure, axis = plt.subplots(figsize=(6, 3))
 for kind, same in (("two things", False), ("one thing, any two pictures", True)):
     axis.hist(pairs.scores[pairs.genuine == same], bins=40, density=True, alpha=0.6, label=kind)

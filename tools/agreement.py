@@ -29,10 +29,10 @@ from episodes.readers import read_catalog
 from episodes.sampling.episode import to_channels
 from episodes.sampling.sampler import binary_mask
 from fewshot.inference.query_similarity import (
-    LOW,
-    agreement,
+    MIN_SIMILARITY,
     cycle_consistency,
-    likeness,
+    feature_similarity,
+    query_support_similarity,
     with_masks,
 )
 from fewshot.inference.segmenter import Segmenter
@@ -94,7 +94,7 @@ def compare(support: Item, query: Item, segmenter: Segmenter) -> Row:
     known, found = query.mask != IGNORE, full[0].argmax(dim=0) == 1
     real = query.mask == 1
     total = int((found & known).sum() + real.sum())
-    alike = likeness(query.features, shots["features"].float(), familiar=1.0)
+    alike = feature_similarity(query.features, shots["features"].float(), familiar=1.0)
     back = cycle_consistency(
         head, shots["features"].float(), shots["masks"], query.features, labels
     )
@@ -102,7 +102,7 @@ def compare(support: Item, query: Item, segmenter: Segmenter) -> Row:
         "data": support.data,
         "own": support.data == query.data,
         "dice": 2 * int((found & real).sum()) / total if total else 0.0,
-        "agreement": agreement(head, shots, query.features, labels),
+        "agreement": query_support_similarity(head, shots, query.features, labels),
         "plain": alike if back is None else math.sqrt(alike * back),
     }
 
@@ -112,7 +112,7 @@ def report(name: str, size: object, rows: list[Row]) -> Row:
     good = [row for row in rows if row["own"] and row["dice"] > GOOD]
     foreign = [row for row in rows if not row["own"]]
     line: Row = {"data": name, "size": size, "good": len(good), "foreign": len(foreign)}
-    for measured, low in (("agreement", LOW), ("plain", PLAIN_LOW)):
+    for measured, low in (("agreement", MIN_SIMILARITY), ("plain", PLAIN_LOW)):
         a, b = (np.array([float(row[measured]) for row in part]) for part in (good, foreign))
         line[measured] = {
             "false_alarms": float((a < low).mean()) if len(a) else None,

@@ -31,17 +31,17 @@ from fewshot import recipes
 from fewshot.benchmark.aggregate import differences
 from fewshot.evaluation import results
 from fewshot.evaluation.confusion_counts import (
+    CasePredictor,
     CopyMask,
-    Method,
-    Truth,
+    GroundTruth,
     count_protocol,
     pool_by_subject,
 )
-from fewshot.evaluation.protocol_results import Scored, count_line, read_count
-from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
+from fewshot.evaluation.protocol_results import ProtocolResult, count_line, read_count
+from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
 from fewshot.evaluation.retrieved_support_predictor import (
-    MatchThenSegment,
     Pooled,
+    RetrievedSupportPredictor,
     Rule,
     aligned,
     appearance,
@@ -50,7 +50,7 @@ from fewshot.evaluation.retrieved_support_predictor import (
     proportional_place,
 )
 from fewshot.experiments.train import commands_of, read_split
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.metrics import tables
 from fewshot.models.checkpoint import load_network
@@ -69,19 +69,19 @@ HEADLINES = {
     "chaos_volume_dice_oracle": "oracle",
 }
 VOLUMES = {"s1_whole_volume_1_volume": MATCHED, "s1_whole_volume_3_slices": THREE}
-Made = Callable[[Truth, Segmenter, RefineSettings], Method]
+Made = Callable[[GroundTruth, Segmenter, PostprocessSettings], CasePredictor]
 
 
-def _choosing(rule: Callable[[Truth, Segmenter], Rule]) -> Made:
-    return lambda truth, segmenter, refine: MatchThenSegment(
-        truth, segmenter.network, rule(truth, segmenter), refine=refine
+def _choosing(rule: Callable[[GroundTruth, Segmenter], Rule]) -> Made:
+    return lambda truth, segmenter, postprocess: RetrievedSupportPredictor(
+        truth, segmenter.network, rule(truth, segmenter), postprocess=postprocess
     )
 
 
 RULES: dict[str, Made] = {
-    COPY: lambda truth, segmenter, refine: CopyMask(truth),
-    MATCHED: MatchedVolumes,
-    THREE: MatchedVolumes,
+    COPY: lambda truth, segmenter, postprocess: CopyMask(truth),
+    MATCHED: RegisteredVolumePredictor,
+    THREE: RegisteredVolumePredictor,
     PROPORTIONAL: _choosing(lambda truth, segmenter: proportional_place),
     "oracle": _choosing(lambda truth, segmenter: oracle_overlap(truth)),
     "random": _choosing(lambda truth, segmenter: at_random(0)),
@@ -102,18 +102,18 @@ def main() -> None:
     catalog = compute_class_areas(
         read_catalog(options.data, label_map=parse_names(tuple(options.classes)))
     )
-    found: dict[str, Scored] = {}
+    found: dict[str, ProtocolResult] = {}
     spent = 0.0
     for rule in options.rules:
-        laid, counts = [], []
+        registered, counts = [], []
         for fold in options.folds:
             for support in options.supports:
                 protocol = lay(catalog, fold, support, rule)
-                laid.append(protocol)
+                registered.append(protocol)
                 stored = cell(options, catalog, protocol, rule, fold, support)
                 counts += [read_count(line) for line in stored["counts"]]
                 spent += stored.get("seconds", 0.0)
-        found[rule] = Scored("full-volume", rule, tuple(laid), tuple(counts))
+        found[rule] = ProtocolResult("full-volume", rule, tuple(registered), tuple(counts))
         row = found[rule].row()
         print(json.dumps({"rule": rule, "dice": row["mean"], "ci95": row["ci95"]}), flush=True)
     for path, names in ((options.result, HEADLINES), (options.volumes, VOLUMES)):
@@ -168,9 +168,11 @@ def cell(
     segmenter = Segmenter(load_network(model))
     check_unseen(model, protocol)
     settings = recipes.settings_at_test(options.recipe)
-    refine = RefineSettings(**{k: v for k, v in settings.items() if k != "fuse"})
-    truth = Truth(catalog)
-    counts = pool_by_subject(count_protocol(protocol, RULES[rule](truth, segmenter, refine), truth))
+    postprocess = PostprocessSettings(**{k: v for k, v in settings.items() if k != "fuse"})
+    truth = GroundTruth(catalog)
+    counts = pool_by_subject(
+        count_protocol(protocol, RULES[rule](truth, segmenter, postprocess), truth)
+    )
     make_folder(path.parent)
     lines = [count_line(count) for count in counts]
     content = {**about, "seconds": round(time.monotonic() - started, 1), "counts": lines}
@@ -204,7 +206,7 @@ def check_unseen(model: Path, protocol: Protocol) -> None:
 def write(
     path: Path,
     names: dict[str, str],
-    found: dict[str, Scored],
+    found: dict[str, ProtocolResult],
     options: argparse.Namespace,
     spent: float,
 ) -> None:

@@ -22,11 +22,15 @@ from episodes.catalog.class_names import parse_names
 from episodes.protocols import base
 from episodes.protocols.alpnet import fold_scans
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import Truth
+from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.evaluation.retrieved_support_predictor import Pooled
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.volumes.slice_alignment import Scale, align
-from fewshot.inference.volumes.slice_position import PositionModel, fit_best_positions, proportional
+from fewshot.inference.volumes.slice_alignment import FeatureStandardizer, align_slices
+from fewshot.inference.volumes.slice_position import (
+    PositionModel,
+    fit_best_positions,
+    relative_slice_position,
+)
 from fewshot.metrics.bootstrap import bootstrap_mean
 
 KINDS = ("learned", "proportional", "aligned", "aligned, untrained")
@@ -37,7 +41,7 @@ Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
 def describe(data: Path, classes: tuple[str, ...]) -> Volumes:
     """Read volumes and pool the features of their slices."""
     catalog = compute_class_areas(read_catalog(data, label_map=parse_names(classes)))
-    pooled = Pooled(Truth(catalog), Segmenter())
+    pooled = Pooled(GroundTruth(catalog), Segmenter())
     return {
         subject: (
             pooled(tuple(sample.key for sample in samples)),
@@ -51,9 +55,9 @@ def compare(volumes: Volumes, fold: int, folds: int) -> tuple[dict, list[dict]]:
     """Compare positions in one fold: a row for it, and the errors of every organ's end."""
     held, rest = fold_scans(list(volumes), fold, folds)
     model = fit_best_positions([volumes[name][0] for name in rest])
-    scale = Scale.of([volumes[name][0] for name in rest])
+    scale = FeatureStandardizer.of([volumes[name][0] for name in rest])
     learned = {name: model.volume(volumes[name][0]) for name in held}
-    teacher = {name: proportional(len(volumes[name][0])) for name in held}
+    teacher = {name: relative_slice_position(len(volumes[name][0])) for name in held}
     ends = []
     for one, other in itertools.permutations(held, 2):
         first, second = volumes[one][0], volumes[other][0]
@@ -61,9 +65,11 @@ def compare(volumes: Volumes, fold: int, folds: int) -> tuple[dict, list[dict]]:
         tables = {
             "learned": np.abs(np.subtract.outer(learned[one], learned[other])),
             "proportional": np.abs(np.subtract.outer(teacher[one], teacher[other])),
-            "aligned": np.abs(np.subtract.outer(align(first, second, scale), slices)),
+            "aligned": np.abs(np.subtract.outer(align_slices(first, second, scale), slices)),
             "aligned, untrained": np.abs(
-                np.subtract.outer(align(first, second, Scale.of([first, second])), slices)
+                np.subtract.outer(
+                    align_slices(first, second, FeatureStandardizer.of([first, second])), slices
+                )
             ),
         }
         for organ in range(volumes[one][1].shape[1]):

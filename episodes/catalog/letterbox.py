@@ -54,7 +54,7 @@ def to_tensor(pixels: np.ndarray, limits: tuple[float, float] | None = None) -> 
 
 
 @dataclass(frozen=True)
-class Frame:
+class Letterbox:
     """How an image of any size sits in a square: scaled to fit, centred, padded.
 
     Attributes:
@@ -97,7 +97,7 @@ class Frame:
         inner = functional.interpolate(labels[None, None], size=self.inner, mode="nearest-exact")
         return functional.pad(inner[0, 0], self.padding, value=IGNORE)
 
-    def undo(
+    def restore(
         self, logits: Float[Tensor, "channel rows columns"]
     ) -> Float[Tensor, "channel height width"]:
         """Bring a map over the square, at any resolution, back to the image's own pixels."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.catalog.catalog import Sample
-from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
+from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
 from episodes.io.pixels import IGNORE, PixelRef
 from episodes.io.read import labels_of, planes_of
@@ -122,7 +122,7 @@ class Loader:
             self._map_bytes -= dropped.nbytes
 
     def _read_regions(self, sample: Sample) -> _Regions:
-        frame = Frame(*sample.size, self.size)
+        frame = Letterbox(*sample.size, self.size)
         codes, names = np.zeros((self.size, self.size), np.intp), [frozenset[str]()]
         for mask in sample.masks:
             pixels = self._plane(mask.pixels, "labels").numpy()
@@ -167,7 +167,7 @@ class Loader:
             return [torch.from_numpy(np.ascontiguousarray(plane)) for plane in labels]
         pixels = planes_of(source)
         limits = intensity_range(pixels)
-        frame = Frame(pixels.shape[1], pixels.shape[2], self.size)
+        frame = Letterbox(pixels.shape[1], pixels.shape[2], self.size)
         # float16 halves the memory and resolves more steps than the screen.
         return [frame.fit_image(to_tensor(plane, limits)).half() for plane in pixels]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from episodes.augmentation.base import Transform
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, EpisodeError
 from episodes.io.read import read_header
@@ -122,7 +122,7 @@ class SupervoxelSampler:
         planes = [sample.image.plane or 0 for sample in slices]
         name = f"{path}#{planes[0]}-{planes[-1]} {size}"
         if self.files is not None:
-            source, frame = self.files[path], Frame(*slices[0].size, size)
+            source, frame = self.files[path], Letterbox(*slices[0].size, size)
             return self.cache.remember(
                 f"{name} {source}",
                 lambda: read_supervoxels(source, read_header(path).planes, frame)[planes],

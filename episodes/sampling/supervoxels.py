@@ -8,7 +8,7 @@ import numpy as np
 from skimage.segmentation import slic
 from torch import Tensor
 
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.errors import DataError, EpisodeError
 from episodes.io.read import read_labels
 from episodes.sampling.superpixels import number_regions
@@ -164,7 +164,7 @@ def merge(
     return np.unique([root(region) for region in range(len(means))], return_inverse=True)[1]
 
 
-def read_supervoxels(path: Path, planes: int, frame: Frame) -> np.ndarray:
+def read_supervoxels(path: Path, planes: int, frame: Letterbox) -> np.ndarray:
     """Read a volume of supervoxels from a file; 0 is the background.
 
     Args:

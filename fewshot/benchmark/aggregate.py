@@ -15,7 +15,7 @@ from fewshot.benchmark.leakage import Leakage
 from fewshot.benchmark.methods import COPY_MASK, FEATURE_GRID
 from fewshot.benchmark.training import Trained
 from fewshot.evaluation.confusion_counts import pool_by_subject
-from fewshot.evaluation.protocol_results import Scored
+from fewshot.evaluation.protocol_results import ProtocolResult
 from fewshot.metrics.comparison import compare_methods
 from fewshot.metrics.tables import percent
 
@@ -59,7 +59,8 @@ class Found:
         laid = tuple(p for setting, (p, _) in self.settings.items() if _place(setting) == place)
         cells = {name: self._cells(name, place) for name in self.methods}
         scored = {
-            name: Scored(place[0], name, laid, _counts(parts)) for name, parts in cells.items()
+            name: ProtocolResult(place[0], name, laid, _counts(parts))
+            for name, parts in cells.items()
         }
         apart = differences({n: s for n, s in scored.items() if n != FEATURE_GRID})
         return [
@@ -93,7 +94,7 @@ class Found:
         }
 
 
-def differences(scored: Mapping[str, Scored]) -> dict[str, Row]:
+def differences(scored: Mapping[str, ProtocolResult]) -> dict[str, Row]:
     """Compare every method with copy-mask and with the first one, paired over subjects.
 
     Returns:

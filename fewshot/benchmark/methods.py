@@ -9,15 +9,15 @@ from typing import Any
 from episodes.errors import FewshotError, ModelError
 from fewshot import recipes
 from fewshot.benchmark.settings import Benchmark
-from fewshot.evaluation.confusion_counts import Method, Truth
-from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
-from fewshot.evaluation.predictors import Model
-from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
+from fewshot.evaluation.confusion_counts import CasePredictor, GroundTruth
+from fewshot.evaluation.multi_slice_predictor import MultiSlicePredictor, RegisteredSlicePredictor
+from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
 from fewshot.experiments.options import Train
 from fewshot.experiments.train import network_settings
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.volumes.segment_volume import IN_PLACE
-from fewshot.inference.volumes.self_support import OwnLookSettings
+from fewshot.inference.volumes.self_support import SelfSupportSettings
 from fewshot.models.checkpoint import build_network, load_network
 from fewshot.models.network import FewShotNetwork
 from fewshot.registry import BASELINES, HEADS
@@ -31,14 +31,12 @@ SHARED_ENCODER = "+"
 TRAINED_WITH = "@"
 """Between a recipe and a head that is trained as the recipe trains its own."""
 SHARED = "shared slices"
-"""The value of a recipe's "fuse" that asks for `SharedSlices`."""
+"""The value of a recipe's "fuse" that asks for `MultiSlicePredictor`."""
 PLACED = "placed slices"
-"""The one that asks for `PlacedSlices`."""
+"""The one that asks for `RegisteredSlicePredictor`."""
 MATCHED = "matched volumes"
-"""The one that asks for `MatchedVolumes`."""
-OWN = "own_"
-"""Before the names of `OwnLookSettings` in a recipe's settings at test time."""
-_AT_TEST = (RefineSettings, OwnLookSettings)
+"""The one that asks for `RegisteredVolumePredictor`."""
+_AT_TEST = (PostprocessSettings, SelfSupportSettings)
 
 
 @dataclass(frozen=True)
@@ -148,19 +146,23 @@ def baselines_of(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*ALWAYS, *(name for name in names if name in BASELINES)]))
 
 
-def build_baseline(name: str, grid: tuple[int, int], truth: Truth) -> Method:
+def build_baseline(name: str, grid: tuple[int, int], truth: GroundTruth) -> CasePredictor:
     """Make a registered baseline, such as copy-mask or the ceiling of a feature grid."""
     return BASELINES[name](truth, *grid)
 
 
 def build_method(
-    recipe: Recipe, network: FewShotNetwork, truth: Truth, *, like: Model | None = None
-) -> Model:
+    recipe: Recipe,
+    network: FewShotNetwork,
+    truth: GroundTruth,
+    *,
+    like: SlicePredictor | None = None,
+) -> SlicePredictor:
     """Make what is scored: here a recipe's test-time settings take effect.
 
     Args:
-        recipe: its `test` has "fuse", the fields of `RefineSettings`, those of `OwnLookSettings`
-            with "own_" before them, and, for placed slices, "relays".
+        recipe: its `test` has "fuse", the fields of `PostprocessSettings` and of
+            `SelfSupportSettings`, and, for placed slices, "intermediates".
         network: trained.
         truth: of the catalog.
         like: a method of the same segmenter and catalog; what it remembers is used.
@@ -170,28 +172,29 @@ def build_method(
     """
     settings = dict(recipe.test)
     how = settings.pop("fuse", "together")
-    relays = {"relays": settings.pop("relays", 0)} if how == PLACED else {}
-    own = {n.removeprefix(OWN): settings.pop(n) for n in list(settings) if n.startswith(OWN)}
+    count = {"intermediates": settings.pop("intermediates", 0)} if how == PLACED else {}
+    names = {each.name for each in fields(SelfSupportSettings)}
+    own = {name: settings.pop(name) for name in list(settings) if name in names}
     try:
-        refine = RefineSettings(**settings)
-        own_look = replace(IN_PLACE if how == MATCHED else OwnLookSettings(), **own)
+        postprocess = PostprocessSettings(**settings)
+        self_support = replace(IN_PLACE if how == MATCHED else SelfSupportSettings(), **own)
     except TypeError:
         refined, looks = ([each.name for each in fields(s)] for s in _AT_TEST)
-        known = ["fuse", "relays", *refined, *(OWN + name for name in looks)]
+        known = ["fuse", "intermediates", *refined, *looks]
         raise ModelError(
             f"recipe {recipe.name} has TEST settings {dict(recipe.test)}; expected some of "
             f"{', '.join(known)}"
         ) from None
     if how == SHARED:
-        method: Model = SharedSlices(truth, network, refine)
+        method: SlicePredictor = MultiSlicePredictor(truth, network, postprocess)
     elif how == PLACED:
-        method = PlacedSlices(truth, network, refine, own_look, **relays)
+        method = RegisteredSlicePredictor(truth, network, postprocess, self_support, **count)
     elif how == MATCHED:
-        method = MatchedVolumes(truth, network, refine, own_look=own_look)
+        method = RegisteredVolumePredictor(truth, network, postprocess, self_support=self_support)
     else:
-        method = Model(truth, network, refine, how)
+        method = SlicePredictor(truth, network, postprocess, how)
     if like is not None:
-        method.borrow(like)
+        method.share_cache(like)
     return method
 
 

@@ -26,7 +26,7 @@ from episodes.protocols.base import Protocol
 from episodes.protocols.registry import Choices, lay
 from fewshot.benchmark.cells import Setting
 from fewshot.benchmark.methods import Recipe, build_method
-from fewshot.evaluation.confusion_counts import Truth, count_protocol, pool_by_subject
+from fewshot.evaluation.confusion_counts import GroundTruth, count_protocol, pool_by_subject
 from fewshot.models.network import FewShotNetwork
 from fewshot.provenance import MEASURED_ON
 
@@ -53,7 +53,7 @@ def choose(
     network: FewShotNetwork,
     protocol: Protocol,
     setting: Setting,
-    truth: Truth,
+    truth: GroundTruth,
     path: Path,
     identity: Mapping[str, Any],
 ) -> Choice:

@@ -39,9 +39,9 @@ from fewshot.benchmark.plot import draw
 from fewshot.benchmark.settings import Benchmark
 from fewshot.benchmark.training import DONE, Trained, ensure_trained, model_folder
 from fewshot.evaluation.confusion_counts import (
-    Method,
+    CasePredictor,
+    GroundTruth,
     Timed,
-    Truth,
     count_protocol,
     pool_by_subject,
 )
@@ -191,7 +191,7 @@ def _work(
     jobs: list[_Job],
     grid: tuple[int, int],
 ) -> tuple[list[Cell], dict[str, Trained]]:
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     cells: list[Cell] = []
     trained: dict[str, Trained] = {}
     try:
@@ -236,11 +236,11 @@ def _compute(
     job: _Job,
     protocol: Protocol,
     model: Trained | None,
-    truth: Truth,
+    truth: GroundTruth,
     grid: tuple[int, int],
     command: Benchmark,
 ) -> Cell:
-    method: Method
+    method: CasePredictor
     choice: Choice | None = None
     identity: dict[str, Any] = {}
     forget_peak()
@@ -292,7 +292,7 @@ def _choice(
     job: _Job,
     protocol: Protocol,
     network: FewShotNetwork,
-    truth: Truth,
+    truth: GroundTruth,
     identity: dict[str, Any],
 ) -> Choice:
     """Choose settings on the training scans, or take what another benchmark chose on them."""

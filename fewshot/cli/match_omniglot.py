@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from episodes.catalog.letterbox import Frame, to_tensor
+from episodes.catalog.letterbox import Letterbox, to_tensor
 from episodes.errors import DataError
 from episodes.protocols.omniglot import (
     Trial,
@@ -94,7 +94,7 @@ def embed_drawings(
         images = []
         for ink in drawings[start : start + _CHUNK]:
             paper = np.where(ink, 0, 255).astype(np.uint8)
-            frame = Frame(*SIZE, network.settings.size)
+            frame = Letterbox(*SIZE, network.settings.size)
             images.append(to_channels(frame.fit_image(to_tensor(paper, (0.0, 255.0))), 1))
         # The loader of training keeps half precision as well.
         batch = torch.stack(images).half().float()
@@ -229,7 +229,7 @@ def _thumbnails(drawings: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Small grey pictures as vectors, one view each."""
     found = {}
     for name, ink in drawings.items():
-        frame = Frame(*SIZE, _THUMBNAIL)
+        frame = Letterbox(*SIZE, _THUMBNAIL)
         small = frame.fit_image(torch.from_numpy(ink.astype(np.float32))[None]).flatten().numpy()
         found[name] = small[None]
     return found

@@ -19,7 +19,7 @@ from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.provenance import typed_command, unchanged
 from fewshot.siamese.retrieval.catalog_items import embed_listed
 from fewshot.siamese.retrieval.embed import load_describer
-from fewshot.siamese.verification.embedding_scores import Scored
+from fewshot.siamese.verification.embedding_scores import EmbeddingScores
 
 UNITS = {
     "auc": "ROC-AUC, 0 to 100",
@@ -44,7 +44,7 @@ def match_score(command: MatchScore) -> int:
         masks_for=masks_for(command.identity),
     )
     test = unseen(catalog, remembered, command)
-    found: dict[str, Scored] = {}
+    found: dict[str, EmbeddingScores] = {}
     identity: dict[str, Any] = {}
     if command.model is not None:
         with unchanged(command.model) as identity:
@@ -110,15 +110,15 @@ def unseen(catalog: Catalog, remembered: dict[str, Any], command: MatchScore) ->
     return of_names(catalog, rest, command.identity)
 
 
-def score_network(network: EmbeddingNetwork, test: Catalog, command: MatchScore) -> Scored:
+def score_network(network: EmbeddingNetwork, test: Catalog, command: MatchScore) -> EmbeddingScores:
     """Embed the test images and compare them all."""
     lister = PairSampler(
         test, PairSettings(1, 2, command.identity), loader=Loader(network.settings.size)
     )
-    return Scored(*embed_listed(network, lister), command.apart)
+    return EmbeddingScores(*embed_listed(network, lister), command.apart)
 
 
-def describe(scored: Scored, test: Catalog, command: MatchScore) -> str:
+def describe(scored: EmbeddingScores, test: Catalog, command: MatchScore) -> str:
     """Say what was compared with what."""
     genuine = int(scored.pairs.genuine.sum())
     kind = "classes" if command.identity == "class" else "subjects"
@@ -135,7 +135,7 @@ def describe(scored: Scored, test: Catalog, command: MatchScore) -> str:
     )
 
 
-def _by_identity(found: dict[str, Scored]) -> dict[str, dict[str, float]]:
+def _by_identity(found: dict[str, EmbeddingScores]) -> dict[str, dict[str, float]]:
     """Recall@1 of every class or subject."""
     rows: dict[str, dict[str, float]] = {}
     for method, scored in found.items():

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from episodes.catalog.catalog import Sample
-from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
+from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
 from episodes.sampling.episode import to_channels
 from fewshot.archive.batch import Batch, nothing_left, refuse_inside
@@ -18,22 +18,22 @@ from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.queries import list_queries
 from fewshot.cli.gallery_values import class_values
 from fewshot.cli.match_options import MatchSegment
-from fewshot.evaluation.confusion_counts import Truth
-from fewshot.evaluation.support_gallery import Chosen, Gallery
+from fewshot.evaluation.confusion_counts import GroundTruth
+from fewshot.evaluation.support_gallery import Chosen, SupportGallery
 from fewshot.experiments.split import open_catalog
-from fewshot.inference.inputs import Planes, image_planes
+from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.magnification import TooLargeError
-from fewshot.inference.postprocessing.pipeline import Scored, refine
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.preprocess import inside_of
-from fewshot.inference.query_similarity import Trust
+from fewshot.inference.query_similarity import SimilarityTracker
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import too_large
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.volumes.slice_position import pyramid
+from fewshot.inference.volumes.slice_position import grid_pooled_features
 from fewshot.models.checkpoint import load_network
 
-WHOLE = RefineSettings(
+WHOLE = PostprocessSettings(
     smooth="walker",
     walker_length=12.0,
     walker_contrast=3.0,
@@ -67,7 +67,7 @@ def match_segment(command: MatchSegment) -> int:
     if not batch.to_do:
         return batch.run(nothing_left, about)
     segmenter = Segmenter(load_network(command.model)) if command.model else Segmenter()
-    gallery = Gallery(samples, catalog.classes, values, Truth(catalog), segmenter)
+    gallery = SupportGallery(samples, catalog.classes, values, GroundTruth(catalog), segmenter)
 
     def answer(path: Path) -> tuple[Segmentation, dict[str, Any]]:
         result, chosen = segment_with(gallery, image_planes(path), command)
@@ -92,7 +92,7 @@ def _settings(command: MatchSegment, samples: list[Sample]) -> str:
 
 
 def segment_with(
-    gallery: Gallery, picture: Planes, command: MatchSegment
+    gallery: SupportGallery, picture: ImageStack, command: MatchSegment
 ) -> tuple[Segmentation, Chosen]:
     """Segment an image or volume with the supports that a gallery offers for it.
 
@@ -101,42 +101,50 @@ def segment_with(
     """
     segmenter = gallery.segmenter
     limits = intensity_range(picture.pixels)
-    frame = Frame(picture.pixels.shape[1], picture.pixels.shape[2], segmenter.network.settings.size)
+    frame = Letterbox(
+        picture.pixels.shape[1], picture.pixels.shape[2], segmenter.network.settings.size
+    )
     images = [to_channels(frame.fit_image(to_tensor(p, limits)), 3)[None] for p in picture.pixels]
     with torch.inference_mode():
         features = torch.cat([segmenter.network.encode(image) for image in images])
-        trust = Trust(segmenter.network.head, len(images), inside_of(frame))
+        similarity = SimilarityTracker(segmenter.network.head, len(images), inside_of(frame))
         if command.rule == "places" and len(images) > 1 and gallery.whole:
             chosen, logits = gallery.lay_over(
                 features, command.top, command.weight, command.annotated
             )
             _check_size(gallery, picture, chosen, command)
             for number, keys in enumerate(chosen.keys):
-                if trust.due():
-                    trust.look(list(map(gallery.support, keys)), features[number], logits[number])
-            scored = map(Scored, logits.split(1), images, features.split(1))
-            shares = list(refine(scored, frame, WHOLE if command.smooth else RefineSettings()))
+                if similarity.due():
+                    similarity.update(
+                        list(map(gallery.support, keys)), features[number], logits[number]
+                    )
+            scored = map(SliceLogits, logits.split(1), images, features.split(1))
+            probabilities = list(
+                postprocess(scored, frame, WHOLE if command.smooth else PostprocessSettings())
+            )
         else:
-            pooled = pyramid(features).cpu().numpy()
-            chosen = gallery.choose(pooled, command.top, command.weight)
+            pooled = grid_pooled_features(features).cpu().numpy()
+            chosen = gallery.select_supports(pooled, command.top, command.weight)
             _check_size(gallery, picture, chosen, command)
-            shares = [
-                _shares(gallery, frame, image, keys, features[number], trust)
+            probabilities = [
+                _probabilities(gallery, frame, image, keys, features[number], similarity)
                 for number, (image, keys) in enumerate(zip(images, chosen.keys, strict=True))
             ]
-    labels = [share.argmax(dim=0).to(torch.uint8).cpu().numpy() for share in shares]
+    labels = [share.argmax(dim=0).to(torch.uint8).cpu().numpy() for share in probabilities]
     result = Segmentation(
         labels=np.stack(labels),
-        probabilities=np.stack([share.half().cpu().numpy() for share in shares], axis=1),
+        probabilities=np.stack([share.half().cpu().numpy() for share in probabilities], axis=1),
         class_names=gallery.classes,
         values=gallery.values,
         source=picture,
-        agreement=trust.value(),
+        query_support_similarity=similarity.value(),
     )
     return result, chosen
 
 
-def _check_size(gallery: Gallery, picture: Planes, chosen: Chosen, command: MatchSegment) -> None:
+def _check_size(
+    gallery: SupportGallery, picture: ImageStack, chosen: Chosen, command: MatchSegment
+) -> None:
     keys = dict.fromkeys(key for keys in chosen.keys for key in keys)
     if command.other_magnification:
         return
@@ -145,18 +153,18 @@ def _check_size(gallery: Gallery, picture: Planes, chosen: Chosen, command: Matc
         raise TooLargeError(reason)
 
 
-def _shares(
-    gallery: Gallery,
-    frame: Frame,
+def _probabilities(
+    gallery: SupportGallery,
+    frame: Letterbox,
     image: Tensor,
     keys: list[str],
     features: Tensor,
-    trust: Trust,
+    similarity: SimilarityTracker,
 ) -> Tensor:
     """Average the probabilities that several supports give a plane: [label height width]."""
     supports = list(map(gallery.support, keys))
     logits = [gallery.segmenter.network.logits(support, image)[0] for support in supports]
-    if trust.due():
+    if similarity.due():
         mean = torch.stack([each.softmax(dim=0) for each in logits]).mean(dim=0)
-        trust.look(supports, features, mean)
-    return torch.stack([frame.undo(each).softmax(dim=0) for each in logits]).mean(dim=0)
+        similarity.update(supports, features, mean)
+    return torch.stack([frame.restore(each).softmax(dim=0) for each in logits]).mean(dim=0)

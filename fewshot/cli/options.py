@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 from fewshot.cli.score_options import ScoreOptions
 from fewshot.experiments.choices import Choice
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 
 ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
 
@@ -103,7 +103,7 @@ class ProtocolRun:
     """Regular expression for the scan in a file name; by default each file is a scan."""
     ignore_affine: bool = False
     """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
-    refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
+    postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
     zoom: float = 0.0
@@ -148,7 +148,7 @@ class Segment:
     size: int | None = None
     """Side of the square in which images are compared, in pixels; by default chosen by the size of
     the marked structures."""
-    refine: OmitArgPrefixes[RefineSettings] = field(default_factory=RefineSettings)
+    postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
     coordinates: float = 0.0
     """Weight of a position's row and column beside its features; 0 leaves them out."""
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"

@@ -16,15 +16,15 @@ from episodes.protocols.registry import FOLDS, Choices, ImageChoices, lay, read_
 from fewshot.cli.options import ProtocolRun
 from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import (
+    CasePredictor,
     CopyMask,
-    Method,
-    Truth,
+    GroundTruth,
     count_protocol,
     pool_by_subject,
 )
-from fewshot.evaluation.end_to_end_predictor import AsUsed
-from fewshot.evaluation.predictors import Model
-from fewshot.evaluation.protocol_results import Scored
+from fewshot.evaluation.end_to_end_predictor import EndToEndPredictor
+from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.protocol_results import ProtocolResult
 from fewshot.experiments.split import open_catalog
 from fewshot.experiments.train import commands_of, read_split
 from fewshot.inference.segmenter import Segmenter
@@ -45,8 +45,8 @@ def protocol(command: ProtocolRun) -> int:
         masks_for="a protocol",
     )
     laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
-    truth = Truth(catalog)
-    methods: dict[str, Method] = {"copy-mask": CopyMask(truth)}
+    truth = GroundTruth(catalog)
+    methods: dict[str, CasePredictor] = {"copy-mask": CopyMask(truth)}
     identity: dict[str, Any] = {}
     if command.model is not None:
         for parts in laid.values():
@@ -55,7 +55,7 @@ def protocol(command: ProtocolRun) -> int:
             segmenter = Segmenter(load_network(command.model))
         methods["model"] = _method(truth, segmenter, command)
     found = [
-        Scored(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
+        ProtocolResult(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
         for name, parts in laid.items()
         for method, run in methods.items()
     ]
@@ -106,11 +106,11 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
         )
 
 
-def _method(truth: Truth, segmenter: Segmenter, command: ProtocolRun) -> Method:
+def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> CasePredictor:
     """Use the model as users do on single images, else with its features remembered."""
     if command.under[0] in SUBJECT_PROTOCOLS:
-        return AsUsed(truth, segmenter, command.refine, command.zoom)
-    return Model(truth, segmenter.network, command.refine, command.fuse)
+        return EndToEndPredictor(truth, segmenter, command.postprocess, command.zoom)
+    return SlicePredictor(truth, segmenter.network, command.postprocess, command.fuse)
 
 
 def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
@@ -166,17 +166,17 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         raise DataError(f"{name} is a protocol of {kind} and takes no {' '.join(given)}")
 
 
-def _counts(parts: Sequence[Protocol], method: Method, truth: Truth) -> list[Any]:
+def _counts(parts: Sequence[Protocol], method: CasePredictor, truth: GroundTruth) -> list[Any]:
     return pool_by_subject(
         c for part in parts for c in count_protocol(part, method, truth, progress=True)
     )
 
 
-def _settings(command: ProtocolRun, method: Method | None) -> dict[str, Any]:
-    network = method.network if isinstance(method, Model | AsUsed) else None
+def _settings(command: ProtocolRun, method: CasePredictor | None) -> dict[str, Any]:
+    network = method.network if isinstance(method, SlicePredictor | EndToEndPredictor) else None
     return {
         "segmenter": asdict(network.settings) if network else None,
-        "refine": asdict(command.refine),
+        "refine": asdict(command.postprocess),
         "fuse": command.fuse,
         "zoom": command.zoom,
     }

@@ -13,7 +13,7 @@ from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.queries import list_queries
 from fewshot.cli.options import Segment
 from fewshot.cli.startup import wait_quietly, without_collector
-from fewshot.inference.support_set import read_shots
+from fewshot.inference.support_set import read_support_set
 
 
 def segment(command: Segment) -> int:
@@ -31,7 +31,7 @@ def segment(command: Segment) -> int:
     if command.tiles and (command.zoom or command.other_magnification):
         given = "--zoom" if command.zoom else "--other-magnification"
         raise DataError(f"--tiles looks at parts of one size; leave out {given}")
-    shots = read_shots(
+    shots = read_support_set(
         *(list(command.support), list(command.mask), parse_names(command.classes)),
         ignore_affine=command.ignore_affine,
         reading=Reading(command.axes, command.channels),

@@ -12,22 +12,22 @@ from tqdm import tqdm
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch
 from fewshot.cli.options import Segment
-from fewshot.inference.inputs import Planes, image_planes, other_view
+from fewshot.inference.inputs import ImageStack, image_planes, other_view
 from fewshot.inference.magnification import TooLargeError
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import too_large
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.support_set import Shots
-from fewshot.inference.two_stage import learn_zoomed, segment_zoomed
+from fewshot.inference.support_set import SupportSet
+from fewshot.inference.two_stage import learn_two_stage, segment_two_stage
 from fewshot.models.checkpoint import load_network, save_support
 from fewshot.models.heads import Support
 
-Look = Callable[[Planes], Segmentation]
+Look = Callable[[ImageStack], Segmentation]
 
 _MOST_STEPS = 200  # of adaptation, should a machine be so fast
 
 
-def segment_files(command: Segment, shots: Shots, batch: Batch) -> int:
+def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     """Learn from the support, segment every query; one bad query does not stop the others.
 
     Args:
@@ -54,7 +54,7 @@ def segment_files(command: Segment, shots: Shots, batch: Batch) -> int:
         "classes": dict(zip(first.class_names, first.values, strict=True)),
         "support": [path.name for path in command.support],
         "model": first.model,
-        "refine": {**asdict(command.refine), "coordinates": command.coordinates},
+        "refine": {**asdict(command.postprocess), "coordinates": command.coordinates},
         "fuse": command.fuse,
         "zoom": command.zoom,
         "adapt_seconds": command.adapt,
@@ -62,7 +62,7 @@ def segment_files(command: Segment, shots: Shots, batch: Batch) -> int:
     return batch.run(answer, about)
 
 
-def _say_axes(picture: Planes, said: set[str]) -> None:
+def _say_axes(picture: ImageStack, said: set[str]) -> None:
     """Print how the axes of a query were read, once for all that are alike."""
     _, _, words = picture.describe().partition(": ")
     if words and not any(line.endswith(words) for line in said):
@@ -70,7 +70,7 @@ def _say_axes(picture: Planes, said: set[str]) -> None:
         said.add(words)
 
 
-def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
+def _learned(command: Segment, shots: SupportSet) -> tuple[dict[str, Support], Look]:
     """Load the model, change it as asked for, and learn the support: one, or one an image."""
     segmenter = Segmenter(load_network(command.model)) if command.model else Segmenter()
     if command.coordinates:
@@ -84,20 +84,22 @@ def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
 
         settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)
         segmenter = adapt_to_shots(segmenter, shots, settings, size=size)
-    mirror, how = command.refine.flip == "both", command.fuse
+    mirror, how = command.postprocess.flip == "both", command.fuse
     if command.zoom:
-        zoomed = learn_zoomed(segmenter, shots, command.zoom, size=size, mirror=mirror)
+        zoomed = learn_two_stage(segmenter, shots, command.zoom, size=size, mirror=mirror)
         if zoomed.window is None:
             print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
         parts = [zoomed.whole] if zoomed.window is None else [zoomed.whole, zoomed.window]
         named = dict(zip(command.support_names(), parts, strict=False))
-        look = partial(segment_zoomed, segmenter, support=zoomed, refine=command.refine)
+        look = partial(
+            segment_two_stage, segmenter, support=zoomed, postprocess=command.postprocess
+        )
         return named, partial(_look, command, shots, segmenter, named, look)
-    sets = [shots] if how == "together" else shots.apart()
+    sets = [shots] if how == "together" else shots.split()
     supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
     fuse = "probabilities" if how == "together" else how
     named = dict(zip(command.support_names(), supports, strict=True))
-    look = partial(segmenter.segment, support=supports, refine=command.refine, fuse=fuse)
+    look = partial(segmenter.segment, support=supports, postprocess=command.postprocess, fuse=fuse)
     if command.tiles:
         look = partial(look, tiles=True)
     return named, partial(_look, command, shots, segmenter, named, look)
@@ -105,11 +107,11 @@ def _learned(command: Segment, shots: Shots) -> tuple[dict[str, Support], Look]:
 
 def _look(
     command: Segment,
-    shots: Shots,
+    shots: SupportSet,
     segmenter: Segmenter,
     named: dict[str, Support],
     look: Callable[..., Segmentation],
-    query: Planes,
+    query: ImageStack,
 ) -> Segmentation:
     """Segment one query; warn where its slices cut the body otherwise than the annotated ones.
 

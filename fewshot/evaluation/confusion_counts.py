@@ -22,7 +22,7 @@ from fewshot.registry import register_baseline
 _MAPS, _FILES, _FEATURES = 1024, 4, 512  # remembered at once
 
 
-class Method(Interface):
+class CasePredictor(Interface):
     """Anything that segments the queries of a one-way plan."""
 
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
@@ -40,15 +40,15 @@ class Timed(Interface):
 
 
 @runtime_checkable
-class Arranging(Interface):
+class RegroupsCases(Interface):
     """A method that wants several cases at once."""
 
-    def arrange(self, protocol: Protocol) -> Protocol:
+    def regroup_cases(self, protocol: Protocol) -> Protocol:
         """Give the same tests, cut into other cases."""
         ...
 
 
-class Truth:
+class GroundTruth:
     """Label maps of a catalog at the size of the files.
 
     Args:
@@ -91,11 +91,11 @@ class CopyMask:
         truth: where the support's masks come from.
     """
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: GroundTruth) -> None:
         self.truth = truth
 
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
-        """See `Method`."""
+        """See `CasePredictor`."""
         shots = [self.truth.mask(key, plan.classes[0]) == 1 for key in plan.support[0]]
         for key in plan.query:
             shape = self.truth.sample(key).size
@@ -112,31 +112,31 @@ class FeatureGrid:
         stride: pixels a position of the grid.
     """
 
-    def __init__(self, truth: Truth, size: int, stride: int) -> None:
+    def __init__(self, truth: GroundTruth, size: int, stride: int) -> None:
         self.truth, self.size, self.stride = truth, size, stride
 
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
-        """See `Method`."""
+        """See `CasePredictor`."""
         for key in plan.query:
             yield through_grid(self.truth.mask(key, plan.classes[0]), self.size, self.stride)
 
 
 @register_baseline("copy-mask")
-def _copy_mask(truth: Truth, size: int, stride: int) -> Method:
+def _copy_mask(truth: GroundTruth, size: int, stride: int) -> CasePredictor:
     return CopyMask(truth)
 
 
 @register_baseline("feature-grid")
-def _feature_grid(truth: Truth, size: int, stride: int) -> Method:
+def _feature_grid(truth: GroundTruth, size: int, stride: int) -> CasePredictor:
     return FeatureGrid(truth, size, stride)
 
 
 def count_protocol(
-    protocol: Protocol, method: Method, truth: Truth, *, progress: bool = False
+    protocol: Protocol, method: CasePredictor, truth: GroundTruth, *, progress: bool = False
 ) -> list[ConfusionCounts]:
     """Segment every case and count the pixels of its class, case by case in the protocol's order.
 
-    A method that is `Arranging` is given other cases of the same tests.
+    A method that is `RegroupsCases` is given other cases of the same tests.
 
     Args:
         protocol: its plans have one way.
@@ -147,8 +147,8 @@ def count_protocol(
     Returns:
         One row a case and subject.
     """
-    if isinstance(method, Arranging):
-        protocol = method.arrange(protocol)
+    if isinstance(method, RegroupsCases):
+        protocol = method.regroup_cases(protocol)
     square = partial(paste, shape=(protocol.score_size,) * 2) if protocol.score_size else None
     fold = int(protocol.settings.get("fold", 0))
     counts: list[ConfusionCounts] = []

@@ -14,15 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from episodes.catalog.catalog import Sample
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.catalog.loader import Loader
 from episodes.sampling.episode import Plan, to_channels
 from episodes.sampling.sampler import binary_mask
-from fewshot.evaluation.confusion_counts import Truth
+from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.inference.ensemble import Fuse
 from fewshot.inference.postprocessing.flip_tta import mirrored
-from fewshot.inference.postprocessing.pipeline import Scored, refine
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.query_similarity import grid_masks
 from fewshot.inference.segment_stack import prior_of, score
 from fewshot.models.heads.base import Support
@@ -31,7 +31,7 @@ from fewshot.models.network import FewShotNetwork
 _FEATURES = 1024  # slices whose features are remembered
 
 
-class Model:
+class SlicePredictor:
     """Segment the queries with a `Segmenter`.
 
     Consecutive queries that are consecutive planes of one file are refined as a stack.
@@ -39,7 +39,7 @@ class Model:
     Args:
         truth: where the support's masks come from.
         network: in evaluation mode; one whose head works on features.
-        refine: cues that improve the answers; by default none.
+        postprocess: cues that improve the answers; by default none.
         how: "together" condenses all shots into one support; else each shot is a support of its
             own and the answers are fused, see `fewshot.inference.ensemble`.
 
@@ -49,32 +49,32 @@ class Model:
 
     def __init__(
         self,
-        truth: Truth,
+        truth: GroundTruth,
         network: FewShotNetwork,
-        refine: RefineSettings | None = None,
+        postprocess: PostprocessSettings | None = None,
         how: Fuse | Literal["together"] = "together",
     ) -> None:
         self.truth = truth
         self.network = network.eval()
-        self.refine, self.how = refine or RefineSettings(), how
+        self.postprocess, self.how = postprocess or PostprocessSettings(), how
         self.loader = Loader(network.settings.size)
         self.spent: dict[str, list[float]] = {"encode": [], "answer": []}
         self._features: Callable[[str, bool], Tensor] = lru_cache(_FEATURES)(self._encode)
 
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Iterator[np.ndarray]:
-        """See `Method`."""
+        """See `CasePredictor`."""
         chosen = iter(self.supports(plan))
         for stack in _stacks([self.truth.sample(key) for key in plan.query]):
-            frame = Frame(*stack[0].size, self.network.settings.size)
+            frame = Letterbox(*stack[0].size, self.network.settings.size)
             supports = [next(chosen) for _ in stack]
             for sample in stack:
                 self._features(sample.key, False)  # is not part of the answer's time
             with self._timed("answer", len(stack)):
                 scored = map(self._score, supports, stack)
                 used = {id(one): one for each in supports for one in each}
-                prior = prior_of(list(used.values()), self.refine)
-                masks = _masks(refine(scored, frame, self.refine, prior))
+                prior = prior_of(list(used.values()), self.postprocess)
+                masks = _masks(postprocess(scored, frame, self.postprocess, prior))
             yield from masks
 
     def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
@@ -87,7 +87,7 @@ class Model:
         """Features of a slice; remembered."""
         return self._features(key, False)
 
-    def borrow(self, other: "Model") -> None:
+    def share_cache(self, other: "SlicePredictor") -> None:
         """Use what another method of the same segmenter and catalog remembers."""
         self._features = other._features
 
@@ -96,17 +96,17 @@ class Model:
     ) -> list[np.ndarray]:
         """Refine the calibrated logits of some slices of one volume, and make masks of them."""
         samples = [self.truth.sample(key) for key in keys]
-        frame = Frame(*samples[0].size, self.network.settings.size)
+        frame = Letterbox(*samples[0].size, self.network.settings.size)
         scored = (
-            Scored(found[None], self._image(sample), self.features(sample.key)[None])
+            SliceLogits(found[None], self._image(sample), self.features(sample.key)[None])
             for found, sample in zip(logits, samples, strict=True)
         )
-        return _masks(refine(scored, frame, self.refine))
+        return _masks(postprocess(scored, frame, self.postprocess))
 
     def _condense(self, keys: Sequence[str], name: str) -> Support:
         masks = torch.stack([self._mask(key, name) for key in keys])[None]
         support = self._of_features(keys, masks, mirror=False)
-        if self.refine.flip == "both":
+        if self.postprocess.flip == "both":
             other = self._of_features(keys, mirrored(masks), mirror=True)
             support = replace(support, mirrored=other)
         return support
@@ -118,7 +118,7 @@ class Model:
         small = grid_masks(masks, *features.shape[-2:])
         return replace(support, shots={"features": features, "masks": small})
 
-    def _score(self, supports: Sequence[Support], sample: Sample) -> Scored:
+    def _score(self, supports: Sequence[Support], sample: Sample) -> SliceLogits:
         image = self._image(sample)
 
         def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class Model:
             return self.network.head.logits(support, features[None])[0], features
 
         how = "probabilities" if self.how == "together" else self.how
-        return score(look, image, supports, self.refine, self.network.calibration, how)
+        return score(look, image, supports, self.postprocess, self.network.calibration, how)
 
     @torch.inference_mode()
     def _encode(self, key: str, mirror: bool) -> Tensor:

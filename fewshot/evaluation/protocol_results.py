@@ -23,7 +23,7 @@ UNITS = {"subject": "Dice, 0 to 100", "class": "mIoU, 0 to 100"}
 
 
 @dataclass(frozen=True)
-class Scored:
+class ProtocolResult:
     """The counts of one method under one protocol, all folds together.
 
     Attributes:
@@ -90,7 +90,11 @@ class Scored:
 
 
 def write(
-    path: Path, name: str, found: Sequence[Scored], about: dict[str, Any], commands: list[str]
+    path: Path,
+    name: str,
+    found: Sequence[ProtocolResult],
+    about: dict[str, Any],
+    commands: list[str],
 ) -> None:
     """Write a result as JSON, and the table made from it as Markdown beside it.
 
@@ -164,7 +168,7 @@ def markdown(content: dict[str, Any], name: str) -> str:
     return "\n".join(lines)
 
 
-def text(found: Sequence[Scored]) -> str:
+def text(found: Sequence[ProtocolResult]) -> str:
     """The tables for a terminal."""
     lines = []
     for one in found:

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.catalog.spacing import pixel_spacing
 from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import Plan
@@ -95,7 +95,7 @@ class QueryScores:
         for number, (key, subject) in enumerate(zip(plan.query, plan.query_subjects, strict=True)):
             sample = self._samples[key]
             found, true = labels[number].numpy(), truth[number].numpy()
-            inner = Frame(*sample.size, found.shape[0]).inner
+            inner = Letterbox(*sample.size, found.shape[0]).inner
             lengths = [
                 each * own / shown
                 for each, own, shown in zip(self.spacing(sample), sample.size, inner, strict=True)

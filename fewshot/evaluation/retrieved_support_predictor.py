@@ -1,9 +1,9 @@
 """Match, then segment: find the annotated image or slice that fits a query best, segment with it.
 
-`MatchThenSegment` is a `fewshot.evaluation.confusion_counts.Method`. Its plans name every annotated
-slice of a support volume and every slice of a query volume, both in order (`whole_volumes` makes
-such cases out of `full_volume`); a rule gives the cost of every pair, from which supports are
-chosen. All rules but the two oracles are blind to the query's truth.
+`RetrievedSupportPredictor` is a `fewshot.evaluation.confusion_counts.CasePredictor`. Its plans
+name every annotated slice of a support volume and every slice of a query volume, both in order
+(`whole_volumes` makes such cases out of `full_volume`); a rule gives the cost of every pair, from
+which supports are chosen. All rules but the two oracles are blind to the query's truth.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +14,21 @@ import torch
 
 from episodes.sampling.episode import Plan, to_channels
 from fewshot.baselines.copy_mask import paste
-from fewshot.evaluation.confusion_counts import Truth
-from fewshot.evaluation.predictors import Model
-from fewshot.inference.postprocessing.settings import RefineSettings
-from fewshot.inference.volumes.slice_alignment import PRIOR, Scale, align
-from fewshot.inference.volumes.slice_assignment import choose
-from fewshot.inference.volumes.slice_position import PositionModel, proportional, pyramid, rising
+from fewshot.evaluation.confusion_counts import GroundTruth
+from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.volumes.slice_alignment import (
+    SHIFT_PENALTY,
+    FeatureStandardizer,
+    align_slices,
+)
+from fewshot.inference.volumes.slice_assignment import assign_supports
+from fewshot.inference.volumes.slice_position import (
+    PositionModel,
+    grid_pooled_features,
+    isotonic_positions,
+    relative_slice_position,
+)
 from fewshot.models.heads import Support
 from fewshot.models.network import FewShotNetwork
 from fewshot.numerics import unit_rows
@@ -29,7 +38,7 @@ Rule = Callable[[Plan], np.ndarray]
 _SUPPORTS = 512  # condensed supports remembered
 
 
-class MatchThenSegment(Model):
+class RetrievedSupportPredictor(SlicePredictor):
     """Choose supports for every query by a rule, and segment with them.
 
     Args:
@@ -39,20 +48,20 @@ class MatchThenSegment(Model):
             `appearance` or `learned_position`.
         top: how many supports a query; their probabilities are averaged.
         ordered: whether the chosen supports must follow the order of the query volume.
-        refine: cues that improve the answers; by default none.
+        postprocess: cues that improve the answers; by default none.
     """
 
     def __init__(
         self,
-        truth: Truth,
+        truth: GroundTruth,
         network: FewShotNetwork,
         rule: Rule,
         *,
         top: int = 1,
         ordered: bool = False,
-        refine: RefineSettings | None = None,
+        postprocess: PostprocessSettings | None = None,
     ) -> None:
-        super().__init__(truth, network, refine, "probabilities")
+        super().__init__(truth, network, postprocess, "probabilities")
         self.rule, self.top, self.ordered = rule, top, ordered
         self._known: Callable[[str, str], Support] = lru_cache(_SUPPORTS)(
             lambda key, name: self._condense([key], name)
@@ -60,9 +69,9 @@ class MatchThenSegment(Model):
 
     def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
         """Give the supports that the rule chooses for each query."""
-        chosen = choose(self.rule(plan), self.top, ordered=self.ordered)
+        chosen = assign_supports(self.rule(plan), self.top, ordered=self.ordered)
         keys, name = plan.support[0], plan.classes[0]
-        return [[self._known(keys[place], name) for place in places] for places in chosen]
+        return [[self._known(keys[place], name) for place in positions] for positions in chosen]
 
 
 class Pooled:
@@ -73,8 +82,8 @@ class Pooled:
         network: whose encoder is used.
     """
 
-    def __init__(self, truth: Truth, network: FewShotNetwork) -> None:
-        self._model = Model(truth, network)
+    def __init__(self, truth: GroundTruth, network: FewShotNetwork) -> None:
+        self._model = SlicePredictor(truth, network)
         self._vectors: dict[str, np.ndarray] = {}
 
     def __call__(self, keys: tuple[str, ...]) -> np.ndarray:
@@ -88,13 +97,16 @@ class Pooled:
         image = self._model.loader.image(self._model.truth.sample(key))
         with torch.inference_mode():
             maps = self._model.network.encode(to_channels(image, 3)[None])
-            return pyramid(maps)[0].cpu().numpy()
+            return grid_pooled_features(maps)[0].cpu().numpy()
 
 
 def proportional_place(plan: Plan) -> np.ndarray:
     """Cost of a pair: how far apart the relative places in their volumes are, 0 to 1."""
-    places = proportional(len(plan.query)), proportional(len(plan.support[0]))
-    return np.abs(np.subtract.outer(*places))
+    positions = (
+        relative_slice_position(len(plan.query)),
+        relative_slice_position(len(plan.support[0])),
+    )
+    return np.abs(np.subtract.outer(*positions))
 
 
 def at_random(seed: int) -> Rule:
@@ -137,13 +149,18 @@ def learned_position(pooled: Pooled, model: PositionModel) -> Rule:
     """
 
     def rule(plan: Plan) -> np.ndarray:
-        places = [rising(model.predict(pooled(keys))) for keys in (plan.query, plan.support[0])]
-        return np.abs(np.subtract.outer(*places))
+        positions = [
+            isotonic_positions(model.predict(pooled(keys)))
+            for keys in (plan.query, plan.support[0])
+        ]
+        return np.abs(np.subtract.outer(*positions))
 
     return rule
 
 
-def aligned(pooled: Pooled, scale: Scale | None = None, prior: float = PRIOR) -> Rule:
+def aligned(
+    pooled: Pooled, scale: FeatureStandardizer | None = None, prior: float = SHIFT_PENALTY
+) -> Rule:
     """Cost of a pair: how far apart slices are once the volumes are laid over each other.
 
     It is counted in lengths of the support volume.
@@ -151,18 +168,20 @@ def aligned(pooled: Pooled, scale: Scale | None = None, prior: float = PRIOR) ->
     Args:
         pooled: where the features come from.
         scale: of the features, from training volumes; by default from the two volumes.
-        prior: see `fewshot.inference.volumes.slice_alignment.align`.
+        prior: see `fewshot.inference.volumes.slice_alignment.align_slices`.
     """
 
     def rule(plan: Plan) -> np.ndarray:
         query, support = pooled(plan.query), pooled(plan.support[0])
-        places = align(query, support, scale or Scale.of([query, support]), prior=prior)
-        return np.abs(np.subtract.outer(places, np.arange(len(support)))) / len(support)
+        positions = align_slices(
+            query, support, scale or FeatureStandardizer.of([query, support]), prior=prior
+        )
+        return np.abs(np.subtract.outer(positions, np.arange(len(support)))) / len(support)
 
     return rule
 
 
-def oracle_overlap(truth: Truth) -> Rule:
+def oracle_overlap(truth: GroundTruth) -> Rule:
     """Cost of a pair: 1 - Dice of the support's mask, pasted, with the query's truth.
 
     Where both are empty the cost is 0, where one is, 1. It looks at the truth: a bound, no method.
@@ -183,7 +202,7 @@ def oracle_overlap(truth: Truth) -> Rule:
     return rule
 
 
-def oracle_position(truth: Truth) -> Rule:
+def oracle_position(truth: GroundTruth) -> Rule:
     """Cost of a pair: how far apart the places relative to the organ's ends are.
 
     0 is the organ's first slice, 1 its last; slices beyond are below 0 and above 1. It looks at
@@ -192,13 +211,13 @@ def oracle_position(truth: Truth) -> Rule:
 
     def rule(plan: Plan) -> np.ndarray:
         name = plan.classes[0]
-        places = []
+        positions = []
         for keys in (plan.query, plan.support[0]):
             shown = np.flatnonzero([(truth.mask(key, name) == 1).any() for key in keys])
             if not len(shown):
                 return proportional_place(plan)
             length = shown[-1] - shown[0] + 1
-            places.append((np.arange(len(keys)) - shown[0] + 0.5) / length)
-        return np.abs(np.subtract.outer(*places))
+            positions.append((np.arange(len(keys)) - shown[0] + 0.5) / length)
+        return np.abs(np.subtract.outer(*positions))
 
     return rule

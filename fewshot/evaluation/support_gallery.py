@@ -16,18 +16,18 @@ from episodes.catalog.loader import Loader
 from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import to_channels
 from episodes.sampling.sampler import binary_mask
-from fewshot.evaluation.confusion_counts import Truth
+from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.evaluation.retrieved_support_predictor import Pooled, cosine_distances
 from fewshot.inference.query_similarity import with_masks
 from fewshot.inference.resolution import structure_width
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.volumes.local_matching import complete
-from fewshot.inference.volumes.registered_volumes import shares_of
+from fewshot.inference.volumes.local_matching import interpolate_annotation
+from fewshot.inference.volumes.registered_volumes import coverage_of
 from fewshot.inference.volumes.registration import register
 from fewshot.inference.volumes.segment_volume import segment_volume
-from fewshot.inference.volumes.slice_alignment import Scale, align
-from fewshot.inference.volumes.slice_assignment import choose, monotone_path
-from fewshot.inference.volumes.slice_position import pyramid, rising
+from fewshot.inference.volumes.slice_alignment import FeatureStandardizer, align_slices
+from fewshot.inference.volumes.slice_assignment import assign_supports, viterbi_assignment
+from fewshot.inference.volumes.slice_position import grid_pooled_features, isotonic_positions
 from fewshot.models.heads import Support
 from fewshot.models.scale import AnnotatedScale
 
@@ -42,7 +42,7 @@ class Chosen:
     costs: list[float]
 
 
-class Gallery:
+class SupportGallery:
     """Annotated images to choose supports from.
 
     Args:
@@ -58,7 +58,7 @@ class Gallery:
         samples: list[Sample],
         classes: tuple[str, ...],
         values: tuple[int, ...],
-        truth: Truth,
+        truth: GroundTruth,
         segmenter: Segmenter,
     ) -> None:
         self.classes, self.values, self.segmenter = classes, values, segmenter
@@ -88,31 +88,33 @@ class Gallery:
         Args:
             features: of the query's planes.
             top: how many annotated volumes.
-            weight: of a plane's relative position beside its features; see `choose`.
+            weight: of a plane's relative position beside its features; see `assign_supports`.
             annotated: all slices of annotated volumes, or only those that show a class.
 
         Returns:
             The slice of each volume on which each plane lies, and log-probabilities.
         """
-        pooled = pyramid(features).cpu().numpy()
+        pooled = grid_pooled_features(features).cpu().numpy()
         tables = [self._ordered_costs(pooled, keys, weight) for keys in self.whole]
         rows = np.arange(len(pooled))
-        fits = [float(table[rows, monotone_path(table)].mean()) for table in tables]
+        fits = [float(table[rows, viterbi_assignment(table)].mean()) for table in tables]
         order = np.argsort(fits, kind="stable")[:top]
-        named, shares = [], []
+        named, coverage = [], []
         for keys in (self.whole[number] for number in order):
             support = self._maps(keys)
-            places = register(features, support)
+            correspondences = register(features, support)
             found = [
-                segment_volume(features, support, covered, places)[:, 1]
+                segment_volume(features, support, covered, correspondences)[:, 1]
                 for covered in self._covered(keys, annotated)
             ]
             logits = torch.stack([torch.zeros_like(found[0]), *found], dim=1)
-            shares.append(self.segmenter.network.calibration(logits).softmax(dim=1))
-            heights = rising(places[:, 0].mean(dim=(1, 2)).cpu().numpy())
-            named.append([keys[z] for z in heights.round().clip(0, len(keys) - 1).astype(int)])
+            coverage.append(self.segmenter.network.calibration(logits).softmax(dim=1))
+            slice_indices = isotonic_positions(correspondences[:, 0].mean(dim=(1, 2)).cpu().numpy())
+            named.append(
+                [keys[z] for z in slice_indices.round().clip(0, len(keys) - 1).astype(int)]
+            )
         chosen = Chosen([list(row) for row in zip(*named, strict=True)], [min(fits)] * len(pooled))
-        return chosen, torch.stack(shares).mean(dim=0).clamp(min=1e-6).log()
+        return chosen, torch.stack(coverage).mean(dim=0).clamp(min=1e-6).log()
 
     def _covered(
         self, keys: tuple[str, ...], annotated: Literal["volume", "slices"]
@@ -127,14 +129,14 @@ class Gallery:
             known = (masks != IGNORE).flatten(1).any(dim=1)
             if annotated == "slices":
                 known &= (masks == 1).flatten(1).any(dim=1)
-            heights = known.nonzero()[:, 0].tolist()
-            shares = shares_of(masks, *features.shape[-2:]).to(features)
-            if 0 < len(heights) < len(keys):
-                shares = complete(features, shares[heights], heights)
-            found.append(shares)
+            slice_indices = known.nonzero()[:, 0].tolist()
+            coverage = coverage_of(masks, *features.shape[-2:]).to(features)
+            if 0 < len(slice_indices) < len(keys):
+                coverage = interpolate_annotation(features, coverage[slice_indices], slice_indices)
+            found.append(coverage)
         return found
 
-    def choose(self, features: np.ndarray, top: int, weight: float) -> Chosen:
+    def select_supports(self, features: np.ndarray, top: int, weight: float) -> Chosen:
         """Choose supports for the planes of a query.
 
         Slices of a volume get slices of the one annotated volume that fits best, in order. A
@@ -150,14 +152,14 @@ class Gallery:
         if len(features) == 1 or not whole:
             keys = tuple(self._samples)
             costs = cosine_distances(features, self._pooled(keys))
-            picked = choose(costs, top)
+            picked = assign_supports(costs, top)
         else:
             tables = [self._ordered_costs(features, keys, weight) for keys in whole]
             rows = np.arange(len(features))
-            fits = [table[rows, monotone_path(table)].mean() for table in tables]
+            fits = [table[rows, viterbi_assignment(table)].mean() for table in tables]
             best = int(np.argmin(fits))
             keys, costs = whole[best], tables[best]
-            picked = choose(costs, top, ordered=True)
+            picked = assign_supports(costs, top, ordered=True)
         lowest = costs[np.arange(len(costs)), picked[:, 0]].tolist()
         return Chosen([[keys[place] for place in row] for row in picked.tolist()], lowest)
 
@@ -165,8 +167,10 @@ class Gallery:
         self, features: np.ndarray, keys: tuple[str, ...], weight: float
     ) -> np.ndarray:
         support = self._pooled(keys)
-        places = align(features, support, Scale.of([features, support]))
-        away = np.abs(np.subtract.outer(places, np.arange(len(keys)))) / len(keys)
+        correspondences = align_slices(
+            features, support, FeatureStandardizer.of([features, support])
+        )
+        away = np.abs(np.subtract.outer(correspondences, np.arange(len(keys)))) / len(keys)
         return cosine_distances(features, support) + weight * away
 
     @torch.inference_mode()

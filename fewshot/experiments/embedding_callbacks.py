@@ -12,7 +12,7 @@ from fewshot.siamese.hard_negatives import HardNegatives, RefreshNegatives
 from fewshot.siamese.losses.base import PairLoss
 from fewshot.siamese.losses.triplet import TripletLoss
 from fewshot.siamese.retrieval.catalog_items import embed_listed
-from fewshot.siamese.verification.embedding_scores import Scored
+from fewshot.siamese.verification.embedding_scores import EmbeddingScores
 from fewshot.training.callbacks.tensorboard import Board
 from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Measure
 from fewshot.training.callbacks.weight_average import WeightAverage
@@ -76,5 +76,5 @@ def validation_scores(
     vectors, labels = embed_listed(network, lister, MOST_IMAGES)
     return {
         f"validation_{name}": value
-        for name, value in Scored(vectors, labels, apart).values().items()
+        for name, value in EmbeddingScores(vectors, labels, apart).values().items()
     }

@@ -20,7 +20,7 @@ def fuse(
     - probabilities: their mean; a support that is sure outvotes one that is not.
     - logits: their mean, i.e. the geometric mean of the probabilities; one support that rules a
       label out can veto it.
-    - weighted: the mean of probabilities with the weights of `likeness_weights`.
+    - weighted: the mean of probabilities with the weights of `similarity_weights`.
     - majority: each support has one vote a position; a tie is shared.
 
     Args:
@@ -56,7 +56,7 @@ def fuse(
     return (weights[..., None, None, None] * shares).sum(dim=0).clamp(min=_LEAST).log()
 
 
-def likeness_weights(
+def similarity_weights(
     supports: Float[Tensor, "support channel"],
     queries: Float[Tensor, "*set channel"],
     temperature: float = 0.05,
@@ -70,7 +70,7 @@ def likeness_weights(
         temperature: above 0; the smaller, the more the most similar support decides.
 
     >>> import torch
-    >>> likeness_weights(torch.eye(2), torch.tensor([1.0, 0.0]), 1.0)
+    >>> similarity_weights(torch.eye(2), torch.tensor([1.0, 0.0]), 1.0)
     tensor([0.7311, 0.2689])
     """
     units = functional.normalize(supports.float(), dim=-1)

@@ -39,7 +39,7 @@ ImageLike = str | PathLike[str] | np.ndarray | TensorLike
 
 
 @dataclass(frozen=True)
-class Planes:
+class ImageStack:
     """An image, stack or volume as planes.
 
     Attributes:
@@ -78,11 +78,11 @@ class Planes:
 class Drawn:
     """A mask as planes of numbers, and how its pixels became numbers."""
 
-    planes: Planes
+    planes: ImageStack
     pixels: MaskPixels
 
 
-def image_planes(image: ImageLike | Planes, reading: Reading | None = None) -> Planes:
+def image_planes(image: ImageLike | ImageStack, reading: Reading | None = None) -> ImageStack:
     """Take an image as a path, an array or a tensor; planes stay as they are.
 
     Arrays are [height width], [height width 3 or 4] or volumes [depth height width]; tensors have
@@ -95,13 +95,13 @@ def image_planes(image: ImageLike | Planes, reading: Reading | None = None) -> P
     Raises:
         DataError: a shape or a type that is none of these, no pixel, or no finite value.
     """
-    if isinstance(image, Planes):
+    if isinstance(image, ImageStack):
         return image
     reading = reading or Reading()
     if isinstance(image, (str, PathLike)):
         path = Path(image)
         header, pixels = read_header(path, reading), read_planes(path, reading)
-        found = Planes(
+        found = ImageStack(
             *(pixels, str(path), path, header.kind == "volume", header.geometry, header.structure)
         )
         if found.is_array and header.structure:
@@ -109,12 +109,12 @@ def image_planes(image: ImageLike | Planes, reading: Reading | None = None) -> P
         return found
     pixels, structure = image_array(image, reading)
     pixels = replace_nonfinite(pixels, "array")
-    return Planes(pixels, "array", volume=structure.planes > 1, structure=structure)
+    return ImageStack(pixels, "array", volume=structure.planes > 1, structure=structure)
 
 
 def mask_planes(
     mask: ImageLike,
-    image: Planes | None = None,
+    image: ImageStack | None = None,
     ignore_affine: bool = False,
     reading: Reading | None = None,
 ) -> Drawn:
@@ -141,17 +141,17 @@ def mask_planes(
         read = read_mask(path, placement, reading)
         placed = placement is not None and image is not None and image.volume
         volume = header.kind == "volume" or placed
-        return Drawn(Planes(read.labels, str(path), path, volume, header.geometry), read)
+        return Drawn(ImageStack(read.labels, str(path), path, volume, header.geometry), read)
     values, structure = mask_array(mask, reading)
     read = interpret_mask(values, "array")
-    found = Planes(read.labels, "array", volume=structure.planes > 1)
+    found = ImageStack(read.labels, "array", volume=structure.planes > 1)
     placement = None if image is None else place_mask(_grid(image), _grid(found), ignore_affine)
     if placement is not None:
         read = replace(read, labels=placement.apply(read.labels))
     return Drawn(replace(found, pixels=read.labels), read)
 
 
-def other_view(supports: Sequence[Planes], query: Planes) -> str | None:
+def other_view(supports: Sequence[ImageStack], query: ImageStack) -> str | None:
     """Say that a query's slices cut the body otherwise than those of all supports; else None.
 
     Slices are cut across the largest spacing, so that an axial and a sagittal scan of one body show
@@ -167,13 +167,13 @@ def other_view(supports: Sequence[Planes], query: Planes) -> str | None:
     )
 
 
-def _grid(planes: Planes) -> Grid:
+def _grid(planes: ImageStack) -> Grid:
     depth, height, width = planes.pixels.shape[:3]
     return Grid(planes.name, (depth, height, width), planes.geometry)
 
 
 def settle_masks(
-    images: Sequence[Planes], masks: Sequence[Drawn], label_map: LabelMap | None
+    images: Sequence[ImageStack], masks: Sequence[Drawn], label_map: LabelMap | None
 ) -> tuple[list[np.ndarray], tuple[str, ...], tuple[int, ...]]:
     """Check masks against their images and translate their values.
 
@@ -225,7 +225,7 @@ def settle_masks(
     return maps, classes, numbers
 
 
-def _check_belongs(image: Planes, mask: Planes) -> None:
+def _check_belongs(image: ImageStack, mask: ImageStack) -> None:
     """Raise unless a mask has its image's size and is not the image itself."""
     depth, *size = image.pixels.shape[:3]
     check_size(mask.name, mask.pixels.shape[1:], f"image {image.name}", size)

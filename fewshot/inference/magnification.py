@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from episodes.errors import DataError
-from fewshot.inference.inputs import Planes
+from fewshot.inference.inputs import ImageStack
 from fewshot.inference.resolution import structure_width
 from fewshot.models.scale import AnnotatedScale
 
@@ -26,7 +26,7 @@ class TooLargeError(DataError):
     """An image in which the annotated structures would vanish: there is no answer."""
 
 
-def fields_along(known: AnnotatedScale, picture: Planes) -> tuple[float, bool]:
+def fields_along(known: AnnotatedScale, picture: ImageStack) -> tuple[float, bool]:
     """How many annotated pictures lie along a picture's longest side, at one magnification.
 
     Returns:
@@ -38,7 +38,7 @@ def fields_along(known: AnnotatedScale, picture: Planes) -> tuple[float, bool]:
     return times, False
 
 
-def annotated_scale(pictures: Sequence[Planes], maps: Sequence[np.ndarray]) -> AnnotatedScale:
+def annotated_scale(pictures: Sequence[ImageStack], maps: Sequence[np.ndarray]) -> AnnotatedScale:
     """Measure annotated pictures.
 
     Args:
@@ -54,7 +54,7 @@ def annotated_scale(pictures: Sequence[Planes], maps: Sequence[np.ndarray]) -> A
 
 
 def vanishing(
-    known: AnnotatedScale | None, picture: Planes, size: int, stride: int, *, tiles: bool = True
+    known: AnnotatedScale | None, picture: ImageStack, size: int, stride: int, *, tiles: bool = True
 ) -> str:
     """Say why structures cannot be seen in a picture of the annotated ones' magnification.
 
@@ -92,7 +92,7 @@ def vanishing(
     )
 
 
-def magnified(known: AnnotatedScale | None, picture: Planes) -> str:
+def magnified(known: AnnotatedScale | None, picture: ImageStack) -> str:
     """Say that a picture of the annotated ones' magnification would show a part of a structure."""
     if known is None:
         return ""
@@ -107,7 +107,7 @@ def magnified(known: AnnotatedScale | None, picture: Planes) -> str:
     )
 
 
-def _spacing(picture: Planes) -> float:
+def _spacing(picture: ImageStack) -> float:
     """Width of a pixel in mm, the larger one of both directions; 0 where the file has none."""
     where = picture.geometry
     if where is None or not where.declared:

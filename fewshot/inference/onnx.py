@@ -39,7 +39,7 @@ def export_onnx(network: FewShotNetwork, support: Support, path: Path | str) -> 
     """Write one ONNX graph that segments images with any support set of as many classes.
 
     Inputs are `images` float32 [query 3 size size] in [0, 1], fitted into the support's square as
-    `episodes.catalog.letterbox.Frame` does, and the tensors of a support under their own names
+    `episodes.catalog.letterbox.Letterbox` does, and the tensors of a support under their own names
     (`fewshot.models.checkpoint.save_support` stores them); the output is `probabilities`
     [query label size size]. The number of images, and of prototypes, is free.
 

@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
+from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
 from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import to_channels
 from episodes.sampling.sampler import binary_mask
-from fewshot.inference.inputs import Planes
-from fewshot.inference.support_set import Shots
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.support_set import SupportSet
 
 MOST_SHOTS = 512
 """More support planes than this are refused rather than thinned out in silence."""
@@ -21,7 +21,7 @@ CHUNK = 8
 """Planes that are made into tensors, and pass through the encoder, at once."""
 
 
-def fit_masks(shots: Shots, size: int) -> UInt8[Tensor, "way shot height width"]:
+def fit_masks(shots: SupportSet, size: int) -> UInt8[Tensor, "way shot height width"]:
     """Fit one binary mask (0, 1, 255 unknown) a way and annotated plane into the square.
 
     Raises:
@@ -35,7 +35,7 @@ def fit_masks(shots: Shots, size: int) -> UInt8[Tensor, "way shot height width"]
         )
     labels = torch.stack(
         [
-            frame_of(picture, size).fit_labels(torch.from_numpy(found[plane]))
+            letterbox_of(picture, size).fit_labels(torch.from_numpy(found[plane]))
             for picture, found in zip(shots.pictures, shots.maps, strict=True)
             for plane in _marked(found)
         ]
@@ -43,14 +43,16 @@ def fit_masks(shots: Shots, size: int) -> UInt8[Tensor, "way shot height width"]
     return torch.stack([binary_mask(labels, way) for way in range(1, len(shots.names) + 1)])
 
 
-def fit_images(shots: Shots, size: int) -> Iterator[Float[Tensor, "chunk channel height width"]]:
+def fit_images(
+    shots: SupportSet, size: int
+) -> Iterator[Float[Tensor, "chunk channel height width"]]:
     """Fit the annotated planes themselves into the square, in chunks."""
     for picture, found in zip(shots.pictures, shots.maps, strict=True):
-        yield from framed(picture, frame_of(picture, size), _marked(found))
+        yield from preprocess(picture, letterbox_of(picture, size), _marked(found))
 
 
-def framed(
-    picture: Planes, frame: Frame, planes: Sequence[int]
+def preprocess(
+    picture: ImageStack, frame: Letterbox, planes: Sequence[int]
 ) -> Iterator[Float[Tensor, "chunk channel height width"]]:
     """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
     limits = picture.limits or intensity_range(picture.pixels)
@@ -62,12 +64,12 @@ def framed(
         yield torch.stack([to_channels(image, 3) for image in chunk])
 
 
-def frame_of(picture: Planes, size: int) -> Frame:
+def letterbox_of(picture: ImageStack, size: int) -> Letterbox:
     """How a picture's planes sit in the square."""
-    return Frame(picture.pixels.shape[1], picture.pixels.shape[2], size)
+    return Letterbox(picture.pixels.shape[1], picture.pixels.shape[2], size)
 
 
-def inside_of(frame: Frame) -> Bool[Tensor, "size size"]:
+def inside_of(frame: Letterbox) -> Bool[Tensor, "size size"]:
     """Where a picture lies in its square; the rest is padding."""
     high, wide = frame.inner
     left, _, top, _ = frame.padding

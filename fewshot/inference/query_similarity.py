@@ -13,7 +13,7 @@ from episodes.io.pixels import IGNORE
 from fewshot.models.heads.base import Head, Support
 from fewshot.models.network import reference_shots
 
-LOW = 0.4
+MIN_SIMILARITY = 0.4
 """Agreement below which a user is warned; see docs/refinement.md for how it was chosen."""
 FAMILIAR = 0.525
 """Cosine from which a position is familiar, however much alike a support's own positions are."""
@@ -23,7 +23,7 @@ _QUANTILE = 0.1
 _SIDE = 32  # positions along a side that are compared
 
 
-def agreement(
+def query_support_similarity(
     head: Head,
     shots: Mapping[str, Tensor],
     query: Float[Tensor, "channel rows columns"],
@@ -33,9 +33,10 @@ def agreement(
 ) -> float:
     """Measure how well query and support belong together: the geometric mean of two numbers.
 
-    `likeness` compares the images, `cycle_consistency` what was found with what was annotated, as
-    a share of what the support reaches with its own masks: thin structures reach less than compact
-    ones, and both more in a larger square. Where nothing was found there is only the first.
+    `feature_similarity` compares the images, `cycle_consistency` what was found with what was
+    annotated, as a share of what the support reaches with its own masks: thin structures
+    reach less than compact ones, and both more in a larger square. Where nothing was found, only
+    the first counts.
 
     Args:
         head: any head that works on features.
@@ -46,10 +47,10 @@ def agreement(
         inside: where the query's picture lies in its square; by default everywhere.
 
     Returns:
-        0..1; below `LOW` the answer should not be trusted unseen.
+        0..1; below `MIN_SIMILARITY` the answer should not be trusted unseen.
     """
     features = shots["features"].to(query)
-    alike = likeness(query, features, inside)
+    alike = feature_similarity(query, features, inside)
     back = cycle_consistency(head, features, shots["masks"].to(query.device), query, predicted)
     if back is None:
         return alike
@@ -61,7 +62,7 @@ def own_consistency(head: Head, shots: Mapping[str, Tensor]) -> float:
     """Measure `cycle_consistency` of the support's shots with themselves, the best there can be.
 
     Args:
-        head, shots: as in `agreement`.
+        head, shots: as in `query_support_similarity`.
 
     Returns:
         The mean over the shots; 1 where none shows a class.
@@ -79,7 +80,7 @@ def own_consistency(head: Head, shots: Mapping[str, Tensor]) -> float:
     return sum(found) / len(found) if found else 1.0
 
 
-class Trust:
+class SimilarityTracker:
     """Looks at some of the planes of a picture, and remembers how well they agree with supports.
 
     Args:
@@ -98,7 +99,7 @@ class Trust:
         self.seen += 1
         return (self.seen - 1) % self.step == 0
 
-    def look(
+    def update(
         self,
         supports: Sequence[Support],
         features: Float[Tensor, "feature rows columns"],
@@ -109,7 +110,10 @@ class Trust:
             return
         labels = logits.argmax(dim=0)
         inside = _inside(self.inside, features)
-        values = [agreement(self.head, s.shots, features, labels, inside=inside) for s in supports]
+        values = [
+            query_support_similarity(self.head, s.shots, features, labels, inside=inside)
+            for s in supports
+        ]
         # Planes on which nothing was found say little, but more than nothing.
         self._found.append((float(np.mean(values)), int((labels > 0).sum()) + 1e-3))
 
@@ -127,7 +131,7 @@ def with_masks(
     head: Head,
     stride: int,
 ) -> dict[str, Tensor]:
-    """Complete what a support keeps of its shots for `agreement`.
+    """Complete what a support keeps of its shots for `query_support_similarity`.
 
     Args:
         shots: "features" [shot channel rows columns] of the shots that are kept, of heads that
@@ -143,7 +147,7 @@ def with_masks(
     return few
 
 
-def likeness(
+def feature_similarity(
     query: Float[Tensor, "channel rows columns"],
     support: Float[Tensor, "shot channel height width"],
     inside: Bool[Tensor, "rows columns"] | None = None,

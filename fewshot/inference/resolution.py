@@ -14,7 +14,7 @@ _ENTRIES = 2.5  # of the feature grid: the least width of a structure
 _HALVINGS, _PLANES = 10, 8
 
 
-def enlargement(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
+def upsampling_factor(maps: Sequence[np.ndarray], size: int, stride: int) -> int:
     """Say how many times larger images should be compared for their structures to be seen.
 
     A structure should be two and a half entries of the feature grid wide. Its width is four times
@@ -53,8 +53,8 @@ def _all_wide(maps: Sequence[np.ndarray], size: int, stride: int) -> bool:
 def structure_width(maps: Sequence[np.ndarray]) -> float:
     """Measure how wide the structures of the thinnest class are, as a share of the longest side.
 
-    As in `enlargement`, but by squares instead of exact distances, so that no SciPy is loaded: of a
-    strip along the grid the width itself, of a disc about 0.8 of its diameter.
+    As in `upsampling_factor`, but by squares instead of exact distances, so that no SciPy is
+    loaded: of a strip along the grid the width itself, of a disc about 0.8 of its diameter.
 
     Args:
         maps: label maps uint8 [depth height width], 0 background, 255 unknown; of a volume, eight

@@ -8,8 +8,8 @@ import numpy as np
 from episodes.catalog.letterbox import intensity_range
 from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
 from episodes.io.write import write_array, write_mask
-from fewshot.inference.inputs import Planes
-from fewshot.inference.query_similarity import LOW
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.query_similarity import MIN_SIMILARITY
 from fewshot.plots import overlays as pictures
 
 
@@ -23,8 +23,8 @@ class Segmentation:
         class_names: the class of each label from 1.
         values: the number that stands for each class in mask files.
         source: the image that was segmented.
-        agreement: whether image and support belong together at all, 0 to 1; None where the
-            segmenter cannot say. See `fewshot.inference.query_similarity`.
+        query_support_similarity: whether image and support belong together at all, 0 to 1; None
+            where the segmenter has no measure of it. See `fewshot.inference.query_similarity`.
         no_answer: why the labels are no answer at all; "" where they are one. See
             `fewshot.inference.magnification`.
     """
@@ -33,8 +33,8 @@ class Segmentation:
     probabilities: np.ndarray = field(repr=False)
     class_names: tuple[str, ...]
     values: tuple[int, ...]
-    source: Planes = field(repr=False)
-    agreement: float | None = None
+    source: ImageStack = field(repr=False)
+    query_support_similarity: float | None = None
     no_answer: str = ""
 
     @property
@@ -63,11 +63,11 @@ class Segmentation:
     @property
     def doubt(self) -> str:
         """Why the answer should not be used unseen; "" where nothing speaks against it."""
-        if self.agreement is None or self.agreement >= LOW:
+        if self.query_support_similarity is None or self.query_support_similarity >= MIN_SIMILARITY:
             return ""
         return (
             f"{Path(self.source.name).name} hardly looks like the annotated images (agreement "
-            f"{self.agreement:.2f}); look at its overlay before you use its mask"
+            f"{self.query_support_similarity:.2f}); look at its overlay before you use its mask"
         )
 
     def areas(self) -> dict[str, int]:
@@ -105,7 +105,7 @@ class Segmentation:
             "size": {"height": height, "width": width, **({"depth": depth} if depth > 1 else {})},
             "answer": not self.no_answer,
             **({"reason": self.no_answer} if self.no_answer else {}),
-            "agreement": self.agreement,
+            "agreement": self.query_support_similarity,
             "classes": classes,
         }
 

@@ -9,15 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from episodes.errors import ModelError
-from fewshot.inference.ensemble import Fuse, fuse, likeness_weights
-from fewshot.inference.inputs import Planes
+from fewshot.inference.ensemble import Fuse, fuse, similarity_weights
+from fewshot.inference.inputs import ImageStack
 from fewshot.inference.magnification import magnified, vanishing
 from fewshot.inference.postprocessing.flip_tta import flip_consistent, mirrored
 from fewshot.inference.postprocessing.location_prior import position_prior
-from fewshot.inference.postprocessing.pipeline import Scored, refine
-from fewshot.inference.postprocessing.settings import RefineSettings
-from fewshot.inference.preprocess import CHUNK, frame_of, framed, inside_of
-from fewshot.inference.query_similarity import Trust
+from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
+from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.preprocess import CHUNK, inside_of, letterbox_of, preprocess
+from fewshot.inference.query_similarity import SimilarityTracker
 from fewshot.inference.result import Segmentation
 from fewshot.memory import check_memory
 from fewshot.models.calibration import Calibration
@@ -30,9 +30,9 @@ Look = Callable[[Support, bool], tuple[Tensor, Tensor | None]]
 
 def segment_stack(
     network: FewShotNetwork,
-    picture: Planes,
+    picture: ImageStack,
     supports: Sequence[Support],
-    settings: RefineSettings,
+    settings: PostprocessSettings,
     how: Fuse,
     other_magnification: bool = False,
 ) -> Segmentation:
@@ -44,14 +44,14 @@ def segment_stack(
     first = supports[0]
     size = first.size or network.settings.size
     check_memory(network.encoder, size, min(CHUNK, len(picture.pixels)), network.device)
-    frame = frame_of(picture, size)
-    trust = Trust(network.head, len(picture.pixels), inside_of(frame))
+    frame = letterbox_of(picture, size)
+    similarity = SimilarityTracker(network.head, len(picture.pixels), inside_of(frame))
     chunks = (
-        _watched(trust, supports, _scored(network, supports, images, settings, how))
-        for images in framed(picture, frame, range(len(picture.pixels)))
+        _watched(similarity, supports, _scored(network, supports, images, settings, how))
+        for images in preprocess(picture, frame, range(len(picture.pixels)))
     )
     labels, probabilities = [], []
-    for shares in refine(chunks, frame, settings, prior_of(supports, settings)):
+    for shares in postprocess(chunks, frame, settings, prior_of(supports, settings)):
         labels.append(shares.argmax(dim=0).to(torch.uint8).cpu().numpy())
         probabilities.append(shares.half().cpu().numpy())
     return Segmentation(
@@ -60,13 +60,13 @@ def segment_stack(
         class_names=first.class_names,
         values=first.values,
         source=picture,
-        agreement=trust.value(),
+        query_support_similarity=similarity.value(),
         no_answer=no_answer,
     )
 
 
 def too_large(
-    network: FewShotNetwork, picture: Planes, supports: Sequence[Support], *, tiles: bool = True
+    network: FewShotNetwork, picture: ImageStack, supports: Sequence[Support], *, tiles: bool = True
 ) -> str:
     """Say why annotated structures would vanish in a picture; "" where they do not.
 
@@ -93,10 +93,10 @@ def score(
     look: Look,
     images: Float[Tensor, "query channel height width"],
     supports: Sequence[Support],
-    settings: RefineSettings,
+    settings: PostprocessSettings,
     calibration: Calibration,
     how: Fuse = "probabilities",
-) -> Scored:
+) -> SliceLogits:
     """Score images with every support, and their mirror images where asked for; fuse the answers.
 
     Args:
@@ -115,7 +115,7 @@ def score(
         turned = [calibration(look(side, True)[0]) for side in sides if side is not None]
         logits = flip_consistent(logits, torch.stack(turned))
     if len(supports) == 1:
-        return Scored(logits[0], images, features)
+        return SliceLogits(logits[0], images, features)
     weights = None
     if how == "weighted":
         if features is None:
@@ -123,17 +123,17 @@ def score(
                 "supports are weighted by their features, and this kind of segmenter shows none; "
                 "fuse probabilities instead"
             )
-        weights = likeness_weights(_pooled(supports, features), features.mean(dim=(2, 3)))
-    return Scored(fuse(logits, how, weights), images, features)
+        weights = similarity_weights(_pooled(supports, features), features.mean(dim=(2, 3)))
+    return SliceLogits(fuse(logits, how, weights), images, features)
 
 
 def _scored(
     network: FewShotNetwork,
     supports: Sequence[Support],
     images: Tensor,
-    settings: RefineSettings,
+    settings: PostprocessSettings,
     how: Fuse,
-) -> Scored:
+) -> SliceLogits:
     def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor | None]:
         return network.logits_and_features(support, mirrored(images) if mirror else images)
 
@@ -141,7 +141,7 @@ def _scored(
 
 
 def prior_of(
-    supports: Sequence[Support], settings: RefineSettings
+    supports: Sequence[Support], settings: PostprocessSettings
 ) -> Float[Tensor, "label rows columns"] | None:
     """Where the supports' masks lay, if that is asked for and known."""
     if not settings.proximity or any("masks" not in support.shots for support in supports):
@@ -150,11 +150,13 @@ def prior_of(
     return position_prior(masks, settings.proximity_width)
 
 
-def _watched(trust: Trust, supports: Sequence[Support], scored: Scored) -> Scored:
+def _watched(
+    similarity: SimilarityTracker, supports: Sequence[Support], scored: SliceLogits
+) -> SliceLogits:
     """Pass a chunk on, looking at some of its planes."""
     for index, logits in enumerate(scored.logits):
-        if trust.due() and scored.features is not None:
-            trust.look(supports, scored.features[index], logits)
+        if similarity.due() and scored.features is not None:
+            similarity.update(supports, scored.features[index], logits)
     return scored
 
 
@@ -162,7 +164,9 @@ def _pooled(supports: Sequence[Support], features: Tensor) -> Tensor:
     return torch.stack([s.shots["features"].to(features).mean(dim=(0, 2, 3)) for s in supports])
 
 
-def _check(network: FewShotNetwork, supports: Sequence[Support], settings: RefineSettings) -> None:
+def _check(
+    network: FewShotNetwork, supports: Sequence[Support], settings: PostprocessSettings
+) -> None:
     if not supports:
         raise ModelError("no support; learn one from an annotated image first")
     fingerprint = network.fingerprint()

@@ -9,16 +9,16 @@ import torch
 from episodes.io.axes import Reading
 from episodes.masks.label_map import LabelMap
 from fewshot.inference.ensemble import Fuse
-from fewshot.inference.inputs import ImageLike, Planes, image_planes
+from fewshot.inference.inputs import ImageLike, ImageStack, image_planes
 from fewshot.inference.magnification import annotated_scale
 from fewshot.inference.postprocessing.flip_tta import mirrored
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.preprocess import CHUNK, fit_images, fit_masks
 from fewshot.inference.query_similarity import with_masks
-from fewshot.inference.resolution import enlargement
+from fewshot.inference.resolution import upsampling_factor
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segment_stack
-from fewshot.inference.support_set import Shots, read_shots
+from fewshot.inference.support_set import SupportSet, read_support_set
 from fewshot.inference.tiles import segment_tiles
 from fewshot.memory import check_memory
 from fewshot.models.checkpoint import build_network, network_from_pretrained, save_network
@@ -84,8 +84,8 @@ class Segmenter:
                 two people might read them differently (`episodes.masks.values`).
             size: side of the square in which images are compared, in pixels; by default the
                 settings' own, or up to three times as much where the marked structures would
-                be too small to be seen (`enlargement`).
-            mirror: also learn the mirrored images, which `RefineSettings(flip="both")` needs.
+                be too small to be seen (`upsampling_factor`).
+            mirror: also learn the mirrored images, which `PostprocessSettings(flip="both")` needs.
             ignore_affine: lay NIfTI masks on their images voxel for voxel; by default their
                 affines decide, and a mask that lies elsewhere is refused (`episodes.io.mask_grid`).
             axes: a letter an axis of arrays and stacks, e.g. "YXC"; by default as their files say.
@@ -100,11 +100,13 @@ class Segmenter:
                 or without foreground.
         """
         reading = Reading(axes, tuple(channels))
-        shots = read_shots(images, masks, classes, ignore_affine=ignore_affine, reading=reading)
+        shots = read_support_set(
+            images, masks, classes, ignore_affine=ignore_affine, reading=reading
+        )
         return self.learn_shots(shots, size=size, mirror=mirror)
 
     def learn_shots(
-        self, shots: Shots, *, size: int | None = None, mirror: bool = False
+        self, shots: SupportSet, *, size: int | None = None, mirror: bool = False
     ) -> Support:
         """Learn from annotated images that were read before; see `learn`."""
         size = self.size_for(shots) if size is None else self.network.checked_size(size)
@@ -133,18 +135,18 @@ class Segmenter:
             annotated=annotated_scale(shots.pictures, shots.maps),
         )
 
-    def size_for(self, shots: Shots) -> int:
+    def size_for(self, shots: SupportSet) -> int:
         """Choose the side of the square in which all marked structures can be seen, in pixels."""
         size = self.network.settings.size
         return self.network.checked_size(
-            size * enlargement(shots.maps, size, self.network.encoder.stride)
+            size * upsampling_factor(shots.maps, size, self.network.encoder.stride)
         )
 
     def segment(
         self,
-        image: ImageLike | Planes,
+        image: ImageLike | ImageStack,
         support: Support | Sequence[Support],
-        refine: RefineSettings | None = None,
+        postprocess: PostprocessSettings | None = None,
         fuse: Fuse = "probabilities",
         *,
         other_magnification: bool = False,
@@ -157,7 +159,7 @@ class Segmenter:
         Args:
             image, axes, channels: as in `learn`.
             support: from `learn`; of several, the answers are fused.
-            refine: cues that improve the answer; by default none.
+            postprocess: cues that improve the answer; by default none.
             fuse: how answers of several supports become one, see `fewshot.inference.ensemble`.
             other_magnification: whether the image need not be at the magnification of the
                 annotated ones. By default a much larger image, in which structures would vanish, is
@@ -172,12 +174,14 @@ class Segmenter:
         """
         planes = image_planes(image, Reading(axes, tuple(channels)))
         supports = list(support) if isinstance(support, Sequence) else [support]
-        refine = refine or RefineSettings()
+        postprocess = postprocess or PostprocessSettings()
         if tiles:
-            return segment_tiles(self.network, planes, supports, refine, fuse)
+            return segment_tiles(self.network, planes, supports, postprocess, fuse)
         self.network.eval()
         with torch.inference_mode():
-            return segment_stack(self.network, planes, supports, refine, fuse, other_magnification)
+            return segment_stack(
+                self.network, planes, supports, postprocess, fuse, other_magnification
+            )
 
     def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
         """Segment many images one after another."""

@@ -14,11 +14,11 @@ from episodes.errors import DataError
 from episodes.io.axes import Reading
 from episodes.io.pixels import IGNORE
 from episodes.masks.label_map import UNKNOWN, LabelMap, parse_label_map
-from fewshot.inference.inputs import ImageLike, Planes, image_planes, mask_planes, settle_masks
+from fewshot.inference.inputs import ImageLike, ImageStack, image_planes, mask_planes, settle_masks
 
 
 @dataclass(frozen=True)
-class Shots:
+class SupportSet:
     """Annotated images and what their labels mean.
 
     Attributes:
@@ -28,7 +28,7 @@ class Shots:
         values: the number that stands for each way in mask files.
     """
 
-    pictures: tuple[Planes, ...]
+    pictures: tuple[ImageStack, ...]
     maps: tuple[np.ndarray, ...]
     names: tuple[str, ...]
     values: tuple[int, ...]
@@ -53,7 +53,7 @@ class Shots:
         """Tell how the axes of stacks and arrays were read, in a line each."""
         return [words for picture in self.pictures if (words := picture.describe())]
 
-    def apart(self) -> tuple["Shots", ...]:
+    def split(self) -> tuple["SupportSet", ...]:
         """Each picture by itself.
 
         Raises:
@@ -73,14 +73,14 @@ class Shots:
         return tuple(parts)
 
 
-def read_shots(
+def read_support_set(
     images: ImageLike | Sequence[ImageLike],
     masks: ImageLike | Sequence[ImageLike],
     classes: LabelMap | Sequence[str] | None = None,
     *,
     ignore_affine: bool = False,
     reading: Reading | None = None,
-) -> Shots:
+) -> SupportSet:
     """Read annotated images; see `Segmenter.learn` for the arguments.
 
     Raises:
@@ -99,7 +99,7 @@ def read_shots(
         named = {"instances": classes} if isinstance(classes, str) else _plain(classes)
         label_map = parse_label_map(named)
     maps, names, values = settle_masks(pictures, drawings, label_map)
-    return Shots(tuple(pictures), tuple(maps), names, values)
+    return SupportSet(tuple(pictures), tuple(maps), names, values)
 
 
 def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:

@@ -16,7 +16,7 @@ from episodes.errors import FewshotError, ModelError
 from episodes.sampling.sampler import binary_mask
 from fewshot.inference.preprocess import fit_images, fit_masks
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.support_set import Shots
+from fewshot.inference.support_set import SupportSet
 from fewshot.losses.episode_cross_entropy import segmentation_loss
 from fewshot.models.meta_learning import GradientNetwork
 from fewshot.models.network import FewShotNetwork
@@ -111,14 +111,14 @@ def adapt_to_support(
 
 def adapt_to_shots(
     segmenter: Segmenter,
-    shots: Shots,
+    shots: SupportSet,
     settings: TestTimeSettings | None = None,
     *,
     size: int | None = None,
 ) -> Segmenter:
     """Adapt to annotated images.
 
-    `fewshot.inference.support_set.read_shots` reads them. See `adapt_to_support`.
+    `fewshot.inference.support_set.read_support_set` reads them. See `adapt_to_support`.
     """
     size = size or segmenter.size_for(shots)
     adapted = adapt_to_support(

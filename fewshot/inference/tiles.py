@@ -15,9 +15,9 @@ import torch
 from episodes.catalog.letterbox import intensity_range
 from episodes.errors import ModelError
 from fewshot.inference.ensemble import Fuse
-from fewshot.inference.inputs import Planes
+from fewshot.inference.inputs import ImageStack
 from fewshot.inference.magnification import fields_along
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segment_stack
 from fewshot.models.heads import Support
@@ -29,9 +29,9 @@ _HARDLY = 1.5  # fields along the longest side, up to which an image is segmente
 
 def segment_tiles(
     network: FewShotNetwork,
-    picture: Planes,
+    picture: ImageStack,
     supports: Sequence[Support],
-    settings: RefineSettings,
+    settings: PostprocessSettings,
     how: Fuse,
 ) -> Segmentation:
     """Segment an image in parts; one that is hardly larger than the annotated ones, whole.
@@ -68,8 +68,8 @@ def segment_tiles(
         weight = np.outer(*(_ramp(each) for each in pixels.shape[1:3]))
         sums[..., rows, columns] += result.probabilities * weight
         weights[rows, columns] += weight
-        if result.agreement is not None:
-            found.append((result.agreement, float((result.labels > 0).sum()) + 1e-3))
+        if result.query_support_similarity is not None:
+            found.append((result.query_support_similarity, float((result.labels > 0).sum()) + 1e-3))
     probabilities = (sums / weights).astype(np.float16)
     return Segmentation(
         labels=probabilities.argmax(axis=0).astype(np.uint8),
@@ -77,7 +77,7 @@ def segment_tiles(
         class_names=supports[0].class_names,
         values=supports[0].values,
         source=picture,
-        agreement=_mean(found),
+        query_support_similarity=_mean(found),
     )
 
 
@@ -112,7 +112,9 @@ def _ramp(length: int) -> np.ndarray:
     return np.minimum(1.0, away / max(1.0, _OVERLAP * length)).astype(np.float32)
 
 
-def _check(network: FewShotNetwork, supports: Sequence[Support], settings: RefineSettings) -> None:
+def _check(
+    network: FewShotNetwork, supports: Sequence[Support], settings: PostprocessSettings
+) -> None:
     if not supports:
         raise ModelError("no support; learn one from an annotated image first")
     if any(support.annotated is None for support in supports):

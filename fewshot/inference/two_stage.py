@@ -13,11 +13,11 @@ import numpy as np
 
 from episodes.errors import ModelError
 from episodes.io.pixels import IGNORE
-from fewshot.inference.inputs import ImageLike, Planes
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.inputs import ImageLike, ImageStack
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.support_set import Shots
+from fewshot.inference.support_set import SupportSet
 from fewshot.lazily import lazily
 from fewshot.models.heads import Support
 
@@ -30,7 +30,7 @@ _ROOM = 1.1  # window side over the extent of what was found, at least
 
 
 @dataclass(frozen=True)
-class ZoomedSupport:
+class TwoStageSupport:
     """Annotated pictures, learned whole and as windows.
 
     Attributes:
@@ -85,19 +85,19 @@ def window_around(marked: np.ndarray, side: int) -> Window:
     return Window((top + bottom - side) // 2, (left + right - side) // 2, side)
 
 
-def learn_zoomed(
+def learn_two_stage(
     segmenter: Segmenter,
-    shots: Shots,
+    shots: SupportSet,
     factor: float = 2.5,
     *,
     size: int | None = None,
     mirror: bool = False,
-) -> ZoomedSupport:
+) -> TwoStageSupport:
     """Learn annotated pictures whole and as windows around what is marked.
 
     Args:
         segmenter: the model.
-        shots: annotated pictures, from `fewshot.inference.support_set.read_shots`.
+        shots: annotated pictures, from `fewshot.inference.support_set.read_support_set`.
         factor: side of the windows, in extents of what is marked.
         size: side of the square in which pictures and windows are compared, in pixels; by default
             the settings' own.
@@ -113,7 +113,7 @@ def learn_zoomed(
     marked = [(found > 0) & (found != IGNORE) for found in shots.maps]
     share = factor * max(map(_extent_share, marked))
     if share > MOST:
-        return ZoomedSupport(whole, None, share)
+        return TwoStageSupport(whole, None, share)
     pictures, maps = [], []
     for picture, found, where in zip(shots.pictures, shots.maps, marked, strict=True):
         window = window_around(where, _side(share, found))
@@ -121,14 +121,14 @@ def learn_zoomed(
         maps.append(window.cut(found))
     parts = replace(shots, pictures=tuple(pictures), maps=tuple(maps))
     window_support = segmenter.learn_shots(parts, size=size, mirror=mirror)
-    return ZoomedSupport(whole, window_support, share)
+    return TwoStageSupport(whole, window_support, share)
 
 
-def segment_zoomed(
+def segment_two_stage(
     segmenter: Segmenter,
-    image: ImageLike | Planes,
-    support: ZoomedSupport,
-    refine: RefineSettings | None = None,
+    image: ImageLike | ImageStack,
+    support: TwoStageSupport,
+    postprocess: PostprocessSettings | None = None,
     *,
     other_magnification: bool = False,
 ) -> Segmentation:
@@ -140,17 +140,19 @@ def segment_zoomed(
     Args:
         segmenter: which learned the support.
         image: as in `Segmenter.segment`.
-        support: from `learn_zoomed`.
-        refine: cues that improve both answers.
+        support: from `learn_two_stage`.
+        postprocess: cues that improve both answers.
         other_magnification: see `Segmenter.segment`.
     """
-    first = segmenter.segment(image, support.whole, refine, other_magnification=other_magnification)
+    first = segmenter.segment(
+        image, support.whole, postprocess, other_magnification=other_magnification
+    )
     marked = first.labels > 0
     if support.window is None or not marked.any():
         return first
     window = window_around(_largest(marked), _side(support.share, marked))
     part = replace(first.source, pixels=window.cut(first.source.pixels))
-    second = segmenter.segment(part, support.window, refine, other_magnification=True)
+    second = segmenter.segment(part, support.window, postprocess, other_magnification=True)
     labels, probabilities = np.zeros_like(first.labels), np.zeros_like(first.probabilities)
     probabilities[0] = 1
     window.paste(second.labels, labels)

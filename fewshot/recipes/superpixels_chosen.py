@@ -23,11 +23,16 @@ from fewshot.recipes import superpixels_placed
 
 TRAINED_BY = superpixels_placed.TRAINED_BY
 SETTINGS = superpixels_placed.SETTINGS
-TEST = {**superpixels_placed.TEST, "relays": 0, "own_say": 0.5, "own_fits": 0.85}
+TEST = {
+    **superpixels_placed.TEST,
+    "intermediates": 0,
+    "self_support_weight": 0.5,
+    "min_support_confidence": 0.85,
+}
 AMONG = {
-    "relays": (0, 3),
-    "own_say": (0.0, 0.3, 0.5),
-    "own_fits": (0.0, 0.7, 0.85),
+    "intermediates": (0, 3),
+    "self_support_weight": (0.0, 0.3, 0.5),
+    "min_support_confidence": (0.0, 0.7, 0.85),
     "walker_length": (8.0, 12.0),
     "threshold": (0.4, 0.5),
 }

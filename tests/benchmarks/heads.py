@@ -27,9 +27,9 @@ import torch
 from shared import observe
 from shared.universeg_peer import PARAMETERS, SIDE, UniverSeg
 
-from episodes.catalog.letterbox import Frame
-from fewshot.inference.postprocessing.pipeline import Scored, refine
-from fewshot.inference.postprocessing.settings import RefineSettings
+from episodes.catalog.letterbox import Letterbox
+from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.heads import (
     ALPNetSettings,
@@ -51,7 +51,7 @@ HEADS: dict[str, HeadSettings] = {
     "hsnet": HSNetSettings(),
     "universeg": UniverSegSettings(),
 }
-REFINED = RefineSettings(
+REFINED = PostprocessSettings(
     **{k: v for k, v in settings_at_test("superpixels-walker").items() if k != "fuse"}
 )
 """The refinement of the package's best recipe: answers at the picture's own size."""
@@ -85,7 +85,9 @@ def ours(segmenter: Segmenter, support: Support, query: torch.Tensor) -> torch.T
 def refined(segmenter: Segmenter, support: Support, query: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         logits, features = segmenter.network.logits_and_features(support, query)
-        found = refine([Scored(logits, query, features)], Frame(SIZE, SIZE, SIZE), REFINED)
+        found = postprocess(
+            [SliceLogits(logits, query, features)], Letterbox(SIZE, SIZE, SIZE), REFINED
+        )
         return torch.stack(list(found))
 
 

@@ -13,8 +13,8 @@ ndimage = lazily("scipy.ndimage")
 Keep = Literal["all", "largest", "large"]
 
 
-def settle_parts(
-    labels: np.ndarray, keep: Keep = "all", share: float = 0.1, fill: bool = False
+def filter_components(
+    labels: np.ndarray, keep: Keep = "all", min_share: float = 0.1, fill: bool = False
 ) -> np.ndarray:
     """Drop small connected parts of each class, then close its holes.
 
@@ -24,14 +24,14 @@ def settle_parts(
 
     Args:
         labels: [depth height width], 0 background.
-        keep: all parts, the largest of each class, or those of at least `share` of its area.
-        share: 0 to 1; of large parts alone.
+        keep: all parts, the largest of each class, or those of at least `min_share` of its area.
+        min_share: 0 to 1; of large parts alone.
         fill: close holes.
 
     Returns:
         Labels of the same shape and type; dropped pixels become background.
 
-    >>> settle_parts(np.array([[[1, 0, 1, 1]]]), "largest")
+    >>> filter_components(np.array([[[1, 0, 1, 1]]]), "largest")
     array([[[0, 0, 1, 1]]])
     """
     settled = labels.copy()
@@ -40,7 +40,7 @@ def settle_parts(
         if keep != "all" and count > 1:
             areas = np.bincount(parts.ravel(), minlength=count + 1)
             areas[0] = 0
-            stay = areas >= share * areas.sum()
+            stay = areas >= min_share * areas.sum()
             if keep == "largest":
                 stay = np.arange(count + 1) == areas.argmax()
             settled[(parts > 0) & ~stay[parts]] = 0
@@ -51,10 +51,10 @@ def settle_parts(
     return settled
 
 
-def exchange(
+def swap_label_probabilities(
     probabilities: Float[Tensor, "label *place"], before: Tensor, after: Tensor
 ) -> Float[Tensor, "label *place"]:
-    """Give a pixel's new label the probability of its old one, and the other way round.
+    """Give a pixel's new label the min_share of its old one, and the other way round.
 
     Probabilities still sum to 1, and the most probable label is the new one wherever the old one
     was the most probable.

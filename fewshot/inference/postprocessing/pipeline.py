@@ -9,22 +9,25 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.errors import ModelError
-from fewshot.inference.postprocessing.connected_components import exchange, settle_parts
+from fewshot.inference.postprocessing.connected_components import (
+    filter_components,
+    swap_label_probabilities,
+)
 from fewshot.inference.postprocessing.feature_affinity import smooth_by_similarity
 from fewshot.inference.postprocessing.graph_cut import graph_cut
 from fewshot.inference.postprocessing.location_prior import add_prior
 from fewshot.inference.postprocessing.random_walker import random_walker
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.postprocessing.slice_smoothing import depth_weights, smooth_depth
-from fewshot.inference.postprocessing.thresholds import keep_areas, shift_threshold
+from fewshot.inference.postprocessing.thresholds import preserve_area, shift_threshold
 
 _LEAST = 1e-6  # probability below which logarithms no longer fall
 
 
 @dataclass(frozen=True)
-class Scored:
+class SliceLogits:
     """Some slices of one image in their square, and what a head says about them.
 
     Attributes:
@@ -47,10 +50,10 @@ class _Slice:
     descriptor: Float[Tensor, " feature"] | None
 
 
-def refine(
-    chunks: Iterable[Scored],
-    frame: Frame,
-    settings: RefineSettings,
+def postprocess(
+    chunks: Iterable[SliceLogits],
+    frame: Letterbox,
+    settings: PostprocessSettings,
     prior: Float[Tensor, "label height width"] | None = None,
 ) -> Iterator[Float[Tensor, "label height width"]]:
     """Turn the logits of an image's slices into probabilities at its own pixels, refined.
@@ -64,7 +67,7 @@ def refine(
     5. threshold, 6. keep and 7. fill, at the image's own size.
 
     Mirror images are scored before (`flip_consistent`), because they need the head. With all
-    switches off, this is `frame.undo(logits).softmax(dim=0)`. Slices are handled as they come;
+    switches off, this is `frame.restore(logits).softmax(dim=0)`. Slices are handled as they come;
     only steps 3, 6 and 7, and a walker across slices, hold all of them.
 
     Args:
@@ -86,14 +89,16 @@ def refine(
         slices = _along_depth(list(slices), settings)
     groups = [list(slices)] if settings.walks_across else ([one] for one in slices)
     found = (logits for group in groups for logits in _within_regions(group, settings))
-    shares = (shift_threshold(frame.undo(one).softmax(dim=0), settings.threshold) for one in found)
+    probabilities = (
+        shift_threshold(frame.restore(one).softmax(dim=0), settings.threshold) for one in found
+    )
     if settings.keep == "all" and not settings.fill:
-        return shares
-    return _with_parts_settled(shares, settings)
+        return probabilities
+    return _with_parts_settled(probabilities, settings)
 
 
 def _on_the_grid(
-    scored: Scored, settings: RefineSettings, prior: Tensor | None
+    scored: SliceLogits, settings: PostprocessSettings, prior: Tensor | None
 ) -> Iterator[_Slice]:
     if scored.features is None and (settings.similarity or settings.depth_temperature):
         raise ModelError(
@@ -109,13 +114,13 @@ def _on_the_grid(
         features = None if scored.features is None else scored.features[index]
         logits = found
         if settings.similarity and features is not None:
-            shares = smooth_by_similarity(
+            probabilities = smooth_by_similarity(
                 logits.softmax(dim=0),
                 features,
                 settings.similarity,
                 settings.similarity_temperature,
             )
-            logits = shares.clamp(min=_LEAST).log()
+            logits = probabilities.clamp(min=_LEAST).log()
         if settings.proximity and prior is not None:
             logits = add_prior(logits, prior, settings.proximity)
         image = descriptor = None
@@ -128,7 +133,7 @@ def _on_the_grid(
         yield _Slice(logits, image, descriptor)
 
 
-def _along_depth(slices: list[_Slice], settings: RefineSettings) -> Iterator[_Slice]:
+def _along_depth(slices: list[_Slice], settings: PostprocessSettings) -> Iterator[_Slice]:
     known = [one.descriptor for one in slices if one.descriptor is not None]
     weights = depth_weights(
         len(slices),
@@ -141,7 +146,7 @@ def _along_depth(slices: list[_Slice], settings: RefineSettings) -> Iterator[_Sl
 
 
 def _within_regions(
-    group: list[_Slice], settings: RefineSettings
+    group: list[_Slice], settings: PostprocessSettings
 ) -> Iterator[Float[Tensor, "label rows columns"]]:
     """Smooth within the image's edges, in a square of its own; logits in, logits out."""
     images = [one.image for one in group if one.image is not None]
@@ -152,50 +157,57 @@ def _within_regions(
     large = functional.interpolate(
         logits, size=images[0].shape[-2:], mode="bilinear", align_corners=False
     )
-    shares = large.softmax(dim=1)
+    probabilities = large.softmax(dim=1)
     if settings.smooth == "walker":
         walked = random_walker(
-            shares,
-            torch.stack(images).to(shares),
+            probabilities,
+            torch.stack(images).to(probabilities),
             settings.walker_length,
             contrast=settings.walker_contrast,
             across=settings.walker_across,
         )
-        shares = keep_areas(walked, shares) if settings.walker_area else walked
+        probabilities = preserve_area(walked, probabilities) if settings.walker_area else walked
     else:
-        shares = torch.stack(list(map(partial(_cut, settings=settings), shares, images)))
-    yield from shares.clamp(min=_LEAST).log()
+        probabilities = torch.stack(
+            list(map(partial(_cut, settings=settings), probabilities, images))
+        )
+    yield from probabilities.clamp(min=_LEAST).log()
 
 
 def _cut(
-    shares: Float[Tensor, "label height width"],
+    probabilities: Float[Tensor, "label height width"],
     image: Float[Tensor, "channel height width"],
-    settings: RefineSettings,
+    settings: PostprocessSettings,
 ) -> Float[Tensor, "label height width"]:
-    if len(shares) != 2:
+    if len(probabilities) != 2:
         raise ModelError(
-            f"the graph cut tells one class from background, but there are {len(shares) - 1} "
-            "classes; smooth with the walker, or segment the classes one by one"
+            "the graph cut tells one class from background, but there are "
+            f"{len(probabilities) - 1} classes; smooth with the walker, or segment the classes one "
+            "by one"
         )
-    inside = graph_cut(shares[1].cpu().numpy(), image.numpy(), settings.cut_strength)
-    after = torch.from_numpy(inside).to(shares.device)
-    return exchange(shares, shares.argmax(dim=0), after)
+    inside = graph_cut(probabilities[1].cpu().numpy(), image.numpy(), settings.cut_strength)
+    after = torch.from_numpy(inside).to(probabilities.device)
+    return swap_label_probabilities(probabilities, probabilities.argmax(dim=0), after)
 
 
 def _with_parts_settled(
-    shares: Iterable[Tensor], settings: RefineSettings
+    probabilities: Iterable[Tensor], settings: PostprocessSettings
 ) -> Iterator[Float[Tensor, "label height width"]]:
-    kept = list(shares)
-    labels = torch.stack([_labels(share).cpu() for share in kept]).numpy()
-    settled = settle_parts(labels, settings.keep, settings.keep_share, settings.fill)
-    for share, before, after in zip(kept, labels, settled, strict=True):
-        yield exchange(
-            share,
-            torch.from_numpy(before).to(share.device),
-            torch.from_numpy(after).to(share.device),
+    kept = list(probabilities)
+    labels = torch.stack([_labels(probability).cpu() for probability in kept]).numpy()
+    settled = filter_components(labels, settings.keep, settings.keep_share, settings.fill)
+    for probability, before, after in zip(kept, labels, settled, strict=True):
+        yield swap_label_probabilities(
+            probability,
+            torch.from_numpy(before).to(probability.device),
+            torch.from_numpy(after).to(probability.device),
         )
 
 
-def _labels(shares: Float[Tensor, "label height width"]) -> Int[Tensor, "height width"]:
+def _labels(probabilities: Float[Tensor, "label height width"]) -> Int[Tensor, "height width"]:
     """The first of the largest; argmax over a leading axis of two is slow."""
-    return (shares[1] > shares[0]).long() if len(shares) == 2 else shares.argmax(dim=0)
+    return (
+        (probabilities[1] > probabilities[0]).long()
+        if len(probabilities) == 2
+        else probabilities.argmax(dim=0)
+    )

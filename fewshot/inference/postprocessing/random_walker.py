@@ -12,7 +12,7 @@ _TOLERANCE, _MOST = 1e-3, 1000
 
 
 def random_walker(
-    shares: Float[Tensor, "slice label height width"],
+    probabilities: Float[Tensor, "slice label height width"],
     images: Float[Tensor, "slice channel height width"],
     length: float,
     *,
@@ -29,7 +29,7 @@ def random_walker(
     same reason x sums to 1 and one label need not be solved for.
 
     Args:
-        shares: probabilities, summing to 1 over the labels.
+        probabilities: probabilities, summing to 1 over the labels.
         images: of the same slices.
         length: how far evidence is carried within a slice where there is no edge, in pixels.
         contrast: how much an edge holds it up, see `edge_weights`.
@@ -46,10 +46,10 @@ def random_walker(
     equation 13; the weights are those of `edge_weights`.
     """
     if not length and not across:
-        return shares
+        return probabilities
     system = _System(edge_weights(images.float(), contrast), length, across)
-    solved = [_solve(system, prior) for prior in shares[:, 1:].float().unbind(dim=1)]
-    found = torch.stack(solved, dim=1).clamp(0, 1).to(shares)
+    solved = [_solve(system, prior) for prior in probabilities[:, 1:].float().unbind(dim=1)]
+    found = torch.stack(solved, dim=1).clamp(0, 1).to(probabilities)
     return torch.cat([(1 - found.sum(dim=1, keepdim=True)).clamp(min=0), found], dim=1)
 
 

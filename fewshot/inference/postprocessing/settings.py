@@ -8,7 +8,7 @@ from episodes.errors import FewshotError
 
 
 @dataclass(frozen=True)
-class RefineSettings:
+class PostprocessSettings:
     """Switches of the refinement, in the order in which they are applied; all are off.
 
     Attributes:

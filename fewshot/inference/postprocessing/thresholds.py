@@ -8,7 +8,7 @@ _RANGE = (0.05, 0.95)  # of thresholds that keep an area
 
 
 def shift_threshold(
-    shares: Float[Tensor, "label *place"], threshold: float
+    probabilities: Float[Tensor, "label *place"], threshold: float
 ) -> Float[Tensor, "label *place"]:
     """Multiply the odds of every class by (1 - threshold) / threshold.
 
@@ -18,14 +18,14 @@ def shift_threshold(
     tensor([0.5000, 0.5000])
     """
     if threshold == 0.5:
-        return shares
-    weights = torch.full_like(shares, 1 - threshold)
+        return probabilities
+    weights = torch.full_like(probabilities, 1 - threshold)
     weights[0] = threshold
-    return (shares * weights) / (shares * weights).sum(dim=0, keepdim=True)
+    return (probabilities * weights) / (probabilities * weights).sum(dim=0, keepdim=True)
 
 
-def keep_areas(
-    shares: Float[Tensor, "slice label height width"],
+def preserve_area(
+    probabilities: Float[Tensor, "slice label height width"],
     before: Float[Tensor, "slice label height width"],
 ) -> Float[Tensor, "slice label height width"]:
     """Give every class as many pixels as it had before, those where it is now most probable.
@@ -36,21 +36,21 @@ def keep_areas(
     areas are kept but for the pixels that two classes want.
 
     Args:
-        shares: smoothed probabilities.
+        probabilities: smoothed probabilities.
         before: the probabilities before.
 
     Returns:
         Probabilities, shifted as by `shift_threshold`.
     """
     labels = before.argmax(dim=1)
-    weights = shares.new_ones(shares.shape[1])
-    for label in range(1, shares.shape[1]):
+    weights = probabilities.new_ones(probabilities.shape[1])
+    for label in range(1, probabilities.shape[1]):
         area = int((labels == label).sum())
-        values = shares[:, label].flatten()
+        values = probabilities[:, label].flatten()
         if not 0 < area < len(values):
             continue
         last = values.topk(area + 1).values[-2:].mean()  # between the last one in and the first out
         threshold = last.clamp(*_RANGE)
         weights[label] = (1 - threshold) / threshold
-    weighted = shares * weights[:, None, None]
+    weighted = probabilities * weights[:, None, None]
     return weighted / weighted.sum(dim=1, keepdim=True)

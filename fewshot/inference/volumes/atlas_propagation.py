@@ -19,38 +19,40 @@ from jaxtyping import Float
 from torch import Tensor
 
 from episodes.protocols.base import Protocol
-from fewshot.inference.volumes.registered_volumes import Keys, LaidVolumes
-from fewshot.inference.volumes.registration import carry
+from fewshot.inference.volumes.registered_volumes import Keys, RegisteredVolumes
+from fewshot.inference.volumes.registration import warp
 from fewshot.inference.volumes.segment_volume import segment_volume
 
-_PASSED = 512  # classes of a relay that are remembered
+_COVERAGES = 512  # classes of a relay that are remembered
 
 
-class Relays:
+class AtlasPropagation:
     """Training scans of a protocol, segmented by the support, and laid over the query.
 
     Args:
-        laid: the volumes.
+        registered: the volumes.
         count: how many of them pass a class on; 0 asks none.
     """
 
-    def __init__(self, laid: LaidVolumes, count: int) -> None:
-        self.laid, self.count = laid, count
+    def __init__(self, registered: RegisteredVolumes, count: int) -> None:
+        self.registered, self.count = registered, count
         self.scans: tuple[Keys, ...] = ()
-        self._shares: Callable[[Keys, Keys, str, Keys], Tensor] = lru_cache(_PASSED)(self._pass_on)
+        self._coverage: Callable[[Keys, Keys, str, Keys], Tensor] = lru_cache(_COVERAGES)(
+            self._segment_intermediate
+        )
 
-    def again(self, count: int) -> "Relays":
+    def with_count(self, count: int) -> "AtlasPropagation":
         """Another number of relays; what these remember is used."""
         other = copy(self)
         other.count = count
         return other
 
-    def choose(self, protocol: Protocol) -> None:
+    def set_intermediates(self, protocol: Protocol) -> None:
         """Take the scans that a protocol trains on; none of which it drops a slice."""
-        kept = Counter(self.laid.scan(sample.key) for sample in protocol.train.samples)
+        kept = Counter(self.registered.scan(sample.key) for sample in protocol.train.samples)
         self.scans = tuple(scan for scan, slices in kept.items() if slices == len(scan))
 
-    def of(self, support: Keys, query: Keys) -> tuple[Keys, ...]:
+    def intermediates(self, support: Keys, query: Keys) -> tuple[Keys, ...]:
         """The first scans after the support, going round; neither it nor the query.
 
         From the first one on where the support is held out of training.
@@ -59,12 +61,12 @@ class Relays:
         others = [*self.scans[start:], *self.scans[:start]]
         return tuple(scan for scan in others if scan not in (support, query))[: self.count]
 
-    def learn(self, annotated: Sequence[str], support: Keys, name: str, query: Keys) -> None:
+    def precompute(self, annotated: Sequence[str], support: Keys, name: str, query: Keys) -> None:
         """Segment the relays; needed once a support."""
-        for relay in self.of(support, query):
-            self._shares(tuple(annotated), support, name, relay)
+        for intermediate in self.intermediates(support, query):
+            self._coverage(tuple(annotated), support, name, intermediate)
 
-    def carried(
+    def propagate(
         self, annotated: Sequence[str], support: Keys, name: str, query: Keys
     ) -> Float[Tensor, "depth rows columns"] | None:
         """Take a class to all slices of the query through every relay: mean of shares, 0 to 1.
@@ -79,16 +81,21 @@ class Relays:
             None where no scan is left to ask.
         """
         parts = [
-            carry(
-                self._shares(tuple(annotated), support, name, relay), self.laid.places(query, relay)
+            warp(
+                self._coverage(tuple(annotated), support, name, intermediate),
+                self.registered.correspondences(query, intermediate),
             )
-            for relay in self.of(support, query)
+            for intermediate in self.intermediates(support, query)
         ]
         return torch.stack(parts).mean(dim=0) if parts else None
 
-    def _pass_on(self, annotated: Keys, support: Keys, name: str, relay: Keys) -> Tensor:
-        places = self.laid.places(relay, support)
-        shares = self.laid.shares(annotated, support, name)
-        volumes = self.laid.features(relay), self.laid.features(support)
-        background, inside = segment_volume(*volumes, shares, places, self.laid.nearby).unbind(1)
+    def _segment_intermediate(
+        self, annotated: Keys, support: Keys, name: str, intermediate: Keys
+    ) -> Tensor:
+        correspondences = self.registered.correspondences(intermediate, support)
+        coverage = self.registered.coverage(annotated, support, name)
+        volumes = self.registered.features(intermediate), self.registered.features(support)
+        background, inside = segment_volume(
+            *volumes, coverage, correspondences, self.registered.local_matching
+        ).unbind(1)
         return (inside - background).sigmoid()

@@ -18,7 +18,7 @@ _LEAST = 1e-30  # sum of weights below which nothing speaks
 
 
 @dataclass(frozen=True)
-class NearbySettings:
+class LocalMatchingSettings:
     """Which positions of the support speak, and how loudly.
 
     Attributes:
@@ -37,14 +37,14 @@ class NearbySettings:
     purity: float = 0.95
 
 
-def score_nearby(
+def local_matching_logits(
     query: Float[Tensor, "depth channel rows columns"],
     support: Float[Tensor, "annotated channel support_rows support_columns"],
-    shares: Float[Tensor, "annotated support_rows support_columns"],
-    places: Float[Tensor, "depth 3 rows columns"],
-    sought: Bool[Tensor, "depth rows columns"],
-    settings: NearbySettings | None = None,
-    heights: Sequence[int] | None = None,
+    coverage: Float[Tensor, "annotated support_rows support_columns"],
+    correspondences: Float[Tensor, "depth 3 rows columns"],
+    search_region: Bool[Tensor, "depth rows columns"],
+    settings: LocalMatchingSettings | None = None,
+    slice_indices: Sequence[int] | None = None,
 ) -> Float[Tensor, "depth rows columns"]:
     """Say how much more like the class each position is than like what surrounds it.
 
@@ -54,11 +54,11 @@ def score_nearby(
 
     Args:
         query, support: features.
-        shares: which share of every entry the class covers, 0 to 1.
-        places: of the query's positions in the support, from `register`.
-        sought: where the class was put; it is looked for there and within the margin.
-        settings: by default those of `NearbySettings`.
-        heights: slice of each annotated one, where not all are; by default they are numbered.
+        coverage: which share of every entry the class covers, 0 to 1.
+        correspondences: of the query's positions in the support, from `register`.
+        search_region: where the class was put; it is looked for there and within the margin.
+        settings: by default those of `LocalMatchingSettings`.
+        slice_indices: slice of each annotated one, where not all are; by default they are numbered.
 
     Returns:
         Class score - background score; -scale where the class is not sought or no prototype of it
@@ -66,34 +66,36 @@ def score_nearby(
 
     Paper: the scores are those of Ouyang et al., ECCV 2020; the places are ours.
     """
-    settings = settings or NearbySettings()
-    levels = torch.as_tensor(list(range(len(support)) if heights is None else heights))
-    known = _with_places(support, _still(levels.to(query.device), shares), settings, asks=False)
-    asking = _with_places(query, places, settings, asks=True)
-    covered = shares.flatten(1).to(known)
-    speaks = torch.stack([covered < 1 - settings.purity, covered > settings.purity], dim=1)
-    where = _widened(sought, settings.margin).flatten(1)
+    settings = settings or LocalMatchingSettings()
+    levels = torch.as_tensor(list(range(len(support)) if slice_indices is None else slice_indices))
+    known = _with_places(support, _still(levels.to(query.device), coverage), settings, asks=False)
+    asking = _with_places(query, correspondences, settings, asks=True)
+    covered = coverage.flatten(1).to(known)
+    is_prototype = torch.stack([covered < 1 - settings.purity, covered > settings.purity], dim=1)
+    where = _widened(search_region, settings.margin).flatten(1)
     scores = torch.full_like(where, -settings.scale, dtype=known.dtype)
     for number, here in enumerate(where):
         index = here.nonzero()[:, 0]
         if len(index):
-            near = _slices_near(places[number, 0].flatten()[index], levels, settings.slices)
-            scores[number, index] = _differences(
-                asking[number][:, index], known[near], speaks[near].to(known), settings.scale
+            near = _slices_near(
+                correspondences[number, 0].flatten()[index], levels, settings.slices
             )
-    return scores.reshape(sought.shape)
+            scores[number, index] = _differences(
+                asking[number][:, index], known[near], is_prototype[near].to(known), settings.scale
+            )
+    return scores.reshape(search_region.shape)
 
 
 def _with_places(
     features: Float[Tensor, "slice channel rows columns"],
-    places: Float[Tensor, "slice 3 rows columns"],
-    settings: NearbySettings,
+    correspondences: Float[Tensor, "slice 3 rows columns"],
+    settings: LocalMatchingSettings,
     *,
     asks: bool,
 ) -> Float[Tensor, "slice more position"]:
     """Lengthen unit features so that a product of two is cosine - proximity · distance²."""
     unit = functional.normalize(features.float(), dim=1)
-    scaled = settings.proximity**0.5 * places.to(unit)
+    scaled = settings.proximity**0.5 * correspondences.to(unit)
     square = scaled.square().sum(dim=1, keepdim=True)
     one = torch.ones_like(square)
     parts = [unit, 2 * scaled, -square, one] if asks else [unit, scaled, one, -square]
@@ -101,23 +103,23 @@ def _with_places(
 
 
 def _still(
-    levels: Int[Tensor, " slice"], shares: Float[Tensor, "slice rows columns"]
+    levels: Int[Tensor, " slice"], coverage: Float[Tensor, "slice rows columns"]
 ) -> Float[Tensor, "slice 3 rows columns"]:
     """Slice, row and column of every entry of some slices."""
-    axes = [levels, *(torch.arange(n, device=levels.device) for n in shares.shape[1:])]
+    axes = [levels, *(torch.arange(n, device=levels.device) for n in coverage.shape[1:])]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=1).float()
 
 
 def _differences(
     asking: Float[Tensor, "more position"],
     known: Float[Tensor, "slice more entry"],
-    speaks: Float[Tensor, "slice 2 entry"],
+    is_prototype: Float[Tensor, "slice 2 entry"],
     scale: float,
 ) -> Float[Tensor, " position"]:
     """Difference of the two labels' scores at some positions of one slice."""
     weight = asking.new_zeros(2, asking.shape[1])
     total = torch.zeros_like(weight)
-    for entries, labels in zip(known, speaks, strict=True):
+    for entries, labels in zip(known, is_prototype, strict=True):
         likeness = entries.mT @ asking
         share = (scale * (likeness - 1)).exp_()
         weight += labels @ share
@@ -127,10 +129,10 @@ def _differences(
 
 
 def _slices_near(
-    heights: Float[Tensor, " position"], levels: Int[Tensor, " annotated"], reach: float
+    slice_indices: Float[Tensor, " position"], levels: Int[Tensor, " annotated"], reach: float
 ) -> list[int]:
     """Number the annotated slices that are near most of some places; at least the nearest one."""
-    low, high = float(heights.quantile(0.05)), float(heights.quantile(0.95))
+    low, high = float(slice_indices.quantile(0.05)), float(slice_indices.quantile(0.95))
     near = ((levels >= low - reach) & (levels <= high + reach)).nonzero()[:, 0].tolist()
     return near or [int((levels - (low + high) / 2).abs().argmin())]
 
@@ -149,11 +151,11 @@ def _widened(mask: Tensor, margin: tuple[int, int]) -> Tensor:
     )
 
 
-def complete(
+def interpolate_annotation(
     features: Float[Tensor, "depth channel rows columns"],
-    shares: Float[Tensor, "annotated rows columns"],
-    heights: Sequence[int],
-    settings: NearbySettings | None = None,
+    coverage: Float[Tensor, "annotated rows columns"],
+    slice_indices: Sequence[int],
+    settings: LocalMatchingSettings | None = None,
 ) -> Float[Tensor, "depth rows columns"]:
     """Segment a volume from a few annotated slices of its own.
 
@@ -162,41 +164,43 @@ def complete(
 
     Args:
         features: of all slices.
-        shares: which share of every entry the class covers, in the annotated slices.
-        heights: which slices those are, rising.
-        settings: see `score_nearby`; all annotated slices speak.
+        coverage: which share of every entry the class covers, in the annotated slices.
+        slice_indices: which slices those are, rising.
+        settings: see `local_matching_logits`; all annotated slices speak.
 
     Returns:
         Shares of all slices: the annotated ones as they are, probabilities between them.
     """
-    settings = settings or NearbySettings()
+    settings = settings or LocalMatchingSettings()
     depth = len(features)
-    low, high = extent([h for h, share in zip(heights, shares, strict=True) if share.any()])
+    low, high = annotated_extent(
+        [h for h, share in zip(slice_indices, coverage, strict=True) if share.any()]
+    )
     level = torch.arange(depth, device=features.device)
     inside = (level >= low) & (level <= high)
-    places = _still(level, features[:, 0])
-    sought = inside[:, None, None] & (shares > 1 - settings.purity).any(dim=0)
-    scores = score_nearby(
-        *(features, features[list(heights)], shares, places, sought),
+    correspondences = _still(level, features[:, 0])
+    search_region = inside[:, None, None] & (coverage > 1 - settings.purity).any(dim=0)
+    scores = local_matching_logits(
+        *(features, features[list(slice_indices)], coverage, correspondences, search_region),
         replace(settings, slices=float(depth)),
-        heights,
+        slice_indices,
     )
     found = torch.where(inside[:, None, None], scores.sigmoid(), 0.0)
-    found[list(heights)] = shares.to(found)
+    found[list(slice_indices)] = coverage.to(found)
     return found
 
 
-def extent(heights: Sequence[int]) -> tuple[float, float]:
+def annotated_extent(slice_indices: Sequence[int]) -> tuple[float, float]:
     """Say from where to where a class reaches that some annotated slices show.
 
     Half a gap beyond the outer ones; nobody knows where there is but one, or none.
 
-    >>> extent([2, 6, 10])
+    >>> annotated_extent([2, 6, 10])
     (0.0, 12.0)
     """
-    if len(heights) < 2:
-        return (-math.inf, math.inf) if heights else (math.inf, -math.inf)
+    if len(slice_indices) < 2:
+        return (-math.inf, math.inf) if slice_indices else (math.inf, -math.inf)
     return (
-        heights[0] - (heights[1] - heights[0]) / 2,
-        heights[-1] + (heights[-1] - heights[-2]) / 2,
+        slice_indices[0] - (slice_indices[1] - slice_indices[0]) / 2,
+        slice_indices[-1] + (slice_indices[-1] - slice_indices[-2]) / 2,
     )

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from episodes.errors import DataError
-from fewshot.inference.volumes.slice_alignment import Scale, align
-from fewshot.inference.volumes.slice_position import pyramid
+from fewshot.inference.volumes.slice_alignment import FeatureStandardizer, align_slices
+from fewshot.inference.volumes.slice_position import grid_pooled_features
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def register(
         raise DataError(
             f"volumes of {len(query)} and {len(support)} slices; expected at least one each"
         )
-    first, second = (pyramid(volume).cpu().numpy() for volume in (query, support))
-    line = align(first, second, Scale.of([first, second]))
+    first, second = (grid_pooled_features(volume).cpu().numpy() for volume in (query, support))
+    line = align_slices(first, second, FeatureStandardizer.of([first, second]))
     one, other = _coarse(query.float(), support.float(), settings.grid)
     field = displacements(one, other, line, settings)
     for _ in range(settings.lines):
@@ -135,38 +135,38 @@ def match_costs(
     window, inside = window.to(query.device), inside.to(query.device)
     costs = query.new_ones(2 * settings.slices + 1, depth, rows * columns, window.shape[1])
     for number in range(len(costs)):
-        places = nearest + number - settings.slices
-        there = np.flatnonzero((places >= 0) & (places < len(support)))
-        likeness = query[there].flatten(2).mT @ support[places[there]].flatten(2)
+        slices = nearest + number - settings.slices
+        there = np.flatnonzero((slices >= 0) & (slices < len(support)))
+        likeness = query[there].flatten(2).mT @ support[slices[there]].flatten(2)
         found = likeness.gather(2, window.expand(len(there), -1, -1))
         costs[number, torch.as_tensor(there)] = torch.where(inside, 1 - found, 1.0)
     return costs.permute(0, 3, 1, 2).reshape(-1, depth, rows, columns)
 
 
-def fit_line(places: np.ndarray) -> np.ndarray:
+def fit_line(positions: np.ndarray) -> np.ndarray:
     """Replace the places of slices by those of the straight line through them (least squares).
 
     >>> fit_line(np.array([1.0, 2.0, 6.0])).round(2).tolist()
     [0.5, 3.0, 5.5]
     """
-    steps = np.arange(len(places))
-    return np.polyval(np.polyfit(steps, places, min(1, len(places) - 1)), steps)
+    steps = np.arange(len(positions))
+    return np.polyval(np.polyfit(steps, positions, min(1, len(positions) - 1)), steps)
 
 
-def carry(
+def warp(
     values: Float[Tensor, "support_depth support_rows support_columns"],
-    places: Float[Tensor, "depth 3 rows columns"],
+    correspondences: Float[Tensor, "depth 3 rows columns"],
 ) -> Float[Tensor, "depth rows columns"]:
     """Take values of the support volume to the query, by trilinear interpolation; 0 from outside.
 
     Args:
         values: e.g. which share of each entry a class covers.
-        places: from `register`.
+        correspondences: from `register`.
     """
-    sizes = torch.tensor(values.shape).to(places)[:, None, None]
-    scaled = (2 * places + 1) / sizes - 1
+    sizes = torch.tensor(values.shape).to(correspondences)[:, None, None]
+    scaled = (2 * correspondences + 1) / sizes - 1
     return functional.grid_sample(
-        values[None, None].to(places),
+        values[None, None].to(correspondences),
         scaled.permute(0, 2, 3, 1).flip(-1)[None],
         padding_mode="zeros",
         align_corners=False,

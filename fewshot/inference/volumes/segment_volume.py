@@ -4,39 +4,41 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fewshot.inference.volumes.local_matching import NearbySettings, score_nearby
-from fewshot.inference.volumes.registration import carry
-from fewshot.inference.volumes.self_support import OwnLookSettings, look_again
+from fewshot.inference.volumes.local_matching import LocalMatchingSettings, local_matching_logits
+from fewshot.inference.volumes.registration import warp
+from fewshot.inference.volumes.self_support import SelfSupportSettings, refine_with_self_support
 from fewshot.models.heads.alpnet import ALPNetHead
 
-IN_PLACE = OwnLookSettings(place=0.0)
-"""`score_nearby` looks in place by itself."""
+IN_PLACE = SelfSupportSettings(atlas_weight=0.0)
+"""`local_matching_logits` looks in place by itself."""
 
 
 def segment_volume(
     query: Float[Tensor, "depth channel rows columns"],
     support: Float[Tensor, "support_depth channel rows columns"],
-    shares: Float[Tensor, "support_depth rows columns"],
-    places: Float[Tensor, "depth 3 rows columns"],
-    nearby: NearbySettings | None = None,
-    own_look: OwnLookSettings | None = None,
+    coverage: Float[Tensor, "support_depth rows columns"],
+    correspondences: Float[Tensor, "depth 3 rows columns"],
+    local_matching: LocalMatchingSettings | None = None,
+    self_support: SelfSupportSettings | None = None,
 ) -> Float[Tensor, "depth label rows columns"]:
     """Segment one class of a volume from an annotated one.
 
     Args:
         query, support: features of whole volumes.
-        shares: which share of every entry of the support the class covers; of a few annotated
-            slices, `fewshot.inference.volumes.local_matching.complete` makes the rest.
-        places: from `fewshot.inference.volumes.registration.register`.
-        nearby: how positions are compared.
-        own_look: what the query says of itself, by local prototypes as well.
+        coverage: which share of every entry of the support the class covers; of a few annotated
+            slices, `local_matching.interpolate_annotation` makes the rest.
+        correspondences: from `fewshot.inference.volumes.registration.register`.
+        local_matching: how positions are compared.
+        self_support: what the query says of itself, by local prototypes as well.
 
     Returns:
         Logits of background and class.
     """
-    nearby = nearby or NearbySettings()
-    carried = carry(shares, places)
-    sought = carried > 1 - nearby.purity
-    found = score_nearby(query, support, shares, places, sought, nearby)
-    found = look_again(ALPNetHead(), query, found, carried, own_look or IN_PLACE)
+    local_matching = local_matching or LocalMatchingSettings()
+    warped = warp(coverage, correspondences)
+    search_region = warped > 1 - local_matching.purity
+    found = local_matching_logits(
+        query, support, coverage, correspondences, search_region, local_matching
+    )
+    found = refine_with_self_support(ALPNetHead(), query, found, warped, self_support or IN_PLACE)
     return torch.stack([torch.zeros_like(found), found], dim=1)

@@ -1,10 +1,10 @@
-"""Let a volume say what its own organ looks like, once registration has said where it is.
+"""Prototypes of the query itself, labelled by registration and by similarity to the support.
 
-A support shows how an organ looks in another subject. Some subjects differ: a spleen full of iron
-is dark, where nearly all spleens are bright, and no likeness finds it. Its place does
-(`fewshot.inference.volumes.registration`); from the positions that are surely inside or outside,
-the query learns its own prototypes, and these find the rest. Where the support's look fits, both
-speak.
+A support shows an organ as it appears in another subject. Some subjects differ: a spleen full of
+iron is dark, where nearly all spleens are bright, and its features are not similar to any support.
+Registration locates it all the same (`fewshot.inference.volumes.registration`). Positions with a
+high or a low probability become prototypes of the query's own, and label the rest. Where the
+support's features are similar as well, both logits are averaged.
 
 Paper: learning from the query's own confident positions is Fan et al., Self-support few-shot
 semantic segmentation, ECCV 2022; that registration chooses them is ours.
@@ -25,36 +25,38 @@ _LEAST_SHARE = 0.02  # place is never certain
 
 
 @dataclass(frozen=True)
-class OwnLookSettings:
-    """When the query's own look is asked, and how much it says.
+class SelfSupportSettings:
+    """When the query's own prototypes are used, and with which weight.
 
     Attributes:
-        outside: belief below which a position is surely background.
-        inside: belief above which it surely is of the class.
-        placed: share of the carried class from which the class was put at a position.
-        fits: probability that a tenth of these positions has to reach, by likeness to the support;
-            if nothing there looks like it, its look is not believed at all.
-        say: what part of the say the query's own look has where the support's fits.
-        place: how much of the belief from which it is learnt is registration's, beside likeness; 0
-            where likeness is looked for in place anyway.
-        certain: largest log-odds that likeness counts for.
+        background_threshold: probability below which a position is a prototype of background.
+        foreground_threshold: probability above which it is a prototype of the class.
+        atlas_threshold: coverage of the warped mask from which a position lies in the atlas.
+        min_support_confidence: probability, by similarity to the support, that the most similar
+            tenth of the positions in the atlas has to reach; below it the support's logits are not
+            used, and the atlas alone labels the query's prototypes.
+        self_support_weight: of the logits by the query's own prototypes, 0 to 1; the rest is that
+            of the logits by the support.
+        atlas_weight: of the atlas' log-odds beside the support's in the probabilities from which
+            prototypes are labelled; 0 where the logits were made near the atlas anyway.
+        max_logit: absolute value at which the support's log-odds are clamped.
     """
 
-    outside: float = 0.1
-    inside: float = 0.7
-    placed: float = 0.5
-    fits: float = 0.85
-    say: float = 0.5
-    place: float = 1.0
-    certain: float = 4.0
+    background_threshold: float = 0.1
+    foreground_threshold: float = 0.7
+    atlas_threshold: float = 0.5
+    min_support_confidence: float = 0.85
+    self_support_weight: float = 0.5
+    atlas_weight: float = 1.0
+    max_logit: float = 4.0
 
 
-def look_again(
+def refine_with_self_support(
     head: Head,
     features: Float[Tensor, "slice channel rows columns"],
     found: Float[Tensor, "slice rows columns"],
-    carried: Float[Tensor, "slice rows columns"],
-    settings: OwnLookSettings | None = None,
+    warped: Float[Tensor, "slice rows columns"],
+    settings: SelfSupportSettings | None = None,
 ) -> Float[Tensor, "slice rows columns"]:
     """Improve log-odds of a class by what the query itself looks like.
 
@@ -62,56 +64,60 @@ def look_again(
         head: compares the features.
         features: of a volume's slices.
         found: log-odds of the class, by likeness to a support.
-        carried: share of the class that registration puts there, 0 to 1.
-        settings: by default those of `OwnLookSettings`.
+        warped: share of the class that registration puts there, 0 to 1.
+        settings: by default those of `SelfSupportSettings`.
 
     Returns:
         Log-odds; those found, where nothing is surely of the class.
     """
-    settings = settings or OwnLookSettings()
-    found = found.clamp(-settings.certain, settings.certain)
-    fits = support_fits(found, carried, settings)
-    place = carried.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE).logit()
-    belief = (found + settings.place * place).sigmoid() if fits else carried
-    marks = sure_positions(belief, settings)
+    settings = settings or SelfSupportSettings()
+    found = found.clamp(-settings.max_logit, settings.max_logit)
+    fits = support_is_consistent(found, warped, settings)
+    place = warped.clamp(_LEAST_SHARE, 1 - _LEAST_SHARE).logit()
+    belief = (found + settings.atlas_weight * place).sigmoid() if fits else warped
+    marks = confident_labels(belief, settings)
     if not (marks == 1).any():
         return found
-    own = own_odds(head, features, marks)
-    return (1 - settings.say) * found + settings.say * own if fits else own
+    own = self_support_logits(head, features, marks)
+    return (
+        (1 - settings.self_support_weight) * found + settings.self_support_weight * own
+        if fits
+        else own
+    )
 
 
-def support_fits(
+def support_is_consistent(
     found: Float[Tensor, "slice rows columns"],
-    carried: Float[Tensor, "slice rows columns"],
-    settings: OwnLookSettings,
+    warped: Float[Tensor, "slice rows columns"],
+    settings: SelfSupportSettings,
 ) -> bool:
     """Say whether anything looks like the support where registration put the class.
 
     A tenth is enough: registration may be off, and an organ that looks as usual is then still met.
 
     >>> odds, put = torch.tensor([[[-3.0, 1.0]]]), torch.tensor([[[0.9, 0.2]]])
-    >>> support_fits(odds, put, OwnLookSettings())
+    >>> support_is_consistent(odds, put, SelfSupportSettings())
     False
     """
-    there = found[carried > settings.placed].sigmoid()
-    return not len(there) or float(there.quantile(1 - _ENOUGH)) >= settings.fits
+    there = found[warped > settings.atlas_threshold].sigmoid()
+    return not len(there) or float(there.quantile(1 - _ENOUGH)) >= settings.min_support_confidence
 
 
-def sure_positions(
-    belief: Float[Tensor, "slice rows columns"], settings: OwnLookSettings
+def confident_labels(
+    belief: Float[Tensor, "slice rows columns"], settings: SelfSupportSettings
 ) -> UInt8[Tensor, "slice rows columns"]:
     """Make a mask of what is sure: 1 class, 0 background, 255 unknown.
 
-    >>> sure_positions(torch.tensor([[[0.9, 0.4, 0.05]]]), OwnLookSettings()).tolist()
+    >>> confident_labels(torch.tensor([[[0.9, 0.4, 0.05]]]), SelfSupportSettings()).tolist()
     [[[1, 255, 0]]]
     """
     marks = torch.full_like(belief, IGNORE, dtype=torch.uint8)
-    marks[belief > settings.inside] = 1
-    marks[belief < settings.outside] = 0
+    marks[belief > settings.foreground_threshold] = 1
+    marks[belief < settings.background_threshold] = 0
     return marks
 
 
-def own_odds(
+def self_support_logits(
     head: Head,
     features: Float[Tensor, "slice channel rows columns"],
     marks: UInt8[Tensor, "slice rows columns"],

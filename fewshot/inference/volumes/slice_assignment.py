@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def cheapest(costs: np.ndarray) -> np.ndarray:
+def nearest_support(costs: np.ndarray) -> np.ndarray:
     """Choose the cheapest support of every query, int64 [query]; ties go to the first.
 
     Args:
@@ -12,7 +12,7 @@ def cheapest(costs: np.ndarray) -> np.ndarray:
     return np.argmin(costs, axis=1)
 
 
-def monotone_path(costs: np.ndarray) -> np.ndarray:
+def viterbi_assignment(costs: np.ndarray) -> np.ndarray:
     """Choose supports that never go back along the query volume, at the least total cost.
 
     The path may begin and end at any support, may stay at one and may skip some (Viterbi's
@@ -27,7 +27,8 @@ def monotone_path(costs: np.ndarray) -> np.ndarray:
     Example:
         Alone, the last query would go back to the first support.
 
-        >>> monotone_path(np.array([[0.0, 9.0, 9.0], [9.0, 0.0, 2.0], [1.0, 3.0, 2.0]])).tolist()
+        >>> costs = np.array([[0.0, 9.0, 9.0], [9.0, 0.0, 2.0], [1.0, 3.0, 2.0]])
+        >>> viterbi_assignment(costs).tolist()
         [0, 1, 2]
 
     Paper: Viterbi, Error bounds for convolutional codes, 1967.
@@ -36,12 +37,12 @@ def monotone_path(costs: np.ndarray) -> np.ndarray:
     queries, supports = costs.shape
     origin = np.zeros((queries, supports), np.int64)
     total = costs[0].copy() if queries else np.zeros(supports)
-    places = np.arange(supports)
+    correspondences = np.arange(supports)
     for query in range(1, queries):
         # The best end at or before each support, and where it was.
         lowest = np.minimum.accumulate(total)
         fresh = np.append(True, lowest[1:] < lowest[:-1])
-        origin[query] = np.maximum.accumulate(np.where(fresh, places, 0))
+        origin[query] = np.maximum.accumulate(np.where(fresh, correspondences, 0))
         total = lowest + costs[query]
     path = np.zeros(queries, np.int64)
     if queries:
@@ -51,7 +52,7 @@ def monotone_path(costs: np.ndarray) -> np.ndarray:
     return path
 
 
-def choose(costs: np.ndarray, top: int = 1, *, ordered: bool = False) -> np.ndarray:
+def assign_supports(costs: np.ndarray, top: int = 1, *, ordered: bool = False) -> np.ndarray:
     """Choose the supports of every query, the best first: int64 [query top].
 
     Args:
@@ -60,10 +61,10 @@ def choose(costs: np.ndarray, top: int = 1, *, ordered: bool = False) -> np.ndar
         ordered: whether the first ones must follow the order of both volumes; the others are the
             cheapest of the rest.
 
-    >>> choose(np.array([[3.0, 1.0, 2.0]]), top=2).tolist()
+    >>> assign_supports(np.array([[3.0, 1.0, 2.0]]), top=2).tolist()
     [[1, 2]]
     """
     costs = np.array(costs, np.float64)
-    first = monotone_path(costs) if ordered else cheapest(costs)
+    first = viterbi_assignment(costs) if ordered else nearest_support(costs)
     costs[np.arange(len(costs)), first] = -np.inf
     return np.argsort(costs, axis=1, kind="stable")[:, : max(1, top)]

@@ -24,7 +24,7 @@ STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge strengths tried by `fit_best_positions`."""
 
 
-def pyramid(
+def grid_pooled_features(
     features: Float[Tensor, "batch channel rows columns"], cells: int = CELLS
 ) -> Float[Tensor, "batch feature"]:
     """Average feature maps over a grid of cells, which keeps roughly what is where.
@@ -39,10 +39,10 @@ def pyramid(
     return functional.adaptive_avg_pool2d(features.float(), cells).flatten(1)
 
 
-def proportional(depth: int) -> np.ndarray:
+def relative_slice_position(depth: int) -> np.ndarray:
     """Relative places of the slices of a volume, float64 [slice], from 0 to 1.
 
-    >>> proportional(4).tolist()
+    >>> relative_slice_position(4).tolist()
     [0.125, 0.375, 0.625, 0.875]
     """
     return (np.arange(depth) + 0.5) / max(1, depth)
@@ -68,7 +68,7 @@ class PositionModel:
 
     def volume(self, features: np.ndarray) -> np.ndarray:
         """Predict the positions of the slices of one volume, made to rise along it."""
-        return rising(self.predict(features))
+        return isotonic_positions(self.predict(features))
 
 
 def fit_positions(volumes: Sequence[np.ndarray], strength: float = 0.1) -> PositionModel:
@@ -88,7 +88,7 @@ def fit_positions(volumes: Sequence[np.ndarray], strength: float = 0.1) -> Posit
             "least one, and a positive strength"
         )
     features = np.concatenate(used)
-    targets = np.concatenate([proportional(len(volume)) for volume in used])
+    targets = np.concatenate([relative_slice_position(len(volume)) for volume in used])
     share = np.concatenate([np.full(len(volume), 1 / len(volume)) for volume in used]) / len(used)
     centre, middle = share @ features, float(share @ targets)
     root = np.sqrt(share)[:, None]
@@ -123,17 +123,17 @@ def fit_best_positions(
             rest = [volume for i, volume in enumerate(volumes) if i % parts != part]
             model = fit_positions(rest, strength)
             misses += [
-                np.abs(model.volume(volume) - proportional(len(volume))).mean()
+                np.abs(model.volume(volume) - relative_slice_position(len(volume))).mean()
                 for volume in volumes[part::parts]
             ]
         errors.append(float(np.mean(misses)))
     return fit_positions(volumes, strengths[int(np.argmin(errors))])
 
 
-def rising(positions: np.ndarray) -> np.ndarray:
+def isotonic_positions(positions: np.ndarray) -> np.ndarray:
     """Replace positions by the nearest ones that never fall (isotonic regression).
 
-    >>> rising(np.array([0.1, 0.5, 0.3, 0.9])).tolist()
+    >>> isotonic_positions(np.array([0.1, 0.5, 0.3, 0.9])).tolist()
     [0.1, 0.4, 0.4, 0.9]
     """
     values = np.asarray(positions, np.float64)

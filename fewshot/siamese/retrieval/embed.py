@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
+from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError, ModelError
 from episodes.sampling.episode import to_channels
-from fewshot.inference.inputs import ImageLike, Planes, image_planes
+from fewshot.inference.inputs import ImageLike, ImageStack, image_planes
 from fewshot.models.checkpoint import SETTINGS as SEGMENTER
 from fewshot.models.checkpoint import load_network
 from fewshot.models.embedding_network import SETTINGS as EMBEDDING
@@ -45,14 +45,14 @@ def load_describer(folder: Path | None) -> EmbeddingNetwork:
     return network.eval()
 
 
-def describe_planes(network: EmbeddingNetwork, picture: Planes) -> np.ndarray:
+def describe_planes(network: EmbeddingNetwork, picture: ImageStack) -> np.ndarray:
     """Embed every plane of an image, stack or volume: float32 [plane dim].
 
     The planes share one intensity range, and each is fitted into the network's square.
     """
     limits = intensity_range(picture.pixels)
     size = network.settings.size
-    frame = Frame(picture.pixels.shape[1], picture.pixels.shape[2], size)
+    frame = Letterbox(picture.pixels.shape[1], picture.pixels.shape[2], size)
     rows = []
     for start in range(0, len(picture.pixels), _CHUNK):
         planes = picture.pixels[start : start + _CHUNK]

@@ -25,7 +25,7 @@ _MOST = 10_000  # images whose pairs are all listed
 
 
 @dataclass(frozen=True)
-class Scored:
+class EmbeddingScores:
     """Embeddings of images whose identities are known.
 
     Attributes:

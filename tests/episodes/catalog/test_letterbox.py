@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from episodes.catalog.letterbox import Frame, intensity_range, to_tensor
+from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
 
 # No image that is one pixel wide: torch 2.15 scales (n, 1) to (m, 1) to zeros with antialiasing.
@@ -22,7 +22,7 @@ SIZES = [(40, 40), (100, 60), (33, 97), (64, 64), (240, 320), (350, 45), (1, 50)
     ],
 )
 def test_inner_and_padding_by_hand(height, width, size, inner, padding):
-    frame = Frame(height, width, size)
+    frame = Letterbox(height, width, size)
     assert frame.inner == inner
     assert frame.padding == padding
 
@@ -30,7 +30,7 @@ def test_inner_and_padding_by_hand(height, width, size, inner, padding):
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(32, 512))
 @settings(deadline=None)
 def test_inner_and_padding_fill_the_square(height, width, size):
-    frame = Frame(height, width, size)
+    frame = Letterbox(height, width, size)
     left, right, top, bottom = frame.padding
     high, wide = frame.inner
     assert (top + high + bottom, left + wide + right) == (size, size)
@@ -46,13 +46,13 @@ def test_undo_brings_a_smooth_image_back(height, width, size):
     rows = torch.linspace(0, 1, height)[:, None]
     columns = torch.linspace(0, 1, width)[None]
     image = torch.stack([0.3 + 0.4 * rows + 0 * columns, 0.3 + 0 * rows + 0.4 * columns])
-    frame = Frame(height, width, size)
+    frame = Letterbox(height, width, size)
     square = frame.fit_image(image)
     assert square.shape == (2, size, size)
     left, _, top, _ = frame.padding
     assert (square == 0).sum() == 2 * (size * size - frame.inner[0] * frame.inner[1])
     assert square[0, top, left] >= 0.29
-    back = frame.undo(square)
+    back = frame.restore(square)
     assert back.shape == image.shape
     scale = max(height, width) / size
     inside = (slice(None), *(slice(b := min(8, n // 4), n - b) for n in (height, width)))
@@ -60,10 +60,10 @@ def test_undo_brings_a_smooth_image_back(height, width, size):
 
 
 def test_undo_takes_maps_of_any_resolution():
-    frame = Frame(60, 120, 64)
+    frame = Letterbox(60, 120, 64)
     coarse = torch.zeros(1, 8, 8)
     coarse[..., 4:] = 1  # the right half
-    back = frame.undo(coarse)
+    back = frame.restore(coarse)
     assert back.shape == (1, 60, 120)
     assert (back[..., :50] < 0.01).all()
     assert (back[..., 70:] > 0.99).all()
@@ -73,9 +73,9 @@ def test_undo_takes_maps_of_any_resolution():
 def test_a_disc_comes_back_in_its_place(height, width):
     rows, columns = np.mgrid[:height, :width]
     disc = (rows - height / 3) ** 2 + (columns - width / 2) ** 2 < (min(height, width) / 4) ** 2
-    frame = Frame(height, width, 256)
+    frame = Letterbox(height, width, 256)
     labels = frame.fit_labels(torch.from_numpy(disc.astype(np.uint8)))
-    back = frame.undo((labels == 1).float()[None])[0].numpy() > 0.5
+    back = frame.restore((labels == 1).float()[None])[0].numpy() > 0.5
     edge = max(1.0, 3 * max(height, width) / 256) * 2 * np.pi * min(height, width) / 4
     assert (back != disc).sum() <= edge
 
@@ -91,7 +91,7 @@ def test_labels_never_gain_values(height, width, size, values):
     labels = torch.from_numpy(
         np.random.default_rng(0).choice(np.array(values, np.uint8), (height, width))
     )
-    frame = Frame(height, width, size)
+    frame = Letterbox(height, width, size)
     square = frame.fit_labels(labels)
     left, right, top, bottom = frame.padding
     inner = square[top : size - bottom, left : size - right]
@@ -101,15 +101,15 @@ def test_labels_never_gain_values(height, width, size, values):
 
 def test_labels_of_twice_the_size_take_the_nearest():
     labels = torch.arange(32 * 32, dtype=torch.int64).remainder(200).to(torch.uint8).view(32, 32)
-    doubled = Frame(32, 32, 64).fit_labels(labels)
+    doubled = Letterbox(32, 32, 64).fit_labels(labels)
     assert torch.equal(doubled, labels.repeat_interleave(2, 0).repeat_interleave(2, 1))
 
 
 def test_the_own_size_is_left_alone():
-    frame = Frame(48, 48, 48)
+    frame = Letterbox(48, 48, 48)
     image = torch.rand(3, 48, 48, generator=torch.Generator().manual_seed(0))
     assert torch.equal(frame.fit_image(image), image)
-    assert torch.equal(frame.undo(image), image)
+    assert torch.equal(frame.restore(image), image)
 
 
 def test_range_is_the_percentiles():

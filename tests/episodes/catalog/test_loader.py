@@ -8,7 +8,7 @@ import torch
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.class_areas import compute_class_areas
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from episodes.io.pixels import MaskRef, PixelRef
@@ -187,7 +187,7 @@ def merged(loader, sample, classes):
     for mask in sample.masks:
         values = labels_of(mask.pixels)[0]
         found = class_map(values, mask.label_map, tuple(classes), "mask")
-        labels = Frame(*sample.size, loader.size).fit_labels(torch.from_numpy(found))
+        labels = Letterbox(*sample.size, loader.size).fit_labels(torch.from_numpy(found))
         clash = (result > 0) & (labels > 0) & (result != labels)
         result = torch.where(labels > 0, labels, result)
         result[clash] = 255

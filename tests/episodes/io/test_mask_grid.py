@@ -14,8 +14,8 @@ from episodes.io.read import labels_of, read_header, read_labels, read_planes
 from episodes.io.voxel_grids import Placement
 from episodes.masks.placed import mask_source
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import Truth
-from fewshot.inference.support_set import read_shots
+from fewshot.evaluation.confusion_counts import GroundTruth
+from fewshot.inference.support_set import read_support_set
 from tests.conftest import orient
 
 SHAPE = (10, 12, 5)
@@ -61,7 +61,7 @@ def agree(image, mask, **options):
     """Both ways of reading a pair put the label where the intensities are."""
     expected = read_planes(image) // 100
     np.testing.assert_array_equal(placed(image, mask, **options), expected)
-    shots = read_shots(image, mask, {1: "a", 2: "b"}, **options)
+    shots = read_support_set(image, mask, {1: "a", 2: "b"}, **options)
     np.testing.assert_array_equal(shots.maps[0], expected)
 
 
@@ -89,7 +89,7 @@ REFUSED = {
 def test_a_mask_elsewhere_is_refused_in_words_unless_the_user_decides(tmp_path, image, name):
     affine, words = REFUSED[name]
     mask = save(tmp_path / "mask.nii.gz", label(), affine)
-    for reading in (placed, lambda *paths: read_shots(*paths)):
+    for reading in (placed, lambda *paths: read_support_set(*paths)):
         with pytest.raises(
             DataError, match=rf"mask.nii.gz does not lie .*{words}.*--ignore-affine"
         ):
@@ -168,18 +168,18 @@ def test_arrays_on_files(image):
     with pytest.raises(
         DataError, match=r"array has no affine and the other has one.*ignore_affine"
     ):
-        read_shots(image, label())
+        read_support_set(image, label())
     for mask in (label(), planes):  # in the file's order, as nibabel gives it; and as it is shown
-        shots = read_shots(image, mask, {1: "a", 2: "b"}, ignore_affine=True)
+        shots = read_support_set(image, mask, {1: "a", 2: "b"}, ignore_affine=True)
         np.testing.assert_array_equal(shots.maps[0], planes)
     with pytest.raises(DataError, match=r"fit on 10 x 12 x 5 in no ways"):
-        read_shots(image, label()[:, :, :3], ignore_affine=True)
+        read_support_set(image, label()[:, :, :3], ignore_affine=True)
 
 
 def test_a_cube_fits_in_two_ways(tmp_path):
     image = save(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8), np.diag([-1, -1, 2, 1]))
     with pytest.raises(DataError, match=r"in 2 ways. Save the mask as a NIfTI file"):
-        read_shots(image, np.ones((4, 4, 4), np.uint8), ignore_affine=True)
+        read_support_set(image, np.ones((4, 4, 4), np.uint8), ignore_affine=True)
 
 
 def test_a_nifti_mask_of_a_picture(tmp_path, make_png):
@@ -187,7 +187,7 @@ def test_a_nifti_mask_of_a_picture(tmp_path, make_png):
     picture = make_png(tmp_path / "a.png", flat * 100)
     itk = save(tmp_path / "itk.nii", flat.T[..., None], np.diag([-0.5, -0.5, 1, 1]))
     np.testing.assert_array_equal(placed(picture, itk)[0], flat)
-    assert read_shots(picture, itk, {1: "a", 2: "b"}).maps[0].shape == (1, 10, 12)
+    assert read_support_set(picture, itk, {1: "a", 2: "b"}).maps[0].shape == (1, 10, 12)
     plain = save(tmp_path / "plain.nii", flat, np.eye(4))
     with pytest.raises(DataError, match=r"a.png has no affine .* as a picture or stack"):
         placed(picture, plain)
@@ -204,7 +204,7 @@ def test_data_sets_and_their_truth(tmp_path, nifti_set):
     after = compute_class_areas(read_catalog(nifti_set))
     assert after.fingerprint == before.fingerprint
     key = after.samples[2].key
-    np.testing.assert_array_equal(Truth(after).labels(key), Truth(before).labels(key))
+    np.testing.assert_array_equal(GroundTruth(after).labels(key), GroundTruth(before).labels(key))
     image = nib.load(nifti_set / "image_1.nii.gz")
     for number in (1, 2):
         save(nifti_set / f"label_{number}.nii.gz", np.ones(image.shape, np.uint8), np.eye(4))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.errors import DataError, EpisodeError
 from episodes.io.write import write_mask
 from episodes.sampling.superpixel_cache import RegionCache, fingerprint, load_regions, save_regions
@@ -123,16 +123,16 @@ def test_supervoxels_from_files(tmp_path):
     values[1:, 20:30] = 300
     path = tmp_path / "supervoxels.tif"
     write_mask(path, values)
-    regions = read_supervoxels(path, 3, Frame(40, 20, 80))
+    regions = read_supervoxels(path, 3, Letterbox(40, 20, 80))
     assert regions.shape == (3, 80, 80)
     assert regions[:, :, :20].max() == 0  # padding
     assert (regions[:, 20:40, 20:60] == 1).all()
     assert (regions[1:, 40:60, 20:60] == 2).all()
     assert regions[0].max() == 1
     with pytest.raises(DataError, match="are 3 x 40 x 20; expected 4 x 40 x 20 like the image"):
-        read_supervoxels(path, 4, Frame(40, 20, 80))
+        read_supervoxels(path, 4, Letterbox(40, 20, 80))
     write_mask(path, values + 1)  # without any 0 every value is a region
-    assert read_supervoxels(path, 3, Frame(40, 20, 40)).max() == 3
+    assert read_supervoxels(path, 3, Letterbox(40, 20, 40)).max() == 3
 
 
 def test_the_cache_keeps_to_its_bytes_and_computes_once():

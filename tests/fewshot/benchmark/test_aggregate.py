@@ -5,7 +5,7 @@ from episodes.catalog.catalog import Catalog
 from episodes.protocols.aggregate import ConfusionCounts
 from episodes.protocols.base import Protocol
 from fewshot.benchmark.aggregate import differences
-from fewshot.evaluation.protocol_results import Scored, count_line, read_count
+from fewshot.evaluation.protocol_results import ProtocolResult, count_line, read_count
 
 NOTHING = Catalog((), ())
 FOLD = Protocol("alpnet", {}, NOTHING, {}, NOTHING, (), "subject")
@@ -17,7 +17,7 @@ def scored(method, dices):
         ConfusionCounts("support 0", str(number), "liver", dice, 100 - dice, 100 - dice, dice)
         for number, dice in enumerate(dices)
     ]
-    return Scored("alpnet", method, (FOLD,), tuple(counts))
+    return ProtocolResult("alpnet", method, (FOLD,), tuple(counts))
 
 
 def test_differences_are_paired_and_corrected():
@@ -46,7 +46,7 @@ def test_a_subject_without_a_score_is_left_out_of_both():
     found = differences(
         {
             "copy-mask": scored("copy-mask", [40, 50, 60]),
-            "a": Scored("alpnet", "a", (FOLD,), (*first.counts, empty)),
+            "a": ProtocolResult("alpnet", "a", (FOLD,), (*first.counts, empty)),
         }
     )
     assert found["a"]["minus_copy_mask"]["mean"] == pytest.approx(15)

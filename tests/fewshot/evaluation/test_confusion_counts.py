@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from episodes import bundled
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.class_areas import compute_class_areas
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.protocols.aggregate import ConfusionCounts, score_protocol
@@ -23,13 +23,13 @@ from episodes.sampling.episode import Plan, to_channels
 from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import (
     CopyMask,
-    Truth,
+    GroundTruth,
     count_pixels,
     count_protocol,
     pool_by_subject,
 )
-from fewshot.evaluation.predictors import Model
-from fewshot.evaluation.protocol_results import Scored
+from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.protocol_results import ProtocolResult
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_truth_is_read_at_the_size_of_the_file_with_overlaps_unknown(tmp_path, m
     )
     image = make_png(tmp_path / "image.png", first)
     sample = Sample("x", PixelRef(image), masks, "x", (40, 56))
-    truth = Truth(
+    truth = GroundTruth(
         compute_class_areas(Catalog((sample, replace(sample, key="y", masks=())), ("a", "b")))
     )
     assert truth.mask("x", "a")[:, 0].tolist() == [1] * 8 + [255] * 2 + [0] * 30
@@ -75,7 +75,7 @@ def test_truth_is_read_at_the_size_of_the_file_with_overlaps_unknown(tmp_path, m
 
 def test_copy_mask_under_alpnet_counts_what_a_slow_loop_counts(catalog):
     protocol = alpnet(catalog, AlpnetSettings(folds=3, support="all"))
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     found = pool_by_subject(count_protocol(protocol, CopyMask(truth), truth))
     expected: dict = {}
     for case in protocol.cases:
@@ -94,7 +94,7 @@ def test_copy_mask_under_alpnet_counts_what_a_slow_loop_counts(catalog):
 
 
 def test_several_shots_vote(catalog):
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     own = [s for s in catalog.samples if s.subject == catalog.subjects[0]]
     first, second = [s.key for s in own if shows(s, "liver")][:2]
     empty = next(s.key for s in own if not shows(s, "liver"))
@@ -107,9 +107,9 @@ def test_several_shots_vote(catalog):
 
 def test_a_model_segments_at_the_size_of_the_file(catalog, segmenter):
     """The one-at-a-time path of the command agrees with the batches of training."""
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     protocol = adnet(catalog, AdnetSettings(folds=3, evaluation=2, slices=2))
-    method = Model(truth, segmenter.network)
+    method = SlicePredictor(truth, segmenter.network)
     plan = protocol.cases[0].plan
     masks = list(method(plan))
     assert {mask.shape for mask in masks} == {truth.sample(plan.query[0]).size}
@@ -120,8 +120,8 @@ def test_a_model_segments_at_the_size_of_the_file(catalog, segmenter):
     pixels = to_channels(method.loader.image(query), 3)
     with torch.inference_mode():
         logits = segmenter.network(images[None, None], shots[None, None], pixels[None, None])
-    frame = Frame(*query.size, segmenter.network.settings.size)
-    expected = (frame.undo(logits[0, 0]).argmax(dim=0) == 1).numpy()
+    frame = Letterbox(*query.size, segmenter.network.settings.size)
+    expected = (frame.restore(logits[0, 0]).argmax(dim=0) == 1).numpy()
     assert expected.any()
     assert (expected == masks[2]).mean() > 0.97  # features are encoded in other batches
     assert len(count_protocol(protocol, method, truth)) == len(protocol.cases)
@@ -129,7 +129,7 @@ def test_a_model_segments_at_the_size_of_the_file(catalog, segmenter):
 
 def test_scores_on_a_square_count_its_pixels(catalog):
     protocol = alpnet(catalog, AlpnetSettings(folds=3, classes=("liver",)))
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     square = replace(protocol, score_size=50)
     counts = count_protocol(square, CopyMask(truth), truth)
     for case, count in zip(square.cases, counts, strict=True):
@@ -144,12 +144,12 @@ def test_pooling_keeps_folds_apart():
 
 
 def test_the_result_file_has_the_agreed_form(catalog, tmp_path):
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     parts = tuple(alpnet(catalog, AlpnetSettings(fold, 3, support="all")) for fold in range(3))
     counts = pool_by_subject(
         c for part in parts for c in count_protocol(part, CopyMask(truth), truth)
     )
-    one = Scored("alpnet", "copy-mask", parts, tuple(counts))
+    one = ProtocolResult("alpnet", "copy-mask", parts, tuple(counts))
     about = {"data": "pairs", "seconds": 1.0}
     protocol_results.write(tmp_path / "r.json", "toy", [one], about, ["fewshot protocol x"])
     content = json.loads((tmp_path / "r.json").read_text())
@@ -180,7 +180,7 @@ def test_the_published_abdominal_numbers(real_data):
     shown = [[shows(s, name) for name in catalog.classes] for s in catalog.samples]
     assert len(shown) == 718
     assert (sum(map(any, shown)), sum(map(all, shown))) == (558, 88)
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     copied = CopyMask(truth)
 
     def runs(make):

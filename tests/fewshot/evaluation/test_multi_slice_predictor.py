@@ -6,21 +6,26 @@ import pytest
 import torch
 
 from episodes.catalog.class_areas import compute_class_areas
-from episodes.catalog.letterbox import Frame
+from episodes.catalog.letterbox import Letterbox
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import CopyMask, Truth, count_protocol, pool_by_subject
-from fewshot.evaluation.multi_slice_predictor import PlacedSlices, SharedSlices
+from fewshot.evaluation.confusion_counts import (
+    CopyMask,
+    GroundTruth,
+    count_protocol,
+    pool_by_subject,
+)
+from fewshot.evaluation.multi_slice_predictor import MultiSlicePredictor, RegisteredSlicePredictor
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.volumes.self_support import OwnLookSettings
+from fewshot.inference.volumes.self_support import SelfSupportSettings
 
 
 def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmenter):
     catalog = compute_class_areas(read_catalog(nifti_set))
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     protocol = alpnet(catalog, AlpnetSettings(folds=3))
-    method = SharedSlices(truth, segmenter.network)
-    joined = method.arrange(protocol)
+    method = MultiSlicePredictor(truth, segmenter.network)
+    joined = method.regroup_cases(protocol)
     assert len(joined.cases) < len(protocol.cases)
     assert sorted(key for case in joined.cases for key in case.plan.query) == sorted(
         key for case in protocol.cases for key in case.plan.query
@@ -45,7 +50,7 @@ def test_shared_slices_answer_the_cases_of_a_volume_together(nifti_set, segmente
         odds = [logits.log_softmax(dim=1).diff(dim=1)[:, 0] for logits in (alone, together)]
         found = np.stack([answers[key] for key in part.query])
         for mask, mean in zip(found, sum(odds) / 2, strict=True):
-            full = Frame(*mask.shape, segmenter.network.settings.size).undo(mean[None])[0]
+            full = Letterbox(*mask.shape, segmenter.network.settings.size).restore(mean[None])[0]
             sure = full.abs() > 1e-3
             np.testing.assert_array_equal(mask[sure], (full > 0).numpy()[sure])
     scores = pool_by_subject(count_protocol(protocol, method, truth))
@@ -82,24 +87,31 @@ def one_dark_organ(tmp_path):
 
 
 def test_placed_slices_find_an_organ_that_looks_different(one_dark_organ):
-    truth, segmenter = Truth(one_dark_organ), Segmenter()
+    truth, segmenter = GroundTruth(one_dark_organ), Segmenter()
     protocol = alpnet(one_dark_organ, AlpnetSettings(folds=3))
 
     def dice(method) -> float:
         (count,) = pool_by_subject(count_protocol(protocol, method, truth))
         return 2 * count.tp / (2 * count.tp + count.fn + count.fp)
 
-    assert dice(SharedSlices(truth, segmenter.network)) < 0.3
-    assert dice(PlacedSlices(truth, segmenter.network)) > 0.6
+    assert dice(MultiSlicePredictor(truth, segmenter.network)) < 0.3
+    assert dice(RegisteredSlicePredictor(truth, segmenter.network)) > 0.6
 
 
-@pytest.mark.parametrize("relays", [0, 1])
-def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch, relays):
+@pytest.mark.parametrize("intermediates", [0, 1])
+def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypatch, intermediates):
     catalog = compute_class_areas(read_catalog(nifti_set))
-    truth = Truth(catalog)
-    method = PlacedSlices(truth, segmenter.network, relays=relays)
-    case = method.arrange(alpnet(catalog, AlpnetSettings(folds=3, support="all"))).cases[0]
-    assert len(method.relays.of(*map(method.laid.scan, case.plan.support[0][:1] * 2))) == relays
+    truth = GroundTruth(catalog)
+    method = RegisteredSlicePredictor(truth, segmenter.network, intermediates=intermediates)
+    case = method.regroup_cases(alpnet(catalog, AlpnetSettings(folds=3, support="all"))).cases[0]
+    assert (
+        len(
+            method.intermediates.intermediates(
+                *map(method.registered.scan, case.plan.support[0][:1] * 2)
+            )
+        )
+        == intermediates
+    )
     read_keys, load = set(), truth.labels
     monkeypatch.setattr(truth, "labels", lambda key: read_keys.add(key) or load(key))
     loaded, load_labels = set(), method.loader.labels
@@ -118,19 +130,19 @@ def test_placed_slices_read_annotated_masks_alone(nifti_set, segmenter, monkeypa
 
 def test_without_a_say_of_its_own_the_query_is_answered_as_by_shared_slices(nifti_set, segmenter):
     catalog = compute_class_areas(read_catalog(nifti_set))
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     protocol = alpnet(catalog, AlpnetSettings(folds=3))
-    silent = OwnLookSettings(say=0.0, fits=0.0, certain=1e9)
+    silent = SelfSupportSettings(self_support_weight=0.0, min_support_confidence=0.0, max_logit=1e9)
     methods = (
-        SharedSlices(truth, segmenter.network),
-        PlacedSlices(truth, segmenter.network, own_look=silent),
+        MultiSlicePredictor(truth, segmenter.network),
+        RegisteredSlicePredictor(truth, segmenter.network, self_support=silent),
     )
     shared, placed = (
         pool_by_subject(count_protocol(protocol, method, truth)) for method in methods
     )
     assert shared == placed
-    other = PlacedSlices(truth, segmenter.network, own_look=silent, relays=1)
-    other.borrow(methods[1])
-    assert other.laid is methods[1].laid
+    other = RegisteredSlicePredictor(truth, segmenter.network, self_support=silent, intermediates=1)
+    other.share_cache(methods[1])
+    assert other.registered is methods[1].registered
     assert pool_by_subject(count_protocol(protocol, other, truth)) == placed
-    assert (methods[1].relays.count, other.relays.count) == (0, 1)
+    assert (methods[1].intermediates.count, other.intermediates.count) == (0, 1)

@@ -13,12 +13,12 @@ from episodes.protocols.aggregate import score_protocol
 from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import Truth, count_protocol, pool_by_subject
-from fewshot.evaluation.predictors import Model
-from fewshot.evaluation.registered_volume_predictor import MatchedVolumes
+from fewshot.evaluation.confusion_counts import GroundTruth, count_protocol, pool_by_subject
+from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
 from fewshot.evaluation.retrieved_support_predictor import (
-    MatchThenSegment,
     Pooled,
+    RetrievedSupportPredictor,
     aligned,
     appearance,
     at_random,
@@ -27,9 +27,9 @@ from fewshot.evaluation.retrieved_support_predictor import (
     oracle_position,
     proportional_place,
 )
-from fewshot.inference.volumes.registered_volumes import shares_of
+from fewshot.inference.volumes.registered_volumes import coverage_of
 from fewshot.inference.volumes.segment_volume import segment_volume
-from fewshot.inference.volumes.slice_assignment import choose
+from fewshot.inference.volumes.slice_assignment import assign_supports
 from fewshot.inference.volumes.slice_position import fit_best_positions
 from fewshot.models.checkpoint import save_network
 from fewshot.models.embedding_network import save_embedding
@@ -69,7 +69,7 @@ def protocol(catalog):
 
 @pytest.fixture(scope="module")
 def truth(catalog):
-    return Truth(catalog)
+    return GroundTruth(catalog)
 
 
 def test_cases_name_whole_volumes_in_order(protocol, catalog):
@@ -130,9 +130,9 @@ def test_it_is_a_method_of_the_protocol(protocol, truth, segmenter):
         ("overlap", oracle_overlap(truth), 1, False),
         ("away", lambda plan: -oracle_overlap(truth)(plan), 1, False),
     ):
-        method = MatchThenSegment(truth, segmenter.network, rule, top=top, ordered=ordered)
+        method = RetrievedSupportPredictor(truth, segmenter.network, rule, top=top, ordered=ordered)
         counts = pool_by_subject(count_protocol(protocol, method, truth))
-        total = sum(c.tp + c.fn + c.fp + c.tn for c in counts)
+        total = sum(c.found + c.missed + c.wrong + c.rest for c in counts)
         assert total == 7 * 48 * 48
         scores[name] = score_protocol(counts, "subject").value
     assert all(0 <= value <= 1 for value in scores.values())
@@ -142,13 +142,13 @@ def test_it_is_a_method_of_the_protocol(protocol, truth, segmenter):
 def test_one_support_equals_segmenting_with_it_alone(protocol, truth, segmenter):
     plan = protocol.cases[0].plan
     costs = proportional_place(plan)
-    chosen = choose(costs)[:, 0]
-    found = list(MatchThenSegment(truth, segmenter.network, proportional_place)(plan))
+    chosen = assign_supports(costs)[:, 0]
+    found = list(RetrievedSupportPredictor(truth, segmenter.network, proportional_place)(plan))
     for place in (2, 4):
         alone = replace(
             plan, support=((plan.support[0][chosen[place]],),), query=(plan.query[place],)
         )
-        (expected,) = Model(truth, segmenter.network)(alone)
+        (expected,) = SlicePredictor(truth, segmenter.network)(alone)
         np.testing.assert_array_equal(found[place], expected)
 
 
@@ -173,12 +173,12 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
     """Each slice is answered once, at its own size; all slices and three of them are supports."""
     for annotated in ("volume", "slices"):
         chosen = FullVolumeSettings(fold=0, folds=3, annotated=annotated)
-        method = MatchedVolumes(truth, segmenter.network)
-        laid = full_volume(catalog, chosen)
-        (case,) = method.arrange(laid).cases
+        method = RegisteredVolumePredictor(truth, segmenter.network)
+        registered = full_volume(catalog, chosen)
+        (case,) = method.regroup_cases(registered).cases
         assert len(case.plan.support[0]) == (9 if annotated == "volume" else 3)
-        counts = pool_by_subject(count_protocol(laid, method, truth))
-        assert sum(c.tp + c.fn + c.fp + c.tn for c in counts) == 7 * 48 * 48
+        counts = pool_by_subject(count_protocol(registered, method, truth))
+        assert sum(c.found + c.missed + c.wrong + c.rest for c in counts) == 7 * 48 * 48
         # The organ's own place is known: copying it would be 0, were it elsewhere.
         assert score_protocol(counts, "subject").value > 0.4
         assert method.milliseconds() > 0
@@ -186,11 +186,11 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
 
 def test_masks_of_unannotated_slices_are_not_read(catalog, truth, segmenter, monkeypatch):
     chosen = FullVolumeSettings(fold=0, folds=3, annotated="slices")
-    method = MatchedVolumes(truth, segmenter.network)
-    (case,) = method.arrange(full_volume(catalog, chosen)).cases
-    read_masks, load = [], method.laid._mask
+    method = RegisteredVolumePredictor(truth, segmenter.network)
+    (case,) = method.regroup_cases(full_volume(catalog, chosen)).cases
+    read_masks, load = [], method.registered._mask
     monkeypatch.setattr(
-        method.laid, "_mask", lambda key, name: read_masks.append(key) or load(key, name)
+        method.registered, "_mask", lambda key, name: read_masks.append(key) or load(key, name)
     )
     assert len(list(method(case.plan))) == 7
     assert read_masks == list(case.plan.support[0])
@@ -198,7 +198,7 @@ def test_masks_of_unannotated_slices_are_not_read(catalog, truth, segmenter, mon
 
 def test_a_volume_segments_itself(protocol, truth, segmenter):
     plan = protocol.cases[0].plan
-    method = MatchedVolumes(truth, segmenter.network)
+    method = RegisteredVolumePredictor(truth, segmenter.network)
     itself = replace(plan, query=plan.support[0], query_subjects=("x",) * 9)
     found = np.stack(list(method(itself)))
     real = np.stack([truth.mask(key, "organ") == 1 for key in plan.support[0]])
@@ -207,15 +207,15 @@ def test_a_volume_segments_itself(protocol, truth, segmenter):
 
 def test_a_class_that_is_nowhere_is_found_nowhere():
     features = torch.rand(3, 5, 4, 4, generator=torch.Generator().manual_seed(0))
-    places = torch.stack(
+    correspondences = torch.stack(
         torch.meshgrid(*(torch.arange(float(n)) for n in (3, 4, 4)), indexing="ij"), dim=1
     )
-    logits = segment_volume(features, features, torch.zeros(3, 4, 4), places)
+    logits = segment_volume(features, features, torch.zeros(3, 4, 4), correspondences)
     assert logits.shape == (3, 2, 4, 4)
     assert (logits.argmax(dim=1) == 0).all()
 
 
 def test_unknown_pixels_are_no_part_of_a_class():
     masks = torch.tensor([[[1, 1, 255, 255], [1, 1, 255, 255], [0, 0, 1, 0], [0, 0, 0, 0]]])
-    shares = shares_of(masks.to(torch.uint8), 4, 4)
-    torch.testing.assert_close(shares, (masks == 1).float())
+    coverage = coverage_of(masks.to(torch.uint8), 4, 4)
+    torch.testing.assert_close(coverage, (masks == 1).float())

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from episodes.errors import DataError, ModelError
-from fewshot.inference.ensemble import fuse, likeness_weights
+from fewshot.inference.ensemble import fuse, similarity_weights
 from tests.fewshot.conftest import disc_scene
 
 
@@ -47,7 +47,7 @@ def test_one_sure_support_outvotes_two_unsure_ones_but_not_by_majority():
 def test_the_most_similar_support_weighs_most():
     supports = torch.eye(3)
     queries = torch.tensor([[0.0, 2.0, 0.1], [1.0, 1.0, 1.0]])
-    found = likeness_weights(supports, queries)
+    found = similarity_weights(supports, queries)
     assert found.shape == (3, 2)
     assert found[:, 0].argmax() == 1
     torch.testing.assert_close(found[:, 1], torch.full((3,), 1 / 3))
@@ -81,10 +81,10 @@ def test_a_segmenter_fuses_supports(segmenter):
 
 
 def test_fused_supports_have_to_show_every_class():
-    from fewshot.inference.support_set import read_shots
+    from fewshot.inference.support_set import read_support_set
 
     image, labels = disc_scene(0)
-    shots = read_shots([image, image], [labels, labels == 1], {1: "disc", 2: "bar"})
+    shots = read_support_set([image, image], [labels, labels == 1], {1: "disc", 2: "bar"})
     with pytest.raises(DataError, match="does not show bar"):
-        shots.apart()
-    assert len(read_shots([image] * 2, [labels] * 2, {1: "disc", 2: "bar"}).apart()) == 2
+        shots.split()
+    assert len(read_support_set([image] * 2, [labels] * 2, {1: "disc", 2: "bar"}).split()) == 2

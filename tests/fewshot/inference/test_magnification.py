@@ -13,7 +13,7 @@ from episodes.io.geometry import Geometry
 from fewshot.cli.main import main
 from fewshot.inference.inputs import image_planes
 from fewshot.inference.magnification import annotated_scale, magnified, vanishing
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.resolution import structure_width
 from fewshot.inference.tiles import parts
 from fewshot.models.checkpoint import load_support, save_support
@@ -130,7 +130,7 @@ def test_an_empty_part_of_an_image_stays_empty(segmenter):
 
 def test_what_tiles_cannot_do_is_told(segmenter):
     support = segmenter.learn(field(), DISC)
-    for settings in (RefineSettings(keep="largest"), RefineSettings(fill=True)):
+    for settings in (PostprocessSettings(keep="largest"), PostprocessSettings(fill=True)):
         with pytest.raises(ModelError, match="needs the whole picture"):
             segmenter.segment(field(), support, settings, tiles=True)
     with pytest.raises(ModelError, match="an earlier version learned the support"):

@@ -8,11 +8,11 @@ import torch
 from episodes import bundled
 from episodes.io.read import read_labels, read_planes
 from fewshot.inference.query_similarity import (
-    LOW,
-    agreement,
+    MIN_SIMILARITY,
     cycle_consistency,
+    feature_similarity,
     grid_masks,
-    likeness,
+    query_support_similarity,
 )
 from fewshot.metrics.ranking import roc_auc
 from fewshot.models.checkpoint import load_support, save_support
@@ -57,20 +57,20 @@ def test_likeness_is_what_a_slow_loop_computes():
         for one in np.ndindex(5, 4)
     ]
     expected = min(1, np.mean(np.array(best) >= threshold) / 0.9)
-    assert likeness(query, support) == pytest.approx(expected, abs=1e-5)
+    assert feature_similarity(query, support) == pytest.approx(expected, abs=1e-5)
 
 
 def test_likeness_of_the_same_and_of_something_else():
     features, _ = two_halves()
-    assert likeness(features, features[None]) == 1
-    assert likeness(features, torch.stack([features, features])) == 1
+    assert feature_similarity(features, features[None]) == 1
+    assert feature_similarity(features, torch.stack([features, features])) == 1
     wide = torch.cat([features, torch.zeros_like(features)])
     other = torch.cat([torch.zeros_like(features), features])
-    assert likeness(other, wide[None]) == 0
+    assert feature_similarity(other, wide[None]) == 0
     large = features.repeat_interleave(10, dim=1).repeat_interleave(10, dim=2)
-    assert likeness(large, large[None]) == 1  # 80 x 80 positions are thinned first
+    assert feature_similarity(large, large[None]) == 1  # 80 x 80 positions are thinned first
     tiny = features[:, :2, :2]  # no two positions are apart: anything may be usual
-    assert 0 <= likeness(tiny, tiny[None]) <= 1
+    assert 0 <= feature_similarity(tiny, tiny[None]) <= 1
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -91,9 +91,9 @@ def test_agreement_is_the_geometric_mean_or_likeness_alone():
     features, mask = two_halves()
     shots = {"features": features[None].half(), "masks": mask}
     right = mask[0, 0].long()
-    assert agreement(HEADS[0], shots, features, right) == 1
-    assert agreement(HEADS[0], shots, features, 1 - right) == 0
-    assert agreement(HEADS[0], shots, features, torch.zeros_like(right)) == 1
+    assert query_support_similarity(HEADS[0], shots, features, right) == 1
+    assert query_support_similarity(HEADS[0], shots, features, 1 - right) == 0
+    assert query_support_similarity(HEADS[0], shots, features, torch.zeros_like(right)) == 1
 
 
 def test_masks_on_the_grid_keep_thin_structures_and_unknown_positions():
@@ -129,7 +129,7 @@ def test_agreement_tells_nuclei_from_brain(segmenter):
             if support is supports[0] and image is scenes[0][1]:
                 continue
             del mask
-            values.append(segmenter.segment(image, support).agreement)
+            values.append(segmenter.segment(image, support).query_support_similarity)
             same.append(int(kind == other))
     assert roc_auc(values, same) > 0.95
 
@@ -138,17 +138,20 @@ def test_a_segmentation_says_how_well_its_support_fits(segmenter, tmp_path):
     image, labels = disc_scene(0)
     support = segmenter.learn(image, labels == 1, mirror=True)
     result = segmenter.segment(disc_scene(1)[0], support)
-    assert LOW < result.agreement <= 1
-    assert result.summary()["agreement"] == result.agreement
+    assert MIN_SIMILARITY < result.query_support_similarity <= 1
+    assert result.summary()["agreement"] == result.query_support_similarity
     again = load_support(save_support(support, tmp_path / "s.safetensors"))
-    assert segmenter.segment(disc_scene(1)[0], again).agreement == result.agreement
+    assert (
+        segmenter.segment(disc_scene(1)[0], again).query_support_similarity
+        == result.query_support_similarity
+    )
     assert set(again.tensors) == set(support.tensors)
     assert set(again.mirrored.tensors) == set(support.mirrored.tensors)
     old = replace(support, shots={})  # a file of an earlier version
-    assert segmenter.segment(disc_scene(1)[0], old).agreement is None
+    assert segmenter.segment(disc_scene(1)[0], old).query_support_similarity is None
     volume = np.stack([disc_scene(1)[0]] * 2)
-    found = segmenter.segment(volume, support, axes="ZYX").agreement
-    assert found == pytest.approx(result.agreement, abs=0.02)
+    found = segmenter.segment(volume, support, axes="ZYX").query_support_similarity
+    assert found == pytest.approx(result.query_support_similarity, abs=0.02)
 
 
 def test_a_picture_that_repeats_itself_asks_no_more_than_another_can_give():
@@ -163,10 +166,10 @@ def test_a_picture_that_repeats_itself_asks_no_more_than_another_can_give():
         return centre[:, None, None] + 0.01 * torch.randn(32, 10, 10, generator=generator)
 
     support = picture(1.0)
-    assert likeness(picture(1.0), support[None]) > 0.9
-    assert likeness(picture(0.6), support[None]) == 1
-    assert likeness(picture(0.6), support[None], familiar=1.0) == 0
-    assert likeness(picture(0.4), support[None]) == 0
+    assert feature_similarity(picture(1.0), support[None]) > 0.9
+    assert feature_similarity(picture(0.6), support[None]) == 1
+    assert feature_similarity(picture(0.6), support[None], familiar=1.0) == 0
+    assert feature_similarity(picture(0.4), support[None]) == 0
 
 
 def test_padding_of_the_query_does_not_count():
@@ -176,8 +179,8 @@ def test_padding_of_the_query_does_not_count():
     query[:, :4] = torch.tensor([0, 0, 1, 0.0])[:, None, None]  # unlike anything annotated
     inside = torch.ones(8, 8, dtype=torch.bool)
     inside[:4] = False
-    assert likeness(query, wide[None]) == pytest.approx(0.5 / 0.9)
-    assert likeness(query, wide[None], inside) == 1
+    assert feature_similarity(query, wide[None]) == pytest.approx(0.5 / 0.9)
+    assert feature_similarity(query, wide[None], inside) == 1
 
 
 @pytest.mark.parametrize("size", [64, 128, 192])
@@ -193,8 +196,8 @@ def test_a_thin_structure_is_compared_with_what_its_own_mask_reaches(segmenter, 
     support = segmenter.learn(image.clip(0, 255).astype(np.uint8), mask, size=size)
     assert 0 < float(support.shots["own"]) <= 1
     found = segmenter.segment(query.clip(0, 255).astype(np.uint8), support)
-    assert found.agreement > LOW
+    assert found.query_support_similarity > MIN_SIMILARITY
     assert found.doubt == ""
     bare = {k: v for k, v in support.shots.items() if k != "own"}  # of an earlier version
     again = segmenter.segment(found.source, replace(support, shots=bare))
-    assert again.agreement == pytest.approx(found.agreement, abs=1e-3)
+    assert again.query_support_similarity == pytest.approx(found.query_support_similarity, abs=1e-3)

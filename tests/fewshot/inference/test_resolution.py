@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewshot.inference import resolution as module
-from fewshot.inference.resolution import enlargement
+from fewshot.inference.resolution import upsampling_factor
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -15,8 +15,8 @@ def test_the_short_way_to_no_enlargement_agrees_with_exact_distances(seed, monke
             top, left = generator.integers(0, 60), generator.integers(0, 50)
             found[generator.integers(2), top : top + side, left : left + 2 * side] = label
         maps = [found, (generator.random((1, 40, 40)) > 0.05) * np.uint8(3)][: 1 + seed % 2]
-        short = enlargement(maps, 128, 8)
+        short = upsampling_factor(maps, 128, 8)
         with monkeypatch.context() as patch:
             patch.setattr(module, "_all_wide", lambda *_: False)
-            agreed.append(short == enlargement(maps, 128, 8))
+            agreed.append(short == upsampling_factor(maps, 128, 8))
     assert all(agreed)

@@ -4,7 +4,7 @@ import torch
 
 from episodes.errors import DataError, ModelError
 from episodes.io.write import write_mask, write_picture
-from fewshot.inference.resolution import enlargement
+from fewshot.inference.resolution import upsampling_factor
 from fewshot.metrics.overlap import confusion_matrix, dice
 from tests.fewshot.conftest import disc_scene
 
@@ -138,10 +138,10 @@ def test_thin_structures_are_compared_larger():
     wide, thin = np.zeros((2, 1, 256, 256), np.uint8)
     wide[0, 50:150, 50:150] = 1
     thin[0, 50:53] = 1
-    assert enlargement([wide], 256, 8) == 1
-    assert enlargement([thin], 256, 8) == 3
-    assert enlargement([wide, thin], 256, 8) in (1, 2, 3)
-    assert enlargement([np.ones((1, 16, 16), np.uint8)], 256, 8) == 1
+    assert upsampling_factor([wide], 256, 8) == 1
+    assert upsampling_factor([thin], 256, 8) == 3
+    assert upsampling_factor([wide, thin], 256, 8) in (1, 2, 3)
+    assert upsampling_factor([np.ones((1, 16, 16), np.uint8)], 256, 8) == 1
     both = wide.copy()
     both[thin > 0] = 2
-    assert enlargement([both], 256, 8) == 3
+    assert upsampling_factor([both], 256, 8) == 3

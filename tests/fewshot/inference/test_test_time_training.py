@@ -4,7 +4,7 @@ import torch
 from episodes.errors import FewshotError, ModelError
 from fewshot.inference.preprocess import fit_images, fit_masks
 from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.support_set import read_shots
+from fewshot.inference.support_set import read_support_set
 from fewshot.inference.test_time_training import (
     TestTimeSettings,
     _labels,
@@ -26,7 +26,7 @@ PLAIN = EncoderSettings(weights="none")
 @pytest.fixture(scope="module")
 def shots():
     scenes = [disc_scene(seed, 64) for seed in (0, 1)]
-    return read_shots(
+    return read_support_set(
         [image for image, _ in scenes], [labels for _, labels in scenes], {1: "disc", 2: "bar"}
     )
 

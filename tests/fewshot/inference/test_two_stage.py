@@ -6,11 +6,11 @@ import pytest
 from episodes.errors import ModelError
 from episodes.io.axes import Reading
 from fewshot.inference.inputs import image_planes
-from fewshot.inference.postprocessing.settings import RefineSettings
-from fewshot.inference.support_set import read_shots
-from fewshot.inference.two_stage import Window, learn_zoomed, segment_zoomed, window_around
+from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.support_set import read_support_set
+from fewshot.inference.two_stage import Window, learn_two_stage, segment_two_stage, window_around
 
-LARGEST = RefineSettings(keep="largest")
+LARGEST = PostprocessSettings(keep="largest")
 
 
 def scene(
@@ -31,13 +31,13 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_a_second_look_outlines_a_small_structure_better(segmenter):
-    shots = read_shots(*scene(90, 60), {1: "disc"})
+    shots = read_support_set(*scene(90, 60), {1: "disc"})
     query, mask = scene(120, 130)
     truth = mask == 1
-    support = learn_zoomed(segmenter, shots, 2.5)
+    support = learn_two_stage(segmenter, shots, 2.5)
     assert support.share == pytest.approx(2.5 * 31 / 192)
     first = segmenter.segment(query, support.whole, LARGEST)
-    second = segment_zoomed(segmenter, query, support, LARGEST)
+    second = segment_two_stage(segmenter, query, support, LARGEST)
     once, twice = (dice(found.labels[0] == 1, truth) for found in (first, second))
     assert twice > 0.7
     assert twice > once + 0.1
@@ -47,12 +47,12 @@ def test_a_second_look_outlines_a_small_structure_better(segmenter):
 
 
 def test_volumes_have_one_window_for_all_planes(segmenter):
-    shots = read_shots(*scene(90, 60), {1: "disc"})
+    shots = read_support_set(*scene(90, 60), {1: "disc"})
     planes = [scene(100 + 4 * z, 110) for z in range(3)]
-    found = segment_zoomed(
+    found = segment_two_stage(
         segmenter,
         image_planes(np.stack([image for image, _ in planes]), Reading("ZYX")),
-        learn_zoomed(segmenter, shots, 2.5),
+        learn_two_stage(segmenter, shots, 2.5),
         LARGEST,
     )
     truth = np.stack([mask for _, mask in planes]) == 1
@@ -62,16 +62,16 @@ def test_volumes_have_one_window_for_all_planes(segmenter):
 
 def test_what_fills_the_picture_is_looked_at_once(segmenter):
     image, mask = scene(96, 96, radius=70)
-    support = learn_zoomed(segmenter, read_shots(image, mask), 2.5)
+    support = learn_two_stage(segmenter, read_support_set(image, mask), 2.5)
     assert support.window is None
     once = segmenter.segment(image, support.whole)
-    np.testing.assert_array_equal(segment_zoomed(segmenter, image, support).labels, once.labels)
+    np.testing.assert_array_equal(segment_two_stage(segmenter, image, support).labels, once.labels)
 
 
 def test_where_nothing_is_found_the_first_look_stands(segmenter):
-    support = learn_zoomed(segmenter, read_shots(*scene(90, 60)), 2.5)
-    certain = RefineSettings(threshold=0.9999999)
-    found = segment_zoomed(segmenter, np.zeros((50, 70), np.uint8), support, certain)
+    support = learn_two_stage(segmenter, read_support_set(*scene(90, 60)), 2.5)
+    certain = PostprocessSettings(threshold=0.9999999)
+    found = segment_two_stage(segmenter, np.zeros((50, 70), np.uint8), support, certain)
     assert found.labels.shape == (1, 50, 70)
     assert not found.labels.any()
 
@@ -101,7 +101,7 @@ def test_windows_hold_what_they_are_put_around():
 
 
 def test_a_factor_without_meaning_is_refused(segmenter):
-    shots = read_shots(*scene(90, 60))
+    shots = read_support_set(*scene(90, 60))
     for factor in (0.5, float("nan")):
         with pytest.raises(ModelError, match="zoom is"):
-            learn_zoomed(segmenter, shots, factor)
+            learn_two_stage(segmenter, shots, factor)

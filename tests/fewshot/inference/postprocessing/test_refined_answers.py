@@ -9,16 +9,16 @@ from episodes.errors import ModelError
 from episodes.io.pixels import PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.readers import read_catalog
-from fewshot.evaluation.confusion_counts import Truth
-from fewshot.evaluation.predictors import Model, _stacks
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.evaluation.confusion_counts import GroundTruth
+from fewshot.evaluation.predictors import SlicePredictor, _stacks
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.encoder import EncoderSettings
 from fewshot.models.heads import ANILSettings, GradientSettings
 from fewshot.models.network import NetworkSettings
 from tests.fewshot.conftest import disc_scene
 
-EVERYTHING = RefineSettings(
+EVERYTHING = PostprocessSettings(
     flip="both",
     similarity=0.5,
     proximity=1.0,
@@ -47,7 +47,7 @@ def test_a_mirrored_pair_gives_the_mirrored_answer(segmenter):
     """Symmetry: what the flip averages over, so mirroring everything changes nothing but sides."""
     image, labels = disc_scene(0)
     query = disc_scene(1)[0]
-    settings = RefineSettings(flip="both")
+    settings = PostprocessSettings(flip="both")
     straight = segmenter.segment(query, segmenter.learn(image, labels == 1, mirror=True), settings)
     turned = segmenter.learn(image[:, ::-1], (labels == 1)[:, ::-1], mirror=True)
     found = segmenter.segment(query[:, ::-1], turned, settings).probabilities[..., ::-1]
@@ -61,7 +61,7 @@ def test_flipping_the_query_treats_both_sides_alike(segmenter):
     image, labels = disc_scene(0)
     support = segmenter.learn(image, labels == 1)
     query = disc_scene(1)[0]
-    settings = RefineSettings(flip="query")
+    settings = PostprocessSettings(flip="query")
     straight = segmenter.segment(query, support, settings).probabilities
     turned = segmenter.segment(query[:, ::-1].copy(), support, settings).probabilities
     np.testing.assert_allclose(turned[..., ::-1], straight, atol=0.02)
@@ -94,17 +94,17 @@ def test_coordinates_make_another_feature_space(segmenter):
 
 def test_protocols_are_refined_as_images_are(nifti_set, segmenter):
     catalog = compute_class_areas(read_catalog(nifti_set))
-    truth = Truth(catalog)
+    truth = GroundTruth(catalog)
     protocol = adnet(catalog, AdnetSettings(folds=3, evaluation=2, slices=2))
     plan = protocol.cases[0].plan
-    plain = list(Model(truth, segmenter.network)(plan))
-    off = list(Model(truth, segmenter.network, RefineSettings())(plan))
+    plain = list(SlicePredictor(truth, segmenter.network)(plan))
+    off = list(SlicePredictor(truth, segmenter.network, PostprocessSettings())(plan))
     np.testing.assert_array_equal(np.stack(plain), np.stack(off))
-    refined = list(Model(truth, segmenter.network, EVERYTHING)(plan))
+    refined = list(SlicePredictor(truth, segmenter.network, EVERYTHING)(plan))
     assert [mask.shape for mask in refined] == [mask.shape for mask in plain]
     assert not np.array_equal(np.stack(refined), np.stack(plain))
     for how in ("probabilities", "weighted", "majority"):
-        assert len(list(Model(truth, segmenter.network, how=how)(plan))) == len(plan.query)
+        assert len(list(SlicePredictor(truth, segmenter.network, how=how)(plan))) == len(plan.query)
 
 
 def test_stacks_end_where_planes_do_not_follow(tmp_path):

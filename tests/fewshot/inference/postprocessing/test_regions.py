@@ -11,7 +11,7 @@ from episodes.errors import ModelError
 from fewshot.inference.postprocessing.edge_weights import edge_weights
 from fewshot.inference.postprocessing.graph_cut import cut_energy, graph_cut
 from fewshot.inference.postprocessing.random_walker import random_walker
-from fewshot.inference.postprocessing.thresholds import keep_areas
+from fewshot.inference.postprocessing.thresholds import preserve_area
 
 
 def picture(seed: int, rows: int = 5, columns: int = 6) -> np.ndarray:
@@ -88,11 +88,11 @@ def noisy_square() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_the_walker_fills_a_region_up_to_its_edge():
     truth, image, chance = noisy_square()
     assert 0.6 < ((chance > 0.5) == truth).mean() < 0.9
-    shares = torch.from_numpy(np.stack([1 - chance, chance]))[None]
+    probabilities = torch.from_numpy(np.stack([1 - chance, chance]))[None]
     images = torch.from_numpy(image)[None]
-    found = random_walker(shares, images, 4.0)[0, 1].numpy()
+    found = random_walker(probabilities, images, 4.0)[0, 1].numpy()
     assert ((found > 0.5) == truth).mean() > 0.99
-    even = random_walker(shares, torch.zeros_like(images), 4.0)[0, 1].numpy()
+    even = random_walker(probabilities, torch.zeros_like(images), 4.0)[0, 1].numpy()
     assert ((even > 0.5) == truth).mean() < ((found > 0.5) == truth).mean()
 
 
@@ -156,7 +156,9 @@ def test_without_the_library_the_cut_names_the_extra(monkeypatch):
 def test_a_class_keeps_its_area_and_takes_the_surest_pixels():
     before = torch.tensor([0.9, 0.8, 0.6, 0.1, 0.1, 0.1])[None, None, None]
     after = torch.tensor([0.3, 0.4, 0.25, 0.2, 0.1, 0.35])[None, None, None]
-    kept = keep_areas(torch.cat([1 - after, after], dim=1), torch.cat([1 - before, before], dim=1))
+    kept = preserve_area(
+        torch.cat([1 - after, after], dim=1), torch.cat([1 - before, before], dim=1)
+    )
     assert (kept[0, 1] > 0.5).tolist() == [[True, True, False, False, False, True]]
     torch.testing.assert_close(kept.sum(dim=1), torch.ones(1, 1, 6))
     order = kept[0, 1, 0].argsort()
@@ -165,10 +167,10 @@ def test_a_class_keeps_its_area_and_takes_the_surest_pixels():
 
 def test_classes_without_any_pixel_stay_as_they_are():
     generator = torch.Generator().manual_seed(0)
-    shares = torch.randn(2, 3, 4, 4, generator=generator).softmax(dim=1)
-    nothing = torch.zeros_like(shares)
+    probabilities = torch.randn(2, 3, 4, 4, generator=generator).softmax(dim=1)
+    nothing = torch.zeros_like(probabilities)
     nothing[:, 0] = 1
-    torch.testing.assert_close(keep_areas(shares, nothing), shares)
+    torch.testing.assert_close(preserve_area(probabilities, nothing), probabilities)
 
 
 def test_what_a_walk_takes_from_a_small_structure_comes_back():
@@ -177,6 +179,6 @@ def test_what_a_walk_takes_from_a_small_structure_comes_back():
     images = torch.zeros(1, 1, *truth.shape)  # no edge holds it up
     walked = random_walker(unsure, images, 12.0)
     assert (walked[0, 1] > 0.5).sum() < 0.5 * truth.sum()
-    kept = (keep_areas(walked, unsure)[0, 1] > 0.5).numpy()
+    kept = (preserve_area(walked, unsure)[0, 1] > 0.5).numpy()
     assert abs(kept.sum() - truth.sum()) <= 4
     assert (kept & truth).sum() > 0.9 * truth.sum()

@@ -7,16 +7,19 @@ import pytest
 import torch
 
 from episodes.errors import FewshotError
-from fewshot.inference.postprocessing.connected_components import exchange, settle_parts
+from fewshot.inference.postprocessing.connected_components import (
+    filter_components,
+    swap_label_probabilities,
+)
 from fewshot.inference.postprocessing.feature_affinity import smooth_by_similarity
 from fewshot.inference.postprocessing.flip_tta import flip_consistent, mirrored
 from fewshot.inference.postprocessing.location_prior import add_prior, position_prior
-from fewshot.inference.postprocessing.settings import RefineSettings
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.postprocessing.slice_smoothing import depth_weights, smooth_depth
 from fewshot.models.coordinates import append_coordinates
 
 
-def shares(seed: int, labels: int = 2, rows: int = 5, columns: int = 6) -> torch.Tensor:
+def probabilities(seed: int, labels: int = 2, rows: int = 5, columns: int = 6) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(labels, rows, columns, generator=generator).softmax(dim=0)
 
@@ -32,7 +35,10 @@ def test_similarity_is_what_a_slow_loop_computes(monkeypatch):
     monkeypatch.setattr(
         "fewshot.inference.postprocessing.feature_affinity._ROWS", 7
     )  # several chunks, the last shorter
-    given, features = shares(0, 3), torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(1))
+    given, features = (
+        probabilities(0, 3),
+        torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(1)),
+    )
     found = smooth_by_similarity(given, features, 0.3, 0.2)
     p, f = given.flatten(1).T.numpy(), features.flatten(1).T.numpy()
     expected = np.zeros_like(p)
@@ -61,7 +67,7 @@ def test_similarity_repairs_a_position_that_looks_like_the_others():
 
 
 def test_similarity_of_weight_zero_changes_nothing():
-    given = shares(0)
+    given = probabilities(0)
     assert smooth_by_similarity(given, torch.zeros(3, 5, 6), 0.0) is given
 
 
@@ -129,13 +135,13 @@ def test_parts_are_kept_by_their_area_over_the_whole_volume():
     labels[0, 2, :5] = 1  # five in one
     labels[0, 4, 8] = 1
     labels[1, 4, 0:2] = 2
-    largest = settle_parts(labels, "largest")
+    largest = filter_components(labels, "largest")
     assert (largest == 1).sum() == 6
     assert (largest[:, 0, :3] == 1).all()
     assert (largest == 2).sum() == 2
-    large = settle_parts(labels, "large", 0.4)
+    large = filter_components(labels, "large", 0.4)
     assert (large == 1).sum() == 11
-    np.testing.assert_array_equal(settle_parts(labels), labels)
+    np.testing.assert_array_equal(filter_components(labels), labels)
     assert labels[0, 4, 8] == 1  # the input stays as it is
 
 
@@ -143,20 +149,20 @@ def test_holes_are_closed_unless_another_class_fills_them():
     labels = np.zeros((1, 5, 10), np.uint8)
     labels[0, 1:4, 1:4] = labels[0, 1:4, 6:9] = 1
     labels[0, 2, 2], labels[0, 2, 7] = 0, 2
-    found = settle_parts(labels, fill=True)
+    found = filter_components(labels, fill=True)
     assert found[0, 2, 2] == 1
     assert found[0, 2, 7] == 2
-    assert (settle_parts(np.zeros((1, 3, 3), np.uint8), "largest", fill=True) == 0).all()
+    assert (filter_components(np.zeros((1, 3, 3), np.uint8), "largest", fill=True) == 0).all()
 
 
 def test_exchanged_probabilities_belong_to_the_new_labels():
-    given = shares(3, 3)
+    given = probabilities(3, 3)
     before = given.argmax(dim=0)
     after = torch.zeros_like(before)
-    found = exchange(given, before, after)
+    found = swap_label_probabilities(given, before, after)
     assert (found.argmax(dim=0) == 0).all()
     torch.testing.assert_close(found.sum(dim=0), torch.ones(5, 6))
-    torch.testing.assert_close(exchange(given, before, before), given)
+    torch.testing.assert_close(swap_label_probabilities(given, before, before), given)
 
 
 # -- symmetry and common fate --------------------------------------------------------------------
@@ -228,4 +234,4 @@ def test_depth_leaves_one_slice_no_sigma_and_offsets_alone():
 )
 def test_settings_without_meaning_are_refused(name, value):
     with pytest.raises(FewshotError, match=name):
-        RefineSettings(**{name: value})
+        PostprocessSettings(**{name: value})

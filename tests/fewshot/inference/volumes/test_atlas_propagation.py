@@ -8,9 +8,9 @@ import torch
 from episodes.catalog.class_areas import compute_class_areas
 from episodes.protocols.alpnet import AlpnetSettings, alpnet
 from episodes.readers import read_catalog
-from fewshot.inference.volumes.atlas_propagation import Relays
-from fewshot.inference.volumes.registered_volumes import LaidVolumes, shares_of
-from fewshot.inference.volumes.registration import carry
+from fewshot.inference.volumes.atlas_propagation import AtlasPropagation
+from fewshot.inference.volumes.registered_volumes import RegisteredVolumes, coverage_of
+from fewshot.inference.volumes.registration import warp
 
 ORGAN = np.s_[24:48, 16:40, 2:6]
 
@@ -34,7 +34,7 @@ def catalog(tmp_path):
 
 
 @pytest.fixture
-def laid(catalog):
+def registered(catalog):
     """Features that are the image itself: grey value, place, and one of the body's outline."""
     numbers = {sample.key: n % 8 for n, sample in enumerate(catalog.samples)}
 
@@ -45,76 +45,101 @@ def laid(catalog):
 
     def features(key: str) -> torch.Tensor:
         number = numbers[key]
-        organ = shares_of(mask(key, "organ")[None], 16, 16)[0]
+        organ = coverage_of(mask(key, "organ")[None], 16, 16)[0]
         level = torch.full((16, 16), number / 8)
         row, column = torch.meshgrid(*[torch.arange(16) / 16] * 2, indexing="ij")
         return torch.stack([organ, 1 - organ, level, 1 - level, row, column])
 
-    return LaidVolumes(catalog, features, mask)
+    return RegisteredVolumes(catalog, features, mask)
 
 
-def test_relays_are_training_scans_after_the_support(catalog, laid):
-    relays = Relays(laid, 2)
-    relays.choose(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support="all")))
-    scan = {s.subject: laid.scan(s.key) for s in catalog.samples}
+def test_relays_are_training_scans_after_the_support(catalog, registered):
+    intermediates = AtlasPropagation(registered, 2)
+    intermediates.set_intermediates(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support="all")))
+    scan = {s.subject: registered.scan(s.key) for s in catalog.samples}
     names = {keys: subject for subject, keys in scan.items()}
 
     def of(support: str, query: str) -> list[str]:
-        return [names[keys] for keys in relays.of(scan[support], scan[query])]
+        return [names[keys] for keys in intermediates.intermediates(scan[support], scan[query])]
 
-    assert {names[keys] for keys in relays.scans} == {"2", "3", "4", "5"}  # 0 and 1 are tested
+    assert {names[keys] for keys in intermediates.scans} == {
+        "2",
+        "3",
+        "4",
+        "5",
+    }  # 0 and 1 are tested
     assert of("2", "0") == ["3", "4"]
     assert of("4", "0") == ["5", "2"]
     assert of("4", "5") == ["2", "3"]  # never the query itself
-    assert relays.again(0).of(scan["2"], scan["0"]) == ()
-    assert relays.again(9).of(scan["2"], scan["0"]) == (scan["3"], scan["4"], scan["5"])
+    assert intermediates.with_count(0).intermediates(scan["2"], scan["0"]) == ()
+    assert intermediates.with_count(9).intermediates(scan["2"], scan["0"]) == (
+        scan["3"],
+        scan["4"],
+        scan["5"],
+    )
 
 
-def test_a_support_that_is_held_out_still_has_relays(catalog, laid):
-    relays = Relays(laid, 2)
-    relays.choose(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support=0)))
-    support, query = laid.scan(catalog.samples[16].key), laid.scan(catalog.samples[0].key)
-    assert support not in relays.scans
-    assert [laid.scan(keys[0]) for keys in relays.of(support, query)] == list(relays.scans[:2])
+def test_a_support_that_is_held_out_still_has_relays(catalog, registered):
+    intermediates = AtlasPropagation(registered, 2)
+    intermediates.set_intermediates(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support=0)))
+    support, query = (
+        registered.scan(catalog.samples[16].key),
+        registered.scan(catalog.samples[0].key),
+    )
+    assert support not in intermediates.scans
+    assert [
+        registered.scan(keys[0]) for keys in intermediates.intermediates(support, query)
+    ] == list(intermediates.scans[:2])
 
 
-def test_a_scan_that_lost_slices_passes_nothing_on(catalog, laid):
-    relays = Relays(laid, 2)
-    relays.choose(alpnet(catalog, AlpnetSettings(fold=0, folds=3, exclude="any", support="all")))
-    assert relays.scans == ()
-    support, query = laid.scan(catalog.samples[16].key), laid.scan(catalog.samples[0].key)
-    assert relays.carried(support, support, "organ", query) is None
+def test_a_scan_that_lost_slices_passes_nothing_on(catalog, registered):
+    intermediates = AtlasPropagation(registered, 2)
+    intermediates.set_intermediates(
+        alpnet(catalog, AlpnetSettings(fold=0, folds=3, exclude="any", support="all"))
+    )
+    assert intermediates.scans == ()
+    support, query = (
+        registered.scan(catalog.samples[16].key),
+        registered.scan(catalog.samples[0].key),
+    )
+    assert intermediates.propagate(support, support, "organ", query) is None
 
 
-def test_a_class_arrives_through_relays_where_it_is(catalog, laid):
-    relays = Relays(laid, 3)
-    relays.choose(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support="all")))
-    support, query = laid.scan(catalog.samples[16].key), laid.scan(catalog.samples[0].key)
+def test_a_class_arrives_through_relays_where_it_is(catalog, registered):
+    intermediates = AtlasPropagation(registered, 3)
+    intermediates.set_intermediates(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support="all")))
+    support, query = (
+        registered.scan(catalog.samples[16].key),
+        registered.scan(catalog.samples[0].key),
+    )
     annotated = [support[n] for n in (2, 4, 5)]
-    carried = relays.carried(annotated, support, "organ", query)
-    true = laid.shares(query, query, "organ")
-    assert carried.shape == true.shape
-    assert 0 <= carried.min() <= carried.max() <= 1
-    overlap = 2 * torch.minimum(carried, true).sum() / (carried.sum() + true.sum())
+    warped = intermediates.propagate(annotated, support, "organ", query)
+    true = registered.coverage(query, query, "organ")
+    assert warped.shape == true.shape
+    assert 0 <= warped.min() <= warped.max() <= 1
+    overlap = 2 * torch.minimum(warped, true).sum() / (warped.sum() + true.sum())
     assert overlap > 0.7
     parts = [
-        carry(relays._shares(tuple(annotated), support, "organ", each), laid.places(query, each))
-        for each in relays.of(support, query)
+        warp(
+            intermediates._coverage(tuple(annotated), support, "organ", each),
+            registered.correspondences(query, each),
+        )
+        for each in intermediates.intermediates(support, query)
     ]
     assert len(parts) == 3
-    torch.testing.assert_close(carried, sum(parts) / 3)
+    torch.testing.assert_close(warped, sum(parts) / 3)
 
 
-def test_a_relay_is_segmented_once(catalog, laid, monkeypatch):
-    relays = Relays(laid, 2)
-    relays.choose(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support="all")))
-    support = laid.scan(catalog.samples[16].key)
-    queries = [laid.scan(catalog.samples[n].key) for n in (0, 8)]
-    relays.learn(support, support, "organ", queries[0])
+def test_a_relay_is_segmented_once(catalog, registered, monkeypatch):
+    intermediates = AtlasPropagation(registered, 2)
+    intermediates.set_intermediates(alpnet(catalog, AlpnetSettings(fold=0, folds=3, support="all")))
+    support = registered.scan(catalog.samples[16].key)
+    queries = [registered.scan(catalog.samples[n].key) for n in (0, 8)]
+    intermediates.precompute(support, support, "organ", queries[0])
 
     def fail(*args):
         raise AssertionError("segmented again")
 
     monkeypatch.setattr("fewshot.inference.volumes.atlas_propagation.segment_volume", fail)
     for query in queries:
-        assert relays.again(1).carried(support, support, "organ", query) is not None
+        assert intermediates.with_count(1).propagate(support, support, "organ", query) is not None

@@ -9,19 +9,19 @@ from torch.nn import functional
 
 from episodes.errors import DataError
 from fewshot.inference.volumes.local_matching import (
-    NearbySettings,
+    LocalMatchingSettings,
     _differences,
-    complete,
-    extent,
-    score_nearby,
+    annotated_extent,
+    interpolate_annotation,
+    local_matching_logits,
 )
 from fewshot.inference.volumes.registration import (
     RegistrationSettings,
-    carry,
     displacements,
     fit_line,
     match_costs,
     register,
+    warp,
 )
 
 SMALL = RegistrationSettings(grid=8, slices=2, cells=1)
@@ -122,26 +122,26 @@ def test_a_line_through_one_slice_is_its_place():
 
 def test_carrying_takes_what_lies_there():
     values = torch.rand(4, 5, 6, generator=torch.Generator().manual_seed(0))
-    places = torch.stack(
+    correspondences = torch.stack(
         torch.meshgrid(*(torch.arange(float(n)) for n in values.shape), indexing="ij"), dim=1
     )
-    torch.testing.assert_close(carry(values, places), values)
-    between = places + torch.tensor([0.5, 0.0, 0.0])[:, None, None]
-    torch.testing.assert_close(carry(values, between)[:-1], (values[1:] + values[:-1]) / 2)
-    assert (carry(values, places + 20) == 0).all()
+    torch.testing.assert_close(warp(values, correspondences), values)
+    between = correspondences + torch.tensor([0.5, 0.0, 0.0])[:, None, None]
+    torch.testing.assert_close(warp(values, between)[:-1], (values[1:] + values[:-1]) / 2)
+    assert (warp(values, correspondences + 20) == 0).all()
 
 
-def slow_scores(query, support, shares, places, settings, heights):
+def slow_scores(query, support, coverage, correspondences, settings, slice_indices):
     depth, _, rows, columns = query.shape
     scores = torch.zeros(depth, rows, columns)
     for z, y, x in np.ndindex(depth, rows, columns):
         groups = {False: [], True: []}
-        for number, height in enumerate(heights):
-            for a, b in np.ndindex(*shares.shape[1:]):
-                share = float(shares[number, a, b])
+        for number, height in enumerate(slice_indices):
+            for a, b in np.ndindex(*coverage.shape[1:]):
+                share = float(coverage[number, a, b])
                 if 1 - settings.purity <= share <= settings.purity:
                     continue
-                away = (torch.tensor([height, a, b]) - places[z, :, y, x]).square().sum()
+                away = (torch.tensor([height, a, b]) - correspondences[z, :, y, x]).square().sum()
                 cosine = functional.cosine_similarity(
                     query[z, :, y, x], support[number, :, a, b], dim=0
                 )
@@ -154,32 +154,36 @@ def slow_scores(query, support, shares, places, settings, heights):
 
 def test_scores_equal_a_slow_loop():
     query, support = volume(2, 6, 4, 0), volume(3, 6, 4, 1)
-    shares = torch.zeros(3, 4, 4)
-    shares[1, 1:3, 1:3] = 1
-    shares[1, 0, 0] = 0.5
-    places = still(2, 4) + 0.3
-    settings = NearbySettings(slices=5.0)
+    coverage = torch.zeros(3, 4, 4)
+    coverage[1, 1:3, 1:3] = 1
+    coverage[1, 0, 0] = 0.5
+    correspondences = still(2, 4) + 0.3
+    settings = LocalMatchingSettings(slices=5.0)
     everywhere = torch.ones(2, 4, 4, dtype=torch.bool)
-    for heights in ([0, 1, 2], [0, 3, 4]):
-        found = score_nearby(query, support, shares, places, everywhere, settings, heights)
-        expected = slow_scores(query, support, shares, places, settings, heights)
+    for slice_indices in ([0, 1, 2], [0, 3, 4]):
+        found = local_matching_logits(
+            query, support, coverage, correspondences, everywhere, settings, slice_indices
+        )
+        expected = slow_scores(query, support, coverage, correspondences, settings, slice_indices)
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_nothing_is_found_where_nothing_is_sought_or_near():
     query = volume(9, 6, 4)
-    shares = torch.zeros(9, 4, 4)
-    shares[0, 1:3, 1:3] = 1
+    coverage = torch.zeros(9, 4, 4)
+    coverage[0, 1:3, 1:3] = 1
     nowhere = torch.zeros(9, 4, 4, dtype=torch.bool)
-    settings = NearbySettings(margin=(1, 1))
-    empty = score_nearby(query, query, shares, still(9, 4), nowhere, settings)
+    settings = LocalMatchingSettings(margin=(1, 1))
+    empty = local_matching_logits(query, query, coverage, still(9, 4), nowhere, settings)
     assert (empty == -20).all()
-    sought = nowhere.clone()
-    sought[4, 2, 2] = True
-    found = score_nearby(query, query, shares, still(9, 4), sought, settings)
+    search_region = nowhere.clone()
+    search_region[4, 2, 2] = True
+    found = local_matching_logits(query, query, coverage, still(9, 4), search_region, settings)
     # Slice 4 is sought, but the class is four slices away, of which two speak.
     assert (found == -20).all()
-    whole = score_nearby(query, query, torch.ones(9, 4, 4), still(9, 4), sought, settings)
+    whole = local_matching_logits(
+        query, query, torch.ones(9, 4, 4), still(9, 4), search_region, settings
+    )
     assert (whole[3:6, 1:, 1:] == 20).all()
     assert (whole[0] == -20).all()
 
@@ -189,20 +193,20 @@ def test_the_rest_of_a_volume_is_completed():
     organ = torch.zeros(depth, side, side)
     organ[1:8, 2:6, 2:6] = 1
     features = torch.stack([organ, 1 - organ], dim=1) + 0.01 * volume(depth, 2, side)
-    heights = [2, 4, 6]
-    found = complete(features, organ[heights], heights)
+    slice_indices = [2, 4, 6]
+    found = interpolate_annotation(features, organ[slice_indices], slice_indices)
     assert ((found > 0.5) == (organ > 0.5)).all()
     assert (found[[0, 8]] == 0).all()
-    torch.testing.assert_close(found[heights], organ[heights])
-    assert (complete(features, organ[heights] * 0, heights) == 0).all()
+    torch.testing.assert_close(found[slice_indices], organ[slice_indices])
+    assert (interpolate_annotation(features, organ[slice_indices] * 0, slice_indices) == 0).all()
 
 
 @pytest.mark.parametrize(
-    ("heights", "expected"),
+    ("slice_indices", "expected"),
     [([], (math.inf, -math.inf)), ([3], (-math.inf, math.inf)), ([3, 7, 9], (1.0, 10.0))],
 )
-def test_how_far_a_class_reaches(heights, expected):
-    assert extent(heights) == expected
+def test_how_far_a_class_reaches(slice_indices, expected):
+    assert annotated_extent(slice_indices) == expected
 
 
 def test_where_nothing_is_near_there_is_background():

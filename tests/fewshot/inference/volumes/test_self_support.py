@@ -5,11 +5,11 @@ import torch
 from torch.nn.functional import one_hot
 
 from fewshot.inference.volumes.self_support import (
-    OwnLookSettings,
-    look_again,
-    own_odds,
-    support_fits,
-    sure_positions,
+    SelfSupportSettings,
+    confident_labels,
+    refine_with_self_support,
+    self_support_logits,
+    support_is_consistent,
 )
 from fewshot.models.heads import ALPNetHead, PANetHead
 
@@ -33,65 +33,72 @@ def dice(odds: torch.Tensor) -> float:
 @pytest.mark.parametrize("head", [ALPNetHead(), PANetHead()])
 def test_an_organ_that_looks_like_no_support_is_found_by_its_place(head):
     nothing = torch.full((3, 12, 12), -3.0)  # no likeness anywhere
-    found = look_again(head, volume(2), nothing, PUT.float())
+    found = refine_with_self_support(head, volume(2), nothing, PUT.float())
     assert dice(nothing) == 0
     assert dice(PUT.float() - 0.5) == 0.75
     assert dice(found) > 0.95
 
 
 def test_where_the_support_fits_both_speak():
-    head, settings = ALPNetHead(), OwnLookSettings(say=0.25, place=0.5, certain=3.0)
+    head, settings = (
+        ALPNetHead(),
+        SelfSupportSettings(self_support_weight=0.25, atlas_weight=0.5, max_logit=3.0),
+    )
     features = volume(2)
     likeness = torch.where(ORGAN, 2.0, -5.0)
-    carried = 0.9 * PUT
-    found = look_again(head, features, likeness, carried, settings)
+    warped = 0.9 * PUT
+    found = refine_with_self_support(head, features, likeness, warped, settings)
     likeness = likeness.clamp(-3, 3)
-    belief = (likeness + 0.5 * carried.clamp(0.02, 0.98).logit()).sigmoid()
+    belief = (likeness + 0.5 * warped.clamp(0.02, 0.98).logit()).sigmoid()
     marks = torch.tensor(
         [[[1 if b > 0.7 else 0 if b < 0.1 else 255 for b in row] for row in one] for one in belief],
         dtype=torch.uint8,
     )
-    own = own_odds(head, features, marks)
+    own = self_support_logits(head, features, marks)
     torch.testing.assert_close(found, 0.75 * likeness + 0.25 * own)
 
 
 def test_a_support_fits_unless_it_is_refuted_where_the_class_surely_is():
-    settings = OwnLookSettings()
+    settings = SelfSupportSettings()
     unlike, like = torch.full((3, 12, 12), -3.0), torch.full((3, 12, 12), 3.0)
-    assert support_fits(like, PUT.float(), settings)
-    assert not support_fits(unlike, PUT.float(), settings)
-    assert support_fits(unlike, 0.4 * PUT, settings)  # put nowhere for sure
+    assert support_is_consistent(like, PUT.float(), settings)
+    assert not support_is_consistent(unlike, PUT.float(), settings)
+    assert support_is_consistent(unlike, 0.4 * PUT, settings)  # put nowhere for sure
     beside = torch.where(ORGAN.roll(3, dims=2), 3.0, -3.0)  # a quarter of it is met
-    assert support_fits(beside, ORGAN.float(), settings)
+    assert support_is_consistent(beside, ORGAN.float(), settings)
 
 
 def test_with_nothing_sure_the_likeness_stays():
     likeness = torch.where(ORGAN, 0.5, -0.5)
-    found = look_again(ALPNetHead(), volume(1), likeness, torch.zeros(3, 12, 12))
+    found = refine_with_self_support(ALPNetHead(), volume(1), likeness, torch.zeros(3, 12, 12))
     torch.testing.assert_close(found, likeness)
-    found = look_again(ALPNetHead(), volume(1), -9 * torch.ones(3, 12, 12), torch.zeros(3, 12, 12))
+    found = refine_with_self_support(
+        ALPNetHead(), volume(1), -9 * torch.ones(3, 12, 12), torch.zeros(3, 12, 12)
+    )
     torch.testing.assert_close(found, torch.full((3, 12, 12), -4.0))  # the largest that counts
 
 
 def test_everything_may_be_sure():
     """An organ that fills the volume leaves no background to learn; it is no error."""
     full = torch.ones(3, 12, 12)
-    found = look_again(ALPNetHead(), volume(1), 4 * full, full)
+    found = refine_with_self_support(ALPNetHead(), volume(1), 4 * full, full)
     assert torch.isfinite(found).all()
     assert (found > 0).all()
 
 
 def test_rims_of_what_is_sure_stand_for_less():
     """A wrong rim of a mark one position wide must not become a prototype of its own."""
-    marks = sure_positions(torch.where(PUT, 0.9, 0.0), OwnLookSettings())
-    odds = own_odds(ALPNetHead(), volume(2), marks)
+    marks = confident_labels(torch.where(PUT, 0.9, 0.0), SelfSupportSettings())
+    odds = self_support_logits(ALPNetHead(), volume(2), marks)
     assert dice(odds) > 0.95
 
 
 def test_positions_are_sure_below_one_threshold_and_above_the_other():
     belief = torch.tensor([[[0.0, 0.09, 0.11, 0.3, 0.5, 0.69, 0.71, 1.0]]])
     unknown = 255
-    by_default = sure_positions(belief, OwnLookSettings())
+    by_default = confident_labels(belief, SelfSupportSettings())
     assert by_default.tolist() == [[[0, 0, *[unknown] * 4, 1, 1]]]
-    chosen = sure_positions(belief, OwnLookSettings(outside=0.3, inside=0.5))
+    chosen = confident_labels(
+        belief, SelfSupportSettings(background_threshold=0.3, foreground_threshold=0.5)
+    )
     assert chosen.tolist() == [[[0, 0, 0, unknown, unknown, 1, 1, 1]]]  # thresholds are not sure

@@ -9,7 +9,7 @@ from episodes.protocols.omniglot import Trial
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
 from fewshot.siamese.retrieval.one_shot_classification import best_views, classify, nearest
 from fewshot.siamese.retrieval.whitening import within_class_whitening
-from fewshot.siamese.verification.embedding_scores import Scored
+from fewshot.siamese.verification.embedding_scores import EmbeddingScores
 
 
 def angles(*degrees) -> np.ndarray:
@@ -19,7 +19,7 @@ def angles(*degrees) -> np.ndarray:
 
 def test_pairs_and_ranks_by_hand():
     # a at 0, 10, 50 degrees and b at 45, 90: the a at 50 finds a b, and both b find it.
-    scored = Scored(angles(0, 10, 50, 45, 90), list("aaabb"))
+    scored = EmbeddingScores(angles(0, 10, 50, 45, 90), list("aaabb"))
     assert len(scored.pairs.scores) == 10
     assert int(scored.pairs.genuine.sum()) == 4
     values = scored.values()
@@ -35,7 +35,7 @@ def test_pairs_and_ranks_by_hand():
 
 def test_neighbours_in_a_list_make_no_pair_and_are_no_answer():
     vectors, names = angles(0, 1, 50, 2, 90, 91), list("aaabbb")
-    near, far = Scored(vectors, names), Scored(vectors, names, apart=2)
+    near, far = EmbeddingScores(vectors, names), EmbeddingScores(vectors, names, apart=2)
     assert int(near.pairs.genuine.sum()) == 6
     assert int(far.pairs.genuine.sum()) == 2  # the first and the third of both
     assert len(far.pairs.scores) == 2 + 9
@@ -58,7 +58,7 @@ def test_neighbours_in_a_list_make_no_pair_and_are_no_answer():
 )
 def test_what_cannot_be_scored(vectors, names, apart, said):
     with pytest.raises(DataError, match=said):
-        Scored(vectors, names, apart)
+        EmbeddingScores(vectors, names, apart)
 
 
 def test_the_modified_hausdorff_distance_is_the_papers():
