@@ -132,7 +132,7 @@ def test_it_is_a_method_of_the_protocol(protocol, truth, segmenter):
     ):
         method = RetrievedSupportPredictor(truth, segmenter.network, rule, top=top, ordered=ordered)
         counts = pool_by_subject(count_protocol(protocol, method, truth))
-        total = sum(c.found + c.missed + c.wrong + c.rest for c in counts)
+        total = sum(c.tp + c.fn + c.fp + c.tn for c in counts)
         assert total == 7 * 48 * 48
         scores[name] = score_protocol(counts, "subject").value
     assert all(0 <= value <= 1 for value in scores.values())
@@ -178,7 +178,7 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
         (case,) = method.regroup_cases(registered).cases
         assert len(case.plan.support[0]) == (9 if annotated == "volume" else 3)
         counts = pool_by_subject(count_protocol(registered, method, truth))
-        assert sum(c.found + c.missed + c.wrong + c.rest for c in counts) == 7 * 48 * 48
+        assert sum(c.tp + c.fn + c.fp + c.tn for c in counts) == 7 * 48 * 48
         # The organ's own place is known: copying it would be 0, were it elsewhere.
         assert score_protocol(counts, "subject").value > 0.4
         assert method.milliseconds() > 0
