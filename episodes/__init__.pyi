@@ -76,7 +76,10 @@ from .protocols.full_volume import (
 )
 from .protocols.one_image import OneImageSettings as OneImageSettings, one_image as one_image
 from .protocols.pascal5i import Pascal5iSettings as Pascal5iSettings, pascal5i as pascal5i
-from .protocols.registry import Choices as Choices, lay as lay
+from .protocols.registry import (
+    ProtocolOptions as ProtocolOptions,
+    build_protocol as build_protocol,
+)
 from .protocols.verification import Verification as Verification, verification as verification
 from .readers import read_catalog as read_catalog, register_reader as register_reader
 from .sampling.dataloader import BatchLoader as BatchLoader

@@ -23,7 +23,7 @@ WEIGHTS, CALIBRATION = "model.safetensors", "calibration.json"
 SEGMENTER, EMBEDDING = "segmenter.json", "embedding.json"
 MEASURED_ON = "measured_on"
 """Key of an identity in files that hold scores."""
-MOST_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB
+MAX_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB
 AGAIN = "evaluate again with --overwrite"
 
 
@@ -145,7 +145,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if length > MOST_HEADER:
+            if length > MAX_HEADER:
                 raise ValueError(f"it declares a header of {length:,} bytes")
             found = json.loads(file.read(length)).get("__metadata__", {})
             return dict(found)
@@ -162,7 +162,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         ModelError: the file is missing, damaged or too large.
     """
     try:
-        if path.stat().st_size > MOST_HEADER:
+        if path.stat().st_size > MAX_HEADER:
             raise ModelError(f"{path} has {path.stat().st_size:,} bytes; expected a short file")
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

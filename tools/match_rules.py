@@ -108,7 +108,7 @@ def main() -> None:
         registered, counts = [], []
         for fold in options.folds:
             for support in options.supports:
-                protocol = lay(catalog, fold, support, rule)
+                protocol = build(catalog, fold, support, rule)
                 registered.append(protocol)
                 stored = cell(options, catalog, protocol, rule, fold, support)
                 counts += [read_count(line) for line in stored["counts"]]
@@ -137,7 +137,7 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def lay(catalog: Catalog, fold: int, support: int, rule: str) -> Protocol:
+def build(catalog: Catalog, fold: int, support: int, rule: str) -> Protocol:
     """Lay the protocol over the data: the same queries and supports for every rule."""
     annotated = "slices" if rule == THREE else "volume"
     settings = FullVolumeSettings(fold=fold, support=support, annotated=annotated)

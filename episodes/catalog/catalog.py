@@ -1,4 +1,4 @@
-"""What images there are, their classes, subjects and sizes; no pixels are loaded to build one."""
+"""The catalog of a data set: images, classes, subjects and sizes, without pixels."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ class Sample:
         masks: where the annotations are; none for an image that is not annotated.
         subject: the patient or specimen; the unit of splitting and of statistics.
         size: (height, width) in pixels, from the header.
-        areas: pixels a class, or None until measured.
+        areas: number of pixels of each class; None before `compute_class_areas`.
     """
 
     key: str
@@ -35,9 +35,8 @@ class Sample:
 class Catalog:
     """Samples and the classes that may be drawn from them.
 
-    Pixels of a class that is in the masks but not in `classes` are background: that is what
-    "the novel organ is there, unlabelled" means in the published protocols. `notes` says what
-    looked odd while reading, `layout` which reader recognised the data set.
+    Pixels of a class that is in the masks but not in `classes` are background, as unlabelled novel
+    organs are in the published protocols. `notes` are the reader's remarks, `layout` is its name.
     """
 
     samples: tuple[Sample, ...]
@@ -63,8 +62,8 @@ class Catalog:
         return tuple(sorted({sample.subject for sample in self.samples}))
 
     @property
-    def measured(self) -> bool:
-        """Whether every sample knows its areas."""
+    def has_areas(self) -> bool:
+        """Whether every sample has class areas."""
         return all(sample.areas is not None for sample in self.samples)
 
     @property
@@ -82,37 +81,37 @@ class Catalog:
 
     def of_subjects(self, subjects: Iterable[str]) -> "Catalog":
         """Keep the samples of these subjects; an unknown subject is an error."""
-        wanted = dict.fromkeys(subjects)  # in the order of the call, for the message
-        self._known("subject", wanted, self.subjects)
-        return self.filter(lambda sample: sample.subject in wanted)
+        requested = dict.fromkeys(subjects)  # in the order of the call, for the message
+        self._require_names("subject", requested, self.subjects)
+        return self.filter(lambda sample: sample.subject in requested)
 
     def of_classes(self, classes: Iterable[str]) -> "Catalog":
         """Keep these classes; the pixels of all others become background."""
-        wanted = tuple(dict.fromkeys(classes))
-        self._known("class", wanted, self.classes)
-        return replace(self, classes=wanted)
+        requested = tuple(dict.fromkeys(classes))
+        self._require_names("class", requested, self.classes)
+        return replace(self, classes=requested)
 
     def showing(self, classes: Iterable[str], min_area: int = 1) -> "Catalog":
         """Keep the samples that show at least `min_area` pixels of any of these classes."""
-        wanted = set(classes)
-        self._known("class", wanted, self.classes)
-        self.require_measured()
+        requested = set(classes)
+        self._require_names("class", requested, self.classes)
+        self.require_areas()
         return self.filter(
-            lambda sample: any((sample.areas or {}).get(c, 0) >= min_area for c in wanted)
+            lambda sample: any((sample.areas or {}).get(c, 0) >= min_area for c in requested)
         )
 
     def without_samples_of(self, classes: Iterable[str]) -> "Catalog":
         """Drop every sample that shows any of these classes, labelled or not."""
-        banned = set(classes)
-        self.require_measured()
-        return self.filter(lambda sample: not any((sample.areas or {}).get(c) for c in banned))
+        excluded = set(classes)
+        self.require_areas()
+        return self.filter(lambda sample: not any((sample.areas or {}).get(c) for c in excluded))
 
-    def require_measured(self) -> None:
-        """Raise unless every sample knows its areas."""
-        if not self.measured:
+    def require_areas(self) -> None:
+        """Raise unless every sample has class areas."""
+        if not self.has_areas:
             raise DataError(
-                f"catalog {self.name!r} has not been measured, so which image shows which class "
-                "is unknown; call episodes.catalog.class_areas.compute_class_areas(catalog) first"
+                f"catalog {self.name!r} has no class areas, so which image shows which class is "
+                "unknown; call episodes.compute_class_areas(catalog) first"
             )
 
     def require_masks(self, purpose: str) -> None:
@@ -133,11 +132,11 @@ class Catalog:
             )
 
     def __add__(self, other: "Catalog") -> "Catalog":
-        """Join two catalogs; keys and subjects are told apart by the catalogs' names."""
+        """Join two catalogs; the catalogs' names become prefixes of keys and subjects."""
         if self.name == other.name:
             raise DataError(
                 f"both catalogs are called {self.name!r}; give one another name with "
-                "dataclasses.replace(catalog, name=...), so that their subjects stay apart"
+                "dataclasses.replace(catalog, name=...), so that their subjects stay distinct"
             )
 
         def renamed(catalog: Catalog) -> list[Sample]:
@@ -154,9 +153,9 @@ class Catalog:
             notes=(*self.notes, *other.notes),
         )
 
-    def _known(self, kind: str, wanted: Iterable[str], known: tuple[str, ...]) -> None:
-        there = set(known)
-        missing = [name for name in wanted if name not in there]
+    def _require_names(self, kind: str, names: Iterable[str], known: tuple[str, ...]) -> None:
+        present = set(known)
+        missing = [name for name in names if name not in present]
         if missing:
             raise DataError(
                 f"catalog {self.name!r} has no {kind} {shorten(map(repr, missing))}; "

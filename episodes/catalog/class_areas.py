@@ -1,4 +1,4 @@
-"""From the values of masks to areas of classes: which image shows how much of which class."""
+"""Class areas: how many pixels of each class every image has."""
 
 import warnings
 from collections import defaultdict
@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.mask_counts import Counted, count_masks
+from episodes.catalog.mask_counts import CountsBySource, count_masks
 from episodes.errors import DataError
 from episodes.io.pixels import IGNORE, MaskRef, PixelRef
 from episodes.io.read import labels_of
@@ -24,33 +24,33 @@ def compute_class_areas(
     workers: int | None = None,
     cache: Path | None = None,
 ) -> Catalog:
-    """Read every mask once, settle what its values mean, and note the areas.
+    """Count the pixels of each class in every mask, and complete label maps and classes.
 
     Args:
         catalog: as a reader made it.
         progress: show a progress bar.
-        workers: threads that read; by default one a processor, at most 8. They change nothing
-            but the time.
-        cache: folder that remembers what was measured, e.g.
+        workers: threads that read; by default one a processor, at most 8. The result does not
+            depend on them.
+        cache: folder that keeps the counts of files, e.g.
             `episodes.masks.area_cache.cache_folder()`; None for no cache. See
             `episodes.masks.area_cache` for when a file counts as unchanged.
 
     Returns:
-        The same samples with `areas` and settled label maps; `classes` completed.
+        The same samples with `areas` and complete label maps; `classes` completed.
 
     Raises:
         DataError: a mask cannot be read, differs in size from its image, or holds a value that
             the label map lacks.
     """
-    if catalog.measured:
+    if catalog.has_areas:
         return catalog
     return apply_label_map(
         catalog, count_masks(catalog, workers=workers, cache=cache, progress=progress)
     )
 
 
-def apply_label_map(catalog: Catalog, counts: Counted) -> Catalog:
-    """Give every mask a label map and every sample its areas; see `measure`.
+def apply_label_map(catalog: Catalog, counts: CountsBySource) -> Catalog:
+    """Give every mask a label map and every sample its areas; see `compute_class_areas`.
 
     Args:
         catalog: as a reader made it.
@@ -60,17 +60,17 @@ def apply_label_map(catalog: Catalog, counts: Counted) -> Catalog:
         for mask in sample.masks:
             _plane(sample, mask, counts[mask.pixels.source])  # is there
     label_maps = _label_maps(catalog.samples, counts)
-    samples = tuple(_measured(sample, counts, label_maps) for sample in catalog.samples)
-    found = dict.fromkeys(
+    samples = tuple(_with_areas(sample, counts, label_maps) for sample in catalog.samples)
+    in_masks = dict.fromkeys(
         name for label_map in label_maps.values() for name in label_map_classes(label_map)
     )
-    classes = tuple(dict.fromkeys((*catalog.classes, *found)))
+    classes = tuple(dict.fromkeys((*catalog.classes, *in_masks)))
     return replace(catalog, samples=samples, classes=classes)
 
 
 @dataclass(frozen=True)
 class Unnamed:
-    """A mask value that nobody named.
+    """A mask value without a name.
 
     Attributes:
         value: the number in the masks.
@@ -83,7 +83,7 @@ class Unnamed:
     files: tuple[Path, ...]
 
 
-def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
+def unnamed_values(catalog: Catalog, counts: CountsBySource) -> tuple[Unnamed, ...]:
     """List every value that is neither 0 nor in the label map of its mask."""
     pixels: dict[int, int] = defaultdict(int)
     files: dict[int, dict[Path, None]] = defaultdict(dict)
@@ -99,38 +99,40 @@ def unnamed_values(catalog: Catalog, counts: Counted) -> tuple[Unnamed, ...]:
     return tuple(Unnamed(value, pixels[value], tuple(files[value])) for value in sorted(pixels))
 
 
-def with_label_map(catalog: Catalog, change: Mapping[PixelRef, LabelMap]) -> Catalog:
+def with_label_maps(catalog: Catalog, label_maps: Mapping[PixelRef, LabelMap]) -> Catalog:
     """Give some mask files another label map."""
 
-    def changed(sample: Sample) -> Sample:
+    def relabelled(sample: Sample) -> Sample:
         masks = (
-            replace(mask, label_map=change.get(mask.pixels.source, mask.label_map))
+            replace(mask, label_map=label_maps.get(mask.pixels.source, mask.label_map))
             for mask in sample.masks
         )
         return replace(sample, masks=tuple(masks))
 
-    return replace(catalog, samples=tuple(changed(sample) for sample in catalog.samples))
+    return replace(catalog, samples=tuple(relabelled(sample) for sample in catalog.samples))
 
 
 def given_label_maps(catalog: Catalog) -> dict[PixelRef, LabelMap | None]:
-    """The label map of every mask, by its source; None where nobody named its values."""
+    """The label map of every mask, by its source; None where its values have no names."""
     return {mask.pixels.source: mask.label_map for s in catalog.samples for mask in s.masks}
 
 
-def _label_maps(samples: Iterable[Sample], counts: Counted) -> dict[PixelRef, LabelMap]:
-    """Give every mask file a label map; those that nobody named are decided together."""
-    given = {mask.pixels.source: mask.label_map for sample in samples for mask in sample.masks}
+def _label_maps(samples: Iterable[Sample], counts: CountsBySource) -> dict[PixelRef, LabelMap]:
+    """Give every mask file a label map; those without names are inferred together."""
+    by_source = {mask.pixels.source: mask.label_map for sample in samples for mask in sample.masks}
     evidence = [
         Evidence(source.name, counts[source], label_map, partial(labels_of, source))
-        for source, label_map in given.items()
+        for source, label_map in by_source.items()
     ]
-    label_maps, said = infer_label_maps(evidence)
-    for sentence in said:
+    label_maps, notes = infer_label_maps(evidence)
+    for sentence in notes:
         warnings.warn(sentence, stacklevel=4)
-    return dict(zip(given, label_maps, strict=True))
+    return dict(zip(by_source, label_maps, strict=True))
 
 
-def _measured(sample: Sample, counts: Counted, label_maps: Mapping[PixelRef, LabelMap]) -> Sample:
+def _with_areas(
+    sample: Sample, counts: CountsBySource, label_maps: Mapping[PixelRef, LabelMap]
+) -> Sample:
     areas: dict[str, int] = defaultdict(int)
     masks: list[MaskRef] = []
     for mask in sample.masks:
@@ -152,10 +154,10 @@ def _plane(sample: Sample, mask: MaskRef, counts: MaskCounts) -> Mapping[int, in
     return counts.planes[plane]
 
 
-def _areas(counts: Mapping[int, int], label_map: LabelMap, where: str) -> dict[str, int]:
+def _areas(counts: Mapping[int, int], label_map: LabelMap, mask_name: str) -> dict[str, int]:
     if isinstance(label_map, str):
         return {label_map: sum(n for value, n in counts.items() if value)}
-    check_named(counts, label_map, where)
+    check_named(counts, label_map, mask_name)
     areas: dict[str, int] = defaultdict(int)
     for value, number in counts.items():
         name = label_map.get(value)

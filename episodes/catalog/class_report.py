@@ -1,4 +1,4 @@
-"""The classes that were read from masks, with their areas, in one line."""
+"""A line with the classes of a catalog's masks and their areas."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,16 +8,16 @@ from episodes.errors import shorten
 from episodes.io.mask_colours import value_name
 from episodes.masks.label_map import BACKGROUND, UNKNOWN, LabelMap
 
-_LISTED = 8
+_MAX_LISTED = 8
 _VALUES = 4
 
 
 def classes_line(catalog: Catalog) -> str:
-    """Tell which classes the masks of a measured catalog show, largest total area first.
+    """List the classes of a catalog with class areas, largest total area first.
 
     E.g. `classes read from 4 masks: 1 liver 4,812 px (7.3 %) in 3 of 4`.
     """
-    catalog.require_measured()
+    catalog.require_areas()
     annotated = [sample for sample in catalog.samples if sample.masks]
     areas: dict[str, int] = defaultdict(int)
     images: dict[str, int] = defaultdict(int)
@@ -53,25 +53,25 @@ def describe_classes(
         f"({_percent(areas[name], pixels)}) in {images[name]} of {masks}"
         for name in shown
     ]
-    others = [
+    rest = [
         _titled(name, values[name])
         for name in (UNKNOWN, BACKGROUND)
         if name in values and name not in areas
     ]
-    found = ", ".join([shorten(listed, _LISTED) or "none", *others])
-    return f"classes read from {masks} mask{'s' * (masks != 1)}: {found}"
+    text = ", ".join([shorten(listed, _MAX_LISTED) or "none", *rest])
+    return f"classes read from {masks} mask{'s' * (masks != 1)}: {text}"
 
 
 def _values(label_maps: Iterable[LabelMap | None]) -> dict[str, dict[int, None]]:
     """Which values each class has; none where every non-zero value is of one class."""
-    found: dict[str, dict[int, None]] = defaultdict(dict)
+    by_name: dict[str, dict[int, None]] = defaultdict(dict)
     distinct = {
         id(label_map): label_map for label_map in label_maps if isinstance(label_map, Mapping)
     }
     for label_map in distinct.values():
         for value, name in sorted(label_map.items()):
-            found[name or BACKGROUND][value] = None
-    return found
+            by_name[name or BACKGROUND][value] = None
+    return by_name
 
 
 def _titled(name: str, values: Iterable[int]) -> str:
@@ -85,5 +85,5 @@ def _titled(name: str, values: Iterable[int]) -> str:
 
 
 def _percent(area: int, pixels: int) -> str:
-    share = 100 * area / max(1, pixels)
-    return f"{share:.1f} %" if share >= 0.1 else f"{share:.2g} %"
+    percent = 100 * area / max(1, pixels)
+    return f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.2g} %"

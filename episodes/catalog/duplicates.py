@@ -1,4 +1,4 @@
-"""Images that are stored twice, as they are or nearly, found by small fingerprints of each."""
+"""Duplicate and near-duplicate images, found by fingerprints of 300 bytes."""
 
 import hashlib
 from collections import defaultdict
@@ -16,10 +16,10 @@ from episodes.io.read import planes_of
 SIDE = 16
 """Side of the thumbnail whose 256 differences are compared."""
 
-MOST_BITS = 12
-"""Near-duplicates differ in at most so many of the 256 differences."""
+MAX_BITS = 12
+"""Near-duplicates differ in at most this many of the 256 differences."""
 
-MOST_GREY = 0.03
+MAX_GREY = 0.03
 """Near-duplicates differ by at most this, the mean over the thumbnail, of the grey range."""
 
 _BANDS, _REACH = 16, 8
@@ -28,11 +28,11 @@ _STEP = 4  # a smaller rise may be noise on an even ground
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images that look alike.
+    """Two duplicate or near-duplicate images.
 
     Attributes:
-        first, second: places in the catalog.
-        same: whether every pixel is equal; else nearly so.
+        first, second: indices in the catalog.
+        same: whether every pixel is equal.
     """
 
     first: int
@@ -41,13 +41,13 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Fingerprints:
     """Small fingerprints of images, 300 bytes each.
 
     Attributes:
-        digests: SHA-256 of the pixels, one an image.
+        digests: SHA-256 of the pixels of each image.
         thumbnails: uint8 [image side side+1]; 0 and 255 are the ends of the image's grey range.
-        flat: bool [image], images of one grey, which are left out.
+        flat: bool [image], images of one grey value, which are ignored.
     """
 
     digests: tuple[bytes, ...]
@@ -58,38 +58,39 @@ class Looks:
 def find_duplicates(catalog: Catalog, *, progress: bool = False) -> tuple[Pair, ...]:
     """Compare all images of a catalog; slices of one file are not compared with each other.
 
-    Takes one pass over the pixels, and no longer than n log n comparisons after it: among images
-    that share a sixteenth of their differences, each is compared with the next eight only, so of
-    many copies of one image each is paired with some of the others.
+    Takes one pass over the pixels and O(n log n) comparisons: among images that share a sixteenth
+    of their differences, each is compared with the next eight only, so that each of many copies of
+    an image is paired with some of the others.
 
     Returns:
         Pairs, equal ones first, in the order of the catalog.
     """
-    looks = look(catalog, progress=progress)
+    prints = fingerprint_images(catalog, progress=progress)
     source = [sample.image.source for sample in catalog.samples]
-    same = {pair: True for pair in _equal(looks) if source[pair[0]] != source[pair[1]]}
-    near = {pair: False for pair in _alike(looks) if source[pair[0]] != source[pair[1]]}
+    same = {pair: True for pair in _equal_pairs(prints) if source[pair[0]] != source[pair[1]]}
+    near = {pair: False for pair in _similar_pairs(prints) if source[pair[0]] != source[pair[1]]}
     pairs = [Pair(*pair, same=equal) for pair, equal in {**near, **same}.items()]
     return tuple(sorted(pairs, key=lambda pair: (not pair.same, pair.first, pair.second)))
 
 
-def look(catalog: Catalog, *, progress: bool = False) -> Looks:
-    """Read every image once and keep a fingerprint of it."""
-    places: dict[PixelRef, list[int]] = defaultdict(list)
-    for place, sample in enumerate(catalog.samples):
-        places[sample.image.source].append(place)
+def fingerprint_images(catalog: Catalog, *, progress: bool = False) -> Fingerprints:
+    """Read every image once and compute its fingerprint."""
+    by_source: dict[PixelRef, list[int]] = defaultdict(list)
+    for index, sample in enumerate(catalog.samples):
+        by_source[sample.image.source].append(index)
     digests = [b""] * len(catalog)
     thumbnails = np.zeros((len(catalog), SIDE, SIDE + 1), np.uint8)
     flat = np.zeros(len(catalog), bool)
-    for source, held in tqdm(places.items(), "comparing images", unit="file", disable=not progress):
+    bar = tqdm(by_source.items(), "comparing images", unit="file", disable=not progress)
+    for source, indices in bar:
         planes = planes_of(source)
-        for place in held:
-            plane = planes[catalog.samples[place].image.plane or 0]
+        for index in indices:
+            plane = planes[catalog.samples[index].image.plane or 0]
             head = f"{plane.dtype.str} {plane.shape}".encode()
-            digests[place] = hashlib.sha256(head + np.ascontiguousarray(plane).tobytes()).digest()
-            thumbnails[place] = thumbnail(plane)
-            flat[place] = np.ptp(thumbnails[place]) < 8
-    return Looks(tuple(digests), thumbnails, flat)
+            digests[index] = hashlib.sha256(head + np.ascontiguousarray(plane).tobytes()).digest()
+            thumbnails[index] = thumbnail(plane)
+            flat[index] = np.ptp(thumbnails[index]) < 8
+    return Fingerprints(tuple(digests), thumbnails, flat)
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
@@ -101,22 +102,22 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return np.round(np.asarray(small)).astype(np.uint8)
 
 
-def _equal(looks: Looks) -> set[tuple[int, int]]:
+def _equal_pairs(prints: Fingerprints) -> set[tuple[int, int]]:
     """Pair each image with the first one that has the same pixels."""
     first: dict[bytes, int] = {}
     pairs = set()
-    for place, digest in enumerate(looks.digests):
-        if looks.flat[place]:
+    for index, digest in enumerate(prints.digests):
+        if prints.flat[index]:
             continue
-        if first.setdefault(digest, place) != place:
-            pairs.add((first[digest], place))
+        if first.setdefault(digest, index) != index:
+            pairs.add((first[digest], index))
     return pairs
 
 
-def _alike(looks: Looks) -> set[tuple[int, int]]:
-    """Pair images with nearly the same differences between neighbouring places."""
-    kept = np.flatnonzero(~looks.flat)
-    small = looks.thumbnails[kept].astype(np.int16)
+def _similar_pairs(prints: Fingerprints) -> set[tuple[int, int]]:
+    """Pair images with nearly the same differences between neighbouring pixels."""
+    kept = np.flatnonzero(~prints.flat)
+    small = prints.thumbnails[kept].astype(np.int16)
     rises = np.diff(small, axis=2) > _STEP
     bits = np.packbits(rises.reshape(len(kept), SIDE * SIDE), axis=1)
     pairs: set[tuple[int, int]] = set()
@@ -125,11 +126,11 @@ def _alike(looks: Looks) -> set[tuple[int, int]]:
         key = bits[:, 2 * band].astype(np.int64) * 256 + bits[:, 2 * band + 1]
         order = np.argsort(key, kind="stable")
         for step in range(1, min(_REACH, len(kept) - 1) + 1):
-            one, other = order[:-step], order[step:]
-            one, other = (side[key[one] == key[other]] for side in (one, other))
-            apart = np.bitwise_count(bits[one] ^ bits[other]).sum(axis=1)
-            one, other = (side[apart <= MOST_BITS] for side in (one, other))
-            grey = np.abs(small[one] - small[other]).mean(axis=(1, 2)) <= MOST_GREY * 255
-            found = np.stack([kept[one[grey]], kept[other[grey]]], axis=1)
-            pairs |= {(int(a), int(b)) for a, b in np.sort(found, axis=1).tolist()}
+            a, b = order[:-step], order[step:]
+            a, b = (side[key[a] == key[b]] for side in (a, b))
+            distance = np.bitwise_count(bits[a] ^ bits[b]).sum(axis=1)
+            a, b = (side[distance <= MAX_BITS] for side in (a, b))
+            grey = np.abs(small[a] - small[b]).mean(axis=(1, 2)) <= MAX_GREY * 255
+            similar = np.stack([kept[a[grey]], kept[b[grey]]], axis=1)
+            pairs |= {(int(m), int(n)) for m, n in np.sort(similar, axis=1).tolist()}
     return pairs

@@ -58,7 +58,7 @@ def cross_folds(
     """Split by every pair of a class fold and a subject fold, class folds outermost.
 
     Args:
-        catalog: measured.
+        catalog: with class areas.
         classes: folds of novel classes, e.g. from `class_folds`.
         subjects: folds of test subjects, e.g. from `subject_folds`.
         exclude: see `episodes.catalog.splits.split`.

@@ -1,4 +1,4 @@
-"""What of the test was visible in training: subjects, images, neighbouring slices, classes."""
+"""Leakage audit: subjects, images, neighbouring slices and classes in training and test."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -20,12 +20,12 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class SeenClass:
-    """A test class in the training images.
+class ClassExposure:
+    """How much of a test class the training images show.
 
     Attributes:
         name: the class.
-        labelled: whether training is told of it; else its pixels are background there.
+        labelled: whether it is a training class; else its pixels are background there.
         images: training images that show it.
         pixels: training pixels of it.
     """
@@ -38,13 +38,13 @@ class SeenClass:
 
 @dataclass(frozen=True)
 class LeakageAudit:
-    """What a training and a test catalog share.
+    """The overlap of a training and a test catalog.
 
     Attributes:
         max_gap: slices of one volume further apart than this are no neighbours.
         subjects: names of subjects on both sides.
         samples: keys of test images that training has too (the same plane of the same file).
-        neighbours: test slices that training does not have, but a slice near them.
+        neighbours: test slices that training does not have, but has a slice near them.
         classes: every test class, also those that training does not show (0 pixels).
     """
 
@@ -52,7 +52,7 @@ class LeakageAudit:
     subjects: tuple[str, ...]
     samples: tuple[str, ...]
     neighbours: tuple[Neighbours, ...]
-    classes: tuple[SeenClass, ...]
+    classes: tuple[ClassExposure, ...]
 
     @property
     def disjoint(self) -> bool:
@@ -71,9 +71,9 @@ class LeakageAudit:
             _line(f"test slices at most {self.max_gap} from a training slice", near),
         ]
         for seen in self.classes:
-            how = "labelled" if seen.labelled else "unlabelled"
+            status = "labelled" if seen.labelled else "unlabelled"
             lines.append(
-                f"class {seen.name}: {how} in training, {seen.pixels:,} pixels in "
+                f"class {seen.name}: {status} in training, {seen.pixels:,} pixels in "
                 f"{seen.images:,} images"
                 if seen.images
                 else f"class {seen.name}: not in the training images"
@@ -88,16 +88,16 @@ def audit_leakage(train: Catalog, test: Catalog, *, max_gap: int = 3) -> Leakage
     different names are found by `episodes.catalog.duplicates`.
 
     Args:
-        train: measured; its `classes` are those that training is told of.
+        train: with class areas; its `classes` are the training classes.
         test: its `classes` are those that are scored.
         max_gap: how far apart slices of one volume count as neighbours.
 
     Raises:
-        DataError: the training catalog is not measured, or max_gap is negative.
+        DataError: the training catalog has no class areas, or max_gap is negative.
     """
     if max_gap < 0:
         raise DataError(f"max_gap is {max_gap}; expected 0 or more")
-    train.require_measured()
+    train.require_areas()
     planes = _planes(train)
     same: list[str] = []
     near: list[Neighbours] = []
@@ -110,39 +110,39 @@ def audit_leakage(train: Catalog, test: Catalog, *, max_gap: int = 3) -> Leakage
         else:
             near.append(nearest)
     both = sorted(set(train.subjects) & set(test.subjects))
-    seen = tuple(_seen(train, name) for name in test.classes)
-    return LeakageAudit(max_gap, tuple(both), tuple(same), tuple(near), seen)
+    exposure = tuple(_exposure(train, name) for name in test.classes)
+    return LeakageAudit(max_gap, tuple(both), tuple(same), tuple(near), exposure)
 
 
 def _planes(catalog: Catalog) -> dict[PixelRef, list[tuple[int, str]]]:
     """The planes of each file, sorted, with their keys."""
     planes: dict[PixelRef, list[tuple[int, str]]] = defaultdict(list)
     for sample in catalog.samples:
-        planes[_place(sample)].append((sample.image.plane or 0, sample.key))
-    for each in planes.values():
-        each.sort()
+        planes[_file(sample)].append((sample.image.plane or 0, sample.key))
+    for slices in planes.values():
+        slices.sort()
     return dict(planes)
 
 
-def _place(sample: Sample) -> PixelRef:
+def _file(sample: Sample) -> PixelRef:
     return replace(sample.image, path=sample.image.path.absolute(), plane=None)
 
 
 def _nearest(sample: Sample, planes: dict[PixelRef, list[tuple[int, str]]]) -> Neighbours | None:
-    others = planes.get(_place(sample), [])
+    train = planes.get(_file(sample), [])
     plane = sample.image.plane or 0
-    place = bisect_left(others, (plane, ""))
-    found = [
-        Neighbours(sample.key, key, abs(other - plane))
-        for other, key in others[max(0, place - 1) : place + 1]
+    index = bisect_left(train, (plane, ""))
+    nearest = [
+        Neighbours(sample.key, key, abs(train_plane - plane))
+        for train_plane, key in train[max(0, index - 1) : index + 1]
     ]
-    return min(found, key=lambda each: each.gap, default=None)
+    return min(nearest, key=lambda pair: pair.gap, default=None)
 
 
-def _seen(train: Catalog, name: str) -> SeenClass:
+def _exposure(train: Catalog, name: str) -> ClassExposure:
     areas = [area for s in train.samples if (area := (s.areas or {}).get(name, 0))]
-    return SeenClass(name, name in train.classes, len(areas), sum(areas))
+    return ClassExposure(name, name in train.classes, len(areas), sum(areas))
 
 
-def _line(what: str, items: list[str] | tuple[str, ...]) -> str:
-    return f"{what}: {len(items)} ({shorten(items, 6)})" if items else f"{what}: none"
+def _line(title: str, items: list[str] | tuple[str, ...]) -> str:
+    return f"{title}: {len(items)} ({shorten(items, 6)})" if items else f"{title}: none"

@@ -13,7 +13,7 @@ from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
 from episodes.io.pixels import IGNORE, PixelRef
 from episodes.io.read import labels_of, planes_of
-from episodes.masks.label_map import MOST_VALUES, UNKNOWN, class_map, label_map_classes, named
+from episodes.masks.label_map import MAX_VALUES, UNKNOWN, class_map, label_map_classes, named
 
 MAP_BYTES = 2**28
 """Memory that label maps may take; those of samples not used for the longest time go first."""
@@ -127,8 +127,8 @@ class Loader:
         for mask in sample.masks:
             pixels = self._plane(mask.pixels, "labels").numpy()
             classes = label_map_classes(named(mask))
-            for start in range(0, len(classes) or 1, MOST_VALUES):  # as many as fit in a byte
-                some = classes[start : start + MOST_VALUES]
+            for start in range(0, len(classes) or 1, MAX_VALUES):  # as many as fit in a byte
+                some = classes[start : start + MAX_VALUES]
                 found = class_map(pixels, named(mask), some, mask.pixels.name)
                 fitted = frame.fit_labels(torch.from_numpy(found)).numpy()
                 codes, names = _overlay(codes, names, fitted, some)
@@ -181,9 +181,9 @@ def class_values(classes: Sequence[str]) -> dict[str, int]:
     >>> class_values(["liver", "spleen"])
     {'liver': 1, 'spleen': 2, 'unknown': 255}
     """
-    if len(classes) > MOST_VALUES:
+    if len(classes) > MAX_VALUES:
         raise DataError(
-            f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label image"
+            f"{len(classes)} classes at once; at most {MAX_VALUES} fit in a label image"
         )
     return {name: value for value, name in enumerate(classes, start=1)} | {UNKNOWN: IGNORE}
 

@@ -1,4 +1,4 @@
-"""Which values every mask file holds and how often: the one pass over the pixels of masks."""
+"""Counts of the values in every mask file: the one pass over the pixels of masks."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +17,8 @@ from episodes.io.read import mask_of
 from episodes.masks.area_cache import AreaCache, MaskCounts
 from episodes.masks.values import check_size
 
-MOST_WORKERS = 8
-Counted = Mapping[PixelRef, MaskCounts]
+MAX_WORKERS = 8
+CountsBySource = Mapping[PixelRef, MaskCounts]
 """Counts by source: the planes that are read together, see `PixelRef.source`."""
 
 _SMALL = 2**16  # values below are counted in one pass, without sorting
@@ -48,7 +48,7 @@ def count_masks(
     Args:
         catalog: as a reader made it.
         workers: threads; by default one a processor, at most 8.
-        cache: folder that remembers counts of files seen before; None for no cache.
+        cache: folder that keeps the counts of files; None for no cache.
         progress: show a progress bar.
 
     Raises:
@@ -60,13 +60,13 @@ def count_masks(
     masks = _masks(catalog)
     sizes = {m.pixels.source: s.size for s in catalog.samples for m in s.masks}
     counts: dict[PixelRef, MaskCounts] = {}
-    remembered = AreaCache.open(cache, [mask.source.path for mask in masks])
+    area_cache = AreaCache.open(cache, [mask.source.path for mask in masks])
     try:
-        for mask, found in _count_all(masks, remembered, workers, progress):
-            check_size(mask.source.name, found.shape[1:], "its image", sizes[mask.source])
-            counts[mask.source] = found
+        for mask, mask_counts in _count_all(masks, area_cache, workers, progress):
+            check_size(mask.source.name, mask_counts.shape[1:], "its image", sizes[mask.source])
+            counts[mask.source] = mask_counts
     finally:
-        remembered.save()
+        area_cache.save()
     return counts
 
 
@@ -81,11 +81,11 @@ def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
     for plane in labels:
         if plane.size and plane.max() < _SMALL:
             table = np.bincount(plane.ravel())
-            found = np.flatnonzero(table)
-            planes.append(dict(zip(found.tolist(), table[found].tolist(), strict=True)))
+            values = np.flatnonzero(table)
+            planes.append(dict(zip(values.tolist(), table[values].tolist(), strict=True)))
         else:
-            found, table = np.unique(plane, return_counts=True)
-            planes.append(dict(zip(found.tolist(), table.tolist(), strict=True)))
+            values, table = np.unique(plane, return_counts=True)
+            planes.append(dict(zip(values.tolist(), table.tolist(), strict=True)))
     depth, height, width = labels.shape
     edges = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
     frame = sum(int(np.count_nonzero(edge)) for edge in edges)
@@ -95,8 +95,8 @@ def count_values(labels: np.ndarray, objects: bool = False) -> MaskCounts:
 
 def count_mask(mask: MaskPixels, objects: bool = False) -> MaskCounts:
     """Count the values of a mask as it was read; see `count_values`."""
-    found = count_values(mask.labels, objects and not mask.doubt)
-    return replace(found, note=mask.note, doubt=mask.doubt)
+    counts = count_values(mask.labels, objects and not mask.doubt)
+    return replace(counts, note=mask.note, doubt=mask.doubt)
 
 
 def _masks(catalog: Catalog) -> list[_Mask]:
@@ -105,7 +105,7 @@ def _masks(catalog: Catalog) -> list[_Mask]:
         for mask in sample.masks:
             source = mask.pixels.source
             objects[source] = isinstance(mask.label_map, str) and objects.get(source, True)
-    return [_Mask(source, each) for source, each in objects.items()]
+    return [_Mask(source, is_objects) for source, is_objects in objects.items()]
 
 
 def _count_all(
@@ -116,7 +116,7 @@ def _count_all(
     def count(part: list[_Mask]) -> list[tuple[_Mask, MaskCounts]]:
         return [(mask, _count(mask, cache)) for mask in part]
 
-    threads = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    threads = workers or min(MAX_WORKERS, os.cpu_count() or 1)
     bar = tqdm(total=len(masks), desc="measuring masks", unit="file", disable=not progress)
     with bar:
         if threads == 1:
@@ -139,8 +139,8 @@ def _parts(masks: Sequence[_Mask], threads: int) -> Iterable[list[_Mask]]:
 
 
 def _count(mask: _Mask, cache: AreaCache) -> MaskCounts:
-    found = cache.find(mask.source, mask.objects)
-    if found is None:
-        found = count_mask(mask_of(mask.source), mask.objects)
-        cache.remember(mask.source, found)
-    return found
+    counts = cache.find(mask.source, mask.objects)
+    if counts is None:
+        counts = count_mask(mask_of(mask.source), mask.objects)
+        cache.remember(mask.source, counts)
+    return counts

@@ -35,7 +35,7 @@ def split_catalog(
     """Hold out classes and subjects together.
 
     Args:
-        catalog: measured.
+        catalog: with class areas.
         novel: the classes that training must not be told of. If they are all there are, training
             has no class left, and superpixels have to do.
         test_subjects: the subjects that training must not see at all.
@@ -47,7 +47,7 @@ def split_catalog(
     Raises:
         DataError: a name is unknown, or nothing would be left for one of the two sides.
     """
-    catalog.require_measured()
+    catalog.require_areas()
     known = catalog.of_classes(novel).classes
     if not known:
         raise DataError(f"no novel class is named; choose some of {shorten(catalog.classes)}")

@@ -36,7 +36,7 @@ class Grid:
     geometry: Geometry | None = None
 
 
-def place_mask(image: Grid, mask: Grid, ignore_affine: bool = False) -> Placement | None:
+def align_mask(image: Grid, mask: Grid, ignore_affine: bool = False) -> Placement | None:
     """Find how a mask lies on its image.
 
     Args:

@@ -16,7 +16,7 @@ from episodes.io.mask_colours import code_colours, colour_codes
 LOWEST = 64
 """Masks whose largest value is smaller hold class numbers, not shades."""
 
-_MOST_LEVELS = 16
+_MAX_LEVELS = 16
 _NOISE = 48  # how far JPEG moves a colour channel beside an edge, except on the edge itself
 _EXACT = 3  # how far JPEG moves the inside of a flat region
 _MINOR = 0.15  # a shade has fewer pixels than this share of the most frequent foreground level
@@ -122,7 +122,7 @@ def _levels_with_edges(image: _Image) -> Snapped | None:
     is_level = (image.counts >= _MINOR * others.max()) | (_flat_shares(image) >= 0.3)
     is_level[ground] = True
     levels = np.flatnonzero(is_level)
-    if len(image.values) - len(levels) < 3 or not 2 <= len(levels) <= _MOST_LEVELS:
+    if len(image.values) - len(levels) < 3 or not 2 <= len(levels) <= _MAX_LEVELS:
         return None
     if max(image.distance(ground)[levels]) < LOWEST:
         return None
@@ -149,7 +149,7 @@ def _halves(image: _Image, levels: np.ndarray) -> bool:
 def _levels_with_noise(image: _Image) -> Snapped | None:
     """Read a mask that went through JPEG: levels are frequent colours with noise around them."""
     levels, owner = _frequent(image)
-    if not 2 <= len(levels) <= _MOST_LEVELS:
+    if not 2 <= len(levels) <= _MAX_LEVELS:
         return None
     exact = np.stack([image.distance(level) <= _EXACT for level in levels])
     for i in range(len(levels)):
@@ -176,7 +176,7 @@ def _frequent(image: _Image) -> tuple[np.ndarray, np.ndarray]:
     owner = np.full(len(image.values), -1)
     levels: list[int] = []
     least = 0.0
-    while (owner < 0).any() and len(levels) <= _MOST_LEVELS:
+    while (owner < 0).any() and len(levels) <= _MAX_LEVELS:
         level = int(np.where(owner < 0, image.counts, -1).argmax())
         near = (owner < 0) & (image.distance(level) <= _NOISE)
         if levels and image.count(near) < least:

@@ -34,7 +34,7 @@ class MaskPixels:
     doubt: str = ""
 
 
-def of_numbers(labels: np.ndarray, lossy: bool = False) -> MaskPixels:
+def from_integers(labels: np.ndarray, lossy: bool = False) -> MaskPixels:
     """Read whole numbers: shades between flat levels become these levels.
 
     Args:
@@ -59,7 +59,7 @@ def of_numbers(labels: np.ndarray, lossy: bool = False) -> MaskPixels:
     return MaskPixels(found, note=_note(snapped.codes, _NOISE if lossy else "smooth edges"))
 
 
-def of_shares(values: np.ndarray) -> MaskPixels:
+def from_fractions(values: np.ndarray) -> MaskPixels:
     """Read probabilities or soft edges from 0 to 1: as 0 and 1 where they are clear, else 0..255.
 
     Args:
@@ -73,7 +73,7 @@ def of_shares(values: np.ndarray) -> MaskPixels:
     return MaskPixels(levels, doubt=_FRACTIONS)
 
 
-def of_colours(pixels: np.ndarray, name: str, lossy: bool = False) -> MaskPixels:
+def from_colours(pixels: np.ndarray, name: str, lossy: bool = False) -> MaskPixels:
     """Read a colour picture: grey in truth, flat colours, a drawing on nothing or on a picture.
 
     Args:
@@ -101,7 +101,7 @@ def of_colours(pixels: np.ndarray, name: str, lossy: bool = False) -> MaskPixels
         pixels = pixels[..., :3]
     red, green, blue = (pixels[..., channel] for channel in range(3))
     if _alike(red, green, lossy) and _alike(green, blue, lossy):
-        return of_numbers(np.ascontiguousarray(green), lossy)
+        return from_integers(np.ascontiguousarray(green), lossy)
     return _flat_colours(colour_codes(pixels), name, lossy)
 
 
@@ -154,7 +154,7 @@ def _on_nothing(colours: np.ndarray, alpha: np.ndarray) -> MaskPixels:
     values = np.unique(codes[alpha > 250]) if alpha.max() > 250 else np.zeros(0)
     picture = len(values) > LOWEST or (len(values) > 16 and is_graded(codes))
     if len(values) < 2 or picture:  # one colour, or a picture that was cut out
-        found = of_numbers(alpha)
+        found = from_integers(alpha)
         if len(np.unique(found.labels)) == 2:
             found = MaskPixels(np.where(found.labels > alpha.min(), np.uint8(255), np.uint8(0)))
         said = "; ".join(

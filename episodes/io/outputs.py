@@ -41,7 +41,7 @@ _OF_FILES: tuple[set[str], ...] = (
     {"images", "classes", "warnings"},
 )
 """Keys by which a single result file is known."""
-_MOST_BYTES = 2**28  # of a JSON file that is looked into
+_MAX_BYTES = 2**28  # of a JSON file that is looked into
 
 Own = Callable[[Path], bool]
 
@@ -80,9 +80,9 @@ class Outputs:
                         with contextlib.suppress(OSError):  # a link that leads nowhere
                             self._inside.add(_identity(Path(name, file).stat()))
 
-    def owns(self, own: Own) -> None:
+    def owns(self, names: Own) -> None:
         """Add a rule that knows files which earlier runs of this command wrote."""
-        self._own.append(own)
+        self._own.append(names)
 
     def check(self, path: Path) -> None:
         """Raise unless a file may be written or removed.
@@ -194,7 +194,7 @@ def _starts(path: Path, words: bytes, length: int = 4096) -> bool:
 def _read(path: Path, keys: set[str]) -> dict[str, Any] | None:
     """Read a JSON object that has these keys; None if it is none."""
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -20,13 +20,13 @@ from episodes.io.formats.pillow import (
     is_lossy,
     mask_page,
     numbers_or_colours,
-    open_picture,
+    open_image,
     shown_size,
 )
 from episodes.io.geometry import Geometry
 from episodes.io.limits import check_planes
 from episodes.io.mask_grid import Grid
-from episodes.io.mask_pixels import MaskPixels, of_colours, of_numbers, of_shares
+from episodes.io.mask_pixels import MaskPixels, from_colours, from_fractions, from_integers
 from episodes.io.pixels import PixelRef
 from episodes.io.unsupported import foreign
 from episodes.io.values import HAIR, as_integer_labels, replace_nonfinite
@@ -58,7 +58,7 @@ class Header:
     structure: Structure | None = None
 
     def grid(self, path: Path) -> Grid:
-        """The file's place, for `place_mask`."""
+        """The file's place, for `align_mask`."""
         return Grid(str(path), (self.planes, *self.size), self.geometry)
 
 
@@ -113,7 +113,7 @@ def read_header(path: Path, reading: Reading | None = None, *, mask: bool = Fals
         return Header("image", netpbm.shape(path)[:2], 1)
     if not is_readable(path) and (words := foreign(path)):
         raise DataError(f"{path} is {words}")
-    with open_picture(path) as image:
+    with open_image(path) as image:
         return Header("image", shown_size(path, image), 1)
 
 
@@ -167,7 +167,7 @@ def _planes(path: Path, reading: Reading | None) -> np.ndarray:
         pixels, transparent = netpbm.read(path)
         pixels = shown_on_white(pixels, "straight", str(path)) if transparent else pixels
         return (pixels[..., 0] if pixels.shape[2] == 1 else pixels)[None]
-    with open_picture(path) as image:
+    with open_image(path) as image:
         return image_page(path, image)[None]
 
 
@@ -185,7 +185,7 @@ def read_mask(
 
     Args:
         path: the file.
-        placement: how it lies on its image, from `place_mask`; by default it is read as if it were
+        placement: how it lies on its image, from `align_mask`; by default it is read as if it were
             an image.
         reading: how to read arrays and stacks whose axes are not certain.
 
@@ -207,7 +207,7 @@ def _mask_planes(path: Path, reading: Reading | None) -> tuple[np.ndarray, bool]
     """Read the numbers or colours of a mask, and whether they were compressed with loss."""
     kind, lossy = _kind(path), False
     if kind == "picture":
-        with open_picture(path) as image:
+        with open_image(path) as image:
             return mask_page(path, image)[None], is_lossy(path, image)
     if kind == "TIFF":
         values, lossy = tiff.read_mask(path, reading)
@@ -239,10 +239,10 @@ def interpret_mask(
         DataError: the values are no whole numbers >= 0, or it is a picture.
     """
     if planes.ndim == 4:
-        return of_colours(planes, name, lossy)
+        return from_colours(planes, name, lossy)
     if _are_shares(planes, max(HAIR, 0.49 * step)):
-        return of_shares(planes)
-    return of_numbers(as_integer_labels(planes, name, step), lossy)
+        return from_fractions(planes)
+    return from_integers(as_integer_labels(planes, name, step), lossy)
 
 
 def _are_shares(values: np.ndarray, tolerance: float) -> bool:

@@ -91,7 +91,7 @@ def write_json(path: Path, content: object) -> Path:
     return path
 
 
-def write_picture(path: Path, pixels: np.ndarray) -> Path:
+def write_image(path: Path, pixels: np.ndarray) -> Path:
     """Write uint8 or uint16 pixels [height width] or uint8 [height width 3] in path's format."""
     with atomic_write(path) as partial:
         Image.fromarray(pixels).save(partial)
@@ -129,7 +129,7 @@ def write_mask(path: Path, planes: np.ndarray, geometry: Geometry | None = None)
             )
         return path
     if ending == ".png" and len(planes) == 1:
-        return write_picture(path, planes[0])
+        return write_image(path, planes[0])
     raise DataError(
         f"{path.name} cannot hold a mask of {len(planes)} plane(s)"
         f"{'' if geometry is not None else ' without geometry'}; expected .png for one plane, "

@@ -86,7 +86,7 @@ class Entry:
     """What is remembered of a file; `changed_ns` is 0 where its content has to be hashed."""
 
     size: int
-    changed_ns: int
+    modified_ns: int
     sha256: str
     counts: MaskCounts
 
@@ -130,7 +130,7 @@ class AreaCache:
             now = path.stat()
             if now.st_size != entry.size:
                 return None
-            if now.st_mtime_ns != entry.changed_ns:
+            if now.st_mtime_ns != entry.modified_ns:
                 if hash_file(path) != entry.sha256:
                     return None
                 changed = _settled(now.st_mtime_ns)
@@ -213,7 +213,7 @@ def _row(entry: Entry) -> list[Any]:
     counts = entry.counts
     planes = [list(plane.items()) for plane in counts.planes]
     told = [counts.objects, counts.note, counts.doubt, counts.frame]
-    return [entry.size, entry.changed_ns, entry.sha256, counts.shape, told, planes]
+    return [entry.size, entry.modified_ns, entry.sha256, counts.shape, told, planes]
 
 
 def _entry(row: Sequence[Any]) -> Entry:

@@ -12,7 +12,7 @@ from episodes.errors import DataError, shorten
 from episodes.io.mask_colours import COLOUR, colour_value, value_name
 from episodes.io.pixels import IGNORE, MaskRef
 
-MOST_VALUES = 254
+MAX_VALUES = 254
 """More classes than this do not fit in a label image of bytes, beside 0 and 255."""
 
 UNKNOWN, BACKGROUND = "unknown", "background"
@@ -132,9 +132,9 @@ def class_map(
     Raises:
         DataError: a value is neither 0 nor in the label map.
     """
-    if len(classes) > MOST_VALUES:
+    if len(classes) > MAX_VALUES:
         raise DataError(
-            f"{len(classes)} classes at once; at most {MOST_VALUES} fit in a label image"
+            f"{len(classes)} classes at once; at most {MAX_VALUES} fit in a label image"
         )
     if isinstance(label_map, str):
         position = classes.index(label_map) + 1 if label_map in classes else 0
@@ -211,7 +211,7 @@ def named(mask: MaskRef) -> LabelMap:
     """Return the mask's label map, which must have been settled."""
     if mask.label_map is None:
         raise DataError(
-            f"mask {mask.pixels.path} has no label map yet; measure the catalog first "
+            f"mask {mask.pixels.path} has no label map yet; call "
             "(episodes.catalog.class_areas.compute_class_areas)"
         )
     return mask.label_map

@@ -8,7 +8,7 @@ _SAMPLED = 8  # masks looked at
 _LEAST = 4  # values; fewer say nothing
 
 
-def look_numbered(reads: Sequence[Callable[[], np.ndarray]]) -> bool:
+def are_numbered(reads: Sequence[Callable[[], np.ndarray]]) -> bool:
     """Whether most of some masks hold one blob a value, numbered as objects are.
 
     Args:

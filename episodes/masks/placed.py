@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.io.mask_grid import Grid, place_mask
+from episodes.io.mask_grid import Grid, align_mask
 from episodes.io.pixels import PixelRef
 from episodes.io.read import read_header, read_labels
 from episodes.io.voxel_grids import Placement, as_shown
@@ -17,13 +17,13 @@ def mask_source(image: Grid, mask: Path, ignore_affine: bool = False) -> PixelRe
     Args:
         image: where the image lies.
         mask: a mask file of any kind.
-        ignore_affine: see `place_mask`.
+        ignore_affine: see `align_mask`.
 
     Raises:
         DataError: the mask does not lie on its image, or its header is damaged.
     """
     header = read_header(mask)
-    placement = place_mask(image, header.grid(mask), ignore_affine)
+    placement = align_mask(image, header.grid(mask), ignore_affine)
     if placement is None and header.planes != image.planes[0]:
         raise DataError(
             f"mask {mask} has {header.planes} pages and its image {image.name} has "

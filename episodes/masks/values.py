@@ -15,15 +15,15 @@ from episodes.errors import DataError, shorten
 from episodes.io.mask_colours import COLOUR, value_name
 from episodes.masks.area_cache import MaskCounts
 from episodes.masks.label_map import UNKNOWN, LabelMap, is_partial, label_map_classes
-from episodes.masks.numbered_objects import look_numbered
+from episodes.masks.numbered_objects import are_numbered
 
-MOST_GUESSED = 64
+MAX_GUESSED = 64
 """More unnamed values than this are objects, or a grey picture, and no classes."""
 
 WHITE = (255, 65535)
 """What black and white masks hold, in 8 and in 16 bits."""
 
-_MOST_CLASS = 254
+_MAX_CLASS = 254
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def guess_label_map(masks: Sequence[Evidence]) -> tuple[LabelMap, list[str]]:
         _refuse_full(shown, values)
         _refuse_inverted(shown)
         return "foreground", _mixed_binary(shown)
-    if values[-1] > 255 or len(values) > MOST_GUESSED:
+    if values[-1] > 255 or len(values) > MAX_GUESSED:
         raise DataError(
             f"{_names(shown)}: {len(values)} values without names ({shorten(values)}), too many or "
             f"too large for classes. Do they number objects of one class? {_OBJECTS} Are they "
@@ -127,7 +127,7 @@ def guess_label_map(masks: Sequence[Evidence]) -> tuple[LabelMap, list[str]]:
     if values[-1] == 255:
         raise DataError(_white_message(shown, values))
     _refuse_full(shown, values)
-    if look_numbered([mask.read for mask in shown if len(mask.counts.values) >= 4]):
+    if are_numbered([mask.read for mask in shown if len(mask.counts.values) >= 4]):
         raise DataError(
             f"{_names(shown)}: the values {shorten(values)} have no names, and each is one blob, "
             f"as if they numbered objects. Are they objects of one class? {_OBJECTS} "

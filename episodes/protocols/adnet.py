@@ -39,12 +39,12 @@ from episodes.protocols.base import (
     training_catalog,
     volumes,
 )
-from episodes.protocols.registry import Choices, register_volume_protocol
+from episodes.protocols.registry import ProtocolOptions, register_volume_protocol
 
 
 @dataclass(frozen=True)
 class AdnetSettings:
-    """Choices within the protocol.
+    """Settings of the protocol.
 
     Attributes:
         fold: which fold is tested.
@@ -67,10 +67,10 @@ class AdnetSettings:
 
 
 def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
-    """Lay the protocol over a measured catalog of volumes.
+    """Build the protocol for a catalog of volumes with class areas.
 
     Raises:
-        DataError: the catalog is not measured, a class is unknown, a subject has two volumes.
+        DataError: the catalog has no class areas, a class is unknown, a subject has two volumes.
         EpisodeError: no such fold or support scan, or a chosen support scan lacks a class.
     """
     settings = settings or AdnetSettings()
@@ -84,8 +84,8 @@ def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
     members = overlapping_fold(list(scans), settings.fold, settings.folds)
     cases: list[Case] = []
     notes: list[str] = []
-    for place in _places(settings.support, len(members)):
-        support = members[place]
+    for index in _support_indices(settings.support, len(members)):
+        support = members[index]
         queries = [scans[member] for member in members if member != support]
         for name in classes:
             annotated = support_slices(scans[support], name, _slices(settings))
@@ -97,9 +97,9 @@ def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
                     notes += [f"query scan {query[0].subject} does not show {name}"]
                 for shots, part in _parts(query, annotated, name, settings.evaluation):
                     plan = slice_plan(len(cases), name, shots, part)
-                    cases.append(Case(f"support {place}", plan))
+                    cases.append(Case(f"support {index}", plan))
     train, excluded = training_catalog(
-        catalog, classes=classes, held={"fold": members}, exclude=settings.exclude
+        catalog, classes=classes, held_out={"fold": members}, exclude=settings.exclude
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(
@@ -109,14 +109,14 @@ def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
 
 
 def overlapping_fold(names: list[str], fold: int, folds: int) -> list[str]:
-    """List the scans of a fold: its share and the scan after it, in order of their numbers.
+    """List the scans of a fold: its own and the next one, in order of their numbers.
 
     >>> [overlapping_fold(list("abcdef"), fold, 3) for fold in range(3)]
     [['a', 'b', 'c'], ['c', 'd', 'e'], ['a', 'e', 'f']]
     """
     start, end = fold_bounds(len(names), folds, fold)
     members = {*range(start, end), end % len(names)}
-    return [names[place] for place in sorted(members)]
+    return [names[index] for index in sorted(members)]
 
 
 def linspace_chunks(count: int, chunks: int) -> list[range]:
@@ -145,22 +145,22 @@ def _slices(settings: AdnetSettings) -> int:
     return settings.slices or (3 if settings.evaluation == 1 else 1)
 
 
-def _places(wanted: int | str, count: int) -> list[int]:
-    if wanted == "all":
+def _support_indices(requested: int | str, count: int) -> list[int]:
+    if requested == "all":
         return list(range(count))
-    if isinstance(wanted, str) or not -count <= wanted < count:
+    if isinstance(requested, str) or not -count <= requested < count:
         raise EpisodeError(
-            f"support is {wanted!r}; expected a place in the fold of {count} scans, 0 to "
+            f"support is {requested!r}; expected an index in the fold of {count} scans, 0 to "
             f"{count - 1} or -1 for the last, or 'all'"
         )
-    return [wanted % count]
+    return [requested % count]
 
 
 @register_volume_protocol("adnet", published_support=-1)
-def _published(catalog: Catalog, choices: Choices) -> Protocol:
-    return adnet(catalog, AdnetSettings(**vars(choices)))
+def _published(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return adnet(catalog, AdnetSettings(**vars(options)))
 
 
 @register_volume_protocol("adnet-2", published_support=-1)
-def _every_slice(catalog: Catalog, choices: Choices) -> Protocol:
-    return adnet(catalog, AdnetSettings(**vars(choices), evaluation=2))
+def _every_slice(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return adnet(catalog, AdnetSettings(**vars(options), evaluation=2))

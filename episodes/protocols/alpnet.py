@@ -39,7 +39,7 @@ from episodes.protocols.base import (
     training_catalog,
     volumes,
 )
-from episodes.protocols.registry import Choices, register_volume_protocol
+from episodes.protocols.registry import ProtocolOptions, register_volume_protocol
 from episodes.sampling.episode import Plan
 
 ABDOMINAL_GROUPS = (("liver", "spleen"), ("left_kidney", "right_kidney"))
@@ -50,14 +50,14 @@ CHUNKS = 3
 
 @dataclass(frozen=True)
 class AlpnetSettings:
-    """Choices within the protocol.
+    """Settings of the protocol.
 
     Attributes:
-        fold: which fold is tested.
-        folds: how many there are.
+        fold: index of the fold that is tested.
+        folds: number of folds.
         classes: the classes tested; all by default.
         exclude: what happens to training slices that show them; see the module.
-        support: how many scans after the fold the support scan comes, going round; 0 is the
+        support: index of the support scan among those after the fold, in cyclic order; 0 is the
             published one; "all" tests with every scan outside the fold, one run each.
     """
 
@@ -69,17 +69,17 @@ class AlpnetSettings:
 
 
 def alpnet(catalog: Catalog, settings: AlpnetSettings | None = None) -> Protocol:
-    """Lay the protocol over a measured catalog of volumes.
+    """Build the protocol for a catalog of volumes with class areas.
 
     Raises:
-        DataError: the catalog is not measured, a class is unknown, a subject has two volumes.
+        DataError: the catalog has no class areas, a class is unknown, a subject has two volumes.
         EpisodeError: no such fold or support scan, or a chosen support scan lacks a class.
     """
     settings = settings or AlpnetSettings()
     scans = volumes(catalog)
     classes = tested_classes(catalog, settings.classes)
     queries, supports = fold_scans(list(scans), settings.fold, settings.folds)
-    chosen = choose_supports(supports, settings.support)
+    chosen = select_supports(supports, settings.support)
     cases: list[Case] = []
     notes: list[str] = []
     for number, support in chosen:
@@ -96,11 +96,11 @@ def alpnet(catalog: Catalog, settings: AlpnetSettings | None = None) -> Protocol
                     plan = slice_plan(len(cases), name, annotated[chunk : chunk + 1], part)
                     if part:
                         cases.append(Case(f"support {number}", plan))
-    held = {"query scan": queries}
+    held_out = {"query scan": queries}
     if settings.support != "all":
-        held["support scan"] = [support for _, support in chosen]
+        held_out["support scan"] = [support for _, support in chosen]
     train, excluded = training_catalog(
-        catalog, classes=classes, held=held, exclude=settings.exclude
+        catalog, classes=classes, held_out=held_out, exclude=settings.exclude
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(
@@ -110,7 +110,7 @@ def alpnet(catalog: Catalog, settings: AlpnetSettings | None = None) -> Protocol
 
 
 def fold_scans(names: Sequence[str], fold: int, folds: int) -> tuple[list[str], list[str]]:
-    """Split scans into those of a fold and all others, from the one after the fold going round.
+    """Split scans into those of a fold and all others, in cyclic order from the one after the fold.
 
     >>> fold_scans(["1", "2", "3", "5", "8", "10"], 2, 3)
     (['8', '10'], ['1', '2', '3', '5'])
@@ -119,20 +119,20 @@ def fold_scans(names: Sequence[str], fold: int, folds: int) -> tuple[list[str], 
     return list(names[start:end]), [*names[end:], *names[:start]]
 
 
-def choose_supports(supports: Sequence[str], wanted: int | str) -> list[tuple[int, str]]:
-    """Return (position, scan) of the support scan asked for, or of all."""
-    if wanted == "all":
+def select_supports(supports: Sequence[str], requested: int | str) -> list[tuple[int, str]]:
+    """Return (index, scan) of the requested support scan, or of all."""
+    if requested == "all":
         return list(enumerate(supports))
-    if isinstance(wanted, str) or not 0 <= wanted < len(supports):
+    if isinstance(requested, str) or not 0 <= requested < len(supports):
         raise EpisodeError(
-            f"support is {wanted!r}; expected 0 to {len(supports) - 1}, the scan's place after "
+            f"support is {requested!r}; expected 0 to {len(supports) - 1}, the scan's index after "
             "the fold, or 'all'"
         )
-    return [(wanted, supports[wanted])]
+    return [(requested, supports[requested])]
 
 
 def support_slices(scan: Sequence[Sample], name: str, count: int = CHUNKS) -> list[Sample]:
-    """Take the slices at 1/6, 1/2 and 5/6 (for three) of those that show the class.
+    """Select the slices at 1/6, 1/2 and 5/6 (for three) of those that show the class.
 
     Slice k of n labelled ones is number floor(n (2k + 1) / (2 count)). None if none shows it.
     """
@@ -142,8 +142,8 @@ def support_slices(scan: Sequence[Sample], name: str, count: int = CHUNKS) -> li
     return [labelled[len(labelled) * (2 * k + 1) // (2 * count)] for k in range(count)]
 
 
-def chunk_of(place: int, first: int, last: int) -> int:
-    """Say which chunk a slice belongs to: (z - zmin) // ((zmax - zmin) / 3), at most 2.
+def chunk_of(index: int, first: int, last: int) -> int:
+    """Index of the chunk of a slice: (z - zmin) // ((zmax - zmin) / 3), at most 2.
 
     At z = zmax the quotient is 3, so the last slice is put into the last chunk by hand, which
     makes that chunk one longer; a class on one slice only is chunk 0.
@@ -153,18 +153,18 @@ def chunk_of(place: int, first: int, last: int) -> int:
     """
     if last == first:
         return 0
-    return min(CHUNKS * (place - first) // (last - first), CHUNKS - 1)
+    return min(CHUNKS * (index - first) // (last - first), CHUNKS - 1)
 
 
 def query_chunks(scan: Sequence[Sample], name: str) -> list[list[Sample]]:
     """Deal the slices from the first to the last that shows the class into three chunks."""
-    places = [place for place, sample in enumerate(scan) if shows(sample, name)]
-    if not places:
+    labelled = [index for index, sample in enumerate(scan) if shows(sample, name)]
+    if not labelled:
         return []
-    parts: list[list[Sample]] = [[] for _ in range(CHUNKS)]
-    for place in range(places[0], places[-1] + 1):
-        parts[chunk_of(place, places[0], places[-1])].append(scan[place])
-    return parts
+    chunks: list[list[Sample]] = [[] for _ in range(CHUNKS)]
+    for index in range(labelled[0], labelled[-1] + 1):
+        chunks[chunk_of(index, labelled[0], labelled[-1])].append(scan[index])
+    return chunks
 
 
 def slice_plan(index: int, name: str, support: Sequence[Sample], query: Sequence[Sample]) -> Plan:
@@ -178,16 +178,16 @@ def slice_plan(index: int, name: str, support: Sequence[Sample], query: Sequence
     )
 
 
-def lacks_class(support: str, name: str, wanted: int | str) -> str:
+def lacks_class(support: str, name: str, requested: int | str) -> str:
     """Note that a support scan lacks a class; where it was chosen by index, that is an error."""
-    if wanted == "all":
+    if requested == "all":
         return f"support scan {support} does not show {name}"
     raise EpisodeError(
-        f"support scan {support!r} (support={wanted}) does not show {name!r}, so nothing can be "
-        f"learnt from it; choose another support, 'all', or leave out {shorten([name])}"
+        f"support scan {support!r} (support={requested}) does not show {name!r}, so it is no "
+        f"support for it; choose another support, 'all', or leave out {shorten([name])}"
     )
 
 
 @register_volume_protocol("alpnet")
-def _published(catalog: Catalog, choices: Choices) -> Protocol:
-    return alpnet(catalog, AlpnetSettings(**vars(choices)))
+def _published(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return alpnet(catalog, AlpnetSettings(**vars(options)))

@@ -1,4 +1,4 @@
-"""What a protocol is: a training catalog, test cases, and how their scores are summed."""
+"""A protocol: a training catalog, test cases, and the unit over which pixels are pooled."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from episodes.errors import DataError, EpisodeError, shorten
 from episodes.sampling.episode import Plan
 
 Unit = Literal["subject", "class"]
-"""What pixels are pooled over before an overlap is taken: see `episodes.protocols.aggregate`."""
+"""The unit over which pixels are pooled before an overlap: see `episodes.protocols.aggregate`."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Case:
     """Queries that are segmented with one support set.
 
     Attributes:
-        run: the repetition it belongs to, e.g. "support 0"; a score is taken of each run first.
+        run: the repetition it belongs to, e.g. "support 0"; scores are computed per run.
         plan: support, queries and class; the queries of one case have one subject or are one.
     """
 
@@ -31,20 +31,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Protocol:
-    """One fold of a published protocol, laid over a catalog.
+    """One fold of a published protocol, for a catalog.
 
     Attributes:
         name: of the module, e.g. "alpnet".
-        settings: what it was made with; JSON values only.
-        train: what training may see: base classes, training subjects, slices not excluded.
-        excluded: samples of the catalog that training may not see, counted by reason; each sample
-            counts for the first reason that holds.
+        settings: those it was built with; JSON values only.
+        train: the training catalog: base classes, training subjects, slices not excluded.
+        excluded: number of samples that are not in the training catalog, by the first reason that
+            holds for each.
         test: the samples that the cases name, and the classes they test.
         cases: the tests, in a fixed order.
-        unit: what pixels are pooled over.
+        unit: over which pixels are pooled.
         score_size: side of the square that truth and prediction are brought to before pixels are
             counted, the aspect ratio not being kept; None counts the file's own pixels.
-        notes: what the data could not satisfy and was therefore left out.
+        notes: cases that the data could not provide.
     """
 
     name: str
@@ -78,30 +78,30 @@ def volumes(catalog: Catalog) -> dict[str, list[Sample]]:
     """List the slices of every subject from the first plane to the last, subjects in order.
 
     Raises:
-        DataError: the catalog is not measured, or a subject has several volumes.
+        DataError: the catalog has no class areas, or a subject has several volumes.
     """
-    catalog.require_measured()
-    found: dict[str, list[Sample]] = defaultdict(list)
+    catalog.require_areas()
+    slices: dict[str, list[Sample]] = defaultdict(list)
     for sample in catalog.samples:
-        found[sample.subject].append(sample)
-    for subject, samples in found.items():
+        slices[sample.subject].append(sample)
+    for subject, samples in slices.items():
         files = {sample.image.path for sample in samples}
         if 1 < len(files) < len(samples):
             raise DataError(
                 f"subject {subject!r} has {len(files)} volumes ({shorten(map(str, files), 2)}); "
-                "expected one. Give each volume a subject of its own with subject_pattern"
+                "expected one. Give each volume its own subject with subject_pattern"
             )
         samples.sort(key=lambda s: (_number_key(s.image.path.name), s.image.plane or 0))
-    return {subject: found[subject] for subject in in_order(found)}
+    return {subject: slices[subject] for subject in in_order(slices)}
 
 
 def shows(sample: Sample, name: str) -> bool:
-    """Whether a measured sample has at least one pixel of the class."""
+    """Whether a sample has at least one pixel of the class."""
     return bool((sample.areas or {}).get(name))
 
 
 def fold_bounds(count: int, folds: int, fold: int) -> tuple[int, int]:
-    """First subject of a fold, and the one after its last; the first folds take what is left over.
+    """Bounds [start, end) of a fold; the first folds are one larger where sizes are uneven.
 
     Raises:
         EpisodeError: no such fold, or fewer subjects than folds.
@@ -113,18 +113,18 @@ def fold_bounds(count: int, folds: int, fold: int) -> tuple[int, int]:
     """
     if not 2 <= folds <= count:
         raise EpisodeError(
-            f"{folds} folds of {count} subjects; expected at least 2 folds and a subject each"
+            f"{folds} folds of {count} subjects; expected at least 2 folds and a subject in each"
         )
     if not 0 <= fold < folds:
         raise EpisodeError(f"fold {fold} of {folds}; expected 0 to {folds - 1}")
-    size, rest = divmod(count, folds)
-    start = fold * size + min(fold, rest)
-    return start, start + size + (fold < rest)
+    size, remainder = divmod(count, folds)
+    start = fold * size + min(fold, remainder)
+    return start, start + size + (fold < remainder)
 
 
-def tested_classes(catalog: Catalog, wanted: Sequence[str]) -> tuple[str, ...]:
+def tested_classes(catalog: Catalog, requested: Sequence[str]) -> tuple[str, ...]:
     """Return the classes to test, all of the catalog by default; an unknown one is an error."""
-    names = catalog.of_classes(wanted or catalog.classes).classes
+    names = catalog.of_classes(requested or catalog.classes).classes
     if not names:
         raise DataError(f"catalog {catalog.name!r} has no class to test")
     return names
@@ -143,24 +143,24 @@ def training_catalog(
     catalog: Catalog,
     *,
     classes: Sequence[str],
-    held: Mapping[str, Iterable[str]],
+    held_out: Mapping[str, Iterable[str]],
     exclude: Literal["none", "any", "all"],
 ) -> tuple[Catalog, dict[str, int]]:
-    """Take out of a catalog what training may not see, and count it.
+    """Remove the samples that must not be in the training catalog, and count them.
 
     Args:
-        catalog: measured.
+        catalog: with class areas.
         classes: the classes tested; their pixels become background.
-        held: subjects to leave out, by reason.
+        held_out: subjects to remove, by reason.
         exclude: "none" keeps slices that show test classes, "any" drops those that show at least
             one, "all" drops those that show every one of them.
 
     Returns:
         The catalog, which may be empty and may have no class left (training on superpixels needs
-        none), and how many samples each reason took.
+        none), and the number of samples removed for each reason.
     """
-    reasons = {subject: reason for reason, names in held.items() for subject in names}
-    counts: dict[str, int] = dict.fromkeys(held, 0)
+    reasons = {subject: reason for reason, names in held_out.items() for subject in names}
+    counts: dict[str, int] = dict.fromkeys(held_out, 0)
     kept = []
     if exclude not in ("none", "any", "all"):
         raise EpisodeError(f"exclude is {exclude!r}; expected none, any or all")

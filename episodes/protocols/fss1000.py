@@ -26,7 +26,7 @@ SIZES = (520, 240, 240)
 """How many classes train, validate and test."""
 
 _STREAM = 0x51  # of the generator, apart from the samplers'
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
         DataError: the file is missing, is no text, is over 1 MiB, or names a class twice.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise DataError(
                 f"{path} has {path.stat().st_size:,} bytes; expected a list of class names"
             )
@@ -81,7 +81,7 @@ def fss1000(
     seed: int = 0,
     sizes: Sequence[int] | None = SIZES,
 ) -> Protocol:
-    """Lay the protocol over a measured catalog.
+    """Build the protocol for a catalog with class areas.
 
     Args:
         catalog: of all classes.
@@ -94,7 +94,7 @@ def fss1000(
         DataError: a list has another length, or names a class that the catalog lacks.
         EpisodeError: a test class has too few images.
     """
-    catalog.require_measured()
+    catalog.require_areas()
     found = tuple(map(len, (split.train, split.validation, split.test)))
     if sizes is not None and found != tuple(sizes):
         raise DataError(
@@ -111,7 +111,7 @@ def fss1000(
             plan = image_plan(len(cases), name, query, images, shot, generator)
             cases.append(Case("run 0", plan))
     others = (*split.validation, *split.test)
-    train, excluded = training_catalog(known, classes=others, held={}, exclude="any")
+    train, excluded = training_catalog(known, classes=others, held_out={}, exclude="any")
     settings = {"shot": shot, "seed": seed, "classes": list(found)}
     test = named_samples(catalog, cases, split.test)
     return Protocol("fss1000", settings, train, excluded, test, tuple(cases), "class")

@@ -1,24 +1,25 @@
-"""Every slice of the query volume is segmented and scored; its truth chooses nothing.
+"""Every slice of the query volume is segmented and scored; its truth selects nothing.
 
-No paper's own: the published volume protocols look at the query's truth to find the slices that
-show the organ and to cut them into chunks, which no user can. Folds and support scans are those of
-`alpnet`; so are classes, `exclude` and the scoring (Dice of a scan, pixels of all slices pooled).
+A protocol of this package: the published volume protocols use the query's truth to find the slices
+that show the organ and to divide them into chunks, which a user cannot. Folds and support scans are
+those of `alpnet`; so are classes, `exclude` and the scoring (Dice of a scan, pixels of all slices
+pooled).
 
 Rules. What is annotated in the support scan is either three slices (at 1/6, 1/2 and 5/6 of those
-that show the class) or the whole volume. Which annotated slice a query slice is segmented with is
-said by `choose`:
+that show the class) or the whole volume. `choose` selects the annotated slice of each query
+slice:
 
 - "middle": the annotated slice in the middle, for every query slice.
 - "thirds": slice k of the three for the k-th third of the query volume, as `alpnet` cuts the organ.
   Slice z of d belongs to third floor(3 z / d).
-- "proportional": the annotated slice whose relative place in its own volume is nearest. Slice z of
-  d slices lies at (z + 1/2) / d, from 0 to 1. Ties go to the lower slice.
+- "proportional": the annotated slice whose relative position in its volume is nearest. Slice z of
+  d slices is at (z + 1/2) / d, from 0 to 1. Ties go to the lower slice.
 - a function of (query slice, annotated slices) that returns a position; it gets samples and may
   read their images, but the samples it gets carry no areas and no masks.
 
-With a whole annotated volume the chosen slice may not show the class: its empty mask is a support
-set too, which says that there is nothing. With three slices every query slice gets a support that
-shows the class, so a method has to find out by itself that the organ is absent.
+With a whole annotated volume the chosen slice may not show the class: its empty mask is then the
+support set. With three slices every query slice gets a support that shows the class, and the method
+has to recognise that the organ is absent.
 """
 
 from collections import defaultdict
@@ -31,9 +32,9 @@ from episodes.catalog.splits import Exclude
 from episodes.errors import EpisodeError
 from episodes.protocols.alpnet import (
     CHUNKS,
-    choose_supports,
     fold_scans,
     lacks_class,
+    select_supports,
     slice_plan,
     support_slices,
 )
@@ -46,7 +47,7 @@ from episodes.protocols.base import (
     training_catalog,
     volumes,
 )
-from episodes.protocols.registry import Choices, register_volume_protocol
+from episodes.protocols.registry import ProtocolOptions, register_volume_protocol
 
 Matcher = Callable[[Sample, Sequence[Sample]], int]
 Choice = Literal["middle", "thirds", "proportional"]
@@ -54,12 +55,12 @@ Choice = Literal["middle", "thirds", "proportional"]
 
 @dataclass(frozen=True)
 class FullVolumeSettings:
-    """Choices within the protocol.
+    """Settings of the protocol.
 
     Attributes:
         fold, folds, classes, exclude, support: as in `alpnet.AlpnetSettings`.
         annotated: what is annotated in the support scan.
-        choose: how a query slice gets its support slice.
+        choose: rule that selects the support slice of a query slice.
     """
 
     fold: int = 0
@@ -79,10 +80,10 @@ class FullVolumeSettings:
 
 
 def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) -> Protocol:
-    """Lay the protocol over a measured catalog of volumes.
+    """Build the protocol for a catalog of volumes with class areas.
 
     Raises:
-        DataError: the catalog is not measured, a class is unknown, a subject has two volumes.
+        DataError: the catalog has no class areas, a class is unknown, a subject has two volumes.
         EpisodeError: no such fold, support scan or choice; a chosen support scan lacks a class; a
             matcher returns no position.
     """
@@ -91,7 +92,7 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
     scans = volumes(catalog)
     classes = tested_classes(catalog, settings.classes)
     queries, supports = fold_scans(list(scans), settings.fold, settings.folds)
-    chosen = choose_supports(supports, settings.support)
+    chosen = select_supports(supports, settings.support)
     cases: list[Case] = []
     notes: list[str] = []
     for number, support in chosen:
@@ -100,14 +101,16 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
             if not slices:
                 notes += [lacks_class(support, name, settings.support)]
             for query in queries if slices else ():
-                for one, part in pair_slices(scans[query], scans[support], slices, settings.choose):
-                    plan = slice_plan(len(cases), name, [one], part)
+                for shot, part in pair_slices(
+                    scans[query], scans[support], slices, settings.choose
+                ):
+                    plan = slice_plan(len(cases), name, [shot], part)
                     cases.append(Case(f"support {number}", plan))
-    held = {"query scan": queries}
+    held_out = {"query scan": queries}
     if settings.support != "all":
-        held["support scan"] = [support for _, support in chosen]
+        held_out["support scan"] = [support for _, support in chosen]
     train, excluded = training_catalog(
-        catalog, classes=classes, held=held, exclude=settings.exclude
+        catalog, classes=classes, held_out=held_out, exclude=settings.exclude
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(
@@ -161,65 +164,69 @@ def pair_slices(
     Returns:
         (support slice, query slices segmented with it), every query slice once.
     """
-    heights = {sample.key: place for place, sample in enumerate(support)}
-    places = [heights[sample.key] for sample in annotated]
+    slice_of = {sample.key: index for index, sample in enumerate(support)}
+    support_indices = [slice_of[sample.key] for sample in annotated]
     blind = [replace(sample, masks=(), areas=None) for sample in annotated]
     parts: dict[int, list[Sample]] = defaultdict(list)
-    for place, sample in enumerate(query):
+    for index, sample in enumerate(query):
         if choose == "middle":
-            found = 0
+            chosen = 0
         elif choose == "thirds":
-            found = CHUNKS * place // len(query)
+            chosen = CHUNKS * index // len(query)
         elif choose == "proportional":
-            found = nearest_place(place, len(query), places, len(support))
+            chosen = nearest_position(index, len(query), support_indices, len(support))
         else:
-            found = _matched(choose, sample, blind)
-        parts[found].append(sample)
-    return [(annotated[found], part) for found, part in sorted(parts.items())]
+            chosen = _matched(choose, sample, blind)
+        parts[chosen].append(sample)
+    return [(annotated[chosen], part) for chosen, part in sorted(parts.items())]
 
 
-def nearest_place(place: int, depth: int, places: Sequence[int], support_depth: int) -> int:
-    """Find which of some support slices lies nearest in relative place; ties go to the first.
+def nearest_position(
+    index: int, depth: int, support_indices: Sequence[int], support_depth: int
+) -> int:
+    """Find the support slice at the nearest relative position; ties go to the first.
 
     Args:
-        place: of the query slice, from 0.
+        index: of the query slice, from 0.
         depth: slices of the query volume.
-        places: of the support slices, from 0.
+        support_indices: of the support slices, from 0.
         support_depth: slices of the support volume.
 
-    >>> nearest_place(3, 10, [0, 2, 4], 5)  # 3.5 / 10 lies between 0.1, 0.5 and 0.9
+    >>> nearest_position(3, 10, [0, 2, 4], 5)  # 3.5 / 10 is between 0.1, 0.5 and 0.9
     1
     """
     # |(z + 1/2) / d - (s + 1/2) / e| times 2 d e, so that only whole numbers are compared.
-    distances = [abs((2 * place + 1) * support_depth - (2 * s + 1) * depth) for s in places]
+    distances = [
+        abs((2 * index + 1) * support_depth - (2 * s + 1) * depth) for s in support_indices
+    ]
     return distances.index(min(distances))
 
 
 def _matched(match: Matcher, sample: Sample, annotated: Sequence[Sample]) -> int:
-    found = match(replace(sample, masks=(), areas=None), annotated)
-    if not 0 <= found < len(annotated):
+    index = match(replace(sample, masks=(), areas=None), annotated)
+    if not 0 <= index < len(annotated):
         raise EpisodeError(
-            f"the matcher returned {found} for {sample.key}; expected a position from 0 to "
+            f"the matcher returned {index} for {sample.key}; expected a position from 0 to "
             f"{len(annotated) - 1}"
         )
-    return int(found)
+    return int(index)
 
 
 @register_volume_protocol("full-slices")
-def _of_slices(catalog: Catalog, choices: Choices) -> Protocol:
-    return full_volume(catalog, FullVolumeSettings(**vars(choices)))
+def _of_slices(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(options)))
 
 
 @register_volume_protocol("full-middle")
-def _of_middle(catalog: Catalog, choices: Choices) -> Protocol:
-    return full_volume(catalog, FullVolumeSettings(**vars(choices), choose="middle"))
+def _of_middle(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(options), choose="middle"))
 
 
 @register_volume_protocol("full-thirds")
-def _of_thirds(catalog: Catalog, choices: Choices) -> Protocol:
-    return full_volume(catalog, FullVolumeSettings(**vars(choices), choose="thirds"))
+def _of_thirds(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(options), choose="thirds"))
 
 
 @register_volume_protocol("full-volume")
-def _of_volume(catalog: Catalog, choices: Choices) -> Protocol:
-    return full_volume(catalog, FullVolumeSettings(**vars(choices), annotated="volume"))
+def _of_volume(catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    return full_volume(catalog, FullVolumeSettings(**vars(options), annotated="volume"))

@@ -18,7 +18,7 @@ IMAGE_PROTOCOLS: Registry[Any] = Registry(
     ("episodes.protocols",),
     "fewshot.image_protocols",
 )
-"""Of functions of a catalog and `episodes.protocols.registry.ImageChoices`."""
+"""Of functions of a catalog and `episodes.protocols.registry.ImageProtocolOptions`."""
 
 SUBJECT_PROTOCOLS: Registry[Any] = Registry(
     "protocol of subjects",

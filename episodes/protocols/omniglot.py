@@ -34,7 +34,7 @@ from episodes.sampling.sampler import episode_generator
 RUNS, CHARACTERS = 20, 20
 
 _STREAM = 0x53  # of the generator, apart from the samplers'
-_MOST_MEMBERS, _MOST_BYTES = 100_000, 2**20
+_MAX_MEMBERS, _MAX_BYTES = 100_000, 2**20
 _BROKEN = (*BROKEN, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 Alphabets = Mapping[str, Mapping[str, Sequence[str]]]
@@ -203,10 +203,10 @@ def member_names(archive: Path) -> set[str]:
     with _opened(archive) as file:
         names = file.namelist()
     unsafe = [n for n in names if n.startswith("/") or ".." in PurePosixPath(n).parts or "\\" in n]
-    if unsafe or len(names) > _MOST_MEMBERS:
+    if unsafe or len(names) > _MAX_MEMBERS:
         raise DataError(
             f"{archive} has {len(names):,} members and {len(unsafe)} outside its folder "
-            f"({shorten(unsafe, 2)}); at most {_MOST_MEMBERS:,} inside are read"
+            f"({shorten(unsafe, 2)}); at most {_MAX_MEMBERS:,} inside are read"
         )
     return set(names)
 
@@ -246,13 +246,13 @@ def _member(archive: Path, name: str) -> bytes:
     """Read one member, of at most 1 MiB whatever it declares."""
     try:
         with _opened(archive) as file, file.open(name) as member:
-            content = member.read(_MOST_BYTES + 1)
+            content = member.read(_MAX_BYTES + 1)
     except KeyError:
         raise DataError(f"{archive} holds no {name}; is it the right archive?") from None
     except _BROKEN as error:
         raise DataError(f"{archive}: {name} cannot be read: {cause(error)}") from error
-    if len(content) > _MOST_BYTES:
-        raise DataError(f"{archive}: {name} has over {_MOST_BYTES:,} bytes; expected a drawing")
+    if len(content) > _MAX_BYTES:
+        raise DataError(f"{archive}: {name} has over {_MAX_BYTES:,} bytes; expected a drawing")
     return content
 
 

@@ -31,7 +31,7 @@ from episodes.protocols.registry import register_subject_protocol
 
 @dataclass(frozen=True)
 class OneImageSettings:
-    """Choices within the protocol.
+    """Settings of the protocol.
 
     Attributes:
         test_subjects: the subjects tested; by their names.
@@ -46,14 +46,14 @@ class OneImageSettings:
 
 @register_subject_protocol("one-image")
 def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
-    """Lay the protocol over a measured catalog.
+    """Build the protocol for a catalog with class areas.
 
     Raises:
-        DataError: the catalog is not measured, a class or subject is unknown, or no subject is
+        DataError: the catalog has no class areas, a class or subject is unknown, or no subject is
             left for the support.
         EpisodeError: no such support, or nobody shows a class.
     """
-    catalog.require_measured()
+    catalog.require_areas()
     subjects = in_order(catalog.subjects)
     unknown = sorted(set(settings.test_subjects) - set(subjects))
     if unknown or not settings.test_subjects:
@@ -74,7 +74,7 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
                 plan = slice_plan(len(cases), name, [support], queries)
                 cases.append(Case(f"support {number}", plan))
     train, excluded = training_catalog(
-        catalog, classes=classes, held={"test subject": sorted(tested)}, exclude="none"
+        catalog, classes=classes, held_out={"test subject": sorted(tested)}, exclude="none"
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(

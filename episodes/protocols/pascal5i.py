@@ -47,7 +47,7 @@ from episodes.protocols.base import (
     shows,
     training_catalog,
 )
-from episodes.protocols.registry import ImageChoices, register_image_protocol
+from episodes.protocols.registry import ImageProtocolOptions, register_image_protocol
 from episodes.sampling.episode import Plan
 from episodes.sampling.sampler import episode_generator
 
@@ -63,7 +63,7 @@ _SIZES = {"panet": 417, "hsnet": 400, "pfenet": None}
 
 @dataclass(frozen=True)
 class Pascal5iSettings:
-    """Choices within the protocol; 0 takes the published number.
+    """Settings of the protocol; 0 takes the published number.
 
     Attributes:
         flavour: whose rules.
@@ -93,7 +93,7 @@ class Pascal5iSettings:
 def pascal5i(
     catalog: Catalog, settings: Pascal5iSettings | None = None, train: Catalog | None = None
 ) -> Protocol:
-    """Lay the protocol over measured catalogs.
+    """Build the protocol for catalogs with class areas.
 
     Args:
         catalog: the images to test on, its classes in the order of their numbers.
@@ -101,7 +101,7 @@ def pascal5i(
         train: the images to train on; none of them may be a test image. None for a test alone.
 
     Raises:
-        DataError: a catalog is not measured, or both hold an image.
+        DataError: a catalog has no class areas, or both hold an image.
         EpisodeError: a class has too few images for a query and its shots.
     """
     settings = settings or Pascal5iSettings()
@@ -110,7 +110,7 @@ def pascal5i(
             f"runs, episodes and shot are {settings.runs}, {settings.episodes} and "
             f"{settings.shot}; expected 0 or more, and at least one shot"
         )
-    catalog.require_measured()
+    catalog.require_areas()
     novel = novel_classes(catalog.classes, settings.fold, settings.folds, settings.layout)
     least = _LEAST if settings.flavour == "pfenet" else 1
     images = class_images(catalog, novel, settings.shot, least)
@@ -218,7 +218,7 @@ def _training(
 ) -> tuple[Catalog, dict[str, int]]:
     if train is None:
         return Catalog((), (), name=test.name), {}
-    train.require_measured()
+    train.require_areas()
     shared = {sample.key for sample in train.samples} & {sample.key for sample in test.samples}
     if shared:
         raise DataError(
@@ -226,31 +226,31 @@ def _training(
             "expected two catalogs without a common image"
         )
     rule: Literal["any", "none"] = "any" if novel_images == "drop" else "none"
-    return training_catalog(train, classes=novel, held={}, exclude=rule)
+    return training_catalog(train, classes=novel, held_out={}, exclude=rule)
 
 
 @register_image_protocol("panet")
-def _panet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+def _panet(catalog: Catalog, choices: ImageProtocolOptions) -> Protocol:
     return pascal5i(catalog, Pascal5iSettings("panet", **vars(choices)))
 
 
 @register_image_protocol("hsnet")
-def _hsnet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+def _hsnet(catalog: Catalog, choices: ImageProtocolOptions) -> Protocol:
     return pascal5i(catalog, Pascal5iSettings("hsnet", **vars(choices)))
 
 
 @register_image_protocol("pfenet")
-def _pfenet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+def _pfenet(catalog: Catalog, choices: ImageProtocolOptions) -> Protocol:
     return pascal5i(catalog, Pascal5iSettings("pfenet", **vars(choices)))
 
 
 @register_image_protocol("coco-hsnet")
-def _coco_hsnet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+def _coco_hsnet(catalog: Catalog, choices: ImageProtocolOptions) -> Protocol:
     settings = Pascal5iSettings("hsnet", **vars(choices), layout="interleaved", walk=False)
     return pascal5i(catalog, settings)
 
 
 @register_image_protocol("coco-pfenet")
-def _coco_pfenet(catalog: Catalog, choices: ImageChoices) -> Protocol:
+def _coco_pfenet(catalog: Catalog, choices: ImageProtocolOptions) -> Protocol:
     settings = Pascal5iSettings("pfenet", **vars(choices), layout="interleaved", walk=False)
     return pascal5i(catalog, replace(settings, episodes=choices.episodes or 20_000))

@@ -11,19 +11,19 @@ from episodes.protocols.base import Protocol
 from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 
 FOLDS = 5
-"""Folds of scans, unless told otherwise."""
+"""Default number of folds of scans."""
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What the volume protocols share.
+class ProtocolOptions:
+    """Options of the volume protocols.
 
     Attributes:
-        fold: which fold is tested.
-        folds: how many there are.
+        fold: index of the fold that is tested.
+        folds: number of folds.
         classes: those tested; all by default.
         exclude: which training slices are dropped.
-        support: a place or "all"; see `read_support`.
+        support: index of the support scan, or "all"; see `parse_support`.
     """
 
     fold: int
@@ -34,14 +34,14 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class ImageChoices:
-    """What the protocols of images share.
+class ImageProtocolOptions:
+    """Options of the image protocols.
 
     Attributes:
-        fold: which fold of the classes is tested.
-        folds: how many there are.
-        shot: annotated images.
-        episodes: in a run; 0 for as many as published.
+        fold: index of the fold of classes that is tested.
+        folds: number of folds.
+        shot: annotated images of the class.
+        episodes: number per run; 0 for the published number.
     """
 
     fold: int
@@ -52,19 +52,19 @@ class ImageChoices:
 
 @dataclass(frozen=True)
 class VolumeProtocol:
-    """What the name of a protocol of volumes stands for.
+    """A registered protocol of volumes.
 
     Attributes:
-        build: lays it over a measured catalog.
-        published_support: place of the published support scan.
+        build: makes the protocol for a catalog with class areas.
+        published_support: index of the published support scan.
     """
 
-    build: Callable[[Catalog, Choices], Protocol]
+    build: Callable[[Catalog, ProtocolOptions], Protocol]
     published_support: int
 
 
-OfVolumes = Callable[[Catalog, Choices], Protocol]
-OfImages = Callable[[Catalog, ImageChoices], Protocol]
+OfVolumes = Callable[[Catalog, ProtocolOptions], Protocol]
+OfImages = Callable[[Catalog, ImageProtocolOptions], Protocol]
 OfSubjects = Callable[[Catalog, Any], Protocol]
 
 
@@ -93,25 +93,25 @@ def register_subject_protocol(name: str) -> Callable[[OfSubjects], OfSubjects]:
     return SUBJECT_PROTOCOLS.register(name)
 
 
-def lay(name: str, catalog: Catalog, choices: Choices) -> Protocol:
-    """Lay a protocol of volumes over a measured catalog.
+def build_protocol(name: str, catalog: Catalog, options: ProtocolOptions) -> Protocol:
+    """Build a protocol of volumes for a catalog with class areas.
 
     Raises:
         UnknownPartError: there is no such protocol of volumes.
         DataError, EpisodeError: see the protocol's module.
     """
-    return VOLUME_PROTOCOLS[name].build(catalog, choices)
+    return VOLUME_PROTOCOLS[name].build(catalog, options)
 
 
-def read_support(name: str, wanted: str) -> int | Literal["all"]:
-    """Read `--support`: all, a place, or the published one, which depends on the protocol."""
-    if wanted == "published":
+def parse_support(name: str, support: str) -> int | Literal["all"]:
+    """Parse `--support`: all, an index, or published, which depends on the protocol."""
+    if support == "published":
         return VOLUME_PROTOCOLS[name].published_support if name in VOLUME_PROTOCOLS else 0
-    if wanted == "all":
+    if support == "all":
         return "all"
     try:
-        return int(wanted)
+        return int(support)
     except ValueError:
         raise DataError(
-            f"support is {wanted!r}; expected published, all, or a place such as 0"
+            f"support is {support!r}; expected published, all, or an index such as 0"
         ) from None

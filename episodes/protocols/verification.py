@@ -27,10 +27,10 @@ from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError, EpisodeError, cause, shorten
 from episodes.sampling.sampler import episode_generator
 
-MOST_PAIRS = 50_000_000
+MAX_PAIRS = 50_000_000
 """More pairs than this are refused; they would take 400 MB."""
 
-_MOST_BYTES = 2**26
+_MAX_BYTES = 2**26
 _STREAM = 0x52  # of the generator, apart from the samplers'
 
 
@@ -158,9 +158,9 @@ def list_pairs(
             f"{count} images of {len(sizes)} subjects give {positives} pairs of one subject and "
             f"{total - positives} of two; expected both. Add subjects, or images of them"
         )
-    if wanted > MOST_PAIRS:
+    if wanted > MAX_PAIRS:
         raise EpisodeError(
-            f"{wanted:,} pairs; at most {MOST_PAIRS:,} are listed. Test fewer subjects"
+            f"{wanted:,} pairs; at most {MAX_PAIRS:,} are listed. Test fewer subjects"
             + ("" if negatives == "balanced" else ' or choose negatives="balanced"')
         )
     if wanted == total or total <= 4 * positives:
@@ -189,7 +189,7 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path} has {path.stat().st_size:,} bytes; expected a list of pairs")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -16,7 +16,7 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io.formats.npy import names_of, read_shape, read_whole
+from episodes.io.formats.npy import names_of, read_npy, read_shape
 from episodes.io.limits import guarded
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.masks.label_map import LabelMap, read_label_map
@@ -65,7 +65,7 @@ def read_item(path: Path, member: str) -> np.ndarray:
     """
     name, _, number = member.rpartition("/")
     with guarded(path, "NumPy array"):
-        array = read_whole(path, name, path.stat().st_mtime_ns)
+        array = read_npy(path, name, path.stat().st_mtime_ns)
         item = np.array(array if array.ndim == 2 else array[int(number)])  # not the file's own
         return item[..., 0] if item.ndim == 3 and item.shape[2] == 1 else item[None]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
-from episodes.io.formats.zip_archive import members, read_picture
+from episodes.io.formats.zip_archive import members, read_zipped_image
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.masks.label_map import LabelMap
 from episodes.readers import naming
@@ -80,7 +80,7 @@ def read_drawing(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: it is damaged or of another size.
     """
-    pixels = read_picture(path, member)
+    pixels = read_zipped_image(path, member)
     if pixels.shape != SIZE:
         raise DataError(f"{path}:{member} has the shape {pixels.shape}; Omniglot has {SIZE}")
     return pixels

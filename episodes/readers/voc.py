@@ -31,7 +31,7 @@ from episodes.errors import DataError, shorten
 from episodes.io.limits import inside, read_text
 from episodes.io.pixels import IGNORE, MaskRef, PixelRef
 from episodes.io.read import read_header, read_image
-from episodes.masks.label_map import MOST_VALUES, UNKNOWN, LabelMap, read_label_map
+from episodes.masks.label_map import MAX_VALUES, UNKNOWN, LabelMap, read_label_map
 from episodes.readers import naming
 
 LABEL_MAP = "labelmap.txt"
@@ -159,8 +159,8 @@ def _read_label_map(path: Path) -> _Labels:
         colours[value] = rgb
         if value not in (0, IGNORE):
             label_map[value] = name
-    if not label_map or len(label_map) > MOST_VALUES:
-        raise DataError(f"{path} names {len(label_map)} labels; expected 1 to {MOST_VALUES}")
+    if not label_map or len(label_map) > MAX_VALUES:
+        raise DataError(f"{path} names {len(label_map)} labels; expected 1 to {MAX_VALUES}")
     return _Labels(label_map, json.dumps(colours))
 
 

@@ -266,7 +266,7 @@ def _groups(
         for index, sample in enumerate(catalog.samples):
             by_subject[sample.subject].append([index])
         return [by_subject[name] for name in names]
-    catalog.require_measured()
+    catalog.require_areas()
     label_of = {name: label for label, name in enumerate(names)}
     groups: list[dict[object, list[int]]] = [defaultdict(list) for _ in names]
     for index, sample in enumerate(catalog.samples):

@@ -66,7 +66,7 @@ class EpisodeSampler:
     episode for the same number. A draw takes as long in a million images as in a thousand.
 
     Args:
-        catalog: measured.
+        catalog: with class areas.
         settings: ways, shots, queries and rules.
         loader: reads the pixels; its size is the episodes' size.
         seed: a whole number from 0 to 2**64 - 1.
@@ -86,7 +86,7 @@ class EpisodeSampler:
         seed: int = 0,
         transform: Transform | None = None,
     ) -> None:
-        catalog.require_measured()
+        catalog.require_areas()
         self.catalog = catalog
         self.settings = settings or EpisodeSettings()
         self.seed = seed

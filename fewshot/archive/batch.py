@@ -20,7 +20,7 @@ from tqdm import tqdm
 from episodes.errors import DataError, FewshotError
 from episodes.io import outputs
 from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
-from episodes.io.write import make_folder, write_json, write_picture
+from episodes.io.write import make_folder, write_image, write_json
 from fewshot.archive.ledger import LEDGER, Ledger, digest
 from fewshot.archive.queries import Query, result_names, results_of
 from fewshot.inference.magnification import TooLargeError
@@ -148,7 +148,7 @@ class Batch:
         self._ledger.begin(self._key(path), files)
         make_folder((self.out / mask).parent)
         result.save(self.out / mask)
-        write_picture(self.out / overlay, result.overlay())
+        write_image(self.out / overlay, result.overlay())
         row = {**result.summary(), **more, "mask": files[0], "overlay": files[1]}
         write_json(self.out / about, row)
         self._ledger.end(

@@ -22,7 +22,7 @@ from fewshot.provenance import CALIBRATION, SEGMENTER, WEIGHTS
 
 LEDGER = ".fewshot-results.jsonl"
 _HEAD = {"fewshot": "results", "format": 1}
-_MOST_BYTES = 2**28
+_MAX_BYTES = 2**28
 
 
 class Ledger:
@@ -175,7 +175,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]] | None, bool]:
     """Read the rows, None if there is no ledger; and whether the last line is whole."""
     try:
         found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= _MOST_BYTES:
+        if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= _MAX_BYTES:
             raise ValueError(f"a link, or {found.st_size:,} bytes")
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from episodes.errors import DataError, EpisodeError, ModelError
 from episodes.io.write import make_folder, write_json
 from episodes.protocols.aggregate import by_scan
 from episodes.protocols.base import Protocol
-from episodes.protocols.registry import Choices, lay
+from episodes.protocols.registry import ProtocolOptions, build_protocol
 from fewshot.benchmark.cells import Setting
 from fewshot.benchmark.methods import Recipe, build_method
 from fewshot.evaluation.confusion_counts import GroundTruth, count_protocol, pool_by_subject
@@ -164,16 +164,16 @@ def inner_protocols(protocol: Protocol, setting: Setting, catalog: Catalog) -> I
     within = catalog.of_subjects(subjects)
     classes = protocol.test.classes
     for fold in range(folds):
-        choices = Choices(fold, folds, classes, exclude=setting.exclude)
+        choices = ProtocolOptions(fold, folds, classes, exclude=setting.exclude)
         yield _first_laid(setting, within, choices)
 
 
-def _first_laid(setting: Setting, catalog: Catalog, choices: Choices) -> Protocol:
+def _first_laid(setting: Setting, catalog: Catalog, choices: ProtocolOptions) -> Protocol:
     """Lay a protocol with the first support scan that shows all classes."""
     last = len(catalog.subjects) - 1
     for place in range(last):
         try:
-            return lay(setting.protocol, catalog, replace(choices, support=place))
+            return build_protocol(setting.protocol, catalog, replace(choices, support=place))
         except EpisodeError as error:  # this scan lacks a class
             missing = error
     raise DataError(f"no training scan can be the support of an inner fold: {missing}")

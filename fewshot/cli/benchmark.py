@@ -13,7 +13,7 @@ from episodes.errors import DataError
 from episodes.io.write import make_folder
 from episodes.protocols.aggregate import by_scan
 from episodes.protocols.base import Protocol
-from episodes.protocols.registry import Choices, lay, read_support
+from episodes.protocols.registry import ProtocolOptions, build_protocol, parse_support
 from fewshot.benchmark import leakage
 from fewshot.benchmark import tables as files
 from fewshot.benchmark.aggregate import Found
@@ -130,12 +130,12 @@ def _lay(command: Benchmark, catalog: Catalog) -> dict[Setting, Protocol]:
         classes = tuple(group.split("+")) if group else command.novel
         for name in dict.fromkeys(command.under):
             setting = Setting(name, exclude, support, group, fold)
-            choices = Choices(
+            choices = ProtocolOptions(
                 *(fold, command.fold_count, classes),
                 exclude=exclude,
-                support=read_support(name, support),
+                support=parse_support(name, support),
             )
-            found[setting] = lay(name, catalog, choices)
+            found[setting] = build_protocol(name, catalog, choices)
     return found
 
 

@@ -14,7 +14,7 @@ from episodes.catalog.loader import Loader
 from episodes.errors import DataError, shorten
 from episodes.io.pixels import IGNORE
 from episodes.io.read import read_image, read_labels, read_planes
-from episodes.io.write import make_folder, write_json, write_picture
+from episodes.io.write import make_folder, write_image, write_json
 from episodes.readers import read_catalog
 from episodes.sampling.sampler import EpisodeSampler
 from episodes.sampling.superpixel_sampler import Mixture, SuperpixelSampler
@@ -80,7 +80,7 @@ def demo(command: Demo) -> int:
     installed = Segmenter()
     for example in (nuclei(), brain()):
         scores, picture = one_image(installed, example)
-        write_picture(out / f"{example.name}.png", picture)
+        write_image(out / f"{example.name}.png", picture)
         others[example.name] = scores
         rows += [
             f"{f'{example.name}, {name} (untrained)':42}{100 * model:>20.1f}{100 * copied:>20.1f}"
@@ -115,7 +115,7 @@ def emoji(command: Demo, out: Path) -> Evaluation:
     sampler = EpisodeSampler(novel, loader=loader, seed=command.seed)
     found = evaluate(segmenter.network, sampler, EPISODES, progress=True)
     title = f"{_scored_classes(found)} classes never seen, one annotated image"
-    write_picture(
+    write_image(
         out / "contact_sheet.png", evaluation_sheet(segmenter.network, sampler, found, title)
     )
     return found

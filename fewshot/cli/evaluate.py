@@ -8,7 +8,7 @@ from typing import Any
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
-from episodes.io.write import make_folder, write_json, write_picture
+from episodes.io.write import make_folder, write_image, write_json
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 from fewshot.cli.options import Evaluate
 from fewshot.evaluation import episodic as evaluation
@@ -46,7 +46,7 @@ def evaluate(command: Evaluate) -> int:
     found = evaluation.evaluate(network, sampler, command.episodes, progress=True, scores=scores)
     print(found.text())
     (out / "scores.json").unlink(missing_ok=True)  # no picture beside another evaluation's scores
-    write_picture(out / "episodes.png", evaluation_sheet(network, sampler, found))
+    write_image(out / "episodes.png", evaluation_sheet(network, sampler, found))
     left_out = ("data", "command", "earlier_commands")
     about = {
         "data": data.resolve().name,

@@ -8,8 +8,14 @@ from episodes.catalog.class_names import parse_names
 from episodes.catalog.class_report import classes_line
 from episodes.catalog.duplicates import find_duplicates
 from episodes.catalog.mask_counts import count_masks
-from episodes.catalog.quality import of_classes, of_duplicates, of_masks, of_splits, settle_anyway
-from episodes.io.write import make_folder, write_json, write_picture
+from episodes.catalog.quality import (
+    apply_label_map_leniently,
+    class_problems,
+    duplicate_problems,
+    mask_problems,
+    split_problems,
+)
+from episodes.io.write import make_folder, write_image, write_json
 from episodes.masks.area_cache import cache_folder
 from episodes.readers import layouts, read_catalog
 from fewshot.cli.options import Inspect
@@ -32,12 +38,12 @@ def inspect(command: Inspect) -> int:
     )
     cache = cache_folder() if command.cache else None
     counts = count_masks(raw, cache=cache, progress=any(s.masks for s in raw.samples))
-    catalog, unnamed = settle_anyway(raw, counts)
+    catalog, unnamed = apply_label_map_leniently(raw, counts)
     found = describe(catalog)
-    found["warnings"] = [*unnamed, *found["warnings"], *of_splits(catalog, command.data)]
+    found["warnings"] = [*unnamed, *found["warnings"], *split_problems(catalog, command.data)]
     if command.duplicates:
         pairs = find_duplicates(catalog, progress=True)
-        found["warnings"] += of_duplicates(catalog, pairs)
+        found["warnings"] += duplicate_problems(catalog, pairs)
     if found["annotated"]:
         print(classes_line(catalog))
     print(text(found))
@@ -53,7 +59,7 @@ def draw(catalog: Catalog, folder: Path) -> None:
     """Write the contact sheets of a catalog and say where they are."""
     number, drawn = 0, 0
     for number, (sheet, classes) in enumerate(class_sheets(catalog), start=1):
-        write_picture(folder / f"classes_{number:02}.png", sheet)
+        write_image(folder / f"classes_{number:02}.png", sheet)
         drawn += classes
     left = len(catalog.classes) - drawn
     print(f"{number} picture(s) in {folder}" + (f"; {left} classes are not drawn" if left else ""))
@@ -72,7 +78,7 @@ def describe(catalog: Catalog) -> dict:
             "smallest_area": areas[0] if areas else 0,
         }
     sizes = Counter(f"{width} x {height}" for height, width in (s.size for s in catalog.samples))
-    warnings = [*catalog.notes, *of_masks(catalog), *of_classes(catalog)]
+    warnings = [*catalog.notes, *mask_problems(catalog), *class_problems(catalog)]
     if len(sizes) > 20:
         warnings.append(f"{len(sizes)} different image sizes")
     return {

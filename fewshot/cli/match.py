@@ -15,7 +15,7 @@ from episodes.catalog.letterbox import intensity_range
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, ModelError
 from episodes.io.read import read_planes, stem
-from episodes.io.write import make_folder, write_picture
+from episodes.io.write import make_folder, write_image
 from episodes.protocols.verification import list_pairs
 from episodes.readers import read_catalog
 from episodes.readers.naming import samples_of, subject_of
@@ -121,7 +121,7 @@ def query(command: MatchQuery) -> int:
         print("  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=True)).rstrip())
     if command.out is not None:
         make_folder(command.out.parent)
-        print(f"picture: {write_picture(command.out, sheet(command.image, found))}")
+        print(f"picture: {write_image(command.out, sheet(command.image, found))}")
     return 0
 
 

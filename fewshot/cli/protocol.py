@@ -12,7 +12,13 @@ from episodes.io.write import make_folder
 from episodes.protocols.base import Protocol, in_order
 from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 from episodes.protocols.one_image import OneImageSettings
-from episodes.protocols.registry import FOLDS, Choices, ImageChoices, lay, read_support
+from episodes.protocols.registry import (
+    FOLDS,
+    ImageProtocolOptions,
+    ProtocolOptions,
+    build_protocol,
+    parse_support,
+)
 from fewshot.cli.options import ProtocolRun
 from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import (
@@ -116,17 +122,19 @@ def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> C
 def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
     _check_options(name, command)
     if name in SUBJECT_PROTOCOLS:
-        place = "all" if command.support == "published" else read_support(name, command.support)
+        place = "all" if command.support == "published" else parse_support(name, command.support)
         chosen = OneImageSettings(_test_subjects(catalog, command), command.novel, place)
         return [SUBJECT_PROTOCOLS[name](catalog, chosen)]
     volumes = name in VOLUME_PROTOCOLS
     count = command.folds or (FOLDS if volumes else 4)
     folds = range(count) if command.fold is None else [command.fold]
     if not volumes:
-        given = [ImageChoices(fold, count, command.shot, command.episodes) for fold in folds]
+        given = [
+            ImageProtocolOptions(fold, count, command.shot, command.episodes) for fold in folds
+        ]
         return [IMAGE_PROTOCOLS[name](catalog, each) for each in given]
-    rest = (count, command.novel, command.exclude, read_support(name, command.support))
-    return [lay(name, catalog, Choices(fold, *rest)) for fold in folds]
+    rest = (count, command.novel, command.exclude, parse_support(name, command.support))
+    return [build_protocol(name, catalog, ProtocolOptions(fold, *rest)) for fold in folds]
 
 
 def _test_subjects(catalog: Catalog, command: ProtocolRun) -> tuple[str, ...]:

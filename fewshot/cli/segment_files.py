@@ -24,7 +24,7 @@ from fewshot.models.heads import Support
 
 Look = Callable[[ImageStack], Segmentation]
 
-_MOST_STEPS = 200  # of adaptation, should a machine be so fast
+_MAX_STEPS = 200  # of adaptation, should a machine be so fast
 
 
 def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
@@ -82,7 +82,7 @@ def _learned(command: Segment, shots: SupportSet) -> tuple[dict[str, Support], L
             adapt_to_shots,
         )
 
-        settings = TestTimeSettings(steps=_MOST_STEPS, seconds=command.adapt)
+        settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
         segmenter = adapt_to_shots(segmenter, shots, settings, size=size)
     mirror, how = command.postprocess.flip == "both", command.fuse
     if command.zoom:

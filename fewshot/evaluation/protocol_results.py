@@ -16,7 +16,7 @@ from fewshot.evaluation import results
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.tables import percent, shown, with_bounds
 
-_MOST_COLUMNS = 12  # of classes in a Markdown table
+_MAX_COLUMNS = 12  # of classes in a Markdown table
 COLUMNS = ("run", "fold", "subject", "class_name", "found", "missed", "wrong", "rest")
 """Columns of a case in result files."""
 UNITS = {"subject": "Dice, 0 to 100", "class": "mIoU, 0 to 100"}
@@ -136,7 +136,7 @@ def markdown(content: dict[str, Any], name: str) -> str:
     """Make the tables of a result file."""
     found = content["results"]
     classes = list(dict.fromkeys(name for row in found for name in row["by_class"]))
-    if len(classes) > _MOST_COLUMNS:
+    if len(classes) > _MAX_COLUMNS:
         classes = []
     lines = [
         f"# {name}",

@@ -19,7 +19,7 @@ from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.run import Callback
 
 SCORE = "validation_auc"
-MOST_IMAGES = 2000  # of a score: all their pairs are compared
+MAX_IMAGES = 2000  # of a score: all their pairs are compared
 
 
 def pair_callbacks(
@@ -72,8 +72,8 @@ def score_callbacks(
 def validation_scores(
     network: EmbeddingNetwork, lister: PairSampler, apart: int = 1
 ) -> dict[str, float]:
-    """Score what a sampler lists, at most `MOST_IMAGES` of it, evenly chosen."""
-    vectors, labels = embed_listed(network, lister, MOST_IMAGES)
+    """Score what a sampler lists, at most `MAX_IMAGES` of it, evenly chosen."""
+    vectors, labels = embed_listed(network, lister, MAX_IMAGES)
     return {
         f"validation_{name}": value
         for name, value in EmbeddingScores(vectors, labels, apart).values().items()

@@ -14,7 +14,7 @@ from episodes.catalog.mask_counts import count_mask
 from episodes.errors import DataError, shorten
 from episodes.io.axes import Reading, Structure
 from episodes.io.mask_colours import value_name
-from episodes.io.mask_grid import Grid, place_mask
+from episodes.io.mask_grid import Grid, align_mask
 from episodes.io.mask_pixels import MaskPixels
 from episodes.io.pixels import IGNORE
 from episodes.io.read import (
@@ -137,7 +137,7 @@ def mask_planes(
         path = Path(mask)
         header, placement = read_header(path, reading, mask=True), None
         if image is not None:
-            placement = place_mask(_grid(image), header.grid(path), ignore_affine)
+            placement = align_mask(_grid(image), header.grid(path), ignore_affine)
         read = read_mask(path, placement, reading)
         placed = placement is not None and image is not None and image.volume
         volume = header.kind == "volume" or placed
@@ -145,7 +145,7 @@ def mask_planes(
     values, structure = mask_array(mask, reading)
     read = interpret_mask(values, "array")
     found = ImageStack(read.labels, "array", volume=structure.planes > 1)
-    placement = None if image is None else place_mask(_grid(image), _grid(found), ignore_affine)
+    placement = None if image is None else align_mask(_grid(image), _grid(found), ignore_affine)
     if placement is not None:
         read = replace(read, labels=placement.apply(read.labels))
     return Drawn(replace(found, pixels=read.labels), read)

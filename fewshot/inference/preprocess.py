@@ -15,7 +15,7 @@ from episodes.sampling.sampler import binary_mask
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.support_set import SupportSet
 
-MOST_SHOTS = 512
+MAX_SHOTS = 512
 """More support planes than this are refused rather than thinned out in silence."""
 CHUNK = 8
 """Planes that are made into tensors, and pass through the encoder, at once."""
@@ -25,12 +25,12 @@ def fit_masks(shots: SupportSet, size: int) -> UInt8[Tensor, "way shot height wi
     """Fit one binary mask (0, 1, 255 unknown) a way and annotated plane into the square.
 
     Raises:
-        DataError: there are more than `MOST_SHOTS` annotated planes.
+        DataError: there are more than `MAX_SHOTS` annotated planes.
     """
     planes = sum(len(_marked(found)) for found in shots.maps)
-    if planes > MOST_SHOTS:
+    if planes > MAX_SHOTS:
         raise DataError(
-            f"{planes} annotated planes; expected at most {MOST_SHOTS}. "
+            f"{planes} annotated planes; expected at most {MAX_SHOTS}. "
             "Leave some out, e.g. every second one"
         )
     labels = torch.stack(

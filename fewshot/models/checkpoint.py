@@ -22,7 +22,7 @@ from fewshot.models.heads import HeadSettings, Support
 from fewshot.models.heads.base import HeadEntry, find_head, head_entry
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.models.scale import AnnotatedScale
-from fewshot.provenance import CALIBRATION, MOST_HEADER, WEIGHTS, read_settings
+from fewshot.provenance import CALIBRATION, MAX_HEADER, WEIGHTS, read_settings
 from fewshot.provenance import SEGMENTER as SETTINGS
 from fewshot.registry import HEADS
 
@@ -268,7 +268,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         size = os.path.getsize(path)
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
-        if header > min(MOST_HEADER, size - 8):
+        if header > min(MAX_HEADER, size - 8):
             raise ModelError(
                 f"{path} declares a header of {header:,} bytes in {size:,}; it is damaged or "
                 "no safetensors file. Copy it again"

@@ -15,7 +15,7 @@ def class_sheets(
     """Show some images of each class with its mask, from small to large areas.
 
     Args:
-        catalog: measured.
+        catalog: with class areas.
         columns: images a class.
         classes: rows a sheet.
         sheets: at most so many; further classes are not drawn.

@@ -14,7 +14,7 @@ NEAR = 1e-3
 The product form |x|^2 + |y|^2 - 2 x y loses all digits there: it gives 1e-3 for a vector and
 itself, which `torch.cdist` does from 25 vectors on by default."""
 
-_MOST_NEAR = 0.1  # share of near pairs from which it is faster to compute all directly
+_MAX_NEAR = 0.1  # share of near pairs from which it is faster to compute all directly
 
 
 def squared_euclidean_distances(
@@ -159,7 +159,7 @@ def _measure(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor | Non
         squared.fill_diagonal_(0.0)
     if near is None:
         return squared, None, False
-    if len(near) > _MOST_NEAR * squared.numel() + len(first) + len(other):
+    if len(near) > _MAX_NEAR * squared.numel() + len(first) + len(other):
         exact = torch.cdist(first, other, compute_mode="donot_use_mm_for_euclid_dist")
         return exact.square_(), None, True
     rows, columns = near.unbind(dim=1)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from episodes.catalog.class_areas import compute_class_areas
-from episodes.protocols.registry import Choices, lay
+from episodes.protocols.registry import ProtocolOptions, build_protocol
 from episodes.readers import read_catalog
 from fewshot import recipes
 from fewshot.benchmark import model_selection as choose
@@ -103,7 +103,7 @@ def test_a_stopped_choice_goes_on(command, tmp_path, monkeypatch):
 def test_no_test_scan_has_a_say(data):
     catalog = compute_class_areas(read_catalog(data))
     for name in ("alpnet", "full-volume"):
-        protocol = lay(name, catalog, Choices(fold=1, folds=3, support="all"))
+        protocol = build_protocol(name, catalog, ProtocolOptions(fold=1, folds=3, support="all"))
         setting = Setting(name, "none", "all", "", 1)
         inner = list(choose.inner_protocols(protocol, setting, catalog))
         queries = {s for each in inner for case in each.cases for s in case.plan.query_subjects}
@@ -163,6 +163,6 @@ def test_a_choice_without_a_start_is_told(command, tmp_path, capsys):
 
 def test_one_training_scan_is_not_enough_to_choose(data):
     catalog = compute_class_areas(read_catalog(data)).of_subjects(["1", "2", "3"])
-    protocol = lay("alpnet", catalog, Choices(fold=0, folds=3, support=0))
+    protocol = build_protocol("alpnet", catalog, ProtocolOptions(fold=0, folds=3, support=0))
     with pytest.raises(choose.DataError, match="settings are chosen on at least two"):
         list(choose.inner_protocols(protocol, Setting("alpnet", "none", "0", "", 0), catalog))

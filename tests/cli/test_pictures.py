@@ -42,7 +42,7 @@ def test_a_sub_folder_is_a_subject(people):
     catalog = read_catalog(people)
     assert (catalog.layout, len(catalog), catalog.classes) == ("pictures", 9, ())
     assert catalog.subjects == ("s0", "s1", "s2")
-    assert catalog.measured
+    assert catalog.has_areas
     assert read_catalog(people, subject_pattern=r"/(\d)").subjects == ("0", "1", "2")
     assert read_catalog(people / "s0").subjects == ("0", "1", "2")  # flat: a file is a subject
     deep = people.parent / "deep" / "all"

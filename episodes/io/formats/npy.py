@@ -38,7 +38,7 @@ def read(
     """
     found = structure(path, reading, mask=mask)
     with guarded(path, "NumPy array"):
-        values = read_whole(path, _single(path), path.stat().st_mtime_ns)
+        values = read_npy(path, _single(path), path.stat().st_mtime_ns)
         kind = np.dtype(np.uint8) if values.dtype == bool else values.dtype.newbyteorder("=")
         return np.array(values, kind, order="C"), found
 
@@ -63,7 +63,7 @@ def _single(path: Path) -> str:
 
 
 @lru_cache(maxsize=2)
-def read_whole(path: Path, name: str, changed: int) -> np.ndarray:
+def read_npy(path: Path, name: str, modified_ns: int) -> np.ndarray:
     """Read an array once for all items: a compressed archive cannot be entered in the middle.
 
     Args:

@@ -22,7 +22,7 @@ from episodes.io.axes import shown_on_white, upright
 from episodes.io.limits import BROKEN, MAX_PIXELS, guarded, too_large
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-MOST_GREYS = 16
+MAX_GREYS = 16
 """A palette of more greys than this holds shades, and no labels."""
 
 STACK_SUFFIXES = (".tif", ".tiff")
@@ -53,7 +53,7 @@ def first_bytes(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read: {cause(error)}") from error
 
 
-def open_picture(path: Path, content: bytes | None = None) -> Image.Image:
+def open_image(path: Path, content: bytes | None = None) -> Image.Image:
     """Open a picture without reading its pixels.
 
     Raises:
@@ -192,7 +192,7 @@ def palette_numbers(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """
     used = palette[np.unique(indices)]
     ground = [tuple(colour) for colour in used.tolist()]
-    shades = len(used) > MOST_GREYS and (used == used[:, :1]).all()
+    shades = len(used) > MAX_GREYS and (used == used[:, :1]).all()
     reordered = BLACK in ground[1:] or (WHITE in ground and BLACK not in ground)
     if not (reordered or shades):
         return indices

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.io.formats.pillow import image_page, open_picture
+from episodes.io.formats.pillow import image_page, open_image
 from episodes.io.limits import guarded
 
 MAX_MEMBER = 2**28
@@ -40,10 +40,10 @@ def read_bytes(path: Path, member: str) -> bytes:
         return archive(path).read(member)
 
 
-def read_picture(path: Path, member: str) -> np.ndarray:
+def read_zipped_image(path: Path, member: str) -> np.ndarray:
     """Read a member as a picture [height width] or [height width 3]."""
     name = path / PurePosixPath(member)
-    with open_picture(name, read_bytes(path, member)) as image:
+    with open_image(name, read_bytes(path, member)) as image:
         return image_page(name, image)
 
 

@@ -20,7 +20,7 @@ from fewshot.siamese.retrieval.ranking import Distance, checked_embeddings
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
-MOST_KEY = 512  # characters
+MAX_KEY = 512  # characters
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ def checked_items(
             f"{len(names)} keys, {len(vectors)} embeddings and {len(rows)} rows of metadata; "
             "expected one of each an item"
         )
-    wrong = [k for k in names if not isinstance(k, str) or not 0 < len(k) <= MOST_KEY]
+    wrong = [k for k in names if not isinstance(k, str) or not 0 < len(k) <= MAX_KEY]
     if wrong:
-        raise DataError(f"a key is {wrong[0]!r}; expected a string of 1 to {MOST_KEY} characters")
+        raise DataError(f"a key is {wrong[0]!r}; expected a string of 1 to {MAX_KEY} characters")
     if len(set(names)) < len(names):
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1][:3]
         raise DataError(f"the key {shorten(twice)} is given twice; expected each once")

@@ -28,7 +28,7 @@ from fewshot.siamese.retrieval.index import Row
 from fewshot.siamese.retrieval.ranking import Distance
 
 MANIFEST, FORMAT = "manifest.json", 1
-_MOST_MANIFEST = 2**26  # bytes
+_MAX_MANIFEST = 2**26  # bytes
 _OWN_FILE = re.compile(r"s[0-9a-f]{12}(-[0-9a-f]{12})?\.(f32|arrow|dead)|\.partial-.*")
 _NAME = re.compile(r"s[0-9a-f]{12}")
 _DEAD = re.compile(r"s[0-9a-f]{12}-[0-9a-f]{12}\.dead")
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > _MOST_MANIFEST:
+        if path.stat().st_size > _MAX_MANIFEST:
             raise DataError(f"{path} has {path.stat().st_size:,} bytes; it is no match index")
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:

@@ -11,7 +11,7 @@ import numpy as np
 from episodes.errors import DataError, shorten
 from episodes.optional import import_optional
 from fewshot.siamese.retrieval.index import (
-    MOST_KEY,
+    MAX_KEY,
     Match,
     Row,
     Value,
@@ -202,7 +202,7 @@ def _make(client: Any, pymilvus: Any, name: str, dim: int, metric: str) -> None:
     """Make a collection of keys, vectors and whatever else a row holds, searched exactly."""
     kinds = pymilvus.DataType
     schema = client.create_schema(auto_id=False, enable_dynamic_field=True)
-    schema.add_field("key", kinds.VARCHAR, is_primary=True, max_length=4 * MOST_KEY)
+    schema.add_field("key", kinds.VARCHAR, is_primary=True, max_length=4 * MAX_KEY)
     schema.add_field("vector", kinds.FLOAT_VECTOR, dim=dim)
     plan = client.prepare_index_params()
     plan.add_index("vector", index_type="FLAT", metric_type=metric)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from episodes.io.write import make_folder, write_picture
+from episodes.io.write import make_folder, write_image
 from fewshot.training.run import Callback, Run
 
 
@@ -25,4 +25,4 @@ class Pictures(Callback):
         """Draw if it is time."""
         if run.step % self.every == 0:
             folder = make_folder(run.folder / "pictures")
-            write_picture(folder / f"step_{run.step:06d}.png", self.draw())
+            write_image(folder / f"step_{run.step:06d}.png", self.draw())

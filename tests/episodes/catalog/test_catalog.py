@@ -32,8 +32,8 @@ def keys(catalog):
 def test_basics():
     assert len(CATALOG) == 4
     assert CATALOG.subjects == ("x", "y", "z")
-    assert CATALOG.measured
-    CATALOG.require_measured()
+    assert CATALOG.has_areas
+    CATALOG.require_areas()
 
 
 def test_a_key_twice_is_an_error():
@@ -56,10 +56,10 @@ def test_filters():
 
 def test_an_unmeasured_catalog_says_what_to_call():
     unmeasured = Catalog((sample("1"), sample("2", areas={})), (), "raw")
-    assert not unmeasured.measured
-    for call in (unmeasured.require_measured, lambda: unmeasured.without_samples_of(["a"])):
+    assert not unmeasured.has_areas
+    for call in (unmeasured.require_areas, lambda: unmeasured.without_samples_of(["a"])):
         with pytest.raises(
-            DataError, match=r"'raw' has not been measured.*compute_class_areas\(catalog\)"
+            DataError, match=r"'raw' has no class areas.*compute_class_areas\(catalog\)"
         ):
             call()
 

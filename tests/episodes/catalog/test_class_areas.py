@@ -33,7 +33,7 @@ def test_areas_by_hand(tmp_path, make_png):
         catalog = compute_class_areas(read_catalog(folder(tmp_path, make_png, masks, label_map)))
     assert areas(catalog) == [{"liver": 2, "spleen": 1}, {"spleen": 3}, {}]
     assert catalog.classes == ("liver", "spleen")
-    assert catalog.measured
+    assert catalog.has_areas
     assert compute_class_areas(catalog) is catalog
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from episodes.catalog.duplicates import Pair, find_duplicates, thumbnail
-from episodes.catalog.quality import of_duplicates
+from episodes.catalog.quality import duplicate_problems
 from episodes.readers import read_catalog
 
 
@@ -35,15 +35,15 @@ def test_copies_are_found_and_nothing_else(folder):
 def test_what_is_said_of_them(folder):
     catalog = read_catalog(folder)
     pairs = find_duplicates(catalog)
-    apart = of_duplicates(catalog, pairs)
+    apart = duplicate_problems(catalog, pairs)
     assert apart[0].startswith(
         "1 pair(s) of images of different subjects are the same: images/03.png and images/08.png; a"
     )
     assert "2 pair(s) of images of different subjects are nearly the same" in apart[1]
     one = replace(catalog, samples=tuple(replace(s, subject="x") for s in catalog.samples))
-    assert of_duplicates(one, pairs)[1].endswith("images/05.png and images/09.png")
-    assert "and 1 more" in of_duplicates(one, pairs, most=1)[1]
-    assert of_duplicates(one, ()) == []
+    assert duplicate_problems(one, pairs)[1].endswith("images/05.png and images/09.png")
+    assert "and 1 more" in duplicate_problems(one, pairs, max_pairs=1)[1]
+    assert duplicate_problems(one, ()) == []
 
 
 def test_slices_of_one_volume_are_not_compared(nifti_set):

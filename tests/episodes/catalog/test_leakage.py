@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from episodes.catalog.leakage import Neighbours, SeenClass, audit_leakage
+from episodes.catalog.leakage import ClassExposure, Neighbours, audit_leakage
 from episodes.catalog.splits import split_catalog
 from episodes.errors import DataError
 from tests.episodes.catalog.test_splits import CATALOG
@@ -18,7 +18,7 @@ def test_a_clean_split():
     parts = split_catalog(SCAN, novel=["b"], test_subjects=["s1"])
     found = audit_leakage(parts.train, parts.test)
     assert found.disjoint
-    assert found.classes == (SeenClass("b", labelled=False, images=10, pixels=20),)
+    assert found.classes == (ClassExposure("b", labelled=False, images=10, pixels=20),)
     assert str(found).splitlines() == [
         "subjects in training and test: none",
         "images in training and test: none",
@@ -36,7 +36,7 @@ def test_what_setting_2_leaves():
     ]
     assert "class b: not in the training images" in str(audit_leakage(parts.train, parts.test))
     whole = audit_leakage(CATALOG, parts.test.of_classes(["b"]))
-    assert whole.classes == (SeenClass("b", labelled=True, images=3, pixels=5),)
+    assert whole.classes == (ClassExposure("b", labelled=True, images=3, pixels=5),)
     assert "class b: labelled in training, 5 pixels in 3 images" in str(whole)
 
 
@@ -79,6 +79,6 @@ def test_bad_requests():
     with pytest.raises(DataError, match="max_gap is -1"):
         audit_leakage(SCAN, SCAN, max_gap=-1)
     raw = replace(SCAN, samples=tuple(replace(s, areas=None) for s in SCAN.samples))
-    with pytest.raises(DataError, match="has not been measured"):
+    with pytest.raises(DataError, match="has no class areas"):
         audit_leakage(raw, SCAN)
     assert audit_leakage(SCAN, raw).classes[0].pixels == 140

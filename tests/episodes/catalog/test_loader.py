@@ -87,7 +87,7 @@ def test_object_numbers_of_16_bits(tmp_path, make_png):
 
 
 def test_labels_of_an_unmeasured_catalog_say_what_to_call(binary_set):
-    with pytest.raises(DataError, match="has no label map yet; measure the catalog first"):
+    with pytest.raises(DataError, match="has no label map yet; call"):
         Loader().labels(read_catalog(binary_set).samples[0], ("foreground",))
 
 

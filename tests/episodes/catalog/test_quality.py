@@ -4,7 +4,12 @@ from pathlib import Path
 import numpy as np
 
 from episodes.catalog.mask_counts import count_masks
-from episodes.catalog.quality import of_classes, of_masks, of_splits, settle_anyway
+from episodes.catalog.quality import (
+    apply_label_map_leniently,
+    class_problems,
+    mask_problems,
+    split_problems,
+)
 from episodes.io.pixels import PixelRef
 from episodes.readers import read_catalog
 from tests.episodes.sampling.test_sampler import toy
@@ -12,7 +17,7 @@ from tests.episodes.sampling.test_sampler import toy
 
 def settle(root, **options):
     catalog = read_catalog(root, **options)
-    return settle_anyway(catalog, count_masks(catalog))
+    return apply_label_map_leniently(catalog, count_masks(catalog))
 
 
 def test_every_value_that_nobody_named(index_set):
@@ -32,7 +37,7 @@ def test_nothing_to_say_of_named_values(index_set, class_masks_set, binary_set):
     for root in (index_set, class_masks_set, binary_set):
         catalog, said = settle(root)
         assert said == []
-        assert catalog.measured
+        assert catalog.has_areas
 
 
 def test_too_many_values_count_as_objects(tmp_path, make_png):
@@ -47,7 +52,7 @@ def test_too_many_values_count_as_objects(tmp_path, make_png):
 
 def test_classes_and_masks():
     rows = [("p", {"a": 500, "b": 3}), ("p", {"a": 20}), ("q", {"b": 50}), ("q", {"test": 99})]
-    said = of_classes(toy(rows, ["a", "b", "c", "test"]))
+    said = class_problems(toy(rows, ["a", "b", "c", "test"]))
     assert said == [
         "class a occurs in one subject only: support and query cannot come from different "
         "subjects, and no interval can be given",
@@ -57,7 +62,7 @@ def test_classes_and_masks():
         "class test is called as a part of a split is: a folder with images and masks in it is "
         "taken for a class; inspect the folder test alone",
     ]
-    assert of_classes(toy([], ""))[0].startswith("no class at all")
+    assert class_problems(toy([], ""))[0].startswith("no class at all")
 
 
 def test_empty_masks_are_named(tmp_path, make_png):
@@ -65,7 +70,9 @@ def test_empty_masks_are_named(tmp_path, make_png):
         make_png(tmp_path / "images" / f"{number}.png", np.zeros((9, 9), np.uint8))
         make_png(tmp_path / "masks" / f"{number}.png", np.full((9, 9), number == 1, np.uint8))
     catalog, _ = settle(tmp_path)
-    assert of_masks(catalog) == ["2 of 3 images have an empty mask: images/0.png, images/2.png"]
+    assert mask_problems(catalog) == [
+        "2 of 3 images have an empty mask: images/0.png, images/2.png"
+    ]
 
 
 def test_subjects_in_train_and_test():
@@ -74,9 +81,9 @@ def test_subjects_in_train_and_test():
     placed = tuple(
         replace(s, image=PixelRef(root / "images" / s.subject / "x.png")) for s in catalog.samples
     )
-    said = of_splits(replace(catalog, samples=placed), root)
+    said = split_problems(replace(catalog, samples=placed), root)
     assert said == [
         "1 subject(s) lie in more than one of the folders test, train: p1; "
         "training would see what is tested"
     ]
-    assert of_splits(catalog, root) == []
+    assert split_problems(catalog, root) == []

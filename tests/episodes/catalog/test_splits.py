@@ -61,7 +61,7 @@ def test_a_side_with_nothing_is_an_error(change, message):
 
 def test_an_unmeasured_catalog_is_refused():
     raw = Catalog((Sample("1", PixelRef(Path("1.png")), (), "p", (8, 8)),), ("a", "b"))
-    with pytest.raises(DataError, match="has not been measured"):
+    with pytest.raises(DataError, match="has no class areas"):
         split_catalog(raw, novel=["a"], test_subjects=["p"])
 
 

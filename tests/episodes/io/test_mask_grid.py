@@ -9,7 +9,7 @@ import pytest
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import DataError
-from episodes.io.mask_grid import Grid, place_mask
+from episodes.io.mask_grid import Grid, align_mask
 from episodes.io.read import labels_of, read_header, read_labels, read_planes
 from episodes.io.voxel_grids import Placement
 from episodes.masks.placed import mask_source
@@ -236,4 +236,4 @@ def test_a_placement_is_the_same_as_text():
 
 
 def test_planes_without_any_geometry_lie_on_planes():
-    assert place_mask(Grid("a", (1, 2, 3)), Grid("b", (1, 2, 3))) is None
+    assert align_mask(Grid("a", (1, 2, 3)), Grid("b", (1, 2, 3))) is None

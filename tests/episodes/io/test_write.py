@@ -8,7 +8,7 @@ from PIL import Image
 from episodes.errors import DataError
 from episodes.io.geometry import Geometry
 from episodes.io.read import read_image, read_labels
-from episodes.io.write import atomic_write, make_folder, write_json, write_mask, write_picture
+from episodes.io.write import atomic_write, make_folder, write_image, write_json, write_mask
 
 
 def names(folder):
@@ -124,8 +124,8 @@ def test_formats_that_cannot_hold_a_mask(tmp_path, name, depth, message):
 
 def test_pictures(tmp_path):
     colour = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    np.testing.assert_array_equal(read_image(write_picture(tmp_path / "c.png", colour)), colour)
+    np.testing.assert_array_equal(read_image(write_image(tmp_path / "c.png", colour)), colour)
     deep = np.arange(20, dtype=np.uint16).reshape(4, 5) * 3000
-    np.testing.assert_array_equal(read_image(write_picture(tmp_path / "d.png", deep)), deep)
-    with Image.open(write_picture(tmp_path / "e.jpg", colour)) as picture:
+    np.testing.assert_array_equal(read_image(write_image(tmp_path / "d.png", deep)), deep)
+    with Image.open(write_image(tmp_path / "e.jpg", colour)) as picture:
         assert picture.format == "JPEG"

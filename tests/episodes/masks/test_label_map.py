@@ -145,7 +145,7 @@ def test_label_map_classes():
 def test_named():
     pixels = PixelRef(Path("m.png"))
     assert named(MaskRef(pixels, "nucleus")) == "nucleus"
-    with pytest.raises(DataError, match=r"m.png has no label map yet; measure the catalog first"):
+    with pytest.raises(DataError, match=r"m.png has no label map yet; call"):
         named(MaskRef(pixels))
 
 

@@ -23,7 +23,7 @@ CATALOG = toy.volumes(
 )
 def test_training_loses_held_subjects_then_slices_of_test_classes(exclude, kept, reason):
     train, excluded = training_catalog(
-        CATALOG, classes=("b", "c"), held={"query scan": ["q"]}, exclude=exclude
+        CATALOG, classes=("b", "c"), held_out={"query scan": ["q"]}, exclude=exclude
     )
     assert [sample.key for sample in train.samples] == kept
     assert train.classes == ("a",)

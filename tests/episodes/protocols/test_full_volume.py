@@ -1,7 +1,7 @@
 import pytest
 
 from episodes.errors import EpisodeError
-from episodes.protocols.full_volume import FullVolumeSettings, full_volume, nearest_place
+from episodes.protocols.full_volume import FullVolumeSettings, full_volume, nearest_position
 from tests.episodes.protocols import toy
 
 # Folds of two over four scans. Fold 0 tests 1 and 2, supported by scan 3.
@@ -101,5 +101,5 @@ def test_unknown_settings(settings, message):
 
 
 def test_nearest_place_by_hand():
-    assert nearest_place(0, 1, [0, 1, 2], 3) == 1  # 0.5 of 0.17, 0.5, 0.83
-    assert nearest_place(9, 10, [0], 100) == 0
+    assert nearest_position(0, 1, [0, 1, 2], 3) == 1  # 0.5 of 0.17, 0.5, 0.83
+    assert nearest_position(9, 10, [0], 100) == 0

@@ -6,7 +6,7 @@ import pytest
 
 from episodes.protocols import pascal5i as module
 from episodes.protocols.names import IMAGE_PROTOCOLS
-from episodes.protocols.registry import ImageChoices, read_support
+from episodes.protocols.registry import ImageProtocolOptions, parse_support
 from tests.episodes.protocols.test_pascal5i import images
 
 MANY = images(*[dict.fromkeys("abcdefgh", 3000)] * 4)
@@ -31,16 +31,16 @@ def test_protocols_of_images(name, episodes, expected, monkeypatch):
         return replace(one, settings=asdict(settings))
 
     monkeypatch.setattr(module, "pascal5i", short)
-    choices = ImageChoices(0, folds=4, shot=1, episodes=episodes)
+    choices = ImageProtocolOptions(0, folds=4, shot=1, episodes=episodes)
     found = IMAGE_PROTOCOLS[name](MANY, choices)
     assert {"fold": 0, "folds": 4, "shot": 1, **expected}.items() <= found.settings.items()
 
 
 def test_the_published_support_depends_on_the_protocol():
-    assert [read_support(name, "published") for name in ("alpnet", "adnet", "adnet-2")] == [
+    assert [parse_support(name, "published") for name in ("alpnet", "adnet", "adnet-2")] == [
         0,
         -1,
         -1,
     ]
-    assert read_support("alpnet", "all") == "all"
-    assert read_support("alpnet", "2") == 2
+    assert parse_support("alpnet", "all") == "all"
+    assert parse_support("alpnet", "2") == 2

@@ -106,6 +106,6 @@ def test_impossible_lists_are_told(monkeypatch):
         verification(catalog(*"pq"), ["p", "q"])
     with pytest.raises(DataError, match="no subject 'x'"):
         verification(catalog(*"pq"), ["x"])
-    monkeypatch.setattr(module, "MOST_PAIRS", 5)
+    monkeypatch.setattr(module, "MAX_PAIRS", 5)
     with pytest.raises(EpisodeError, match="6 pairs; at most 5 are listed"):
         verification(catalog(*"ppqq"), ["p", "q"], negatives="all")

@@ -20,7 +20,7 @@ def test_index_masks(index_set):
     assert keys(catalog)[:3] == ["images/p0_a.png", "images/p0_b.png", "images/p1_a.png"]
     assert catalog.subjects == ("p0", "p1", "p2", "p3")
     assert catalog.notes == ()
-    assert not catalog.measured
+    assert not catalog.has_areas
     sample = catalog.samples[0]
     assert sample.size == (40, 56)
     assert sample.masks[0].pixels.path == index_set / "masks" / "p0_a.png"

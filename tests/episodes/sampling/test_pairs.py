@@ -99,7 +99,7 @@ def test_the_subject_as_identity_needs_no_measuring():
     plan = sampler.plan(0)
     assert sampler.names == ("s", "t", "u", "v", "w")
     assert [sampler.names[label] for label in plan.labels] == list(plan.subjects)
-    with pytest.raises(DataError, match="has not been measured"):
+    with pytest.raises(DataError, match="has no class areas"):
         PairSampler(unmeasured, PairSettings(2, 3))
 
 

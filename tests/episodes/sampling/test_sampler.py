@@ -228,5 +228,5 @@ def test_settings_below_one(name):
 
 
 def test_an_unmeasured_catalog_is_refused(index_set):
-    with pytest.raises(DataError, match="has not been measured"):
+    with pytest.raises(DataError, match="has no class areas"):
         EpisodeSampler(read_catalog(index_set))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from episodes.errors import DataError, ModelError
-from episodes.io.write import write_mask, write_picture
+from episodes.io.write import write_mask, write_image
 from fewshot.inference.resolution import upsampling_factor
 from fewshot.metrics.overlap import confusion_matrix, dice
 from tests.fewshot.conftest import disc_scene
@@ -86,7 +86,7 @@ def test_results_do_not_depend_on_the_queries_before(segmenter):
 
 def test_masks_keep_the_numbers_of_the_support(segmenter, tmp_path):
     image, labels = disc_scene(0)
-    write_picture(tmp_path / "image.png", image)
+    write_image(tmp_path / "image.png", image)
     for name, values in (("black_white", 255), ("seven", 7), ("deep", 40_000)):
         mask = np.where(labels == 1, values, 0).astype(np.uint16 if values > 255 else np.uint8)
         path = write_mask(tmp_path / f"{name}.png", mask[None])
