@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from episodes.errors import DataError, ModelError
-from episodes.io.write import write_mask, write_image
+from episodes.io.write import write_image, write_mask
 from fewshot.inference.resolution import upsampling_factor
 from fewshot.metrics.overlap import confusion_matrix, dice
 from tests.fewshot.conftest import disc_scene
