@@ -112,11 +112,11 @@ from .siamese.losses.supervised_contrastive import (
 )
 from .siamese.losses.triplet import TripletLoss as TripletLoss
 from .siamese.objective import pair_task as pair_task
-from .siamese.retrieval.catalog_items import embed_listed as embed_listed
+from .siamese.retrieval.catalog_items import embed_catalog as embed_catalog
 from .siamese.retrieval.embed import (
-    describe_image as describe_image,
-    describe_planes as describe_planes,
-    load_describer as load_describer,
+    embed_image as embed_image,
+    embed_planes as embed_planes,
+    load_embedder as load_embedder,
 )
 from .siamese.retrieval.index import Index as Index, Match as Match
 from .siamese.retrieval.open import create_index as create_index, open_index as open_index
@@ -141,13 +141,13 @@ from .siamese.verification.threshold import (
     load_decision as load_decision,
     save_decision as save_decision,
 )
-from .training.callbacks.figures import Pictures as Pictures
+from .training.callbacks.figures import Figures as Figures
 from .training.callbacks.log import Curves as Curves, JsonLog as JsonLog
-from .training.callbacks.tensorboard import Board as Board
+from .training.callbacks.tensorboard import TensorBoard as TensorBoard
 from .training.callbacks.validation import (
     EarlyStopping as EarlyStopping,
     KeepBest as KeepBest,
-    Measure as Measure,
+    Validation as Validation,
 )
 from .training.callbacks.weight_average import WeightAverage as WeightAverage
 from .training.classification import classification_task as classification_task

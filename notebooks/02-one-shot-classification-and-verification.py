@@ -41,18 +41,18 @@ print(f"{len(base.classes)} classes to learn from, {len(novel.classes)} others t
 from pathlib import Path
 from tempfile import mkdtemp
 from fewshot import EmbeddingNetwork, EmbeddingSettings, SupervisedContrastiveLoss
-from fewshot import TrainSettings, embed_listed, pair_task, train
+from fewshot import TrainSettings, embed_catalog, pair_task, train
 
 settings = PairSettings(12, 2, regions=True, disjoint_subjects=True)
 sampler = PairSampler(base, settings, loader=Loader(128), transform=Augment())
 lister = PairSampler(novel, settings, loader=Loader(128))
 network = EmbeddingNetwork(EmbeddingSettings(size=128))
-before, names = embed_listed(network, lister)
+before, names = embed_catalog(network, lister)
 
 task = pair_task(network, sampler, SupervisedContrastiveLoss(0.1))
 budget = TrainSettings(minutes=0, steps=30, batch=sampler.size, learning_rate=3e-4)
 train(task, budget, Path(mkdtemp()), progress=False)
-after, _ = embed_listed(network, lister)
+after, _ = embed_catalog(network, lister)
 
 # %% [markdown]
 # ## One-shot classification

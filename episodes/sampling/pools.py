@@ -107,7 +107,7 @@ class Remainder:
 
         Args:
             draws: gives two numbers, whatever the sizes.
-            apart: only from groups that are not kept apart since `start_row`, and keep this one
+            new_group: only from groups that are not kept apart since `start_row`, and keep this one
                 apart as well.
 
         Returns:
@@ -266,7 +266,7 @@ def skip(number: int, excluded: Sequence[int]) -> int:
 
     Args:
         number: from 0.
-        left_out: rising.
+        excluded: rising.
 
     >>> [skip(n, [1, 2, 5]) for n in range(4)]
     [0, 3, 4, 6]

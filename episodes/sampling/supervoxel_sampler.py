@@ -44,7 +44,7 @@ class SupervoxelSampler:
         loader: reads the pixels.
         seed: a whole number from 0 to 2**64 - 1.
         transform: changes the support or the queries, or both (settings.change).
-        cut: makes the supervoxels.
+        segment_regions: makes the supervoxels.
         files: the file of existing supervoxels of each image file, instead of `cut`.
         min_area: pixels that a supervoxel needs in each of its slices.
         cache: keeps the supervoxels.

@@ -91,7 +91,7 @@ class Batch:
         known = {*self.rows, *self.failed}
         return [query.path for query in self.queries if query.path not in known]
 
-    def about_before(self) -> dict[str, Any] | None:
+    def earlier_metadata(self) -> dict[str, Any] | None:
         """What an earlier run told of itself, if nothing is left to do; else None."""
         if self.to_do:
             return None
@@ -101,28 +101,28 @@ class Batch:
         except (OSError, ValueError, AttributeError):
             return None  # it was stopped before it wrote one: the run is told anew
 
-    def run(self, answer: Answer, about: Mapping[str, Any]) -> int:
+    def run(self, answer: Answer, metadata: Mapping[str, Any]) -> int:
         """Answer every query that has no result yet; the summary is valid whatever happens.
 
         Args:
             answer: see `Answer`; of a query that cannot be used it raises a FewshotError.
-            about: what the summary tells of the whole run.
+            metadata: what the summary tells of the whole run.
 
         Raises:
             DataError: queries failed, after all others were done; or a result cannot be written.
         """
         try:
             with _stopped_in_good_order():
-                self._answer_all(answer, about)
+                self._segment_all(answer, metadata)
         except BaseException:
             with contextlib.suppress(DataError):  # the disk may be full, which is told already
-                self._summarise(about)
+                self._summarise(metadata)
             raise
-        self._summarise(about)
+        self._summarise(metadata)
         self._ledger.compact()
-        return self._tell()
+        return self._report()
 
-    def _answer_all(self, answer: Answer, about: Mapping[str, Any]) -> None:
+    def _segment_all(self, answer: Answer, metadata: Mapping[str, Any]) -> None:
         written = time.monotonic()
         for path in tqdm(self.to_do, desc="segmenting", unit="image"):
             try:
@@ -138,7 +138,7 @@ class Batch:
             if result.doubt:
                 warnings.warn(result.doubt, stacklevel=2)
             if time.monotonic() > written + _SECONDS:
-                self._summarise(about)
+                self._summarise(metadata)
                 written = time.monotonic()
 
     def _write(self, path: Path, result: "Segmentation", more: Mapping[str, Any]) -> None:
@@ -162,7 +162,7 @@ class Batch:
         )
         self.rows[path] = row
 
-    def _summarise(self, about: Mapping[str, Any]) -> None:
+    def _summarise(self, metadata: Mapping[str, Any]) -> None:
         rows = [self.rows[q.path] for q in self.queries if q.path in self.rows]
         here = {self._key(query.path) for query in self.queries}
         rows += [
@@ -175,10 +175,10 @@ class Batch:
             for path, reason in self.large.items()
         ]
         failed = [self.failed[q.path] for q in self.queries if q.path in self.failed]
-        content = {**about, "images": rows, "failed": failed, "missing": len(self.to_do)}
+        content = {**metadata, "images": rows, "failed": failed, "missing": len(self.to_do)}
         write_json(self.out / SUMMARY, content)
 
-    def _tell(self) -> int:
+    def _report(self) -> int:
         count, fine = len(self.queries), len(self.rows)
         before = f", {len(self.before)} of them by an earlier run" if self.before else ""
         large = f", {len(self.large)} too large" if self.large else ""
@@ -232,7 +232,7 @@ class Batch:
 
     def _kept(self, path: Path, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row of a result that stays; a mask that somebody corrected is told."""
-        changed = self._ledger.changed(self._key(path))
+        changed = self._ledger.changed_files(self._key(path))
         if not changed:
             return dict(row["row"])
         print(f"{', '.join(changed)}: changed after it was written; kept as it is")

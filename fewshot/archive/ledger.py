@@ -78,7 +78,7 @@ class Ledger:
             return None
         return row if all((self.folder / name).is_file() for name in row["files"]) else None
 
-    def changed(self, query: str) -> list[str]:
+    def changed_files(self, query: str) -> list[str]:
         """Names of a query's results that somebody changed after they were written."""
         files = self.rows[query]["files"]
         return [name for name, hash_ in files.items() if digest(self.folder / name) != hash_]

@@ -112,7 +112,7 @@ def result_names(
     Returns:
         Masks, relative to the output folder, by the query's path.
     """
-    taken = _Taken()
+    taken = _UsedNames()
     for name in reserved:
         taken.add({Path(name)})
     names: dict[Path, Path] = {}
@@ -128,7 +128,7 @@ def result_names(
     return names
 
 
-class _Taken:
+class _UsedNames:
     """Names that are taken, by files and by the folders that they lie in."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from fewshot.cli.match_options import (
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.numerics import unit_rows
 from fewshot.plots import overlays as pictures
-from fewshot.siamese.retrieval.embed import describe_image, load_describer
+from fewshot.siamese.retrieval.embed import embed_image, load_embedder
 from fewshot.siamese.retrieval.index import Index, Value
 from fewshot.siamese.retrieval.index import Match as Found
 from fewshot.siamese.retrieval.open import create_index, open_index
@@ -74,12 +74,12 @@ def match(command: Match) -> int:
 def build(command: MatchBuild) -> int:
     """Make an index and add every image of a folder."""
     samples = list_samples(command.data, command.subject_pattern, command.ignore_affine)
-    network = load_describer(command.model)
+    network = load_embedder(command.model)
     about: dict[str, Value] = {
         "model": network.fingerprint(),
         "model_folder": str(command.model.resolve()) if command.model else "",
     }
-    index = create_index(command.index, network.dim, about=about)
+    index = create_index(command.index, network.dim, metadata=about)
     _fill(index, network, samples)
     print(f"{len(index)} images in {command.index}\nnext: fewshot match query PICTURE --index ...")
     return 0
@@ -104,7 +104,7 @@ def query(command: MatchQuery) -> int:
     """Print the best matches of a picture, and draw them."""
     index = open_index(command.index)
     network = _model_of(index, command.model)
-    vector = describe_image(network, command.image)
+    vector = embed_image(network, command.image)
     own = command.without_subject
     (found,) = index.search(
         vector[None],
@@ -128,7 +128,7 @@ def query(command: MatchQuery) -> int:
 def threshold(command: MatchThreshold) -> int:
     """Choose a threshold on some subjects, freeze it, and audit it on the others."""
     samples = list_samples(command.data, command.subject_pattern, command.ignore_affine)
-    network = load_describer(command.model)
+    network = load_embedder(command.model)
     generator = np.random.default_rng(command.seed)
     subjects = generator.permutation(sorted({sample.subject for sample in samples})).tolist()
     count = round(command.test_share * len(subjects))
@@ -164,7 +164,7 @@ def threshold(command: MatchThreshold) -> int:
 def verify(command: MatchVerify) -> int:
     """Compare two pictures with a frozen threshold."""
     decision = load_decision(command.threshold)
-    network = load_describer(command.model)
+    network = load_embedder(command.model)
     if decision.model and decision.model != network.fingerprint():
         raise ModelError(
             f"{command.threshold} was chosen with another model than {command.model or 'ImageNet'}"
@@ -176,7 +176,7 @@ def verify(command: MatchVerify) -> int:
             "scores of another model mean something else",
             stacklevel=2,
         )
-    one, other = unit_rows(np.stack([describe_image(network, path) for path in command.images]))
+    one, other = unit_rows(np.stack([embed_image(network, path) for path in command.images]))
     score = float(one @ other)
     answer = "same subject" if decision.accept(score) else "different subjects"
     print(
@@ -261,11 +261,11 @@ def _metadata(sample: Sample) -> dict[str, Value]:
 
 def _model_of(index: Index, folder: Path | None) -> EmbeddingNetwork:
     """Load the model that the index was built with."""
-    known = str(index.about.get("model_folder", ""))
-    network = load_describer(folder or (Path(known) if known else None))
-    if index.about.get("model") != network.fingerprint():
+    known = str(index.metadata.get("model_folder", ""))
+    network = load_embedder(folder or (Path(known) if known else None))
+    if index.metadata.get("model") != network.fingerprint():
         raise ModelError(
-            f"the index was built with the model {index.about.get('model')} from "
+            f"the index was built with the model {index.metadata.get('model')} from "
             f"{known or 'ImageNet'}, and this one is {network.fingerprint()}; their embeddings "
             "cannot be compared. Name the right one with --model, or build the index again"
         )

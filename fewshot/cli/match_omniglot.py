@@ -29,8 +29,8 @@ from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.tables import shown, with_interval
 from fewshot.models.embedding_network import EmbeddingNetwork, load_embedding
 from fewshot.provenance import typed_command
-from fewshot.siamese.retrieval.one_shot_classification import best_views, classify, nearest
-from fewshot.siamese.retrieval.tta_views import embed_views
+from fewshot.siamese.retrieval.one_shot_classification import classify, classify_with_tta, nearest
+from fewshot.siamese.retrieval.tta_views import embed_with_tta
 from fewshot.siamese.retrieval.whitening import within_class_whitening
 from fewshot.training.folder import SPLIT
 
@@ -98,7 +98,7 @@ def embed_drawings(
             images.append(to_channels(frame.fit_image(to_tensor(paper, (0.0, 255.0))), 1))
         # The loader of training keeps half precision as well.
         batch = torch.stack(images).half().float()
-        parts.append(embed_views(network, batch, views, seed=seed + start).cpu().numpy())
+        parts.append(embed_with_tta(network, batch, views, seed=seed + start).cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -107,13 +107,15 @@ def _lake(command: MatchOmniglot, networks: Sequence[Whitened]) -> dict[str, Any
     trials = official_runs(archive)
     names = _names(trials)
     drawings = {name: read_ink(archive, name) for name in names}
-    answers = classify(trials, best_views(_embedded(command, networks, drawings), command.centred))
+    answers = classify(
+        trials, classify_with_tta(_embedded(command, networks, drawings), command.centred)
+    )
     points = {name: ink_points(ink) for name, ink in drawings.items()}
     hausdorff = classify(
         trials, nearest(lambda one, other: modified_hausdorff(points[one], points[other]))
     )
     row = _row("lake_20_runs_accuracy", trials, answers, hausdorff, by_run=True)
-    pixels = classify(trials, best_views([_thumbnails(drawings)]))
+    pixels = classify(trials, classify_with_tta([_thumbnails(drawings)]))
     row["pixels"] = _percent(_interval(trials, pixels, by_run=True))
     row["headline"], row["baseline_name"] = True, "modified Hausdorff distance"
     row["protocol"] = "20 official runs, 20-way 1-shot within an alphabet"
@@ -125,8 +127,8 @@ def _trials(command: MatchOmniglot, networks: Sequence[Whitened]) -> list[dict[s
     listed = alphabets(archive)
     names = [name for found in listed.values() for each in found.values() for name in each]
     drawings = {name: read_ink(archive, name) for name in names}
-    ours = best_views(_embedded(command, networks, drawings), command.centred)
-    pixels = best_views([_thumbnails(drawings)])
+    ours = classify_with_tta(_embedded(command, networks, drawings), command.centred)
+    pixels = classify_with_tta([_thumbnails(drawings)])
     rows = []
     for within in (False, True):
         for way, shot in TASKS:

@@ -17,8 +17,8 @@ from fewshot.experiments.train import commands_of, read_split, training_seconds
 from fewshot.metrics.tables import percent, with_bounds
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.provenance import typed_command, unchanged
-from fewshot.siamese.retrieval.catalog_items import embed_listed
-from fewshot.siamese.retrieval.embed import load_describer
+from fewshot.siamese.retrieval.catalog_items import embed_catalog
+from fewshot.siamese.retrieval.embed import load_embedder
 from fewshot.siamese.verification.embedding_scores import EmbeddingScores
 
 UNITS = {
@@ -48,9 +48,9 @@ def match_score(command: MatchScore) -> int:
     identity: dict[str, Any] = {}
     if command.model is not None:
         with unchanged(command.model) as identity:
-            network = load_describer(command.model)
+            network = load_embedder(command.model)
         found["trained"] = score_network(network, test, command)
-    found[_IMAGENET] = score_network(load_describer(None), test, command)
+    found[_IMAGENET] = score_network(load_embedder(None), test, command)
     scores = {name: scored.intervals(command.seed) for name, scored in found.items()}
     rows = [[name, *(_cell(scored[each]) for each in UNITS)] for name, scored in scores.items()]
     first = next(iter(found.values()))
@@ -115,7 +115,7 @@ def score_network(network: EmbeddingNetwork, test: Catalog, command: MatchScore)
     lister = PairSampler(
         test, PairSettings(1, 2, command.identity), loader=Loader(network.settings.size)
     )
-    return EmbeddingScores(*embed_listed(network, lister), command.apart)
+    return EmbeddingScores(*embed_catalog(network, lister), command.apart)
 
 
 def describe(scored: EmbeddingScores, test: Catalog, command: MatchScore) -> str:

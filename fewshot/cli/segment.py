@@ -39,7 +39,7 @@ def segment(command: Segment) -> int:
     supports = [f"{name}.safetensors" for name in command.support_names()]
     batch = Batch(queries, command.out, _settings(command), supports, max(shots.values))
     print(*shots.axes(), shots.describe(), sep="\n", flush=True)
-    about = batch.about_before()
+    about = batch.earlier_metadata()
     if about is not None:
         return batch.run(nothing_left, about)
     wait_quietly()

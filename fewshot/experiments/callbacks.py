@@ -13,9 +13,9 @@ from fewshot.evaluation.episodic import evaluate
 from fewshot.evaluation.figures import evaluation_sheet
 from fewshot.experiments.options import Train, Watch
 from fewshot.models.network import FewShotNetwork
-from fewshot.training.callbacks.figures import Pictures
-from fewshot.training.callbacks.tensorboard import Board
-from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Measure
+from fewshot.training.callbacks.figures import Figures
+from fewshot.training.callbacks.tensorboard import TensorBoard
+from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Validation
 from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.run import Callback
 
@@ -72,11 +72,11 @@ def callbacks(command: Train, network: FewShotNetwork, aside: Catalog | None) ->
         if watch.validate:
             made += _scores(watch, network, sampler)
         if watch.pictures:
-            made.append(Pictures(lambda: _picture(network, sampler), watch.pictures))
+            made.append(Figures(lambda: _picture(network, sampler), watch.pictures))
     if watch.average:
         made.append(WeightAverage(watch.average))
     if watch.tensorboard:
-        made.append(Board())
+        made.append(TensorBoard())
     return made
 
 
@@ -88,7 +88,7 @@ def _scores(watch: Watch, network: FewShotNetwork, sampler: EpisodeSampler) -> l
             "validation_copy_mask": found.interval("copy_mask").mean,
         }
 
-    made: list[Callback] = [Measure(score, watch.validate), KeepBest(SCORE)]
+    made: list[Callback] = [Validation(score, watch.validate), KeepBest(SCORE)]
     if watch.patience:
         made.append(EarlyStopping(SCORE, watch.patience, watch.minimum_change))
     return made

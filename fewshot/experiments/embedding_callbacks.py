@@ -11,10 +11,10 @@ from fewshot.siamese.collapse_monitor import CollapseMonitor
 from fewshot.siamese.hard_negatives import HardNegatives, RefreshNegatives
 from fewshot.siamese.losses.base import PairLoss
 from fewshot.siamese.losses.triplet import TripletLoss
-from fewshot.siamese.retrieval.catalog_items import embed_listed
+from fewshot.siamese.retrieval.catalog_items import embed_catalog
 from fewshot.siamese.verification.embedding_scores import EmbeddingScores
-from fewshot.training.callbacks.tensorboard import Board
-from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Measure
+from fewshot.training.callbacks.tensorboard import TensorBoard
+from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Validation
 from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.run import Callback
 
@@ -47,7 +47,7 @@ def pair_callbacks(
     if watch.average:
         made.append(WeightAverage(watch.average))
     if watch.tensorboard:
-        made.append(Board())
+        made.append(TensorBoard())
     return made
 
 
@@ -63,7 +63,7 @@ def score_callbacks(
     def score() -> Mapping[str, float]:
         return validation_scores(network, lister, watch.apart)
 
-    made: list[Callback] = [Measure(score, watch.validate), KeepBest(SCORE)]
+    made: list[Callback] = [Validation(score, watch.validate), KeepBest(SCORE)]
     if watch.patience:
         made.append(EarlyStopping(SCORE, watch.patience, watch.minimum_change))
     return made
@@ -73,7 +73,7 @@ def validation_scores(
     network: EmbeddingNetwork, lister: PairSampler, apart: int = 1
 ) -> dict[str, float]:
     """Score what a sampler lists, at most `MAX_IMAGES` of it, evenly chosen."""
-    vectors, labels = embed_listed(network, lister, MAX_IMAGES)
+    vectors, labels = embed_catalog(network, lister, MAX_IMAGES)
     return {
         f"validation_{name}": value
         for name, value in EmbeddingScores(vectors, labels, apart).values().items()

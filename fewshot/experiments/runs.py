@@ -10,7 +10,7 @@ from fewshot.experiments.runs_settings import Runs
 from fewshot.metrics.tables import cell, csv_table, text_table
 from fewshot.provenance import EMBEDDING, SEGMENTER, WEIGHTS, why_not_of
 from fewshot.training.callbacks.log import read_log
-from fewshot.training.folder import LOG, MEASURED, SCORES, SETTINGS, SPLIT, STATE, is_run
+from fewshot.training.folder import LOG, SCORES, SETTINGS, SPLIT, STATE, VALIDATION_LOG, is_run
 
 
 def runs(command: Runs) -> int:
@@ -107,7 +107,7 @@ def _steps(folder: Path) -> dict[str, Any]:
 
 
 def _measured(folder: Path) -> dict[str, Any]:
-    rows = read_log(folder / MEASURED)[-1:]
+    rows = read_log(folder / VALIDATION_LOG)[-1:]
     return {"outcome": {name: v for row in rows for name, v in row.items() if name != "step"}}
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fewshot.metrics.arrays import as_array
 
 
-def gather(value: Any) -> list[Any]:
+def gather_counts(value: Any) -> list[Any]:
     """Bring together what the processes of a torch.distributed group hold.
 
     Shards may be uneven: a process without data gives None or an empty list. Every process gets
@@ -100,5 +100,5 @@ class CountSum:
             A new sum; this one goes on counting for itself.
         """
         total = CountSum(self._count)
-        total.merge(gather(self.counts))
+        total.merge(gather_counts(self.counts))
         return total

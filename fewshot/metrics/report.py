@@ -258,15 +258,15 @@ class Report:
         """Write settings, summary and cases to a file; what was there is replaced."""
         write_json(Path(path), self.to_dict())
 
-    def save(self, folder: Path, about: Mapping[str, Any], table: Iterable[str]) -> None:
+    def save(self, folder: Path, metadata: Mapping[str, Any], table: Iterable[str]) -> None:
         """Write scores.json, cases.csv and scores.md into a folder.
 
         Args:
             folder: there already.
-            about: what else scores.json tells.
+            metadata: what else scores.json tells.
             table: lines of scores.md.
         """
-        write_json(folder / "scores.json", {**about, **self.to_dict()})
+        write_json(folder / "scores.json", {**metadata, **self.to_dict()})
         self.save_csv(folder / "cases.csv")
         with atomic_write(folder / "scores.md") as partial:
             partial.write_text("\n".join(table), encoding="utf-8")

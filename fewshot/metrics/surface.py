@@ -281,15 +281,15 @@ def _points(edge: Mask, scale: Distances) -> Distances:
     return np.stack(np.unravel_index(np.flatnonzero(edge), edge.shape), axis=1) * scale
 
 
-def _nearest(points: Distances, others: Distances, shared: Mask, workers: int) -> Distances:
+def _nearest(points: Distances, targets: Distances, shared: Mask, workers: int) -> Distances:
     from scipy.spatial import cKDTree
 
     result = np.zeros(len(points))
-    if not len(others):
+    if not len(targets):
         return np.full(len(points), np.inf)
     apart = ~shared
     if apart.any():
         # one batch of queries a tree: a quick build and large leaves beat a balanced tree
-        tree = cKDTree(others, leafsize=32, balanced_tree=False, compact_nodes=False)
+        tree = cKDTree(targets, leafsize=32, balanced_tree=False, compact_nodes=False)
         result[apart] = tree.query(points[apart], workers=workers)[0]
     return result

@@ -14,7 +14,7 @@ COLOURS = np.array(
     ],
     np.uint8,
 )
-HIT, MISSED, FALSE = (0, 158, 115), (230, 159, 0), (204, 60, 140)
+TRUE_POSITIVE, FALSE_NEGATIVE, FALSE_POSITIVE = (0, 158, 115), (230, 159, 0), (204, 60, 140)
 """Colours of an error picture: found, missed (false negative), wrongly found (false positive)."""
 
 
@@ -51,7 +51,11 @@ def errors(
     right = known & (truth > 0) & (predicted == truth)
     missed = known & (truth > 0) & (predicted != truth)
     false = known & (truth == 0) & (predicted > 0)
-    for where, colour in ((right, HIT), (missed, MISSED), (false, FALSE)):
+    for where, colour in (
+        (right, TRUE_POSITIVE),
+        (missed, FALSE_NEGATIVE),
+        (false, FALSE_POSITIVE),
+    ):
         colours[where] = colour
     base = to_rgb(pixels, limits) // 2
     return blend(base, colours, right | missed | false, np.zeros_like(known), 0.75)
@@ -139,7 +143,11 @@ def contact_sheet(
 
 
 def _legend(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
-    for colour, text in ((HIT, "found"), (MISSED, "missed"), (FALSE, "wrongly found")):
+    for colour, text in (
+        (TRUE_POSITIVE, "found"),
+        (FALSE_NEGATIVE, "missed"),
+        (FALSE_POSITIVE, "wrongly found"),
+    ):
         draw.rectangle((x, y, x + 14, y + 14), fill=colour)
         draw.text((x + 20, y - 1), text, "black", _font(14))
         x += 36 + round(draw.textlength(text, _font(14)))

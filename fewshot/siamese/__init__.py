@@ -8,20 +8,15 @@
     train(task, TrainSettings(batch=sampler.size), folder, [CollapseMonitor(loss)])
     embeddings = load_embedding(folder).embed(images)
 
-What is where:
+Modules:
 
-    embedding        images -> embeddings; pooling: average, generalised mean, regions
-    small            a small network for small pictures; ink: drawings; views, whitening, one_shot
-    distances        Euclidean, cosine; mahalanobis and weighted_l1 are learned
-    relation         labels -> which pairs are positive and negative
-    mining           which of them a loss looks at
-    losses           one family a file
-    memory           earlier batches; hard_negatives: the data set's nearest negatives
-    gather           one batch over several processes
-    task             all of it for the training loop
-    retrieval        recall, precision, mAP@R, nDCG; identification: open sets
-    verification     same or not: ROC, EER, TAR at a FAR; decision: a frozen threshold
-    scores           all of them of one set of embeddings; listed: makes the set
-    matches          the match index, in a folder or on Milvus
-    match_segment    pick the support that fits, then segment with it; alignment, position, path
+    distances             Euclidean, cosine; mahalanobis and weighted_l1 are learned
+    pair_masks            masks of positive and negative pairs
+    miners                selection of pairs and triplets
+    losses                one family per file
+    cross_batch_memory    embeddings of earlier batches; hard_negatives: of the whole data set
+    distributed           one batch over several processes
+    objective             network, loss, memory and negatives for the training loop
+    retrieval             match indices; recall, precision, mAP@R, nDCG
+    verification          ROC, EER, TAR at a FAR; identification in open sets; frozen thresholds
 """

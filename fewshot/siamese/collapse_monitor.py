@@ -1,4 +1,4 @@
-"""Watch for a collapse: all embeddings at one point, where triplet losses have no gradient."""
+"""Detects a collapse: all embeddings at one point, where triplet losses have no gradient."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,39 +13,39 @@ class CollapseWarning(UserWarning):
 
 
 class CollapseMonitor(Callback):
-    """Warns when embeddings use too few directions, or all triplets cost just the margin.
+    """Warns when the effective rank is low, or the loss of all triplets equals the margin.
 
-    Hard triplets pull all embeddings together before they part them; in a collapsed batch the
-    loss is the margin and its gradient exactly 0, which no library reports. After the warning, a
-    triplet loss can go over to its gentler mining, once. What was seen is in `measured.jsonl`.
+    Hard triplets can contract all embeddings; in a collapsed batch the loss is the margin and its
+    gradient exactly 0. After the warning, a triplet loss can switch once to its fallback mining.
+    The values are recorded in `measured.jsonl`.
 
     Args:
-        loss: goes over to its fallback; None only warns. Its margin is what the loss is compared
-            with if it is a number.
-        least_rank: effective rank below which embeddings count as collapsed; 1 is a single
+        loss: switches to its fallback; None only warns. The loss is compared with its margin if
+            that is a number.
+        min_rank: effective rank below which embeddings count as collapsed; 1 is a single
             direction.
-        near: how near the loss is to the margin, as a share of the margin, to count as collapsed
-            while all triplets are active.
-        patience: steps in a row that have to show it.
+        near: largest distance of the loss from the margin, as a fraction of the margin, that
+            counts as collapsed while all triplets are active.
+        patience: number of consecutive collapsed steps before the warning.
     """
 
     def __init__(
         self,
         loss: TripletLoss | None = None,
-        least_rank: float = 1.5,
+        min_rank: float = 1.5,
         near: float = 0.02,
         patience: int = 10,
     ) -> None:
-        if least_rank < 1 or near < 0 or patience < 1:
+        if min_rank < 1 or near < 0 or patience < 1:
             raise ValueError(
-                f"least_rank is {least_rank}, near {near} and patience {patience}; expected at "
+                f"min_rank is {min_rank}, near {near} and patience {patience}; expected at "
                 "least 1, 0 and 1"
             )
-        self.loss, self.least_rank, self.near, self.patience = loss, least_rank, near, patience
+        self.loss, self.min_rank, self.near, self.patience = loss, min_rank, near, patience
         self.seen, self.warned = 0, False
 
-    def step(self, run: Run, values: Mapping[str, float]) -> None:
-        """Count the steps that show a collapse, and act when they are enough."""
+    def on_step_end(self, run: Run, values: Mapping[str, float]) -> None:
+        """Count consecutive collapsed steps, and warn after `patience` of them."""
         reason = self._reason(values)
         self.seen = self.seen + 1 if reason else 0
         if self.seen < self.patience or self.warned:
@@ -55,7 +55,9 @@ class CollapseMonitor(Callback):
         if self.loss is not None and not self.loss.stage:
             self.loss.fall_back()
             action = f"the mining is {self.loss.mining} from now on"
-        run.measure({"collapse_rank": values["effective_rank"], "collapse_loss": values["loss"]})
+        run.report_scores(
+            {"collapse_rank": values["effective_rank"], "collapse_loss": values["loss"]}
+        )
         warnings.warn(
             f"embeddings are collapsing at step {run.step}: {reason}; {action}",
             CollapseWarning,
@@ -63,13 +65,13 @@ class CollapseMonitor(Callback):
         )
 
     def _reason(self, values: Mapping[str, float]) -> str:
-        """Say why this step shows a collapse; "" if it does not."""
+        """Reason why this step is collapsed; "" if it is not."""
         if "effective_rank" not in values:
             raise KeyError(
-                f"no effective_rank among {sorted(values)}; PairObjective gives it, so train on "
+                f"no effective_rank among {sorted(values)}; PairObjective returns it, so train on "
                 "pairs or leave this callback out"
             )
-        if values["effective_rank"] < self.least_rank:
+        if values["effective_rank"] < self.min_rank:
             return f"their effective rank is {values['effective_rank']:.2f}"
         margin = self.loss.margin if self.loss is not None else None
         if not isinstance(margin, float | int) or values.get("active", 0.0) <= 0.99:
@@ -78,7 +80,7 @@ class CollapseMonitor(Callback):
         return f"the loss is {values['loss']:.4g}, the margin {margin:g}" if at_margin else ""
 
     def state(self) -> dict[str, Any]:
-        """How long it was seen, and whether it was told; the loss keeps its own mining."""
+        """Number of collapsed steps, and whether a warning was given; the loss saves its mining."""
         return {"seen": self.seen, "warned": self.warned}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The whole batch in every process: embeddings with their gradient, and the numbers beside them."""
+"""Gathers the whole batch in every process: embeddings with gradients, and labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ class Embedded:
         embeddings: of the items.
         labels: their classes, -1 unknown.
         subjects: numbers of their subjects.
-        samples: their places in the catalog.
+        samples: their indices in the catalog.
     """
 
     embeddings: Float[Tensor, "item dim"]
@@ -25,44 +25,44 @@ class Embedded:
     samples: Int64[Tensor, "item"]
 
 
-def gather_batch(local: Embedded, places: Int64[Tensor, "item"]) -> Embedded:
-    """Bring the shares of all processes together, in the order of their places in the batch.
+def gather_batch(local: Embedded, positions: Int64[Tensor, "item"]) -> Embedded:
+    """Gather the parts of all processes, in the order of their positions in the batch.
 
-    Shares may differ in size. Every process has to compute the same loss of the result, and the
+    Parts may differ in size. Every process has to compute the same loss of the result, and the
     gradients of the weights have to be averaged over processes, as DistributedDataParallel does:
     then they are those of one process with the whole batch.
 
     Args:
-        local: this process's share.
-        places: of its items in the whole batch.
+        local: this process's part.
+        positions: of its items in the whole batch.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return local
-    numbers = torch.stack([local.labels, local.subjects, local.samples, places], dim=1)
+    numbers = torch.stack([local.labels, local.subjects, local.samples, positions], dim=1)
     sizes = _sizes(len(numbers), numbers.device)
-    labels, subjects, samples, everyones = _collect(numbers, sizes).unbind(dim=1)
-    order = everyones.argsort()
-    embeddings = _Gather.apply(local.embeddings, sizes)
+    labels, subjects, samples, all_positions = _collect(numbers, sizes).unbind(dim=1)
+    order = all_positions.argsort()
+    embeddings = _AllGather.apply(local.embeddings, sizes)
     return Embedded(embeddings[order], labels[order], subjects[order], samples[order])
 
 
 def _sizes(size: int, device: torch.device) -> list[int]:
-    mine = torch.tensor([size], device=device)
-    all_sizes = [torch.zeros_like(mine) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(all_sizes, mine)
-    return [int(each) for each in all_sizes]
+    local = torch.tensor([size], device=device)
+    all_sizes = [torch.zeros_like(local) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(all_sizes, local)
+    return [int(n) for n in all_sizes]
 
 
 def _collect(values: Tensor, sizes: list[int]) -> Tensor:
-    """Gather rows; shares are filled up to the largest on the way, as they have to be equal."""
+    """Gather rows; parts are padded to the largest meanwhile, as all_gather needs equal sizes."""
     padded = values.new_zeros(max(sizes), values.shape[1])
     padded[: len(values)] = values
     received = [torch.empty_like(padded) for _ in sizes]
     distributed.all_gather(received, padded)
-    return torch.cat([each[:size] for each, size in zip(received, sizes, strict=True)])
+    return torch.cat([rows[:size] for rows, size in zip(received, sizes, strict=True)])
 
 
-class _Gather(torch.autograd.Function):
+class _AllGather(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, values: Tensor, sizes: list[int]) -> Tensor:
         context.sizes = sizes

@@ -83,7 +83,7 @@ class HardNegatives(nn.Module):
         """Find the nearest allowed negatives of all anchors.
 
         Returns:
-            The negatives, each once, and which pairs are left out: those that are not allowed.
+            The negatives, each once, and a mask of the pairs to ignore: those that are not allowed.
         """
         labels, subjects, samples = self.numbers.unbind(dim=1)
         distances = euclidean_distances(anchors.embeddings, self.embeddings)
@@ -95,20 +95,20 @@ class HardNegatives(nn.Module):
             allowed.zero_()
         count = min(self.each, len(labels))
         nearest = distances.masked_fill(~allowed, torch.inf).topk(count, dim=1, largest=False)
-        found = nearest.indices[nearest.values < torch.inf].unique()
-        negatives = Embedded(self.embeddings[found], labels[found], subjects[found], samples[found])
-        return negatives, ~allowed[:, found]
+        hard = nearest.indices[nearest.values < torch.inf].unique()
+        negatives = Embedded(self.embeddings[hard], labels[hard], subjects[hard], samples[hard])
+        return negatives, ~allowed[:, hard]
 
 
 class RefreshNegatives(Callback):
-    """Embeds the whole catalog at the start of a run, and again every so many steps.
+    """Embeds the whole catalog at the start of a run, and again every `every` steps.
 
     With several processes the first one does it, and its buffers reach the others with the next
-    step. A resumed run goes on with the embeddings that it had.
+    step. A resumed run continues with its earlier embeddings.
 
     Args:
-        negatives: what is refreshed.
-        network: embeds.
+        negatives: refreshed with the embeddings.
+        network: computes the embeddings.
         sampler: lists and loads the images.
         every: steps.
         chunk: images embedded at once.
@@ -127,12 +127,12 @@ class RefreshNegatives(Callback):
         self.negatives, self.network, self.sampler = negatives, network, sampler
         self.every, self.chunk = every, chunk
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: Run) -> None:
         """Fill the embeddings, unless a resumed run has them."""
         if not self.negatives.ready:
             self.negatives.refresh(self._parts())
 
-    def step(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_step_end(self, run: Run, values: Mapping[str, float]) -> None:
         """Embed all images anew if it is time."""
         if run.step % self.every == 0:
             self.negatives.refresh(self._parts())

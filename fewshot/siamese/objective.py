@@ -23,7 +23,7 @@ LOSS = "loss.safetensors"
 
 
 class PairObjective(nn.Module):
-    """Embeds a batch in all processes together and compares it with itself and its references.
+    """Embeds the batch of all processes and compares it with itself and its references.
 
     Args:
         network: `network(images, masks)` gives embeddings.
@@ -47,24 +47,24 @@ class PairObjective(nn.Module):
         super().__init__()
         if not loss.takes_references and (memory or negatives):
             raise ValueError(
-                f"{type(loss).__name__} compares with class centres, so neither a memory nor hard "
-                "negatives have a part in it; leave them out"
+                f"{type(loss).__name__} compares with class centres; expected neither a "
+                "memory nor hard negatives, so leave them out"
             )
         self.network, self.loss, self.size = network, loss, size
         self.memory, self.negatives = memory, negatives
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
-        """Return the "loss", what it says of itself, and the "effective_rank".
+        """Return the "loss", its further values, and the "effective_rank".
 
         Raises:
-            FewshotError: the processes' shares are not one whole batch.
+            FewshotError: the processes' parts are not one whole batch.
         """
-        mine = self.network(batch.images, batch.masks)
-        local = Embedded(mine, batch.labels, batch.subjects, batch.samples)
+        embeddings = self.network(batch.images, batch.masks)
+        local = Embedded(embeddings, batch.labels, batch.subjects, batch.samples)
         whole = gather_batch(local, batch.positions)
         if len(whole.labels) != self.size:
             raise FewshotError(
-                f"{len(whole.labels)} images came together, a batch of pairs has {self.size}; "
+                f"{len(whole.labels)} images were gathered, a batch of pairs has {self.size}; "
                 f"set TrainSettings.batch to {self.size} and accumulate to 1, as pairs are formed "
                 "within a batch"
             )
@@ -76,25 +76,25 @@ class PairObjective(nn.Module):
     def _compare(self, whole: Embedded) -> dict[str, Tensor]:
         if self.memory is None and self.negatives is None:
             return self.loss(whole.embeddings, whole.labels)
-        parts, left_out = [whole], [_own(whole, whole)]
+        parts, ignored_pairs = [whole], [_same_item(whole, whole)]
         if self.memory is not None:
             parts.append(self.memory.contents())
-            left_out.append(_own(whole, parts[-1]))
+            ignored_pairs.append(_same_item(whole, parts[-1]))
         if self.negatives is not None:
-            found, not_allowed = self.negatives.find(whole)
-            parts.append(found)
-            left_out.append(not_allowed)
+            negatives, not_allowed = self.negatives.find(whole)
+            parts.append(negatives)
+            ignored_pairs.append(not_allowed)
         return self.loss(
             whole.embeddings,
             whole.labels,
             torch.cat([part.embeddings for part in parts]),
             torch.cat([part.labels for part in parts]),
-            torch.cat(left_out, dim=1),
+            torch.cat(ignored_pairs, dim=1),
         )
 
 
-def _own(anchors: Embedded, references: Embedded) -> Tensor:
-    """Say which references are the anchor itself, now or in an earlier batch."""
+def _same_item(anchors: Embedded, references: Embedded) -> Tensor:
+    """Mask of the references that are the anchor itself, now or in an earlier batch."""
     same = anchors.samples[:, None] == references.samples
     return same & (anchors.labels[:, None] == references.labels)
 
@@ -109,12 +109,12 @@ def pair_task(
 ) -> Task:
     """Train an embedding network on pairs.
 
-    `TrainSettings.batch` has to be the sampler's size, and `accumulate` 1. Everything that a run
-    consists of, the memory and the hard negatives too, is in the state that it resumes from.
+    `TrainSettings.batch` has to be the sampler's size, and `accumulate` 1. The state that a run
+    resumes from includes the memory and the hard negatives.
 
     Args:
-        network: trained in place; saved by `save_embedding`, and beside it what the loss has
-            learned in `loss.safetensors`.
+        network: trained in place; saved by `save_embedding`, and beside it the weights of the
+            loss in `loss.safetensors`.
         sampler: of the training catalog, loading at the network's size.
         loss: its own weights, such as class centres, are trained as well.
         memory: earlier batches as further references.

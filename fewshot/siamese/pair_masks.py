@@ -1,4 +1,4 @@
-"""Which pairs are of one class: dense masks from exact integer labels."""
+"""Masks of the positive and negative pairs, from integer labels."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class Relation:
+class PairMasks:
     """Pairs of anchors and references.
 
     Attributes:
@@ -26,49 +26,52 @@ class Relation:
     negatives: Bool[Tensor, "anchor reference"]
 
 
-def relate(
+def make_pair_masks(
     labels: Shaped[Tensor, "anchor"],
     reference_labels: Shaped[Tensor, "reference"] | None = None,
-    left_out: Bool[Tensor, "anchor reference"] | None = None,
-) -> Relation:
-    """Compare labels, as the integers that they are; float32 would merge those above 2^24.
+    ignored_pairs: Bool[Tensor, "anchor reference"] | None = None,
+) -> PairMasks:
+    """Make the masks of positive and negative pairs from labels.
+
+    Labels are compared as integers; float32 would merge those above 2^24.
 
     Args:
         labels: of the anchors, int64; -1 is unknown.
         reference_labels: None when the references are the anchors themselves, whose pairs with
             themselves are then left out.
-        left_out: further pairs that are neither positive nor negative.
+        ignored_pairs: further pairs that are neither positive nor negative.
 
     Raises:
         DataError: labels are no whole numbers.
 
-    >>> found = relate(torch.tensor([7, 7, 8]))
-    >>> found.positives.long().tolist(), found.negatives.long().tolist()
+    >>> pairs = make_pair_masks(torch.tensor([7, 7, 8]))
+    >>> pairs.positives.long().tolist(), pairs.negatives.long().tolist()
     ([[0, 1, 0], [1, 0, 0], [0, 0, 0]], [[0, 0, 1], [0, 0, 1], [1, 1, 0]])
     """
-    others = labels if reference_labels is None else reference_labels
-    for values in (labels, others):
+    references = labels if reference_labels is None else reference_labels
+    for values in (labels, references):
         if values.dtype != torch.int64:
             raise DataError(
-                f"labels are {values.dtype}; expected int64 (code_labels makes them of names)"
+                f"labels are {values.dtype}; expected int64 (encode_labels turns names into them)"
             )
-    positives = labels[:, None] == others
+    positives = labels[:, None] == references
     negatives = ~positives
-    each = [labels == UNKNOWN] if others is labels else [labels == UNKNOWN, others == UNKNOWN]
-    if any(unknown.any() for unknown in each):
-        known = ~(each[0][:, None] | each[-1])
+    sides = (labels,) if references is labels else (labels, references)
+    unknown = [side == UNKNOWN for side in sides]
+    if any(side.any() for side in unknown):
+        known = ~(unknown[0][:, None] | unknown[-1])
         positives, negatives = positives & known, negatives & known
     if reference_labels is None:
         positives.fill_diagonal_(False)
-    if left_out is not None:
-        positives, negatives = positives & ~left_out, negatives & ~left_out
-    return Relation(positives, negatives)
+    if ignored_pairs is not None:
+        positives, negatives = positives & ~ignored_pairs, negatives & ~ignored_pairs
+    return PairMasks(positives, negatives)
 
 
-def code_labels(
+def encode_labels(
     names: Iterable[Hashable], known: Iterable[Hashable] | None = None
 ) -> Int64[Tensor, "item"]:
-    """Give each name a whole number, in the order of first sight; None is unknown.
+    """Encode names as whole numbers, in the order of first occurrence; None is unknown.
 
     Args:
         names: strings, numbers of any size, or None.
@@ -77,14 +80,13 @@ def code_labels(
     Raises:
         DataError: a name is not among the known ones.
 
-    >>> code_labels(["b", "a", None, "b"]).tolist()
+    >>> encode_labels(["b", "a", None, "b"]).tolist()
     [0, 1, -1, 0]
     """
     listed = list(names)
-    first_seen = listed if known is None else known
+    ordered = listed if known is None else known
     codes = {
-        name: code
-        for code, name in enumerate(dict.fromkeys(n for n in first_seen if n is not None))
+        name: code for code, name in enumerate(dict.fromkeys(n for n in ordered if n is not None))
     }
     missing = [name for name in listed if name is not None and name not in codes]
     if missing:

@@ -1,7 +1,7 @@
-"""One process or many: what the loop asks of Hugging Face Accelerate.
+"""Distributed training with Hugging Face Accelerate.
 
-Started plainly there is one process. Under `torchrun` or `accelerate launch` there are several,
-on one machine or many, and each takes its share of every batch.
+Under `torchrun` or `accelerate launch` there are several processes, on one machine or more, and
+each takes a part of every batch; otherwise there is one process.
 """
 
 import contextlib
@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 
 class Processes:
-    """The processes of a run; see `accelerate.Accelerator` for what moves and averages.
+    """The processes of a run; see `accelerate.Accelerator`.
 
     Args:
-        device: of the model; decides between processors and accelerators.
+        device: of the model: processor or accelerator.
 
     Attributes:
         rank: number of this process.
-        world: how many there are.
+        world: number of processes.
     """
 
     def __init__(self, device: torch.device) -> None:
-        # Numbers are chosen in `fewshot.models.precision`, not here, so that inference agrees.
+        # `fewshot.models.precision` sets the number format, for training and inference alike.
         self._engine = Accelerator(
             cpu=device.type == "cpu",
             mixed_precision="no",
@@ -36,15 +36,15 @@ class Processes:
         self.device: torch.device = self._engine.device
 
     def wrap(self, objective: nn.Module) -> nn.Module:
-        """Make gradients the mean over processes; all start from the first one's weights."""
+        """Average gradients over processes, and start all from the first one's weights."""
         return self._engine.prepare_model(objective) if self.world > 1 else objective
 
     def move(self, batch: Any) -> Any:
-        """Bring a batch to this process's device."""
+        """Move a batch to this process's device."""
         return send_to_device(batch, self.device)
 
-    def part(self, objective: nn.Module, *, last: bool) -> contextlib.AbstractContextManager:
-        """Surround a part of a step; gradients cross processes with the last part only."""
+    def micro_batch(self, objective: nn.Module, *, last: bool) -> contextlib.AbstractContextManager:
+        """Context of a micro-batch; gradients are synchronised after the last one only."""
         return contextlib.nullcontext() if last else self._engine.no_sync(objective)
 
     def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
@@ -54,18 +54,20 @@ class Processes:
             stacked = self._engine.reduce(stacked, "mean")
         return dict(zip(values, stacked.tolist(), strict=True))
 
-    def agree(self, share: float, save: bool, stop: bool) -> tuple[float, bool, bool]:
-        """Take the first process's share of the budget; save or stop if any process wants to."""
+    def synchronise(self, progress: float, save: bool, stop: bool) -> tuple[float, bool, bool]:
+        """Synchronise processes: progress of the first one; save or stop if any requests it."""
         if self.world == 1:
-            return share, save, stop
-        wish = torch.tensor(
-            [share if self.rank == 0 else 0.0, save, stop], dtype=torch.float64, device=self.device
+            return progress, save, stop
+        local = torch.tensor(
+            [progress if self.rank == 0 else 0.0, save, stop],
+            dtype=torch.float64,
+            device=self.device,
         )
-        total = self._engine.reduce(wish, "sum").tolist()
+        total = self._engine.reduce(local, "sum").tolist()
         return total[0], total[1] > 0, total[2] > 0
 
-    def everyones(self, value: Any) -> list[Any]:
-        """Bring together what all processes hold, in the order of their ranks."""
+    def all_gather_object(self, value: Any) -> list[Any]:
+        """Gather a value of every process, in the order of their ranks."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world

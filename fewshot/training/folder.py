@@ -13,12 +13,12 @@ from episodes.errors import DataError, shorten
 from fewshot.provenance import CALIBRATION, EMBEDDING, SEGMENTER, WEIGHTS
 
 SPLIT, SETTINGS, STATE = "split.json", "settings.json", "state.pt"
-LOG, MEASURED = "log.jsonl", "measured.jsonl"
+LOG, VALIDATION_LOG = "log.jsonl", "measured.jsonl"
 SCORES = "evaluation/scores.json"
 PARTS = ("best", "average")
 """Sub-folders with models of their own."""
 _MODEL = (WEIGHTS, SEGMENTER, EMBEDDING, CALIBRATION)
-_LOGS = ("curves.png", "log.csv", MEASURED, LOG)
+_LOGS = ("curves.png", "log.csv", VALIDATION_LOG, LOG)
 _PATTERNS = ("pictures/step_[0-9]*.png", "tensorboard/events.out.tfevents.*")
 _RESERVED = (*PARTS, "evaluation", "pictures", "tensorboard")
 
@@ -151,9 +151,9 @@ def _names(paths: list[Path], folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same(a: Path, b: Path) -> bool:
     """Whether two paths lead to one folder, through links and whatever the case of letters."""
-    return one.exists() and other.exists() and os.path.samefile(one, other)
+    return a.exists() and b.exists() and os.path.samefile(a, b)
 
 
 def _read(path: Path) -> dict:

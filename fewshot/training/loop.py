@@ -87,7 +87,7 @@ def train(
     """
     make_folder(folder)
     processes = Processes(_device(task.objective))
-    _check_shares(settings, processes.world)
+    _check_micro_batches(settings, processes.world)
     first = processes.rank == 0
     run = Run(task, settings, folder, [JsonLog(), Curves(), *callbacks] if first else [])
     objective = processes.wrap(task.objective)
@@ -99,12 +99,12 @@ def train(
             write_json(folder / SPLIT, split)
         write_json(folder / SETTINGS, {"train": asdict(settings)})
     for callback in run.callbacks:
-        callback.start(run)
+        callback.on_start(run)
     with _bar(settings, progress and first) as bar, _signals(run):
         stopped = _steps(run, objective, processes, bar)
     interrupted = run.reason in _SIGNALS.values()
     for callback in reversed(run.callbacks):  # the log, which comes first, sees all the rest
-        callback.end(run)
+        callback.on_end(run)
     save_state(run, processes, finished=not interrupted)
     task.objective.eval()
     reason = run.reason or ("another process stopped" if stopped else "the budget is spent")
@@ -115,7 +115,9 @@ def _steps(run: Run, objective: nn.Module, processes: Processes, bar: tqdm) -> b
     """Make steps until the budget is spent or a process stops; returns whether one stopped."""
     batches = _batches(run, processes)
     while True:
-        share, save, stop = processes.agree(run.share(), run.save_is_due(), bool(run.reason))
+        share, save, stop = processes.synchronise(
+            run.progress(), run.save_is_due(), bool(run.reason)
+        )
         if share >= 1 or stop:
             return stop
         if save:
@@ -124,7 +126,7 @@ def _steps(run: Run, objective: nn.Module, processes: Processes, bar: tqdm) -> b
         numbers = {"loss": run.recent(), **run.scores}
         shown = {name: f"{value:.3f}" for name, value in numbers.items()}
         bar.set_postfix({**shown, "step": run.step}, refresh=False)
-        bar.update(min(1.0, run.share()) * bar.total - bar.n)
+        bar.update(min(1.0, run.progress()) * bar.total - bar.n)
 
 
 def _step(
@@ -132,11 +134,11 @@ def _step(
     objective: nn.Module,
     processes: Processes,
     batches: Iterator[Any],
-    share: float,
+    progress: float,
 ) -> None:
     """One optimiser step."""
     settings = run.settings
-    rate = settings.learning_rate * schedule(share, settings.warmup, settings.schedule)
+    rate = settings.learning_rate * schedule(progress, settings.warmup, settings.schedule)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     objective.train()
@@ -144,7 +146,7 @@ def _step(
     sums: dict[str, torch.Tensor] = {}
     for part in range(settings.accumulate):
         batch = processes.move(next(batches))
-        with processes.part(objective, last=part == settings.accumulate - 1):
+        with processes.micro_batch(objective, last=part == settings.accumulate - 1):
             losses = objective(batch)
             (losses["loss"] / settings.accumulate).backward()
         for name, value in losses.items():
@@ -159,11 +161,11 @@ def _step(
         )
     norm = nn.utils.clip_grad_norm_(run.task.objective.parameters(), settings.clip)
     run.optimiser.step()
-    run.stepped({**values, "gradient_norm": norm.item(), "learning_rate": rate})
+    run.finish_step({**values, "gradient_norm": norm.item(), "learning_rate": rate})
 
 
 def _batches(run: Run, processes: Processes) -> Iterator[Any]:
-    """The parts that this process works on, from the next step on."""
+    """The micro-batches of this process, from the next step on."""
     settings = run.settings
     return iter(
         BatchLoader(
@@ -177,17 +179,17 @@ def _batches(run: Run, processes: Processes) -> Iterator[Any]:
     )
 
 
-def _check_shares(settings: TrainSettings, world: int) -> None:
-    shares = world * settings.accumulate
-    if settings.batch % shares:
+def _check_micro_batches(settings: TrainSettings, world: int) -> None:
+    parts = world * settings.accumulate
+    if settings.batch % parts:
         raise FewshotError(
-            f"a batch of {settings.batch} cannot be shared by {world} processes in "
-            f"{settings.accumulate} parts each; expected a multiple of {shares}"
+            f"a batch of {settings.batch} cannot be divided among {world} processes in "
+            f"{settings.accumulate} micro-batches each; expected a multiple of {parts}"
         )
 
 
 def peak_memory() -> float:
-    """Say how much memory this process has held at most, in MiB; NaN where nothing tells."""
+    """Peak memory of this process, in MiB; NaN where it is not known."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -196,20 +198,20 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def schedule(share: float, warmup: float, kind: str = "cosine") -> float:
-    """Learning rate as a share of its highest: a linear rise, then the fall that `kind` names.
+def schedule(progress: float, warmup: float, kind: str = "cosine") -> float:
+    """Learning rate as a fraction of its maximum: linear warm-up, then decay of this kind.
 
-    "cosine" falls along half a cosine, "linear" along a line, both to 1 %; "constant" stays.
+    "cosine" and "linear" decay to 1 %; "constant" does not decay.
 
-    >>> [round(schedule(share, 0.1), 3) for share in (0.05, 0.1, 1.0)]
+    >>> [round(schedule(progress, 0.1), 3) for progress in (0.05, 0.1, 1.0)]
     [0.5, 1.0, 0.01]
     >>> [round(schedule(0.55, 0.1, kind), 3) for kind in ("cosine", "linear", "constant")]
     [0.505, 0.505, 1.0]
     """
-    if share < warmup:
-        return max(share / warmup, 0.01)
-    rest = (min(share, 1.0) - warmup) / (1 - warmup)
-    falls = {"cosine": 0.5 * (1 + math.cos(math.pi * rest)), "linear": 1 - rest, "constant": 1.0}
+    if progress < warmup:
+        return max(progress / warmup, 0.01)
+    decay = (min(progress, 1.0) - warmup) / (1 - warmup)
+    falls = {"cosine": 0.5 * (1 + math.cos(math.pi * decay)), "linear": 1 - decay, "constant": 1.0}
     return 0.01 + 0.99 * falls[kind]
 
 

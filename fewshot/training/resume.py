@@ -13,7 +13,7 @@ from episodes.errors import ModelError
 from episodes.io.write import atomic_write
 from fewshot.training.distributed import Processes
 from fewshot.training.folder import STATE
-from fewshot.training.run import Run
+from fewshot.training.run import Callback, Run
 
 FORMAT = 1
 FREE = ("minutes", "steps", "workers", "checkpoint_seconds", "checkpoint_steps")
@@ -26,12 +26,12 @@ def save_state(run: Run, processes: Processes, *, finished: bool) -> None:
     The state holds the weights itself, so it never depends on whether the model's own files were
     written before or after it.
     """
-    random = processes.everyones(torch.get_rng_state())
-    run.saved, run.save_wanted = time.monotonic(), False
+    random = processes.all_gather_object(torch.get_rng_state())
+    run.saved, run.save_requested = time.monotonic(), False
     if processes.rank > 0:
         return
     for callback in run.callbacks:
-        callback.checkpoint(run)
+        callback.on_checkpoint(run)
     state = {
         "format": FORMAT,
         "settings": asdict(run.settings),
@@ -42,7 +42,7 @@ def save_state(run: Run, processes: Processes, *, finished: bool) -> None:
         "objective": run.task.objective.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "random": random,
-        "callbacks": [[type(each).__name__, each.state()] for each in run.callbacks],
+        "callbacks": [[_name(callback), callback.state()] for callback in run.callbacks],
     }
     with atomic_write(run.folder / STATE) as partial:
         torch.save(state, partial)
@@ -93,7 +93,7 @@ def read_state(folder: Path) -> dict[str, Any]:
             raise ValueError(f"its format is not {FORMAT}")
     except FileNotFoundError:
         raise ModelError(
-            f"there is no {STATE} in {folder}, so there is no run to go on with; leave out --resume"
+            f"there is no {STATE} in {folder}, so there is no run to resume; leave out --resume"
         ) from None
     except (OSError, ValueError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).split("\n")[0]
@@ -105,10 +105,10 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def _same_settings(run: Run, state: dict[str, Any]) -> None:
-    mine = asdict(run.settings)
+    current = asdict(run.settings)
     # A setting that came later than the run had its default in it.
     stored = {each.name: each.default for each in fields(run.settings)} | state.get("settings", {})
-    for name, value in mine.items():
+    for name, value in current.items():
         if name not in FREE and stored[name] != value:
             raise ModelError(
                 f"the run in {run.folder} has {name} {stored[name]}, and now it is {value}; "
@@ -116,10 +116,14 @@ def _same_settings(run: Run, state: dict[str, Any]) -> None:
             )
 
 
+def _name(callback: Callback) -> str:
+    return callback.state_name or type(callback).__name__
+
+
 def _restore(run: Run, stored: list[Any]) -> None:
     names = [name for name, _ in stored]
-    mine = [type(each).__name__ for each in run.callbacks]
-    if names != mine:
-        raise ValueError(f"its callbacks were {names}, and now they are {mine}")
+    current = [_name(callback) for callback in run.callbacks]
+    if names != current:
+        raise ValueError(f"its callbacks were {names}, and now they are {current}")
     for callback, (_, state) in zip(run.callbacks, stored, strict=True):
         callback.restore(state)

@@ -1,9 +1,9 @@
-"""A run in progress, and callbacks: what they see of it, and what they may do to it."""
+"""The state of a training run, and its callbacks."""
 
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -11,45 +11,50 @@ from fewshot.training.episodic import Task
 from fewshot.training.settings import TrainSettings
 
 RECENT = 20
-"""Steps over which the loss is averaged for the eye."""
+"""Steps over which the displayed loss is averaged."""
 
 
 class Callback:
-    """Override the moments that matter; each one gets the run and may call its methods.
+    """Base class of callbacks: override the methods that are needed.
 
-    `run.stop(reason)` ends the run after this step, `run.checkpoint()` saves now, and
-    `run.measure(values)` tells all callbacks of scores. With several processes, callbacks live in
-    the first one alone, and all stop together.
+    `run.stop(reason)` ends the run after this step, `run.checkpoint()` saves after it, and
+    `run.report_scores(values)` calls `on_validation` of all callbacks. With several processes,
+    only the first has callbacks, and all stop together.
+
+    Attributes:
+        state_name: of the callback in saved states; "" for the name of its class.
 
     ```
     class Patience(Callback):
-        def measured(self, run, values):
+        def on_validation(self, run, values):
             if values["dice"] > 0.9:
                 run.stop("good enough")
     ```
     """
 
-    def start(self, run: "Run") -> None:
+    state_name: ClassVar[str] = ""
+
+    def on_start(self, run: "Run") -> None:
         """Before the first step of a new or resumed run."""
 
-    def step(self, run: "Run", values: Mapping[str, float]) -> None:
+    def on_step_end(self, run: "Run", values: Mapping[str, float]) -> None:
         """After each optimiser step; `values` are its losses, gradient norm and learning rate."""
 
-    def measured(self, run: "Run", values: Mapping[str, float]) -> None:
-        """After something was measured, such as scores on held-out episodes."""
+    def on_validation(self, run: "Run", values: Mapping[str, float]) -> None:
+        """After scores were reported, e.g. of validation episodes."""
 
-    def checkpoint(self, run: "Run") -> None:
+    def on_checkpoint(self, run: "Run") -> None:
         """Before the state of the run is written."""
 
-    def end(self, run: "Run") -> None:
-        """After the last step, however the run ended, unless an error did."""
+    def on_end(self, run: "Run") -> None:
+        """After the last step, unless an error ended the run."""
 
     def state(self) -> dict[str, Any]:
-        """What has to survive a restart: numbers, strings, tensors, lists and dictionaries."""
+        """State to resume from: numbers, strings, tensors, lists and dictionaries."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
 
 
 class Run:
@@ -58,15 +63,15 @@ class Run:
     Args:
         task: what is trained.
         settings: budget and optimiser.
-        folder: for everything that the run leaves behind.
-        callbacks: told of every moment; empty in all processes but the first.
+        folder: of all files of the run.
+        callbacks: empty in all processes but the first.
 
     Attributes:
-        step: optimiser steps made, those before a resume included.
+        step: number of optimiser steps, those before a resume included.
         optimiser: AdamW over the objective's weights.
-        reason: why the run shall stop; "" while it goes on.
+        reason: for which the run stops; "" while it continues.
         losses: the last ones.
-        scores: what was measured last.
+        scores: the last that were reported.
     """
 
     def __init__(
@@ -83,13 +88,13 @@ class Run:
         self.losses: list[float] = []
         self.scores: dict[str, float] = {}
         self.earlier = 0.0  # seconds spent before a resume
-        self.save_wanted = False
+        self.save_requested = False
         self.started = self.saved = time.monotonic()
 
     # -- what callbacks may call -----------------------------------------------------------------
 
     def seconds(self) -> float:
-        """Time spent, that before a resume included."""
+        """Duration of the run, that before a resume included."""
         return self.earlier + time.monotonic() - self.started
 
     def stop(self, reason: str) -> None:
@@ -98,13 +103,13 @@ class Run:
 
     def checkpoint(self) -> None:
         """Save the state of the run after this step."""
-        self.save_wanted = True
+        self.save_requested = True
 
-    def measure(self, values: Mapping[str, float]) -> None:
-        """Tell all callbacks of scores; the progress bar shows the last ones."""
+    def report_scores(self, values: Mapping[str, float]) -> None:
+        """Call `on_validation` of all callbacks; the progress bar shows the last scores."""
         self.scores = dict(values)
         for callback in self.callbacks:
-            callback.measured(self, values)
+            callback.on_validation(self, values)
 
     def recent(self) -> float:
         """Mean loss of the last steps; NaN before the first."""
@@ -112,27 +117,27 @@ class Run:
 
     # -- what the loop calls ---------------------------------------------------------------------
 
-    def share(self) -> float:
-        """How much of the budget is spent, whichever of time and steps is further."""
+    def progress(self) -> float:
+        """Fraction of the budget that is used: the larger of time and steps."""
         limits = self.settings
         by_time = self.seconds() / (60 * limits.minutes) if limits.minutes else 0.0
         return max(by_time, self.step / limits.steps if limits.steps else 0.0)
 
     def save_is_due(self) -> bool:
-        """Whether a checkpoint was asked for, or the last one is old."""
+        """Whether a checkpoint was requested, or the last one is old."""
         limits = self.settings
         by_steps = (
             limits.checkpoint_steps and self.step and self.step % limits.checkpoint_steps == 0
         )
         return bool(
-            self.save_wanted
+            self.save_requested
             or by_steps
             or time.monotonic() - self.saved > limits.checkpoint_seconds
         )
 
-    def stepped(self, values: Mapping[str, float]) -> None:
-        """Note a step, and tell the callbacks."""
+    def finish_step(self, values: Mapping[str, float]) -> None:
+        """Count a step, and call `on_step_end` of all callbacks."""
         self.step += 1
         self.losses = [*self.losses, values["loss"]][-RECENT:]
         for callback in self.callbacks:
-            callback.step(self, values)
+            callback.on_step_end(self, values)

@@ -20,9 +20,9 @@ from episodes.sampling.plans import episode_generator
 from fewshot.losses import cross_entropy_loss
 from fewshot.training.episodic import Task
 
-_ORDER, _CHANGE = 40, 41  # streams of the generator
+_ORDER, _TRANSFORM = 40, 41  # streams of the generator
 
-PictureBatch = tuple[Tensor, Tensor]
+ImageBatch = tuple[Tensor, Tensor]
 """Images float32 [batch channel height width] and labels uint8 [batch height width]."""
 
 
@@ -79,12 +79,12 @@ def supervised_task(
             "classes; supervised training needs at least one of each"
         )
 
-    pictures = _Pictures(catalog, loader, transform, channel, seed)
+    pictures = _Images(catalog, loader, transform, channel, seed)
     return Task(Supervised(network, loss), pictures, partial(_save, network))
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class _Images:
     """Loads labelled images by item number; worker processes get a copy of it."""
 
     catalog: Catalog
@@ -93,17 +93,17 @@ class _Pictures:
     channel: int
     seed: int
 
-    def __call__(self, indices: Sequence[int]) -> PictureBatch:
+    def __call__(self, indices: Sequence[int]) -> ImageBatch:
         images, labels = zip(*(self._item(index) for index in indices), strict=True)
         return torch.stack(images), torch.stack(labels)
 
-    def _item(self, index: int) -> PictureBatch:
+    def _item(self, index: int) -> ImageBatch:
         turn, place = divmod(index, len(self.catalog))
         order = episode_generator(self.seed, turn, _ORDER).permutation(len(self.catalog))
         sample = self.catalog.samples[int(order[place])]
         pair = self.loader.image(sample), self.loader.labels(sample, self.catalog.classes)
         if self.transform is not None:
-            pair = self.transform(*pair, episode_generator(self.seed, index, _CHANGE))
+            pair = self.transform(*pair, episode_generator(self.seed, index, _TRANSFORM))
         return to_channels(pair[0], self.channel), pair[1]
 
 

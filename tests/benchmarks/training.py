@@ -95,7 +95,7 @@ class Clock(Callback):
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
-    def step(self, run: Any, values: Any) -> None:
+    def on_step_end(self, run: Any, values: Any) -> None:
         if run.step == WARM:
             self.started = time.perf_counter()
         if run.step == self.steps:

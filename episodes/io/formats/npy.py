@@ -69,7 +69,7 @@ def read_npy(path: Path, name: str, modified_ns: int) -> np.ndarray:
     Args:
         path: a .npy or .npz file.
         name: the array in the archive; empty for .npy files, which are mapped into memory.
-        changed: the file's time of change, so that a new file is read anew.
+        modified_ns: the file's time of change, so that a new file is read anew.
 
     Raises:
         DataError: see `read_shape`.

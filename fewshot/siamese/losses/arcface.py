@@ -23,7 +23,7 @@ def check_class_labels(labels: Int64[Tensor, "item"], classes: int) -> None:
     if len(wrong):
         raise ValueError(
             f"label {int(wrong[0])} names none of {classes} classes; expected 0 to {classes - 1}, "
-            "or -1 for unknown (fewshot.siamese.pair_masks.code_labels numbers names)"
+            "or -1 for unknown (fewshot.siamese.pair_masks.encode_labels numbers names)"
         )
 
 
@@ -86,7 +86,7 @@ class ArcFaceLoss(PairLoss):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        ignored_pairs: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return the loss; references play no part."""
         cosines = cosine_similarities(embeddings, self.centres)

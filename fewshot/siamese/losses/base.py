@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from fewshot.registry import PAIR_LOSSES
-from fewshot.siamese.pair_masks import Relation, relate
+from fewshot.siamese.pair_masks import PairMasks, make_pair_masks
 
 
 class PairLoss(nn.Module):
@@ -27,7 +27,7 @@ class PairLoss(nn.Module):
         labels: Int64[Tensor, "anchor"],
         references: Float[Tensor, "reference dim"] | None = None,
         reference_labels: Int64[Tensor, "reference"] | None = None,
-        left_out: Bool[Tensor, "anchor reference"] | None = None,
+        ignored_pairs: Bool[Tensor, "anchor reference"] | None = None,
     ) -> dict[str, Tensor]:
         """Return scalars: the "loss" to be minimised, and what else is worth a line in the log.
 
@@ -36,23 +36,25 @@ class PairLoss(nn.Module):
             labels: their classes, -1 unknown.
             references: what the anchors are compared with; None for the batch itself.
             reference_labels: the references' classes.
-            left_out: pairs that are neither positive nor negative, such as an item and itself.
+            ignored_pairs: pairs that are neither positive nor negative, such as an item and itself.
         """
         others = embeddings if references is None else references
-        return self.compare(embeddings, others, relate(labels, reference_labels, left_out))
+        return self.compare(
+            embeddings, others, make_pair_masks(labels, reference_labels, ignored_pairs)
+        )
 
     def compare(
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
-        """Return the same scalars for pairs whose relation is known: what most losses differ in.
+        """Return the same scalars, from the masks of positive and negative pairs.
 
         Args:
             embeddings: of the anchors.
             references: what they are compared with, the same tensor for a batch with itself.
-            relation: which pairs are positive and negative.
+            pair_masks: which pairs are positive and negative.
         """
         raise NotImplementedError
 

@@ -7,12 +7,12 @@ from torch.nn import functional
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.base import PairLoss, PairLossOptions, mean_or_zero, register_pair_loss
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 
 def circle_loss(
     similarities: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     margin: float = 0.4,
     scale: float = 80.0,
 ) -> Float[Tensor, ""]:
@@ -23,21 +23,21 @@ def circle_loss(
 
     Args:
         similarities: cosines.
-        relation: which pairs are positive and negative.
+        pair_masks: which pairs are positive and negative.
         margin: m; relaxes both aims.
         scale: g.
 
     Paper: Sun et al., Circle loss: a unified perspective of pair similarity optimization,
     CVPR 2020.
     """
-    anchors = relation.positives.any(dim=1) & relation.negatives.any(dim=1)
+    anchors = pair_masks.positives.any(dim=1) & pair_masks.negatives.any(dim=1)
     found = similarities[anchors]
     of_positive = (1.0 + margin - found.detach()).relu()
     of_negative = (found.detach() + margin).relu()
     positive = -scale * of_positive * (found - 1.0 + margin)
     negative = scale * of_negative * (found - margin)
-    positive = positive.masked_fill(~relation.positives[anchors], -torch.inf)
-    negative = negative.masked_fill(~relation.negatives[anchors], -torch.inf)
+    positive = positive.masked_fill(~pair_masks.positives[anchors], -torch.inf)
+    negative = negative.masked_fill(~pair_masks.negatives[anchors], -torch.inf)
     each = functional.softplus(positive.logsumexp(dim=1) + negative.logsumexp(dim=1))
     return mean_or_zero(each, similarities)
 
@@ -58,11 +58,11 @@ class CircleLoss(PairLoss):
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         similarities = cosine_similarities(embeddings, references)
-        return {"loss": circle_loss(similarities, relation, self.margin, self.scale)}
+        return {"loss": circle_loss(similarities, pair_masks, self.margin, self.scale)}
 
 
 @register_pair_loss("circle", margin=0.4, scale=80.0)

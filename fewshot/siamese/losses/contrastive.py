@@ -13,14 +13,14 @@ from fewshot.siamese.losses.base import (
     mean_of_active,
     register_pair_loss,
 )
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 def contrastive_loss(
     distances: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     margin: float = 1.0,
     *,
     squared: bool = True,
@@ -32,7 +32,7 @@ def contrastive_loss(
 
     Args:
         distances: at least 0.
-        relation: which pairs are positive and negative.
+        pair_masks: which pairs are positive and negative.
         margin: how far apart negatives have to be; embeddings of unit length are at most 2 apart.
         squared: False takes d and max(0, margin - d) themselves.
 
@@ -42,14 +42,14 @@ def contrastive_loss(
     Paper: Hadsell, Chopra and LeCun, Dimensionality reduction by learning an invariant mapping,
     CVPR 2006.
 
-    >>> two = Relation(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
+    >>> two = PairMasks(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
     >>> contrastive_loss(torch.tensor([[0.6, 0.2]]), two)
     tensor(0.5000)
     """
     if margin <= 0:
         raise ValueError(f"margin is {margin}; expected above 0")
-    positive = distances[relation.positives]
-    negative = torch.where(relation.negatives, margin - distances, 0.0).relu()
+    positive = distances[pair_masks.positives]
+    negative = torch.where(pair_masks.negatives, margin - distances, 0.0).relu()
     if squared:
         positive, negative = 0.5 * positive.square(), 0.5 * negative.square()
     return mean_of_active(positive) + mean_of_active(negative)
@@ -74,11 +74,11 @@ class ContrastiveLoss(PairLoss):
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         distances = self.distance(embeddings, references)
-        return {"loss": contrastive_loss(distances, relation, self.margin, squared=self.squared)}
+        return {"loss": contrastive_loss(distances, pair_masks, self.margin, squared=self.squared)}
 
 
 @register_pair_loss("contrastive", margin=1.0)

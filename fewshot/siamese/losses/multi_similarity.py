@@ -11,12 +11,12 @@ from fewshot.siamese.losses.base import (
     register_pair_loss,
 )
 from fewshot.siamese.miners.multi_similarity import relatively_hard
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 
 def multi_similarity_loss(
     similarities: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     alpha: float = 2.0,
     beta: float = 50.0,
     base: float = 0.5,
@@ -27,14 +27,14 @@ def multi_similarity_loss(
 
     Args:
         similarities: cosines.
-        relation: the pairs that count, e.g. those from `relatively_hard`.
+        pair_masks: the pairs that count, e.g. those from `relatively_hard`.
         alpha, beta: sharpness for positives and negatives.
         base: similarity that positives shall be above and negatives below.
 
     Paper: Wang et al., Multi-similarity loss with general pair weighting, CVPR 2019.
     """
-    positive = log_one_plus_sum(alpha * (base - similarities), relation.positives) / alpha
-    negative = log_one_plus_sum(beta * (similarities - base), relation.negatives) / beta
+    positive = log_one_plus_sum(alpha * (base - similarities), pair_masks.positives) / alpha
+    negative = log_one_plus_sum(beta * (similarities - base), pair_masks.negatives) / beta
     return (positive + negative).mean()
 
 
@@ -60,13 +60,13 @@ class MultiSimilarityLoss(PairLoss):
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         similarities = cosine_similarities(embeddings, references)
         if self.epsilon is not None:
-            relation = relatively_hard(similarities, relation, self.epsilon)
-        loss = multi_similarity_loss(similarities, relation, self.alpha, self.beta, self.base)
+            pair_masks = relatively_hard(similarities, pair_masks, self.epsilon)
+        loss = multi_similarity_loss(similarities, pair_masks, self.alpha, self.beta, self.base)
         return {"loss": loss}
 
 

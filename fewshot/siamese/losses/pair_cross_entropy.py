@@ -6,17 +6,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewshot.siamese.losses.base import PairLoss
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 
 def pair_cross_entropy_loss(
-    logits: Float[Tensor, "anchor reference"], relation: Relation
+    logits: Float[Tensor, "anchor reference"], pair_masks: PairMasks
 ) -> Float[Tensor, ""]:
     """Mean over the kinds that are there (positive, negative) of the mean over their pairs.
 
     Args:
         logits: that a pair is of one class.
-        relation: which pairs are positive and negative.
+        pair_masks: which pairs are positive and negative.
 
     Returns:
         log 2 for logits of 0; 0 without pairs.
@@ -24,12 +24,12 @@ def pair_cross_entropy_loss(
     Paper: Koch, Zemel and Salakhutdinov, ICML deep learning workshop 2015; balanced here, because
     a batch of c classes has some c - 1 times as many negatives as positives.
 
-    >>> both = Relation(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
+    >>> both = PairMasks(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
     >>> pair_cross_entropy_loss(torch.zeros(1, 2), both)
     tensor(0.6931)
     """
-    positive = functional.softplus(-logits[relation.positives])
-    negative = functional.softplus(logits[relation.negatives])
+    positive = functional.softplus(-logits[pair_masks.positives])
+    negative = functional.softplus(logits[pair_masks.negatives])
     kinds = [values.mean() for values in (positive, negative) if values.numel()]
     return torch.stack(kinds).mean() if kinds else logits.sum() * 0.0
 
@@ -49,7 +49,7 @@ class PairCrossEntropy(PairLoss):
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
         """Return the loss."""
-        return {"loss": pair_cross_entropy_loss(self.head(embeddings, references), relation)}
+        return {"loss": pair_cross_entropy_loss(self.head(embeddings, references), pair_masks)}

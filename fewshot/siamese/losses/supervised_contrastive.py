@@ -8,14 +8,14 @@ from torch import Tensor
 
 from fewshot.siamese.distances import cosine_similarities
 from fewshot.siamese.losses.base import PairLoss, PairLossOptions, mean_or_zero, register_pair_loss
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 Against = Literal["all", "negatives"]
 
 
 def supervised_contrastive_loss(
     similarities: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     temperature: float = 0.1,
     against: Against = "all",
 ) -> Float[Tensor, ""]:
@@ -23,7 +23,7 @@ def supervised_contrastive_loss(
 
     Args:
         similarities: cosines.
-        relation: which pairs are positive and negative.
+        pair_masks: which pairs are positive and negative.
         temperature: divides the similarities.
         against: what a positive stands against in the softmax: "all" other items, further
             positives included (supervised contrastive), or itself and the "negatives" (NT-Xent;
@@ -35,15 +35,15 @@ def supervised_contrastive_loss(
     Papers: Khosla et al., Supervised contrastive learning, NeurIPS 2020, equation 2; Chen et al.,
     A simple framework for contrastive learning of visual representations, ICML 2020.
 
-    >>> both = Relation(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
+    >>> both = PairMasks(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
     >>> supervised_contrastive_loss(torch.zeros(1, 2), both)
     tensor(0.6931)
     """
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}; expected above 0")
-    anchors = relation.positives.any(dim=1)
+    anchors = pair_masks.positives.any(dim=1)
     scores = similarities[anchors] / temperature
-    positives, negatives = relation.positives[anchors], relation.negatives[anchors]
+    positives, negatives = pair_masks.positives[anchors], pair_masks.negatives[anchors]
     if against == "all":
         shown = scores.masked_fill(~(positives | negatives), -torch.inf)
         logarithms = scores - shown.logsumexp(dim=1, keepdim=True)
@@ -73,13 +73,13 @@ class SupervisedContrastiveLoss(PairLoss):
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
         """Return the loss."""
         similarities = cosine_similarities(embeddings, references)
         return {
             "loss": supervised_contrastive_loss(
-                similarities, relation, self.temperature, self.against
+                similarities, pair_masks, self.temperature, self.against
             )
         }
 

@@ -15,7 +15,7 @@ from fewshot.siamese.losses.contrastive import Distance
 from fewshot.siamese.miners.base import AnchorMiner, Pick, TripletMiner
 from fewshot.siamese.miners.hardest import nearest
 from fewshot.siamese.miners.triplets import TripletWeights, list_positives
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class AdaptiveMargin:
     least: float = 0.05
 
     def of(
-        self, distances: Float[Tensor, "anchor reference"], relation: Relation
+        self, distances: Float[Tensor, "anchor reference"], pair_masks: PairMasks
     ) -> Float[Tensor, ""]:
         """Return the margin of a batch, without a gradient; `least` where a kind is missing."""
         with torch.no_grad():
             means = [
                 (distances * kind).sum() / kind.count_nonzero()  # 0 / 0 is NaN, and then `least`
-                for kind in (relation.negatives, relation.positives)
+                for kind in (pair_masks.negatives, pair_masks.positives)
             ]
             return (self.share * (means[0] - means[1])).nan_to_num(0.0).clamp(min=self.least)
 
@@ -85,14 +85,14 @@ class _WeightedTriplets(torch.autograd.Function):
 
 
 def soft_triplet_loss(
-    distances: Float[Tensor, "anchor reference"], relation: Relation
+    distances: Float[Tensor, "anchor reference"], pair_masks: PairMasks
 ) -> Float[Tensor, ""]:
     """Mean of log(1 + exp(p - n)) over all triplets, in O(anchor reference) memory.
 
     Paper: Hermans et al., In defense of the triplet loss for person re-identification, 2017.
     """
-    total = _SoftTriplets.apply(distances, relation.positives, relation.negatives)
-    counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
+    total = _SoftTriplets.apply(distances, pair_masks.positives, pair_masks.negatives)
+    counts = pair_masks.positives.count_nonzero(dim=1) * pair_masks.negatives.count_nonzero(dim=1)
     return total / counts.sum().clamp(min=1)
 
 
@@ -101,7 +101,7 @@ class _SoftTriplets(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, distances: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-        listed = list_positives(distances, Relation(positives, negatives))
+        listed = list_positives(distances, PairMasks(positives, negatives))
         gradient, of_positive = torch.zeros_like(distances), torch.zeros_like(listed.distances)
         total = distances.new_zeros((), dtype=torch.float64)
         for slot in range(listed.distances.shape[1]):
@@ -191,35 +191,37 @@ class TripletLoss(PairLoss):
         self,
         embeddings: Float[Tensor, "anchor dim"],
         references: Float[Tensor, "reference dim"],
-        relation: Relation,
+        pair_masks: PairMasks,
     ) -> dict[str, Tensor]:
         """Return the loss and the share of active triplets."""
         miner = self._miners[int(self.stage)]
         if isinstance(miner, AnchorMiner):
-            return self._of_anchors(embeddings, references, relation, miner.pick)
+            return self._of_anchors(embeddings, references, pair_masks, miner.pick)
         distances = self.distance(embeddings, references)
-        counts = relation.positives.count_nonzero(dim=1) * relation.negatives.count_nonzero(dim=1)
+        counts = pair_masks.positives.count_nonzero(dim=1) * pair_masks.negatives.count_nonzero(
+            dim=1
+        )
         if self.margin == "soft":
-            loss = soft_triplet_loss(distances, relation)
+            loss = soft_triplet_loss(distances, pair_masks)
             return {"loss": loss, "active": (counts.sum() > 0).to(loss.dtype)}
-        margin = self._margin(distances, relation)
-        mined = miner.weigh(distances, relation, margin, embeddings.shape[1])
+        margin = self._margin(distances, pair_masks)
+        mined = miner.weigh(distances, pair_masks, margin, embeddings.shape[1])
         if miner.one_negative:
-            counts = relation.positives.count_nonzero(dim=1) * relation.negatives.any(dim=1)
+            counts = pair_masks.positives.count_nonzero(dim=1) * pair_masks.negatives.any(dim=1)
         active = mined.triplets / counts.sum().clamp(min=1)
         return {"loss": weighted_triplet_loss(distances, mined, margin), "active": active}
 
     def _of_anchors(
-        self, first: Tensor, second: Tensor, relation: Relation, pick: Pick
+        self, first: Tensor, second: Tensor, pair_masks: PairMasks, pick: Pick
     ) -> dict[str, Tensor]:
         """Mine without a gradient; then only the distances found are computed with one."""
         with torch.no_grad():
             distances = self.distance(first, second)
-            positive, with_positive = pick(distances, relation.positives)
-            negative, with_negative = nearest(distances, relation.negatives)
+            positive, with_positive = pick(distances, pair_masks.positives)
+            negative, with_negative = nearest(distances, pair_masks.negatives)
             there = with_positive & with_negative
         near, far = self._found(first, second, torch.stack([positive, negative]))
-        margin = self._margin(distances, relation)
+        margin = self._margin(distances, pair_masks)
         values = hardest_triplet_losses(near, far, there, margin)
         active = values.detach().count_nonzero()
         share = active / there.count_nonzero().clamp(min=1)
@@ -231,9 +233,9 @@ class TripletLoss(PairLoss):
             return self.distance(first, second).gather(1, columns.T).T
         return picked_euclidean_distances(first, second, columns)
 
-    def _margin(self, distances: Tensor, relation: Relation) -> Any:
+    def _margin(self, distances: Tensor, pair_masks: PairMasks) -> Any:
         if isinstance(self.margin, AdaptiveMargin):
-            return self.margin.of(distances, relation)
+            return self.margin.of(distances, pair_masks)
         return self.margin
 
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from fewshot.siamese.miners.base import register_miner
 from fewshot.siamese.miners.triplets import TripletWeights, list_positives
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 
 @torch.no_grad()
 def angular_weights(
     distances: Float[Tensor, "item item"],
-    relation: Relation,
+    pair_masks: PairMasks,
     degrees: float = 20.0,
     margin: float | Float[Tensor, ""] = math.inf,
 ) -> TripletWeights:
@@ -25,7 +25,7 @@ def angular_weights(
 
     Args:
         distances: Euclidean, of a batch with itself.
-        relation: of the same batch.
+        pair_masks: of the same batch.
         degrees: smallest angle, 0 to 90.
         margin: only triplets that a triplet loss with this margin sees as active.
 
@@ -33,7 +33,7 @@ def angular_weights(
     """
     if not 0 < degrees < 90:
         raise ValueError(f"degrees is {degrees}; expected between 0 and 90")
-    positives = list_positives(distances, relation)
+    positives = list_positives(distances, pair_masks)
     partner = positives.places.new_zeros(positives.distances.shape)
     partner.view(-1)[positives.slots] = positives.places % max(1, distances.shape[1])
     tangent = 2.0 * math.tan(math.radians(degrees))
@@ -44,7 +44,7 @@ def angular_weights(
         there = side >= 0  # the rows that have so many positives
         side = side.clamp(min=0)
         middle = (0.5 * (squared + squared[partner[:, slot]]) - 0.25 * side.square()).clamp(min=0)
-        inside = relation.negatives & there & (side > tangent * middle.sqrt())
+        inside = pair_masks.negatives & there & (side > tangent * middle.sqrt())
         inside &= distances < side + margin
         counted = inside.to(distances.dtype)
         of_positive[:, slot] = counted.sum(dim=1)
@@ -56,6 +56,6 @@ def angular_weights(
 
 @register_miner("angular")
 def _mine(
-    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+    distances: Tensor, pair_masks: PairMasks, margin: float | Tensor, dim: int
 ) -> TripletWeights:
-    return angular_weights(distances, relation, margin=margin)
+    return angular_weights(distances, pair_masks, margin=margin)

@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor
 
 from fewshot.registry import MINERS
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 MarginValue = float | Tensor
 """A number, which a batch may decide."""
 Pick = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From distances and partners [anchor reference] to a place an anchor, and whether it has one."""
-Weigh = Callable[[Tensor, Relation, MarginValue, int], Any]
-"""From distances [anchor reference], relation, margin and length of an embedding to the
+Weigh = Callable[[Tensor, PairMasks, MarginValue, int], Any]
+"""From distances [anchor reference], pair masks, margin and length of an embedding to the
 `fewshot.siamese.miners.triplets.TripletWeights` of the active triplets."""
 
 

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from fewshot.siamese.miners.base import register_miner
 from fewshot.siamese.miners.triplets import TripletWeights, triplet_weights
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
 
 @torch.no_grad()
 def distance_weights(
     distances: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     dim: int,
     least: float = 0.5,
     most: float = 1.4,
@@ -25,7 +25,7 @@ def distance_weights(
 
     Args:
         distances: Euclidean, of embeddings of unit length.
-        relation: which pairs are negative.
+        pair_masks: which pairs are negative.
         dim: length of the embeddings.
         least: smaller distances count as this one, so that noise is not preferred.
         most: negatives at least this far away are never drawn.
@@ -39,14 +39,14 @@ def distance_weights(
     # The density is 0 at 2, where the logarithm would be infinite.
     rest = (1.0 - 0.25 * inside.square()).clamp(min=1e-8)
     logarithms = (2.0 - dim) * inside.log() - 0.5 * (dim - 3.0) * rest.log()
-    allowed = relation.negatives & (distances < most)
+    allowed = pair_masks.negatives & (distances < most)
     shares = logarithms.masked_fill(~allowed, -torch.inf).softmax(dim=1)
     return torch.where(allowed, shares, 0.0)  # a row without any is NaN in the softmax
 
 
 @register_miner("distance-weighted", one_negative=True)
 def _mine(
-    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+    distances: Tensor, pair_masks: PairMasks, margin: float | Tensor, dim: int
 ) -> TripletWeights:
-    shares = distance_weights(distances, relation, dim)
-    return triplet_weights(distances, relation, margin, "all", shares)
+    shares = distance_weights(distances, pair_masks, dim)
+    return triplet_weights(distances, pair_masks, margin, "all", shares)

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.siamese.miners.base import MarginValue, register_miner
-from fewshot.siamese.pair_masks import Relation
+from fewshot.siamese.pair_masks import PairMasks
 
-Which = Literal["all", "hard", "semi-hard"]
+TripletSelection = Literal["all", "hard", "semi-hard"]
 
 _FEW = 64  # positives an anchor up to which comparing each of them beats sorting
 _CELLS = 1 << 16  # comparisons at once, or those of one positive an anchor
@@ -34,7 +34,7 @@ class TripletWeights:
     Attributes:
         weights: [anchor reference], the number of triplets that a positive pair is in, minus that
             of a negative pair, so that sum(weights * distances) = sum over triplets of p - n.
-        triplets: how many there are, or the sum of their shares.
+        triplets: their number, or the sum of their weights.
     """
 
     weights: Float[Tensor, "anchor reference"]
@@ -60,9 +60,11 @@ class Positives:
         matrix.view(-1)[self.places] = values.view(-1)[self.slots]
 
 
-def list_positives(distances: Float[Tensor, "anchor reference"], relation: Relation) -> Positives:
+def list_positives(
+    distances: Float[Tensor, "anchor reference"], pair_masks: PairMasks
+) -> Positives:
     """Put the distances of the positive pairs into as few columns as possible."""
-    places = relation.positives.reshape(-1).nonzero().squeeze(1)  # of two axes it takes longer
+    places = pair_masks.positives.reshape(-1).nonzero().squeeze(1)  # of two axes it takes longer
     rows = places.div(max(1, distances.shape[1]), rounding_mode="floor")
     counts = torch.bincount(rows, minlength=len(distances))
     widest = int(counts.max()) if len(counts) else 0
@@ -76,10 +78,10 @@ def list_positives(distances: Float[Tensor, "anchor reference"], relation: Relat
 @torch.no_grad()
 def triplet_weights(
     distances: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     margin: float | Float[Tensor, ""],
-    which: Which = "all",
-    shares: Float[Tensor, "anchor reference"] | None = None,
+    selection: TripletSelection = "all",
+    negative_weights: Float[Tensor, "anchor reference"] | None = None,
 ) -> TripletWeights:
     """Count, for every pair, the active triplets that it is in.
 
@@ -87,27 +89,27 @@ def triplet_weights(
 
     Args:
         distances: of anchors and references.
-        relation: which pairs are positive and which negative.
+        pair_masks: which pairs are positive and which negative.
         margin: above 0.
-        which: see the head of this module.
-        shares: how much a negative counts, e.g. from `distance_weights`; None for 1 each.
+        selection: see the head of this module.
+        negative_weights: how much a negative counts, e.g. from `distance_weights`; None for 1 each.
 
     Raises:
-        ValueError: another `which`.
+        ValueError: another `selection`.
 
-    >>> from fewshot.siamese.pair_masks import relate
+    >>> from fewshot.siamese.pair_masks import make_pair_masks
     >>> near = torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 3.0], [1.1, 3.0, 0.0]])
-    >>> found = triplet_weights(near, relate(torch.tensor([0, 0, 1])), 0.2)
+    >>> found = triplet_weights(near, make_pair_masks(torch.tensor([0, 0, 1])), 0.2)
     >>> found.weights[0].tolist(), found.triplets.item()
     ([0.0, 1.0, -1.0], 1.0)
     """
-    if which not in ("all", "hard", "semi-hard"):
-        raise ValueError(f"which is {which!r}; expected 'all', 'hard' or 'semi-hard'")
-    positives = list_positives(distances, relation)
-    share = as_numbers(relation.negatives, distances.dtype)
-    share = share if shares is None else share.mul_(shares)
+    if selection not in ("all", "hard", "semi-hard"):
+        raise ValueError(f"selection is {selection!r}; expected 'all', 'hard' or 'semi-hard'")
+    positives = list_positives(distances, pair_masks)
+    share = as_numbers(pair_masks.negatives, distances.dtype)
+    share = share if negative_weights is None else share.mul_(negative_weights)
     count = _compare if positives.distances.shape[1] <= _FEW else _search
-    of_positive, of_negative = count(positives.distances, distances, share, margin, which)
+    of_positive, of_negative = count(positives.distances, distances, share, margin, selection)
     weights = 0.0 - of_negative
     positives.put(of_positive, weights)
     return TripletWeights(weights, of_positive.sum())
@@ -119,21 +121,27 @@ def as_numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _compare(
-    positive: Tensor, distances: Tensor, share: Tensor, margin: float | Tensor, which: Which
+    positive: Tensor,
+    distances: Tensor,
+    share: Tensor,
+    margin: float | Tensor,
+    selection: TripletSelection,
 ) -> tuple[Tensor, Tensor]:
     """Compare each positive of an anchor with all its negatives.
 
     Numbers are compared into numbers, since operations on booleans take several times as long.
     """
     of_positive, of_negative = torch.empty_like(positive), torch.zeros_like(distances)
-    lowest = distances if which == "hard" else distances - margin  # positives above it are active
-    above = torch.le if which == "hard" else torch.lt
+    lowest = (
+        distances if selection == "hard" else distances - margin
+    )  # positives above it are active
+    above = torch.le if selection == "hard" else torch.lt
     slots = max(1, _CELLS // max(1, distances.numel()))
     for start in range(0, positive.shape[1], slots):
         some = positive[:, start : start + slots, None]
         inside = distances.new_empty(*some.shape[:2], distances.shape[1])
         above(lowest[:, None], some, out=inside)
-        if which == "semi-hard":
+        if selection == "semi-hard":
             inside *= torch.gt(distances[:, None], some, out=torch.empty_like(inside))
         inside *= share[:, None]
         torch.sum(inside, dim=2, out=of_positive[:, start : start + slots])
@@ -142,7 +150,11 @@ def _compare(
 
 
 def _search(
-    positive: Tensor, distances: Tensor, share: Tensor, margin: float | Tensor, which: Which
+    positive: Tensor,
+    distances: Tensor,
+    share: Tensor,
+    margin: float | Tensor,
+    selection: TripletSelection,
 ) -> tuple[Tensor, Tensor]:
     """Find the active positives of each negative, which are neighbours in the sorted row.
 
@@ -151,11 +163,11 @@ def _search(
     """
     ordered, order = positive.sort(dim=1)
     end = torch.full_like(distances, positive.shape[1], dtype=torch.int64)
-    if which == "hard":
+    if selection == "hard":
         first = torch.searchsorted(ordered, distances)
     else:
         first = torch.searchsorted(ordered, distances - margin, right=True)
-        if which == "semi-hard":
+        if selection == "semi-hard":
             end = torch.maximum(torch.searchsorted(ordered, distances), first)
     changes = distances.new_zeros(len(distances), positive.shape[1] + 1)
     changes.scatter_add_(1, first, share).scatter_add_(1, end, -share)
@@ -167,7 +179,7 @@ def _search(
 @torch.no_grad()
 def semi_hard_of_pairs(
     distances: Float[Tensor, "anchor reference"],
-    relation: Relation,
+    pair_masks: PairMasks,
     margin: float | Float[Tensor, ""],
 ) -> TripletWeights:
     """Take one negative a positive pair: the nearest one that is farther, else the farthest.
@@ -177,10 +189,10 @@ def semi_hard_of_pairs(
 
     Paper: Schroff, Kalenichenko and Philbin, FaceNet, CVPR 2015.
     """
-    positives = list_positives(distances, relation)
-    negatives = torch.where(relation.negatives, distances, torch.inf)
+    positives = list_positives(distances, pair_masks)
+    negatives = torch.where(pair_masks.negatives, distances, torch.inf)
     ordered, order = negatives.sort(dim=1)
-    counts = relation.negatives.count_nonzero(dim=1)[:, None]
+    counts = pair_masks.negatives.count_nonzero(dim=1)[:, None]
     place = torch.searchsorted(ordered, positives.distances, right=True)
     place = torch.minimum(place, counts - 1).clamp(min=0)  # the farthest, if none is farther
     # A row without negatives finds infinity, which is never within the margin.
@@ -192,26 +204,26 @@ def semi_hard_of_pairs(
 
 
 @register_miner("all", soft=True)
-def _all(distances: Tensor, relation: Relation, margin: MarginValue, dim: int) -> TripletWeights:
-    return triplet_weights(distances, relation, margin, "all")
+def _all(distances: Tensor, pair_masks: PairMasks, margin: MarginValue, dim: int) -> TripletWeights:
+    return triplet_weights(distances, pair_masks, margin, "all")
 
 
 @register_miner("hard")
 def _hard(
-    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+    distances: Tensor, pair_masks: PairMasks, margin: float | Tensor, dim: int
 ) -> TripletWeights:
-    return triplet_weights(distances, relation, margin, "hard")
+    return triplet_weights(distances, pair_masks, margin, "hard")
 
 
 @register_miner("semi-hard")
 def _semi_hard(
-    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+    distances: Tensor, pair_masks: PairMasks, margin: float | Tensor, dim: int
 ) -> TripletWeights:
-    return triplet_weights(distances, relation, margin, "semi-hard")
+    return triplet_weights(distances, pair_masks, margin, "semi-hard")
 
 
 @register_miner("semi-hard of pairs", one_negative=True)
 def _of_pairs(
-    distances: Tensor, relation: Relation, margin: float | Tensor, dim: int
+    distances: Tensor, pair_masks: PairMasks, margin: float | Tensor, dim: int
 ) -> TripletWeights:
-    return semi_hard_of_pairs(distances, relation, margin)
+    return semi_hard_of_pairs(distances, pair_masks, margin)

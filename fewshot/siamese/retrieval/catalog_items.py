@@ -9,7 +9,7 @@ from fewshot.models.embedding_network import EmbeddingNetwork
 _CHUNK = 64
 
 
-def embed_listed(
+def embed_catalog(
     network: EmbeddingNetwork, lister: PairSampler, most: int = 10_000
 ) -> tuple[np.ndarray, list[str]]:
     """Embed what a sampler lists, unchanged, with the name of each.

@@ -18,7 +18,7 @@ from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings
 _CHUNK = 16  # planes embedded at once
 
 
-def load_describer(folder: Path | None) -> EmbeddingNetwork:
+def load_embedder(folder: Path | None) -> EmbeddingNetwork:
     """Load what makes embeddings.
 
     Args:
@@ -45,7 +45,7 @@ def load_describer(folder: Path | None) -> EmbeddingNetwork:
     return network.eval()
 
 
-def describe_planes(network: EmbeddingNetwork, picture: ImageStack) -> np.ndarray:
+def embed_planes(network: EmbeddingNetwork, picture: ImageStack) -> np.ndarray:
     """Embed every plane of an image, stack or volume: float32 [plane dim].
 
     The planes share one intensity range, and each is fitted into the network's square.
@@ -61,7 +61,7 @@ def describe_planes(network: EmbeddingNetwork, picture: ImageStack) -> np.ndarra
     return np.concatenate(rows)
 
 
-def describe_image(network: EmbeddingNetwork, image: ImageLike) -> np.ndarray:
+def embed_image(network: EmbeddingNetwork, image: ImageLike) -> np.ndarray:
     """Embed one picture: float32 [dim].
 
     Raises:
@@ -73,4 +73,4 @@ def describe_image(network: EmbeddingNetwork, image: ImageLike) -> np.ndarray:
             f"{picture.name} has {len(picture.pixels)} planes; expected a picture of one. Save the "
             "plane you mean as a picture"
         )
-    return describe_planes(network, picture)[0]
+    return embed_planes(network, picture)[0]

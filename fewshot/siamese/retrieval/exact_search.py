@@ -76,7 +76,7 @@ def nearest_rows(
     return rows
 
 
-def look_up(searched: Searched, query: np.ndarray, rows: np.ndarray) -> list[Match]:
+def search_nearest(searched: Searched, query: np.ndarray, rows: np.ndarray) -> list[Match]:
     """Read what is stored in rows, with their distances in float64, nearest first."""
     found = []
     starts = searched.starts

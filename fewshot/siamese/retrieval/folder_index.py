@@ -13,7 +13,7 @@ from episodes.errors import DataError, shorten
 from episodes.io.write import make_folder
 from episodes.optional import import_optional
 from fewshot.numerics import unit_rows
-from fewshot.siamese.retrieval.exact_search import Searched, look_up, nearest_rows
+from fewshot.siamese.retrieval.exact_search import Searched, nearest_rows, search_nearest
 from fewshot.siamese.retrieval.index import (
     Match,
     Row,
@@ -61,14 +61,14 @@ class FolderIndex:
 
     @classmethod
     def create(
-        cls, folder: Path, dim: int, distance: Distance, about: dict[str, Any]
+        cls, folder: Path, dim: int, distance: Distance, metadata: dict[str, Any]
     ) -> "FolderIndex":
         """Make an empty index; see `fewshot.siamese.retrieval.index.create_index`."""
         import_optional("pyarrow", "match")
         make_folder(folder)
         if (folder / MANIFEST).exists():
             raise DataError(f"{folder} holds a match index; add to it, or choose another folder")
-        write_manifest(folder, Manifest(dim, distance, about))
+        write_manifest(folder, Manifest(dim, distance, metadata))
         return cls(folder)
 
     def refresh(self) -> None:
@@ -99,7 +99,7 @@ class FolderIndex:
         return self._manifest.distance
 
     @property
-    def about(self) -> Mapping[str, Any]:
+    def metadata(self) -> Mapping[str, Any]:
         """What was said when the index was made."""
         return self._manifest.about
 
@@ -247,7 +247,7 @@ class FolderIndex:
             own = {name: list(values)[part] for name, values in (without or {}).items()}
             best = nearest_rows(searched, asked[part], k, where or {}, own)
             found += [
-                look_up(searched, query, rows)
+                search_nearest(searched, query, rows)
                 for query, rows in zip(asked[part], best, strict=True)
             ]
         return found

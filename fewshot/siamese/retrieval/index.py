@@ -53,7 +53,7 @@ class Index(Protocol):
         ...
 
     @property
-    def about(self) -> Mapping[str, Any]:
+    def metadata(self) -> Mapping[str, Any]:
         """What was said when the index was made, e.g. which model made the embeddings."""
         ...
 

@@ -29,7 +29,7 @@ from fewshot.siamese.retrieval.ranking import Distance
 
 MANIFEST, FORMAT = "manifest.json", 1
 _MAX_MANIFEST = 2**26  # bytes
-_OWN_FILE = re.compile(r"s[0-9a-f]{12}(-[0-9a-f]{12})?\.(f32|arrow|dead)|\.partial-.*")
+_INDEX_FILE = re.compile(r"s[0-9a-f]{12}(-[0-9a-f]{12})?\.(f32|arrow|dead)|\.partial-.*")
 _NAME = re.compile(r"s[0-9a-f]{12}")
 _DEAD = re.compile(r"s[0-9a-f]{12}-[0-9a-f]{12}\.dead")
 
@@ -61,7 +61,7 @@ class Manifest:
     Attributes:
         dim: length of an embedding.
         distance: how embeddings are compared.
-        about: what was said when it was made.
+        about: metadata of the index.
         columns: type of each name in the metadata.
         segments: in the order they were written.
         commits: how many changes there were.
@@ -130,7 +130,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     kept = {f"{e.name}.{end}" for e in manifest.segments for end in ("f32", "arrow")}
     kept |= {e.dead for e in manifest.segments}
     for path in folder.iterdir():
-        if _OWN_FILE.fullmatch(path.name) and path.name not in kept:
+        if _INDEX_FILE.fullmatch(path.name) and path.name not in kept:
             path.unlink(missing_ok=True)
 
 
@@ -282,5 +282,5 @@ def _crc(values: np.ndarray) -> int:
     return crc
 
 
-def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"{path} {what}: the match index is damaged; build it again or copy it back")
+def _damaged(path: Path, reason: str) -> DataError:
+    return DataError(f"{path} {reason}: the match index is damaged; build it again or copy it back")

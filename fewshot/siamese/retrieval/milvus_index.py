@@ -21,7 +21,7 @@ from fewshot.siamese.retrieval.index import (
 )
 from fewshot.siamese.retrieval.ranking import Distance
 
-_COLLECTION, _ABOUT, _PAGE, _MOST = "fewshot_match", "_about", 1000, 16_384
+_COLLECTION, _METADATA, _PAGE, _MOST = "fewshot_match", "_about", 1000, 16_384
 _METRICS: dict[str, str] = {"cosine": "COSINE", "euclidean": "L2"}
 
 
@@ -37,22 +37,22 @@ class MilvusIndex:
 
     def __init__(self, uri: str) -> None:
         self._client, self._name = _connect(uri)
-        with _told(uri):
+        with _milvus_errors(uri):
             if not self._client.has_collection(self._name):
                 raise DataError(
                     f"there is no match index {self._name} at {uri}; make one with "
                     "`fewshot match build`"
                 )
-            about = f"{self._name}{_ABOUT}"
+            collection = f"{self._name}{_METADATA}"
             rows = (
-                self._client.query(about, filter='key == "about"', output_fields=["content"])
-                if self._client.has_collection(about)
+                self._client.query(collection, filter='key == "about"', output_fields=["content"])
+                if self._client.has_collection(collection)
                 else []
             )
         try:
             stored = json.loads(rows[0]["content"])
             self.dim, self.distance = int(stored["dim"]), stored["distance"]
-            self.about: Mapping[str, Any] = dict(stored["about"])
+            self.metadata: Mapping[str, Any] = dict(stored["about"])
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError(
                 f"the collection {self._name} at {uri} is no match index ({error!r}); choose "
@@ -61,31 +61,33 @@ class MilvusIndex:
         self._uri = uri
 
     @classmethod
-    def create(cls, uri: str, dim: int, distance: Distance, about: dict[str, Any]) -> "MilvusIndex":
+    def create(
+        cls, uri: str, dim: int, distance: Distance, metadata: dict[str, Any]
+    ) -> "MilvusIndex":
         """Make an empty index; see `fewshot.siamese.retrieval.index.create_index`."""
         pymilvus = import_optional("pymilvus", "match")
         client, name = _connect(uri)
-        with _told(uri):
+        with _milvus_errors(uri):
             if client.has_collection(name):
                 raise DataError(
                     f"there is a collection {name} at {uri}; add to it, or choose another #name"
                 )
-            stored = json.dumps({"dim": dim, "distance": distance, "about": about})
+            stored = json.dumps({"dim": dim, "distance": distance, "about": metadata})
             # Milvus Lite forgets descriptions, so what is said of the index is a row of its own.
-            _make(client, pymilvus, f"{name}{_ABOUT}", 2, "L2")
+            _make(client, pymilvus, f"{name}{_METADATA}", 2, "L2")
             row = {"key": "about", "vector": [0.0, 0.0], "content": stored}
-            client.upsert(f"{name}{_ABOUT}", [row])
+            client.upsert(f"{name}{_METADATA}", [row])
             _make(client, pymilvus, name, dim, _METRICS[distance])
         return cls(uri)
 
     def __len__(self) -> int:
-        with _told(self._uri):
+        with _milvus_errors(self._uri):
             rows = self._client.query(self._name, filter="", output_fields=["count(*)"])
         return int(rows[0]["count(*)"])
 
     def keys(self) -> list[str]:
         """The keys of all items, sorted."""
-        with _told(self._uri):
+        with _milvus_errors(self._uri):
             pages = self._client.query_iterator(
                 self._name, batch_size=_PAGE, filter="", output_fields=["key"]
             )
@@ -117,7 +119,7 @@ class MilvusIndex:
         there = self._present(names)
         if there:
             self.delete(there)
-        with _told(self._uri):
+        with _milvus_errors(self._uri):
             for start in range(0, len(items), _PAGE):
                 self._client.upsert(self._name, items[start : start + _PAGE])
 
@@ -127,7 +129,7 @@ class MilvusIndex:
         unknown = [key for key in keys if key not in there]
         if unknown:
             raise DataError(f"the index has no {shorten(unknown, 3)}; nothing was deleted")
-        with _told(self._uri):
+        with _milvus_errors(self._uri):
             for start in range(0, len(keys), _PAGE):
                 self._client.delete(self._name, ids=list(keys[start : start + _PAGE]))
 
@@ -157,7 +159,7 @@ class MilvusIndex:
         terms += [
             f"not ({_equal(name, value)})" for name, value in without.items() if value is not None
         ]
-        with _told(self._uri):
+        with _milvus_errors(self._uri):
             (found,) = self._client.search(
                 self._name,
                 data=[vector.tolist()],
@@ -176,7 +178,7 @@ class MilvusIndex:
 
     def _present(self, keys: Sequence[str]) -> list[str]:
         found: list[str] = []
-        with _told(self._uri):
+        with _milvus_errors(self._uri):
             for start in range(0, len(keys), _PAGE):
                 part = list(keys[start : start + _PAGE])
                 rows = self._client.get(self._name, ids=part, output_fields=["key"])
@@ -184,7 +186,7 @@ class MilvusIndex:
         return found
 
 
-class _told:
+class _milvus_errors:
     """Turn what Milvus raises into our error."""
 
     def __init__(self, uri: str) -> None:
@@ -219,7 +221,7 @@ def _connect(uri: str) -> tuple[Any, str]:
         import_optional("milvus_lite", "match")
         if not Path(place).parent.is_dir():
             raise DataError(f"{place} lies in no folder; make the folder first")
-    with _told(place):
+    with _milvus_errors(place):
         return pymilvus.MilvusClient(place), name or _COLLECTION
 
 

@@ -28,7 +28,7 @@ def classify(trials: Sequence[Trial], likeness: Likeness) -> list[int]:
     return [int(np.argmax(likeness(trial))) for trial in trials]
 
 
-def best_views(sets: Sequence[Mapping[str, np.ndarray]], centred: float = 0.0) -> Likeness:
+def classify_with_tta(sets: Sequence[Mapping[str, np.ndarray]], centred: float = 0.0) -> Likeness:
     """Compare by the cosine of the two views that are most alike.
 
     Averaged over the examples of a class, then over several networks.

@@ -10,7 +10,7 @@ from fewshot.siamese.retrieval.ranking import Distance
 
 
 def create_index(
-    uri: Path | str, dim: int, *, distance: Distance = "cosine", about: Row | None = None
+    uri: Path | str, dim: int, *, distance: Distance = "cosine", metadata: Row | None = None
 ) -> Index:
     """Make an empty index.
 
@@ -19,7 +19,7 @@ def create_index(
             `#name` at the end names the collection.
         dim: length of the embeddings.
         distance: "cosine" or "euclidean".
-        about: kept with it.
+        metadata: kept with it.
 
     Raises:
         DataError: there is one already, or it cannot be written, or an optional package is missing.
@@ -29,8 +29,8 @@ def create_index(
     if is_milvus(uri):
         from fewshot.siamese.retrieval.milvus_index import MilvusIndex
 
-        return MilvusIndex.create(str(uri), dim, distance, dict(about or {}))
-    return FolderIndex.create(Path(uri), dim, distance, dict(about or {}))
+        return MilvusIndex.create(str(uri), dim, distance, dict(metadata or {}))
+    return FolderIndex.create(Path(uri), dim, distance, dict(metadata or {}))
 
 
 def open_index(uri: Path | str) -> Index:

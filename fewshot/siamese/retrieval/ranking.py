@@ -29,14 +29,14 @@ _NEVER = np.uint64(0x7F80_0000 | 1 << 31) << np.uint64(32)  # an infinite distan
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a block of queries found.
+    """The ranking of a block of queries.
 
     Attributes:
-        queries: which queries.
+        queries: of the block.
         gains: relevance of the nearest items, nearest first, float32 [query rank]; 0 past the end
             of the gallery.
-        relevant: how many items of the gallery are relevant to each query, excluded ones apart.
-        ideal: the largest gains there are, largest first, float32 [query rank].
+        relevant: number of relevant items in the gallery for each query, without excluded ones.
+        ideal: the largest gains in the gallery, in descending order, float32 [query rank].
     """
 
     queries: slice
@@ -45,25 +45,25 @@ class Ranking:
     ideal: np.ndarray
 
 
-def rankings(
+def rank_gallery(
     queries: np.ndarray,
     gallery: np.ndarray,
     relevance: Relevance,
     exclude: Sequence[Exclusion],
     *,
-    own: bool,
+    same_items: bool,
     depth: int,
     distance: Distance = "cosine",
     tile: int = TILE,
 ) -> Iterator[Ranking]:
-    """Rank the gallery for every query, as deep as there are relevant items, and at least `depth`.
+    """Rank the gallery for every query, to the number of relevant items and at least to `depth`.
 
     Args:
         queries: embeddings, float32 [query channel].
         gallery: embeddings, float32 [item channel].
         relevance: of every pair.
         exclude: pairs that do not count.
-        own: whether query i is item i of the gallery, which it may not find.
+        same_items: whether query i is item i of the gallery, which it may not find.
         depth: the least number of ranks.
         distance: "cosine" compares directions, "euclidean" places.
         tile: gallery items compared at once.
@@ -71,33 +71,33 @@ def rankings(
     Yields:
         Blocks of queries, in order.
     """
-    queries, minus = _places(queries, gallery, distance)
+    queries, minus = _product_vectors(queries, gallery, distance)
     tiles = [slice(s, min(s + tile, len(gallery))) for s in range(0, len(gallery), tile)]
     start, widest = 0, min(tile, len(gallery))
     while start < len(queries):
         block = slice(start, min(start + max(1, _CELLS // max(1, widest)), len(queries)))
-        relevant, ideal, single = _wanted(relevance, exclude, block, tiles, own, depth)
+        relevant, ideal, single = _ideal_gains(relevance, exclude, block, tiles, same_items, depth)
         deep = min(max(depth, int(relevant.max(initial=0))), len(gallery))
         rows = max(1, _CELLS // max(1, deep))
         for first in range(block.start, block.stop, rows):
             part = slice(first, min(first + rows, block.stop))
             inner = slice(first - block.start, part.stop - block.start)
             best = np.full((part.stop - first, 0), _NEVER)
-            for where in tiles:
-                far = queries[part] @ minus[where].T
-                _exclude(far, np.inf, exclude, part, where, own)
+            for items in tiles:
+                far = queries[part] @ minus[items].T
+                _exclude(far, np.inf, exclude, part, items, same_items)
                 gains = single[inner] if len(tiles) == 1 else None
                 if gains is None:
-                    gains = _gains(relevance, exclude, part, where, own)
+                    gains = _gains(relevance, exclude, part, items, same_items)
                 best = np.concatenate([best, _nearest(far, gains, deep)], axis=1)
                 best = np.sort(best, axis=1)[:, :deep]
-            found = (best & np.uint64(0xFFFF_FFFF)).astype(np.uint32).view(np.float32)
-            yield Ranking(part, found, relevant[inner], ideal[inner])
+            gains_by_rank = (best & np.uint64(0xFFFF_FFFF)).astype(np.uint32).view(np.float32)
+            yield Ranking(part, gains_by_rank, relevant[inner], ideal[inner])
         start = block.stop
 
 
 def checked_embeddings(values: Any, name: str) -> np.ndarray:
-    """Bring embeddings to float32 [item channel].
+    """Convert embeddings to float32 [item channel].
 
     Raises:
         DataError: another shape, no channel, or a value that is not finite.
@@ -106,12 +106,12 @@ def checked_embeddings(values: Any, name: str) -> np.ndarray:
     if array.ndim != 2 or not array.shape[1]:
         raise DataError(f"{name} have shape {array.shape}; expected (item, channel)")
     if not np.isfinite(array).all():
-        wrong = int((~np.isfinite(array)).any(axis=1).sum())
-        raise DataError(f"{wrong} of {len(array)} {name} are not finite; the model diverged")
+        invalid = int((~np.isfinite(array)).any(axis=1).sum())
+        raise DataError(f"{invalid} of {len(array)} {name} are not finite; the model diverged")
     return array
 
 
-def _places(
+def _product_vectors(
     queries: np.ndarray, gallery: np.ndarray, distance: Distance
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vectors q and g whose products rank as the distance does."""
@@ -125,21 +125,21 @@ def _places(
     return np.hstack([queries, ones]), np.hstack([-gallery, halves[:, None]])
 
 
-def _wanted(
+def _ideal_gains(
     relevance: Relevance,
     exclude: Sequence[Exclusion],
     block: slice,
     tiles: Sequence[slice],
-    own: bool,
+    same_items: bool,
     depth: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count the relevant items of a block of queries, find the largest gains, keep the last."""
+    """Number of relevant items, largest gains, and gains of the last tile, of some queries."""
     rows = block.stop - block.start
     relevant = np.zeros(rows, np.int64)
     largest = np.zeros((rows, depth), np.float32)
     gains = np.zeros((rows, 0), bool)
-    for where in tiles:
-        gains = _gains(relevance, exclude, block, where, own)
+    for items in tiles:
+        gains = _gains(relevance, exclude, block, items, same_items)
         relevant += [np.count_nonzero(row) for row in gains]  # with an axis it takes longer
         if gains.dtype != bool:
             every = np.concatenate([largest, gains], axis=1)
@@ -150,11 +150,15 @@ def _wanted(
 
 
 def _gains(
-    relevance: Relevance, exclude: Sequence[Exclusion], queries: slice, gallery: slice, own: bool
+    relevance: Relevance,
+    exclude: Sequence[Exclusion],
+    queries: slice,
+    gallery: slice,
+    same_items: bool,
 ) -> np.ndarray:
     """Gains of a block; excluded pairs have none."""
     gains = relevance.gains(queries, gallery)
-    _exclude(gains, 0, exclude, queries, gallery, own)
+    _exclude(gains, 0, exclude, queries, gallery, same_items)
     return gains
 
 
@@ -164,12 +168,12 @@ def _exclude(
     exclude: Sequence[Exclusion],
     queries: slice,
     gallery: slice,
-    own: bool,
+    same_items: bool,
 ) -> None:
-    """Give the excluded pairs of a block this value."""
+    """Set the excluded pairs of a block to a value."""
     for exclusion in exclude:
         block[exclusion.block(queries, gallery)] = value
-    if own:
+    if same_items:
         same = np.arange(max(queries.start, gallery.start), min(queries.stop, gallery.stop))
         block[same - queries.start, same - gallery.start] = value
 
@@ -189,9 +193,9 @@ def _nearest(far: np.ndarray, gains: np.ndarray, deep: int) -> np.ndarray:
 def _limit(far: np.ndarray, deep: int) -> np.ndarray:
     """Find a distance [query 1] that at least `deep` items of a query do not exceed.
 
-    Where few of many items are wanted, the smallest distances of groups of items stand for all:
-    `deep` groups whose smallest is within the limit hold as many items within it. It is a little
-    larger than need be, and found in a fraction of the time.
+    Where few of many items are needed, only the smallest distances of groups of items are sorted:
+    `deep` groups whose smallest is within the limit have at least `deep` items within it. The limit
+    is a little larger than necessary, and takes a fraction of the time.
     """
     while far.shape[1] >= 2 * max(_GROUPS, 4 * deep):
         half = far.shape[1] // 2

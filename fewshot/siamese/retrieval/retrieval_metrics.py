@@ -15,7 +15,7 @@ import numpy as np
 
 from episodes.errors import DataError, shorten
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
-from fewshot.siamese.retrieval.ranking import Distance, Ranking, checked_embeddings, rankings
+from fewshot.siamese.retrieval.ranking import Distance, Ranking, checked_embeddings, rank_gallery
 from fewshot.siamese.retrieval.relevance import Exclusion, Relevance
 
 
@@ -103,8 +103,8 @@ def retrieve(
     names = ["precision@1", *(f"{n}@{k}" for n in ("recall", "ndcg") for k in at)]
     scores = {name: np.full(count, np.nan) for name in (*names, "r_precision", "map@r")}
     relevant = np.zeros(count, np.int64)
-    for ranking in rankings(
-        places, items, relevance, exclude, own=own, depth=max((1, *at)), distance=distance
+    for ranking in rank_gallery(
+        places, items, relevance, exclude, same_items=own, depth=max((1, *at)), distance=distance
     ):
         relevant[ranking.queries] = ranking.relevant
         for name, values in _scores(ranking, at).items():

@@ -8,15 +8,15 @@ from episodes.errors import ModelError
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.numerics import unit_length
 
-SHARE = 0.5  # of the changes made in training
+STRENGTH = 0.5  # of the changes made in training
 
 
-def embed_views(
+def embed_with_tta(
     network: EmbeddingNetwork,
     images: Float[Tensor, "batch channel height width"],
     views: int = 4,
     *,
-    change: float = SHARE,
+    change: float = STRENGTH,
     seed: int = 0,
 ) -> Float[Tensor, "batch view dim"]:
     """Embed a drawing as it is, and changed versions of it.

@@ -31,7 +31,7 @@ class EmbeddingScores:
     Attributes:
         embeddings: [image channel].
         identities: the class or subject of each image.
-        apart: places in the list of its identity that two images have to be apart to make a pair.
+        min_gap: smallest distance in the list of the identity at which two images make a pair.
 
     Raises:
         DataError: lengths differ, no pair is left, or there are too many images.
@@ -39,7 +39,7 @@ class EmbeddingScores:
 
     embeddings: Any
     identities: Sequence[str]
-    apart: int = 1
+    min_gap: int = 1
 
     def __post_init__(self) -> None:
         vectors = checked_embeddings(self.embeddings, "images")
@@ -47,14 +47,14 @@ class EmbeddingScores:
             raise DataError(
                 f"{len(vectors)} embeddings of {len(self.identities)} images; expected one each"
             )
-        if self.apart < 1:
-            raise DataError(f"apart is {self.apart}; expected at least 1")
+        if self.min_gap < 1:
+            raise DataError(f"min_gap is {self.min_gap}; expected at least 1")
         if len(vectors) > _MOST:
             raise DataError(f"{len(vectors):,} images; all pairs are listed of at most {_MOST:,}")
         if not self.pairs.genuine.any() or self.pairs.genuine.all():
             raise DataError(
-                f"{len(vectors)} images of {len(set(self.identities))} identities, {self.apart} "
-                "places apart, make no pair of one or no pair of two; give more images"
+                f"{len(vectors)} images of {len(set(self.identities))} identities, at "
+                f"least {self.min_gap} apart, make no genuine or no impostor pair; give more images"
             )
 
     @cached_property
@@ -63,20 +63,20 @@ class EmbeddingScores:
         return np.unique(np.array(self.identities), return_inverse=True)[1]
 
     @cached_property
-    def places(self) -> np.ndarray:
-        """Place of each image in the list of its identity [image]."""
-        places = np.empty(len(self.codes), np.int64)
+    def positions(self) -> np.ndarray:
+        """Position of each image in the list of its identity [image]."""
+        positions = np.empty(len(self.codes), np.int64)
         for code in range(self.codes.max(initial=-1) + 1):
-            own = np.flatnonzero(self.codes == code)
-            places[own] = np.arange(len(own))
-        return places
+            images = np.flatnonzero(self.codes == code)
+            positions[images] = np.arange(len(images))
+        return positions
 
     @cached_property
     def pairs(self) -> Pairs:
         """All pairs with their cosines, each once."""
         vectors = unit_rows(as_array(self.embeddings))
         first, second = np.triu_indices(len(vectors), 1)
-        near = np.abs(self.places[first] - self.places[second]) < self.apart
+        near = np.abs(self.positions[first] - self.positions[second]) < self.min_gap
         kept = (self.codes[first] != self.codes[second]) | ~near
         first, second = first[kept], second[kept]
         scores = (vectors @ vectors.T)[first, second]
@@ -85,9 +85,9 @@ class EmbeddingScores:
     @cached_property
     def retrieval(self) -> Retrieval:
         """Every image as a query to all others."""
-        beside = Beside(self.codes, self.codes, self.places, self.apart)
+        neighbours = ExcludeNeighbours(self.codes, self.codes, self.positions, self.min_gap)
         same = SameLabel(self.codes, self.codes)
-        return retrieve(self.embeddings, same, exclude=[beside], at=(1,))
+        return retrieve(self.embeddings, same, exclude=[neighbours], at=(1,))
 
     def values(self) -> dict[str, float]:
         """ROC-AUC and EER of all pairs, and recall@1, from 0 to 1."""
@@ -105,27 +105,27 @@ class EmbeddingScores:
     def intervals(self, seed: int = 0) -> dict[str, tuple[float, float, float]]:
         """The same scores, each with a 95 % interval from drawing identities: value, low, high."""
         recall = self.interval_of_recall(seed)
-        found = {
+        intervals = {
             "auc": bootstrap_pairs(self.pairs, auc, seed=seed)[:3],
             "eer": bootstrap_pairs(self.pairs, equal_error_rate, seed=seed)[:3],
             "recall_at_1": recall[:3],
         }
-        return {name: (value, low, high) for name, (value, low, high) in found.items()}
+        return {name: (value, low, high) for name, (value, low, high) in intervals.items()}
 
 
 @dataclass(frozen=True)
-class Beside(Exclusion):
-    """Items of the query's identity that stand near it in its list.
+class ExcludeNeighbours(Exclusion):
+    """Excludes items of the query's identity near it in the list of the identity.
 
     Attributes:
-        places: of the images, which are queries and items both [image].
-        apart: places from which on they are no neighbours.
+        positions: of the images (queries and items) in the lists of their identities [image].
+        min_gap: distance from which on they are no neighbours.
     """
 
-    places: np.ndarray
-    apart: int
+    positions: np.ndarray
+    min_gap: int
 
     def block(self, queries: slice, gallery: slice) -> np.ndarray:
         """Which pairs of a block are excluded [query item]."""
-        gap = np.abs(self.places[queries, None] - self.places[gallery])
-        return super().block(queries, gallery) & (gap < self.apart)
+        gap = np.abs(self.positions[queries, None] - self.positions[gallery])
+        return super().block(queries, gallery) & (gap < self.min_gap)

@@ -238,7 +238,7 @@ def audit_threshold(
     accepted, genuine = decision.accept(pairs.scores), pairs.genuine
 
     def measure(weights: np.ndarray) -> tuple[float, float, float, float]:
-        rates = [_share(accepted, weights * part) for part in (~genuine, genuine)]
+        rates = [_percent(accepted, weights * part) for part in (~genuine, genuine)]
         roc = pairs.roc(weights)
         return rates[0], rates[1], auc(roc), equal_error_rate(roc)
 
@@ -263,6 +263,6 @@ def audit_threshold(
     )
 
 
-def _share(accepted: np.ndarray, weights: np.ndarray) -> float:
+def _percent(accepted: np.ndarray, weights: np.ndarray) -> float:
     total = weights.sum()
     return float((weights * accepted).sum() / total) if total > 0 else float("nan")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from episodes.errors import DataError
 from episodes.io.write import atomic_write
-from fewshot.training.folder import LOG, MEASURED
+from fewshot.training.folder import LOG, VALIDATION_LOG
 from fewshot.training.run import Callback, Run
 
 
@@ -18,28 +18,28 @@ class JsonLog(Callback):
     A resumed run cuts off what an earlier one logged after its last checkpoint.
     """
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: Run) -> None:
         """Keep the lines up to the run's step."""
-        for name in (LOG, MEASURED):
+        for name in (LOG, VALIDATION_LOG):
             path = run.folder / name
             rows = [row for row in read_log(path) if row["step"] <= run.step] if run.step else []
             with atomic_write(path) as partial:
                 partial.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
-    def step(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_step_end(self, run: Run, values: Mapping[str, float]) -> None:
         """Write a line."""
         line = {"step": run.step, "seconds": round(run.seconds(), 3), **values}
         _append(run.folder / LOG, line)
 
-    def measured(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_validation(self, run: Run, values: Mapping[str, float]) -> None:
         """Write a line."""
-        _append(run.folder / MEASURED, {"step": run.step, **values})
+        _append(run.folder / VALIDATION_LOG, {"step": run.step, **values})
 
 
 class Curves(Callback):
     """Leaves `log.csv` and `curves.png`, made from the log, when the run ends."""
 
-    def end(self, run: Run) -> None:
+    def on_end(self, run: Run) -> None:
         """Write both."""
         rows = read_log(run.folder / LOG)
         if not rows:
@@ -96,7 +96,7 @@ def _draw(folder: Path, rows: list[dict[str, float]]) -> None:
         left.plot(steps, _smooth([row.get(name, math.nan) for row in rows]), label=name)
     left.set(xlabel="step", ylabel="loss, mean of the last 20 steps")
     left.legend(frameon=False)
-    scores = read_log(folder / MEASURED)
+    scores = read_log(folder / VALIDATION_LOG)
     for name in dict.fromkeys(key for row in scores for key in row if key != "step"):
         points = [(row["step"], row[name]) for row in scores if name in row]
         right.plot(*zip(*points, strict=True), "o-", label=name)

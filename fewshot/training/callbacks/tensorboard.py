@@ -7,12 +7,14 @@ from episodes.errors import FewshotError
 from fewshot.training.run import Callback, Run
 
 
-class Board(Callback):
+class TensorBoard(Callback):
     """Writes losses, rates and scores for `tensorboard --logdir FOLDER`.
 
     Raises:
         FewshotError: TensorBoard is not installed.
     """
+
+    state_name = "Board"  # of the states of earlier versions
 
     def __init__(self) -> None:
         try:
@@ -24,19 +26,19 @@ class Board(Callback):
         self._make: Any = SummaryWriter
         self._writer: Any = None
 
-    def start(self, run: Run) -> None:
-        """Open the log; a resumed run hides what came after its checkpoint."""
+    def on_start(self, run: Run) -> None:
+        """Open the log; a resumed run drops the entries after its checkpoint."""
         self._writer = self._make(str(run.folder / "tensorboard"), purge_step=run.step + 1)
 
-    def step(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_step_end(self, run: Run, values: Mapping[str, float]) -> None:
         """Write losses and rates."""
         self._write("train", run, values)
 
-    def measured(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_validation(self, run: Run, values: Mapping[str, float]) -> None:
         """Write scores."""
         self._write("score", run, values)
 
-    def end(self, run: Run) -> None:
+    def on_end(self, run: Run) -> None:
         """Close the log."""
         self._writer.close()
 

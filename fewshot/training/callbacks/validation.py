@@ -1,4 +1,4 @@
-"""Callbacks that measure during a run, keep the best model, and stop when there is no gain."""
+"""Callbacks that validate during a run, keep the best model, and stop without a gain."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,40 +9,42 @@ from fewshot.training.run import Callback, Run
 Best = Literal["highest", "lowest"]
 
 
-class Measure(Callback):
-    """Measures every so many steps, and after the last one.
+class Validation(Callback):
+    """Computes scores every `every` steps, and after the last one.
 
     Args:
-        score: returns named scores of the model as it is; any metric will do.
-        every: steps between measurements.
+        score: returns named scores of the current model, of any metric.
+        every: steps between validations.
     """
+
+    state_name = "Measure"  # of the states of earlier versions
 
     def __init__(self, score: Callable[[], Mapping[str, float]], every: int) -> None:
         if every < 1:
             raise ValueError(f"every is {every} steps; expected at least 1")
         self.score, self.every, self.last = score, every, 0
 
-    def step(self, run: Run, values: Mapping[str, float]) -> None:
-        """Measure if it is time."""
+    def on_step_end(self, run: Run, values: Mapping[str, float]) -> None:
+        """Validate if it is due."""
         if run.step % self.every == 0:
-            self._measure(run)
+            self._validate(run)
 
-    def end(self, run: Run) -> None:
-        """Measure the last model, unless that was done."""
+    def on_end(self, run: Run) -> None:
+        """Validate the last model, unless that was done."""
         if run.step > self.last:
-            self._measure(run)
+            self._validate(run)
 
     def state(self) -> dict[str, Any]:
-        """The step of the last measurement."""
+        """The step of the last validation."""
         return {"last": self.last}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         self.last = state["last"]
 
-    def _measure(self, run: Run) -> None:
+    def _validate(self, run: Run) -> None:
         self.last = run.step
-        run.measure(self.score())
+        run.report_scores(self.score())
 
 
 class KeepBest(Callback):
@@ -59,7 +61,7 @@ class KeepBest(Callback):
     def __init__(self, name: str, best: Best = "highest") -> None:
         self.name, self.best, self.value = name, best, math.nan
 
-    def measured(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_validation(self, run: Run, values: Mapping[str, float]) -> None:
         """Save the model if no earlier one was as good."""
         value = _named(values, self.name)
         if not math.isnan(value) and (math.isnan(self.value) or self._better(value)):
@@ -74,57 +76,54 @@ class KeepBest(Callback):
         return {"value": self.value}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         self.value = state["value"]
 
 
 class EarlyStopping(Callback):
-    """Stops when a score has not become better for some measurements.
+    """Stops when a score has not improved for some validations.
 
     Args:
         name: of the score.
-        patience: measurements without a gain that are waited for.
-        minimum_change: what counts as a gain, in units of the score.
+        patience: number of validations without an improvement before the run is stopped.
+        min_change: smallest improvement, in units of the score.
         best: whether the highest or the lowest is best.
     """
 
     def __init__(
-        self, name: str, patience: int = 5, minimum_change: float = 0.0, best: Best = "highest"
+        self, name: str, patience: int = 5, min_change: float = 0.0, best: Best = "highest"
     ) -> None:
-        if patience < 1 or minimum_change < 0:
+        if patience < 1 or min_change < 0:
             raise ValueError(
-                f"patience is {patience} and minimum_change {minimum_change}; expected at least "
-                "1 and 0"
+                f"patience is {patience} and min_change {min_change}; expected at least 1 and 0"
             )
-        self.name, self.patience, self.minimum_change = name, patience, minimum_change
+        self.name, self.patience, self.min_change = name, patience, min_change
         self.sign = 1.0 if best == "highest" else -1.0
-        self.value, self.waited = -math.inf, 0
+        self.value, self.patience_count = -math.inf, 0
 
-    def measured(self, run: Run, values: Mapping[str, float]) -> None:
-        """Count, and stop the run if the patience is at its end; NaN is no gain."""
+    def on_validation(self, run: Run, values: Mapping[str, float]) -> None:
+        """Count validations without an improvement (NaN is none), and stop after `patience`."""
         value = self.sign * _named(values, self.name)
-        if value > self.value + self.minimum_change or (
-            self.value == -math.inf and value > -math.inf
-        ):
-            self.value, self.waited = value, 0
+        if value > self.value + self.min_change or (self.value == -math.inf and value > -math.inf):
+            self.value, self.patience_count = value, 0
             return
-        self.waited += 1
-        if self.waited >= self.patience:
+        self.patience_count += 1
+        if self.patience_count >= self.patience:
             run.stop(
-                f"{self.name} did not become better than {self.sign * self.value:.4g} in "
-                f"{self.waited} measurements"
+                f"{self.name} did not improve on {self.sign * self.value:.4g} in "
+                f"{self.patience_count} validations"
             )
 
     def state(self) -> dict[str, Any]:
-        """The best score, and how long it has been waited for another."""
-        return {"value": self.value, "waited": self.waited}
+        """The best score, and the number of validations since."""
+        return {"value": self.value, "waited": self.patience_count}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take both back."""
-        self.value, self.waited = state["value"], state["waited"]
+        """Restore both."""
+        self.value, self.patience_count = state["value"], state["waited"]
 
 
 def _named(values: Mapping[str, float], name: str) -> float:
     if name not in values:
-        raise KeyError(f"no score {name!r} was measured; there are {sorted(values)}")
+        raise KeyError(f"there is no score {name!r}; there are {sorted(values)}")
     return float(values[name])

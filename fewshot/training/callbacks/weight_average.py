@@ -25,14 +25,14 @@ class WeightAverage(Callback):
         self.decay = decay
         self.average: dict[str, Tensor] = {}
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: Run) -> None:
         """Begin with the weights as they are."""
         weights = _weights(run)
         if not self.average:
             self.average = {name: tensor.clone() for name, tensor in weights.items()}
         self.average = {name: t.to(weights[name].device) for name, t in self.average.items()}
 
-    def step(self, run: Run, values: Mapping[str, float]) -> None:
+    def on_step_end(self, run: Run, values: Mapping[str, float]) -> None:
         """Move the average towards the weights."""
         decay = min(self.decay, (1 + run.step) / (10 + run.step))
         weights = _weights(run)
@@ -40,7 +40,7 @@ class WeightAverage(Callback):
             list(self.average.values()), [weights[name] for name in self.average], 1 - decay
         )
 
-    def checkpoint(self, run: Run) -> None:
+    def on_checkpoint(self, run: Run) -> None:
         """Save the model with the averaged weights."""
         self._save(run)
 

@@ -33,7 +33,7 @@ from fewshot.inference.volumes.slice_assignment import assign_supports
 from fewshot.inference.volumes.slice_position import fit_best_positions
 from fewshot.models.checkpoint import save_network
 from fewshot.models.embedding_network import save_embedding
-from fewshot.siamese.retrieval.embed import describe_image, load_describer
+from fewshot.siamese.retrieval.embed import embed_image, load_embedder
 
 DEPTHS = (7, 9, 8)
 
@@ -155,18 +155,18 @@ def test_one_support_equals_segmenting_with_it_alone(protocol, truth, segmenter)
 def test_a_segmenter_an_embedding_network_and_nothing_describe_images(tmp_path, own_segmenter):
     image = np.random.default_rng(0).integers(0, 255, (40, 56), np.uint8)
     save_network(own_segmenter.network, tmp_path / "segmenter")
-    network = load_describer(tmp_path / "segmenter")
-    vector = describe_image(network, image)
+    network = load_embedder(tmp_path / "segmenter")
+    vector = embed_image(network, image)
     assert vector.shape == (own_segmenter.network.encoder.features,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     save_embedding(network, tmp_path / "network")
-    again = load_describer(tmp_path / "network")
+    again = load_embedder(tmp_path / "network")
     assert again.fingerprint() == network.fingerprint()
-    np.testing.assert_array_equal(describe_image(again, image), vector)
+    np.testing.assert_array_equal(embed_image(again, image), vector)
     with pytest.raises(ModelError, match="holds neither"):
-        load_describer(tmp_path)
+        load_embedder(tmp_path)
     with pytest.raises(DataError, match="5 planes; expected a picture of one"):
-        describe_image(network, np.zeros((5, 40, 56), np.uint8))
+        embed_image(network, np.zeros((5, 40, 56), np.uint8))
 
 
 def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmenter):

@@ -14,7 +14,7 @@ from fewshot.models.stroke_augmentation import (
     ink_frames,
     ink_of,
 )
-from fewshot.siamese.retrieval.tta_views import embed_views
+from fewshot.siamese.retrieval.tta_views import embed_with_tta
 
 STILL = InkSettings(rotation=0, shear=0, scale=0, shift=0, bend=0, thickness=0)
 
@@ -105,20 +105,20 @@ def test_views_begin_with_the_drawing_and_leave_no_trace():
     ).eval()
     paper = drawing(6, 6, 20, 12, 32)
     state = torch.random.get_rng_state()
-    one, some, again = (embed_views(model, paper, views, seed=3) for views in (1, 4, 4))
+    one, some, again = (embed_with_tta(model, paper, views, seed=3) for views in (1, 4, 4))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert (one.shape, some.shape) == ((1, 1, 5), (1, 4, 5))
     torch.testing.assert_close(one[:, 0], model.embed(paper))
     torch.testing.assert_close(some[:, :1], one)
     assert torch.equal(some, again)
     assert len(some[0].unique(dim=0)) == 4
-    assert not torch.equal(embed_views(model, paper, 4, seed=4), some)
-    still = embed_views(model, paper, 4, change=0.0)
+    assert not torch.equal(embed_with_tta(model, paper, 4, seed=4), some)
+    still = embed_with_tta(model, paper, 4, change=0.0)
     torch.testing.assert_close(still, one.expand(-1, 4, -1))
     torch.testing.assert_close(some.norm(dim=2), torch.ones(1, 4))
     plain = EmbeddingNetwork(EmbeddingSettings(SmallSettings((4, 6), (1,)), size=32, dim=5))
     with pytest.raises(ModelError, match="views is 2"):
-        embed_views(plain, paper, 2)
+        embed_with_tta(plain, paper, 2)
     with pytest.raises(ModelError, match="no regions"):
         model(paper, torch.ones(1, 32, 32))
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from fewshot.siamese.distances import euclidean_distances
-from fewshot.siamese.pair_masks import relate
+from fewshot.siamese.pair_masks import make_pair_masks
 
 
 def batch(labels, dim=4, seed=0, dtype=torch.float64):
@@ -26,7 +26,7 @@ BATCHES = {
 
 def measured(name, seed=0):
     embeddings, labels = batch(BATCHES[name], seed=seed)
-    return embeddings, labels, euclidean_distances(embeddings, embeddings), relate(labels)
+    return embeddings, labels, euclidean_distances(embeddings, embeddings), make_pair_masks(labels)
 
 
 def triplets(labels):

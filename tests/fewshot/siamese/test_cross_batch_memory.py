@@ -66,9 +66,9 @@ ANCHOR = Embedded(torch.zeros(1, 1), *(torch.tensor([n]) for n in (0, 9, 99)))
 
 def test_nearest_negatives_with_a_guard_against_false_ones():
     """Left out: too near 0.05, own class 0.3, unknown 0.4, own subject 0.5."""
-    found, left_out = bank(POINTS, LABELS, SUBJECTS).find(ANCHOR)
+    found, ignored_pairs = bank(POINTS, LABELS, SUBJECTS).find(ANCHOR)
     assert found.samples.tolist() == [1, 5]
-    assert not left_out.any()
+    assert not ignored_pairs.any()
     found, _ = bank(POINTS, LABELS, SUBJECTS, other_subjects=False).find(ANCHOR)
     assert found.samples.tolist() == [1, 4]
     found, _ = bank(POINTS, LABELS, SUBJECTS, closest=0.0).find(ANCHOR)
@@ -82,11 +82,11 @@ def test_what_one_anchor_found_is_guarded_for_the_others_too():
     second = Embedded(
         torch.tensor([[0.0], [0.25]]), *(torch.tensor(n) for n in ([0, 2], [9, 6], [98, 99]))
     )
-    found, left_out = bank(POINTS, LABELS, SUBJECTS, each=1).find(second)
+    found, ignored_pairs = bank(POINTS, LABELS, SUBJECTS, each=1).find(second)
     places = found.samples.tolist()
     assert 1 in places  # the first anchor's; 0.05 from the second, and of its subject
-    assert left_out[1, places.index(1)]
-    assert not left_out[0, places.index(1)]
+    assert ignored_pairs[1, places.index(1)]
+    assert not ignored_pairs[0, places.index(1)]
 
 
 def test_embeddings_of_all_images_are_demanded():

@@ -35,7 +35,7 @@ class StopAt(Callback):
     def __init__(self, step):
         self.at = step
 
-    def step(self, run, values):
+    def on_step_end(self, run, values):
         if run.step == self.at:
             run.stop("test")
 
@@ -99,8 +99,10 @@ def test_settings_are_checked(index_set):
 class Spy(PairLoss):
     """Keeps what it was given."""
 
-    def forward(self, embeddings, labels, references=None, reference_labels=None, left_out=None):
-        self.given = (labels, reference_labels, left_out)
+    def forward(
+        self, embeddings, labels, references=None, reference_labels=None, ignored_pairs=None
+    ):
+        self.given = (labels, reference_labels, ignored_pairs)
         return {"loss": embeddings.sum()}
 
 
@@ -110,17 +112,17 @@ def test_an_image_in_the_memory_is_not_its_own_positive(index_set):
     batch = sampler.batch(0)
     objective(batch)
     objective(batch)  # now the memory holds the very same images
-    _, reference_labels, left_out = spy.given
+    _, reference_labels, ignored_pairs = spy.given
     assert len(reference_labels) == 24
-    assert torch.equal(left_out[:, :12], torch.eye(12, dtype=torch.bool))
-    assert torch.equal(left_out[:, 12:], torch.eye(12, dtype=torch.bool))
+    assert torch.equal(ignored_pairs[:, :12], torch.eye(12, dtype=torch.bool))
+    assert torch.equal(ignored_pairs[:, 12:], torch.eye(12, dtype=torch.bool))
     objective.eval()
     objective(batch)
     assert objective.memory.pushed == 24  # only training fills it
 
 
 def test_a_batch_in_parts_is_refused(index_set, tmp_path):
-    with pytest.raises(FewshotError, match="6 images came together, a batch of pairs has 12"):
+    with pytest.raises(FewshotError, match="6 images were gathered, a batch of pairs has 12"):
         run(tiny_task(index_set), tmp_path, index_set, accumulate=2)
     with pytest.raises(ValueError, match="ArcFaceLoss compares with class centres"):
         PairObjective(Linear(), ArcFaceLoss(3, DIM), 12, CrossBatchMemory(5, DIM))

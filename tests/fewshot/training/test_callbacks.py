@@ -7,10 +7,10 @@ import pytest
 
 from episodes.errors import DataError
 from episodes.io.read import read_header
-from fewshot.training.callbacks.figures import Pictures
+from fewshot.training.callbacks.figures import Figures
 from fewshot.training.callbacks.log import read_log
-from fewshot.training.callbacks.tensorboard import Board
-from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Measure
+from fewshot.training.callbacks.tensorboard import TensorBoard
+from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Validation
 from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.loop import train
 from fewshot.training.run import Callback
@@ -23,8 +23,8 @@ class Series(Callback):
     def __init__(self, values):
         self.values = values
 
-    def step(self, run, values):
-        run.measure({"dice": self.values[run.step - 1]})
+    def on_step_end(self, run, values):
+        run.report_scores({"dice": self.values[run.step - 1]})
 
 
 def steps_until_stop(tmp_path, values, **arguments):
@@ -35,9 +35,9 @@ def steps_until_stop(tmp_path, values, **arguments):
 
 def test_early_stopping_waits_for_a_real_gain(tmp_path):
     scores = [0.5, 0.6, 0.605, 0.6, 0.7, 0.7, 0.6, 0.9]
-    result = steps_until_stop(tmp_path, scores, patience=2, minimum_change=0.01)
+    result = steps_until_stop(tmp_path, scores, patience=2, min_change=0.01)
     assert result.steps == 4
-    assert "dice did not become better than 0.6" in result.reason
+    assert "dice did not improve on 0.6" in result.reason
     assert steps_until_stop(tmp_path, scores, patience=2).steps == 7
     assert steps_until_stop(tmp_path, scores, patience=3).steps == 8
     losses = [3.0, 2.0, 1.0, 1.5, 1.2, 0.5]
@@ -67,7 +67,7 @@ def test_the_best_model_is_kept(tmp_path):
     seen = {}
 
     class Remember(Callback):
-        def step(self, run, values):
+        def on_step_end(self, run, values):
             seen[run.step] = weights(run.task)
 
     task = tiny_task()
@@ -80,7 +80,7 @@ def test_the_best_model_is_kept(tmp_path):
 
 def test_measured_in_time_and_at_the_end(tmp_path):
     task = tiny_task()
-    callbacks = [Measure(lambda: {"bias": task.objective.layers[3].bias.item()}, every=4)]
+    callbacks = [Validation(lambda: {"bias": task.objective.layers[3].bias.item()}, every=4)]
     train(task, settings(steps=10), tmp_path, callbacks, progress=False)
     rows = read_log(tmp_path / "measured.jsonl")
     assert [row["step"] for row in rows] == [4, 8, 10]
@@ -88,7 +88,7 @@ def test_measured_in_time_and_at_the_end(tmp_path):
 
 
 def test_the_run_explains_itself(tmp_path):
-    train(tiny_task(), settings(), tmp_path, [Series([0.5] * 30), Board()], progress=False)
+    train(tiny_task(), settings(), tmp_path, [Series([0.5] * 30), TensorBoard()], progress=False)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"settings.json", "log.jsonl", "log.csv", "curves.png", "measured.jsonl"} <= names
     assert json.loads((tmp_path / "settings.json").read_text())["train"]["batch"] == 6
@@ -104,7 +104,7 @@ def test_weight_average_by_hand(tmp_path):
     seen = []
 
     class Remember(Callback):
-        def step(self, run, values):
+        def on_step_end(self, run, values):
             seen.append(weights(run.task)["layers.3.bias"])
 
     task, average = tiny_task(), WeightAverage(0.5)
@@ -122,7 +122,7 @@ def test_weight_average_by_hand(tmp_path):
 
 
 def test_pictures_on_the_way(tmp_path):
-    draw = Pictures(lambda: np.zeros((8, 9, 3), np.uint8), every=10)
+    draw = Figures(lambda: np.zeros((8, 9, 3), np.uint8), every=10)
     train(tiny_task(), settings(), tmp_path, [draw], progress=False)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["step_000010.png", "step_000020.png", "step_000030.png"]
@@ -130,7 +130,7 @@ def test_pictures_on_the_way(tmp_path):
 
 def test_a_callback_may_stop_and_save(tmp_path):
     class Impatient(Callback):
-        def step(self, run, values):
+        def on_step_end(self, run, values):
             if values["loss"] < 10:
                 run.checkpoint()
                 run.stop("good enough")
@@ -141,10 +141,10 @@ def test_a_callback_may_stop_and_save(tmp_path):
 
 def test_wrong_settings_and_a_damaged_log():
     for make in (
-        lambda: Measure(dict, every=0),
+        lambda: Validation(dict, every=0),
         lambda: EarlyStopping("dice", patience=0),
         lambda: WeightAverage(1.0),
-        lambda: Pictures(lambda: np.zeros(1), every=0),
+        lambda: Figures(lambda: np.zeros(1), every=0),
     ):
         with pytest.raises(ValueError, match="expected"):
             make()

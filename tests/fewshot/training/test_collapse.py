@@ -48,7 +48,7 @@ class Spread(Callback):
     def __init__(self):
         self.ranks, self.minings = [], []
 
-    def step(self, run, values):
+    def on_step_end(self, run, values):
         self.ranks.append(values["effective_rank"])
         self.minings.append(run.task.objective.loss.mining)
 
@@ -103,12 +103,12 @@ def test_patience_and_health():
     for bad in (flat, at_margin):
         monitor, run = CollapseMonitor(TripletLoss("all", MARGIN), patience=2), Step()
         for values in (bad, healthy, bad, healthy):
-            monitor.step(run, values)
+            monitor.on_step_end(run, values)
         assert run.measured == []
-        monitor.step(run, bad)
+        monitor.on_step_end(run, bad)
         with pytest.warns(CollapseWarning):
-            monitor.step(run, bad)
-        monitor.step(run, bad)  # told once
+            monitor.on_step_end(run, bad)
+        monitor.on_step_end(run, bad)  # told once
         assert len(run.measured) == 1
     only_warns = CollapseMonitor(patience=1)
     with pytest.warns(CollapseWarning, match="smaller learning rate"):

@@ -20,14 +20,14 @@ class Pause(Callback):
     def __init__(self, folder):
         self.folder = folder
 
-    def step(self, run, values):
+    def on_step_end(self, run, values):
         if run.step == 5:
             (self.folder / "paused").write_text(str(os.getpid()))
             time.sleep(600)
 
 
 class StopAt(Callback):
-    def step(self, run, values):
+    def on_step_end(self, run, values):
         if run.step == 4:
             run.stop("enough")
 

@@ -9,11 +9,15 @@ import shutil
 import signal
 import time
 
+import numpy as np
 import pytest
 import torch
 
 from episodes.errors import ModelError
+from fewshot.training.callbacks.figures import Figures
 from fewshot.training.callbacks.log import read_log
+from fewshot.training.callbacks.tensorboard import TensorBoard
+from fewshot.training.callbacks.validation import KeepBest, Validation
 from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.loop import train
 from fewshot.training.resume import STATE, read_state
@@ -25,7 +29,7 @@ class StopAt(Callback):
     def __init__(self, step):
         self.at = step
 
-    def step(self, run, values):
+    def on_step_end(self, run, values):
         if run.step == self.at:
             run.stop("test")
 
@@ -99,7 +103,7 @@ def test_killed_25_times_and_never_corrupt(tmp_path):
 
 def test_sigterm_ends_after_the_step_and_leaves_a_state(tmp_path):
     class Preempted(Callback):
-        def step(self, run, values):
+        def on_step_end(self, run, values):
             if run.step == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
 
@@ -159,3 +163,11 @@ def test_another_run_is_not_resumed(tmp_path):
     with pytest.raises(ModelError, match="does not fit"):
         train(other, settings(), tmp_path / "run", resume=True, progress=False)
     shutil.rmtree(tmp_path / "run")
+
+
+def test_states_keep_the_names_that_callbacks_had_in_earlier_versions(tmp_path):
+    callbacks = [Validation(lambda: {"dice": 0.5}, 1), KeepBest("dice"), TensorBoard()]
+    callbacks.append(Figures(lambda: np.zeros((4, 4, 3), np.uint8), 9))
+    train(tiny_task(), settings(steps=1), tmp_path, callbacks, progress=False)
+    names = [name for name, _ in read_state(tmp_path)["callbacks"]]
+    assert names[-4:] == ["Measure", "KeepBest", "Board", "Pictures"]

@@ -12,7 +12,7 @@ from fewshot.siamese.losses.multi_similarity import MultiSimilarityLoss
 from fewshot.siamese.losses.pair_cross_entropy import PairCrossEntropy
 from fewshot.siamese.losses.proxy_anchor import ProxyAnchorLoss
 from fewshot.siamese.losses.supervised_contrastive import SupervisedContrastiveLoss
-from fewshot.siamese.pair_masks import relate
+from fewshot.siamese.pair_masks import make_pair_masks
 from fewshot.siamese.weighted_l1 import WeightedL1
 from tests.fewshot.siamese.family import LossFamily
 
@@ -205,18 +205,18 @@ class TestProxyAnchor(LossFamily):
 
 def test_contrastive_by_hand():
     points = tensor([[0.0, 0.0], [0.6, 0.0], [0.0, 0.8]])
-    relation = relate(tensor([0, 0, 1]))
+    pair_masks = make_pair_masks(tensor([0, 0, 1]))
     distances = euclidean_distances(points, points)
     # Positive 0.6 twice; negatives 0.8 twice and 1.0, which has no loss, twice.
-    assert contrastive_loss(distances, relation).item() == pytest.approx(0.18 + 0.02)
-    plain = contrastive_loss(distances, relation, squared=False)
+    assert contrastive_loss(distances, pair_masks).item() == pytest.approx(0.18 + 0.02)
+    plain = contrastive_loss(distances, pair_masks, squared=False)
     assert plain.item() == pytest.approx(0.6 + 0.2)
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: contrastive_loss(torch.zeros(1, 1), relate(tensor([0])), margin=0.0),
+        lambda: contrastive_loss(torch.zeros(1, 1), make_pair_masks(tensor([0])), margin=0.0),
         lambda: SupervisedContrastiveLoss(0.0)(torch.eye(2), tensor([0, 0])),
     ],
 )

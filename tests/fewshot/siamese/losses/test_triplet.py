@@ -14,7 +14,7 @@ from fewshot.siamese.losses.triplet import (
 )
 from fewshot.siamese.mahalanobis import Mahalanobis
 from fewshot.siamese.miners.triplets import TripletWeights, triplet_weights
-from fewshot.siamese.pair_masks import relate
+from fewshot.siamese.pair_masks import make_pair_masks
 from tests.fewshot.siamese.family import LossFamily
 from tests.fewshot.siamese.losses.test_losses import mean, split
 from tests.fewshot.siamese.samples import BATCHES, batch, measured, triplets
@@ -92,16 +92,18 @@ class TestAllSoft(LossFamily):
 
 
 def test_adaptive_margin_by_hand():
-    _, _, distances, relation = measured("uneven")
-    gap = distances[relation.negatives].mean() - distances[relation.positives].mean()
-    assert AdaptiveMargin(0.5, 0.0).of(distances, relation).item() == pytest.approx(
+    _, _, distances, pair_masks = measured("uneven")
+    gap = distances[pair_masks.negatives].mean() - distances[pair_masks.positives].mean()
+    assert AdaptiveMargin(0.5, 0.0).of(distances, pair_masks).item() == pytest.approx(
         max(0, gap.item() / 2)
     )
-    assert AdaptiveMargin(1.0, 9.0).of(distances, relation) == 9.0
+    assert AdaptiveMargin(1.0, 9.0).of(distances, pair_masks) == 9.0
     for labels in ([0, 0], [0, 1], [-1, -1]):
-        assert AdaptiveMargin().of(torch.rand(2, 2), relate(tensor(labels))) == pytest.approx(0.05)
+        assert AdaptiveMargin().of(
+            torch.rand(2, 2), make_pair_masks(tensor(labels))
+        ) == pytest.approx(0.05)
     embeddings, labels, distances, _ = measured("balanced")
-    margin = AdaptiveMargin().of(distances, relate(labels))
+    margin = AdaptiveMargin().of(distances, make_pair_masks(labels))
     one, other = (
         TripletLoss("all", m)(embeddings, labels) for m in (AdaptiveMargin(), margin.item())
     )
@@ -158,9 +160,9 @@ def test_the_fallback_is_saved_with_the_weights():
 
 def test_weights_are_the_gradient_and_the_value_is_exact_in_single_precision():
     embeddings, labels = batch([n // 4 for n in range(256)], dim=32, dtype=torch.float32)
-    relation = relate(labels)
+    pair_masks = make_pair_masks(labels)
     single = euclidean_distances(embeddings, embeddings).requires_grad_()
-    mined = triplet_weights(single, relation, 0.2)
+    mined = triplet_weights(single, pair_masks, 0.2)
     loss = weighted_triplet_loss(single, mined, 0.2)
     loss.backward()
     torch.testing.assert_close(single.grad, mined.weights / mined.triplets)
@@ -169,10 +171,10 @@ def test_weights_are_the_gradient_and_the_value_is_exact_in_single_precision():
 
 
 def test_soft_margin_of_many_positives():
-    _, labels, distances, relation = measured("two classes")
+    _, labels, distances, pair_masks = measured("two classes")
     d = distances.tolist()
     expected = mean(math.log(1 + math.exp(d[a][p] - d[a][n])) for a, p, n in triplets(labels))
-    assert soft_triplet_loss(distances, relation).item() == pytest.approx(expected)
+    assert soft_triplet_loss(distances, pair_masks).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

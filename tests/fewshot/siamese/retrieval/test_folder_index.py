@@ -60,7 +60,7 @@ def slow(query, keys, vectors, rows, k, distance, where=(), without=()):
 def test_search_equals_a_slow_loop(uri, distance, monkeypatch):
     monkeypatch.setattr(search_module, "TILE", 7)
     monkeypatch.setattr(index_module, "_QUERIES", 3)
-    index = create_index(uri, DIM, distance=distance, about={"model": "abc"})
+    index = create_index(uri, DIM, distance=distance, metadata={"model": "abc"})
     keys, vectors, rows = items(40)
     index.add(keys[:25], vectors[:25], rows[:25])
     index.add(keys[25:], vectors[25:], rows[25:])
@@ -80,7 +80,7 @@ def test_search_equals_a_slow_loop(uri, distance, monkeypatch):
                 )
                 for match in matches:
                     assert match.metadata == rows[keys.index(match.key)]
-    assert index.about == {"model": "abc"}
+    assert index.metadata == {"model": "abc"}
     assert index.distance == distance
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import ndcg_score
 
 from episodes.errors import DataError
 from fewshot.siamese.retrieval import ranking as rankings_module
-from fewshot.siamese.retrieval.ranking import rankings
+from fewshot.siamese.retrieval.ranking import rank_gallery
 from fewshot.siamese.retrieval.relevance import (
     Exclusion,
     Graded,
@@ -102,8 +102,15 @@ def test_tiles_and_blocks_change_nothing(seed, tile, cells):
     gains = generator.integers(0, 3, (12, 12)).astype(np.float32)
 
     def ranked(**options):
-        parts = rankings(
-            places, places, Graded(gains), [], own=True, depth=3, distance="euclidean", **options
+        parts = rank_gallery(
+            places,
+            places,
+            Graded(gains),
+            [],
+            same_items=True,
+            depth=3,
+            distance="euclidean",
+            **options,
         )
         return [part.gains[:, :3] for part in parts]
 

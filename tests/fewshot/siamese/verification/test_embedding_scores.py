@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from episodes.errors import DataError
 from episodes.protocols.omniglot import Trial
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
-from fewshot.siamese.retrieval.one_shot_classification import best_views, classify, nearest
+from fewshot.siamese.retrieval.one_shot_classification import classify, classify_with_tta, nearest
 from fewshot.siamese.retrieval.whitening import within_class_whitening
 from fewshot.siamese.verification.embedding_scores import EmbeddingScores
 
@@ -35,7 +35,7 @@ def test_pairs_and_ranks_by_hand():
 
 def test_neighbours_in_a_list_make_no_pair_and_are_no_answer():
     vectors, names = angles(0, 1, 50, 2, 90, 91), list("aaabbb")
-    near, far = EmbeddingScores(vectors, names), EmbeddingScores(vectors, names, apart=2)
+    near, far = EmbeddingScores(vectors, names), EmbeddingScores(vectors, names, min_gap=2)
     assert int(near.pairs.genuine.sum()) == 6
     assert int(far.pairs.genuine.sum()) == 2  # the first and the third of both
     assert len(far.pairs.scores) == 2 + 9
@@ -53,7 +53,7 @@ def test_neighbours_in_a_list_make_no_pair_and_are_no_answer():
         (angles(0, 1), ["a", "b"], 1, "no pair of one"),
         (angles(0, 1), ["a", "a"], 1, "no pair of two"),
         (angles(0, 1, 2), ["a", "a", "b"], 2, "2 places apart"),
-        (angles(0, 1), ["a", "a"], 0, "apart is 0"),
+        (angles(0, 1), ["a", "a"], 0, "min_gap is 0"),
     ],
 )
 def test_what_cannot_be_scored(vectors, names, apart, said):
@@ -78,17 +78,17 @@ def test_the_modified_hausdorff_distance_is_the_papers():
 def test_a_test_item_goes_to_the_likest_class():
     names = dict(zip("pqrst", angles(0, 20, 80, 100, 48)[:, None], strict=True))
     trial = Trial("run", "t", (("p", "q"), ("r", "s")), 1)
-    assert classify([trial], best_views([names])) == [
+    assert classify([trial], classify_with_tta([names])) == [
         0
     ]  # cos 48 + cos 28 is more than cos 32 + cos 52
-    assert classify([trial], best_views([names, {**names, "t": names["s"]}])) == [1]
+    assert classify([trial], classify_with_tta([names, {**names, "t": names["s"]}])) == [1]
     # Of several views the best two count.
     views = {**names, "t": angles(48, 99)}
-    assert classify([trial], best_views([views])) == [1]
+    assert classify([trial], classify_with_tta([views])) == [1]
     # Without their common part, q and r lie on either side of the mean at 45 degrees.
     sides = dict(zip("qrt", angles(40, 50, 44)[:, None], strict=True))
     near = Trial("run", "t", (("q",), ("r",)), 0)
-    plain, centred = (best_views([sides], share)(near) for share in (0.0, 1.0))
+    plain, centred = (classify_with_tta([sides], share)(near) for share in (0.0, 1.0))
     assert plain[0] - plain[1] < 0.01
     assert centred.tolist() == pytest.approx([1, -1], abs=0.1)
     places = {"p": 0.0, "q": 3.0, "r": 5.0, "s": 9.0, "t": 4.4}
@@ -97,7 +97,7 @@ def test_a_test_item_goes_to_the_likest_class():
     # Two trials may get one and the same answer.
     assert classify([trial, trial], distance) == [1, 1]
     with pytest.raises(DataError, match="no embeddings"):
-        best_views([])
+        classify_with_tta([])
 
 
 def test_whitening_makes_classes_round_and_keeps_their_size():
