@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from fewshot.metrics.arrays import as_array
 
 
-def gather_counts(value: Any) -> list[Any]:
-    """Bring together what the processes of a torch.distributed group hold.
+def all_gather_object(value: Any) -> list[Any]:
+    """Gather a value of every process of a torch.distributed group.
 
-    Shards may be uneven: a process without data gives None or an empty list. Every process gets
+    Shards may be uneven: a process without data passes None or an empty list. Every process gets
     the same list, in the order of the ranks.
 
     Args:
         value: this process's counts, rows, or anything else that can be pickled.
 
     Returns:
-        One value a process; this process's own where there is no group.
+        One value per process; this process alone where there is no group.
 
     Example:
-        >>> gather(3)
+        >>> all_gather_object(3)
         [3]
     """
     from torch import distributed  # here, so that metrics alone never wait for torch
@@ -100,5 +100,5 @@ class CountSum:
             A new sum; this one goes on counting for itself.
         """
         total = CountSum(self._count)
-        total.merge(gather_counts(self.counts))
+        total.merge(all_gather_object(self.counts))
         return total

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.metrics.accumulate import CountSum, gather_counts
+from fewshot.metrics.accumulate import CountSum, all_gather_object
 from fewshot.metrics.calibration import calibration_counts
 from fewshot.metrics.instances import count_matches
 from fewshot.metrics.overlap import confusion_matrix
@@ -62,7 +62,7 @@ def shard(rank, folder):
     for image in range(3 * rank):
         count.add([0, 1, 1, image % 2], [0, 1, 0, 1])
         report.add(image, image, {"dice": image / 4})
-    for rows in gather_counts(report.rows):
+    for rows in all_gather_object(report.rows):
         report.merge(rows)
     np.save(folder / f"{rank}.npy", count.over_processes().counts)
     report.save_csv(folder / f"{rank}.csv")

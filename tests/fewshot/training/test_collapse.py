@@ -90,10 +90,10 @@ class Step(Run):
     """As much of a run as the monitor needs."""
 
     def __init__(self):
-        self.step, self.measured = 3, []
+        self.step, self.reported = 3, []
 
-    def measure(self, values):
-        self.measured.append(values)
+    def report_scores(self, values):
+        self.reported.append(values)
 
 
 def test_patience_and_health():
@@ -104,16 +104,16 @@ def test_patience_and_health():
         monitor, run = CollapseMonitor(TripletLoss("all", MARGIN), patience=2), Step()
         for values in (bad, healthy, bad, healthy):
             monitor.on_step_end(run, values)
-        assert run.measured == []
+        assert run.reported == []
         monitor.on_step_end(run, bad)
         with pytest.warns(CollapseWarning):
             monitor.on_step_end(run, bad)
         monitor.on_step_end(run, bad)  # told once
-        assert len(run.measured) == 1
+        assert len(run.reported) == 1
     only_warns = CollapseMonitor(patience=1)
     with pytest.warns(CollapseWarning, match="smaller learning rate"):
-        only_warns.step(Step(), flat)
+        only_warns.on_step_end(Step(), flat)
     with pytest.raises(KeyError, match="no effective_rank"):
-        only_warns.step(Step(), {"loss": 1.0})
+        only_warns.on_step_end(Step(), {"loss": 1.0})
     with pytest.raises(ValueError, match="patience 0"):
         CollapseMonitor(patience=0)

@@ -157,7 +157,7 @@ def test_another_run_is_not_resumed(tmp_path):
         resume(settings(clip=2.0))
     with pytest.raises(ModelError, match="callbacks were"):
         resume(settings(), [WeightAverage()])
-    with pytest.raises(ModelError, match="no run to go on with"):
+    with pytest.raises(ModelError, match="no run to resume"):
         resume(settings(), folder="empty")
     other = dataclasses.replace(tiny_task(), objective=torch.nn.Linear(2, 2))
     with pytest.raises(ModelError, match="does not fit"):

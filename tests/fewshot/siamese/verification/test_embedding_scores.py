@@ -50,9 +50,9 @@ def test_neighbours_in_a_list_make_no_pair_and_are_no_answer():
     ("vectors", "names", "apart", "said"),
     [
         (angles(0, 1), ["a"], 1, "2 embeddings of 1"),
-        (angles(0, 1), ["a", "b"], 1, "no pair of one"),
-        (angles(0, 1), ["a", "a"], 1, "no pair of two"),
-        (angles(0, 1, 2), ["a", "a", "b"], 2, "2 places apart"),
+        (angles(0, 1), ["a", "b"], 1, "at least 1 apart, make no genuine"),
+        (angles(0, 1), ["a", "a"], 1, "make no genuine or no impostor pair"),
+        (angles(0, 1, 2), ["a", "a", "b"], 2, "at least 2 apart"),
         (angles(0, 1), ["a", "a"], 0, "min_gap is 0"),
     ],
 )
