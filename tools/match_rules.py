@@ -49,7 +49,7 @@ from fewshot.evaluation.retrieved_support_predictor import (
     oracle_overlap,
     proportional_place,
 )
-from fewshot.experiments.train import commands_of, read_split
+from fewshot.experiments.run_record import commands_of, read_split
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.metrics import tables
@@ -190,7 +190,7 @@ def model_of(models: Path, fold: int) -> Path:
     if len(found) != 1:
         raise DataError(
             f"{models} holds {len(found)} models of fold {fold}; expected one, which `fewshot "
-            "benchmark --exclude none --seeds 0` makes"
+            "benchmark --training-exclusion keep --seeds 0` makes"
         )
     return found[0]
 

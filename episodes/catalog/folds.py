@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.splits import Exclude, Split, split_catalog
+from episodes.catalog.splits import Split, TrainingExclusion, split_catalog
 from episodes.errors import DataError
 
 Folds = tuple[tuple[str, ...], ...]
@@ -53,7 +53,7 @@ def cross_folds(
     classes: Sequence[Sequence[str]],
     subjects: Sequence[Sequence[str]],
     *,
-    exclude: Exclude = "none",
+    training_exclusion: TrainingExclusion = "keep",
 ) -> tuple[Split, ...]:
     """Split by every pair of a class fold and a subject fold, class folds outermost.
 
@@ -61,10 +61,12 @@ def cross_folds(
         catalog: with class areas.
         classes: folds of novel classes, e.g. from `class_folds`.
         subjects: folds of test subjects, e.g. from `subject_folds`.
-        exclude: see `episodes.catalog.splits.split`.
+        training_exclusion: see `episodes.catalog.splits.split`.
     """
     return tuple(
-        split_catalog(catalog, novel=novel, test_subjects=tested, exclude=exclude)
+        split_catalog(
+            catalog, novel=novel, test_subjects=tested, training_exclusion=training_exclusion
+        )
         for novel, tested in itertools.product(classes, subjects)
     )
 

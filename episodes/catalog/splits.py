@@ -9,7 +9,7 @@ import numpy as np
 from episodes.catalog.catalog import Catalog
 from episodes.errors import DataError, shorten
 
-Exclude = Literal["none", "any", "all"]
+TrainingExclusion = Literal["keep", "any", "all"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def split_catalog(
     *,
     novel: Sequence[str],
     test_subjects: Sequence[str],
-    exclude: Exclude = "none",
+    training_exclusion: TrainingExclusion = "keep",
 ) -> Split:
     """Hold out classes and subjects together.
 
@@ -39,8 +39,8 @@ def split_catalog(
         novel: the classes that training must not be told of. If they are all there are, training
             has no class left, and superpixels have to do.
         test_subjects: the subjects that training must not see at all.
-        exclude: what happens to training images that show novel classes. "none" keeps them, the
-            novel pixels being unlabelled background (setting 1 of the published protocols);
+        training_exclusion: what happens to training images that show novel classes. "keep" keeps
+            them, the novel pixels being unlabelled background (setting 1 of published protocols);
             "any" drops every image that shows any of them (setting 2); "all" drops only those
             that show all of them (a slip in several published implementations, kept by name).
 
@@ -57,10 +57,14 @@ def split_catalog(
     train_subjects = [s for s in catalog.subjects if s not in set(test_subjects)]
     if not train_subjects:
         raise DataError("every subject is a test subject; leave some for training")
-    return Split(training_side(catalog.of_subjects(train_subjects), known, exclude), test)
+    return Split(
+        training_side(catalog.of_subjects(train_subjects), known, training_exclusion), test
+    )
 
 
-def training_side(train: Catalog, novel: Sequence[str], exclude: Exclude = "none") -> Catalog:
+def training_side(
+    train: Catalog, novel: Sequence[str], training_exclusion: TrainingExclusion = "keep"
+) -> Catalog:
     """Take classes out of a training catalog, and images that show them; see `split_catalog`.
 
     Raises:
@@ -68,16 +72,16 @@ def training_side(train: Catalog, novel: Sequence[str], exclude: Exclude = "none
     """
     known = train.of_classes(novel).classes
     base = [name for name in train.classes if name not in known]
-    if exclude == "any":
+    if training_exclusion == "any":
         train = train.without_samples_of(known)
-    elif exclude == "all":
+    elif training_exclusion == "all":
         train = train.filter(lambda s: not all((s.areas or {}).get(name) for name in known))
-    elif exclude != "none":
-        raise DataError(f"exclude is {exclude!r}; expected none, any or all")
+    elif training_exclusion != "keep":
+        raise DataError(f"training_exclusion is {training_exclusion!r}; expected keep, any or all")
     if not len(train):
         raise DataError(
-            f'no training image is left: with exclude="{exclude}" each one shows '
-            f"{shorten(known)}; hold out fewer classes or choose another rule"
+            f'no training image is left: with training_exclusion="{training_exclusion}" each one '
+            f"shows {shorten(known)}; hold out fewer classes or choose another rule"
         )
     return train.of_classes(base)
 

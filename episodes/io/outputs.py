@@ -17,7 +17,8 @@ from typing import Any
 from episodes.errors import DataError
 
 _MARKERS: tuple[tuple[str, set[str]], ...] = (
-    ("split.json", {"held"}),
+    ("split.json", {"hold_out"}),
+    ("split.json", {"held"}),  # of earlier versions
     ("segmenter.json", {"format", "head"}),
     ("embedding.json", {"format"}),
     ("manifest.json", {"format", "commits"}),

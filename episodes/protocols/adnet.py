@@ -26,7 +26,7 @@ from itertools import pairwise
 from typing import Literal
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.splits import Exclude
+from episodes.catalog.splits import TrainingExclusion
 from episodes.errors import EpisodeError
 from episodes.protocols.alpnet import lacks_class, slice_plan, support_slices
 from episodes.protocols.base import (
@@ -50,7 +50,7 @@ class AdnetSettings:
         fold: which fold is tested.
         folds: how many there are.
         classes: the classes tested; all by default.
-        exclude: what happens to training slices that show them; see `alpnet`.
+        training_exclusion: what happens to training slices that show them; see `alpnet`.
         support: which scan of the fold is the support, -1 (ADNet) or 2 (Q-Net); "all" takes each
             scan in turn, one run each.
         evaluation: protocol 1 or 2.
@@ -60,7 +60,7 @@ class AdnetSettings:
     fold: int = 0
     folds: int = 5
     classes: tuple[str, ...] = ()
-    exclude: Exclude = "none"
+    training_exclusion: TrainingExclusion = "keep"
     support: int | Literal["all"] = -1
     evaluation: Literal[1, 2] = 1
     slices: int = 0
@@ -99,7 +99,10 @@ def adnet(catalog: Catalog, settings: AdnetSettings | None = None) -> Protocol:
                     plan = slice_plan(len(cases), name, shots, part)
                     cases.append(Case(f"support {index}", plan))
     train, excluded = training_catalog(
-        catalog, classes=classes, held_out={"fold": members}, exclude=settings.exclude
+        catalog,
+        classes=classes,
+        held_out={"fold": members},
+        training_exclusion=settings.training_exclusion,
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(

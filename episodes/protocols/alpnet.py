@@ -11,10 +11,11 @@ scan from the first to the last that shows the class are segmented, in three chu
 support slice k. The truth of the query thus chooses its slices: an oracle (`full_volume` has none).
 All other classes are background, in the support as in the query. Dice pools the pixels of a scan.
 
-Setting 1 is `exclude="none"`: test classes may appear, unlabelled, in training slices. Setting 2
-is `exclude="any"`: every training slice that shows one of the test classes is dropped; test one of
-`ABDOMINAL_GROUPS` at a time. `exclude="all"` is a slip in the code of Q-Net, RPT, GMRD and FoB,
-which drops only slices that show all of them: setting-2 numbers of the two do not compare.
+Setting 1 is `training_exclusion="keep"`: test classes may appear, unlabelled, in training slices.
+Setting 2 is `training_exclusion="any"`: every training slice that shows one of the test classes is
+dropped; test one of `ABDOMINAL_GROUPS` at a time. `training_exclusion="all"` is a slip in the code
+of Q-Net, RPT, GMRD and FoB, which drops only slices that show all of them: setting-2 numbers of the
+two do not compare.
 
 Deviations. Slices are counted in this package's plane order (towards the head, the front or the
 right), theirs in file order. Scans without the class are left out with a note, where theirs fail.
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.splits import Exclude
+from episodes.catalog.splits import TrainingExclusion
 from episodes.errors import EpisodeError, shorten
 from episodes.protocols.base import (
     Case,
@@ -56,7 +57,7 @@ class AlpnetSettings:
         fold: index of the fold that is tested.
         folds: number of folds.
         classes: the classes tested; all by default.
-        exclude: what happens to training slices that show them; see the module.
+        training_exclusion: what happens to training slices that show them; see the module.
         support: index of the support scan among those after the fold, in cyclic order; 0 is the
             published one; "all" tests with every scan outside the fold, one run each.
     """
@@ -64,7 +65,7 @@ class AlpnetSettings:
     fold: int = 0
     folds: int = 5
     classes: tuple[str, ...] = ()
-    exclude: Exclude = "none"
+    training_exclusion: TrainingExclusion = "keep"
     support: int | Literal["all"] = 0
 
 
@@ -100,7 +101,7 @@ def alpnet(catalog: Catalog, settings: AlpnetSettings | None = None) -> Protocol
     if settings.support != "all":
         held_out["support scan"] = [support for _, support in chosen]
     train, excluded = training_catalog(
-        catalog, classes=classes, held_out=held_out, exclude=settings.exclude
+        catalog, classes=classes, held_out=held_out, training_exclusion=settings.training_exclusion
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(

@@ -144,7 +144,7 @@ def training_catalog(
     *,
     classes: Sequence[str],
     held_out: Mapping[str, Iterable[str]],
-    exclude: Literal["none", "any", "all"],
+    training_exclusion: Literal["keep", "any", "all"],
 ) -> tuple[Catalog, dict[str, int]]:
     """Remove the samples that must not be in the training catalog, and count them.
 
@@ -152,8 +152,8 @@ def training_catalog(
         catalog: with class areas.
         classes: the classes tested; their pixels become background.
         held_out: subjects to remove, by reason.
-        exclude: "none" keeps slices that show test classes, "any" drops those that show at least
-            one, "all" drops those that show every one of them.
+        training_exclusion: "keep" keeps slices that show test classes, "any" drops those
+            that show at least one, "all" drops those that show every one of them.
 
     Returns:
         The catalog, which may be empty and may have no class left (training on superpixels needs
@@ -162,10 +162,12 @@ def training_catalog(
     reasons = {subject: reason for reason, names in held_out.items() for subject in names}
     counts: dict[str, int] = dict.fromkeys(held_out, 0)
     kept = []
-    if exclude not in ("none", "any", "all"):
-        raise EpisodeError(f"exclude is {exclude!r}; expected none, any or all")
-    test = {"none": lambda _: False, "any": any, "all": all}[exclude]
-    shown = f"shows {exclude} test class" + ("es" if exclude == "all" else "")
+    if training_exclusion not in ("keep", "any", "all"):
+        raise EpisodeError(
+            f"training_exclusion is {training_exclusion!r}; expected keep, any or all"
+        )
+    test = {"keep": lambda _: False, "any": any, "all": all}[training_exclusion]
+    shown = f"shows {training_exclusion} test class" + ("es" if training_exclusion == "all" else "")
     for sample in catalog.samples:
         if sample.subject in reasons:
             counts[reasons[sample.subject]] += 1

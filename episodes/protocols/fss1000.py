@@ -111,7 +111,7 @@ def fss1000(
             plan = image_plan(len(cases), name, query, images, shot, generator)
             cases.append(Case("run 0", plan))
     others = (*split.validation, *split.test)
-    train, excluded = training_catalog(known, classes=others, held_out={}, exclude="any")
+    train, excluded = training_catalog(known, classes=others, held_out={}, training_exclusion="any")
     settings = {"shot": shot, "seed": seed, "classes": list(found)}
     test = named_samples(catalog, cases, split.test)
     return Protocol("fss1000", settings, train, excluded, test, tuple(cases), "class")

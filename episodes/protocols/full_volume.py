@@ -2,8 +2,8 @@
 
 A protocol of this package: the published volume protocols use the query's truth to find the slices
 that show the organ and to divide them into chunks, which a user cannot. Folds and support scans are
-those of `alpnet`; so are classes, `exclude` and the scoring (Dice of a scan, pixels of all slices
-pooled).
+those of `alpnet`; so are classes, `training_exclusion` and the scoring (Dice of a scan,
+pixels of all slices pooled).
 
 Rules. What is annotated in the support scan is either three slices (at 1/6, 1/2 and 5/6 of those
 that show the class) or the whole volume. `choose` selects the annotated slice of each query
@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from episodes.catalog.catalog import Catalog, Sample
-from episodes.catalog.splits import Exclude
+from episodes.catalog.splits import TrainingExclusion
 from episodes.errors import EpisodeError
 from episodes.protocols.alpnet import (
     CHUNKS,
@@ -58,7 +58,7 @@ class FullVolumeSettings:
     """Settings of the protocol.
 
     Attributes:
-        fold, folds, classes, exclude, support: as in `alpnet.AlpnetSettings`.
+        fold, folds, classes, training_exclusion, support: as in `alpnet.AlpnetSettings`.
         annotated: what is annotated in the support scan.
         choose: rule that selects the support slice of a query slice.
     """
@@ -66,7 +66,7 @@ class FullVolumeSettings:
     fold: int = 0
     folds: int = 5
     classes: tuple[str, ...] = ()
-    exclude: Exclude = "none"
+    training_exclusion: TrainingExclusion = "keep"
     support: int | Literal["all"] = 0
     annotated: Literal["slices", "volume"] = "slices"
     choose: Choice | Matcher = "proportional"
@@ -110,7 +110,7 @@ def full_volume(catalog: Catalog, settings: FullVolumeSettings | None = None) ->
     if settings.support != "all":
         held_out["support scan"] = [support for _, support in chosen]
     train, excluded = training_catalog(
-        catalog, classes=classes, held_out=held_out, exclude=settings.exclude
+        catalog, classes=classes, held_out=held_out, training_exclusion=settings.training_exclusion
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(

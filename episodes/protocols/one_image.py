@@ -74,7 +74,10 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
                 plan = slice_plan(len(cases), name, [support], queries)
                 cases.append(Case(f"support {number}", plan))
     train, excluded = training_catalog(
-        catalog, classes=classes, held_out={"test subject": sorted(tested)}, exclude="none"
+        catalog,
+        classes=classes,
+        held_out={"test subject": sorted(tested)},
+        training_exclusion="keep",
     )
     test = named_samples(catalog, cases, classes)
     return Protocol(

@@ -225,8 +225,8 @@ def _training(
             f"{len(shared)} images are for training and for testing: {shorten(sorted(shared), 3)}; "
             "expected two catalogs without a common image"
         )
-    rule: Literal["any", "none"] = "any" if novel_images == "drop" else "none"
-    return training_catalog(train, classes=novel, held_out={}, exclude=rule)
+    rule: Literal["any", "keep"] = "any" if novel_images == "drop" else "keep"
+    return training_catalog(train, classes=novel, held_out={}, training_exclusion=rule)
 
 
 @register_image_protocol("panet")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from episodes.catalog.catalog import Catalog
-from episodes.catalog.splits import Exclude
+from episodes.catalog.splits import TrainingExclusion
 from episodes.errors import DataError
 from episodes.protocols.base import Protocol
 from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
@@ -22,14 +22,14 @@ class ProtocolOptions:
         fold: index of the fold that is tested.
         folds: number of folds.
         classes: those tested; all by default.
-        exclude: which training slices are dropped.
+        training_exclusion: which training slices are dropped.
         support: index of the support scan, or "all"; see `parse_support`.
     """
 
     fold: int
     folds: int = FOLDS
     classes: tuple[str, ...] = ()
-    exclude: Exclude = "none"
+    training_exclusion: TrainingExclusion = "keep"
     support: int | Literal["all"] = 0
 
 

@@ -21,7 +21,7 @@ from fewshot.metrics.tables import percent
 
 Row = dict[str, Any]
 Place = tuple[str, str, str]
-"""Protocol, exclude and support: rows of one place are compared with each other."""
+"""Protocol, training exclusion and support: rows of one place are compared with each other."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Found:
             {
                 "method": name,
                 "protocol": place[0],
-                "exclude": place[1],
+                "training_exclusion": place[1],
                 "support": place[2],
                 **_without(one.content(), ("method", "protocol")),
                 **apart.get(name, {"minus_copy_mask": None, "minus_first": None}),
@@ -148,7 +148,7 @@ def _counts(cells: Iterable[Cell]) -> tuple[ConfusionCounts, ...]:
 
 
 def _place(setting: Setting) -> Place:
-    return setting.protocol, setting.exclude, setting.support
+    return setting.protocol, setting.training_exclusion, setting.support
 
 
 def _defined(value: float) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from episodes.catalog.splits import Exclude
+from episodes.catalog.splits import TrainingExclusion
 from episodes.errors import DataError
 from episodes.io.write import make_folder, write_json
 from episodes.protocols.aggregate import ConfusionCounts
@@ -23,14 +23,14 @@ class Setting:
 
     Attributes:
         protocol: its name on the command line.
-        exclude: which training slices are dropped.
+        training_exclusion: which training slices are dropped.
         support: published, all or a place, as typed.
         group: classes that are held out together, joined by +; "" for all tested ones.
         fold: which fold.
     """
 
     protocol: str
-    exclude: Exclude
+    training_exclusion: TrainingExclusion
     support: str
     group: str
     fold: int
@@ -38,8 +38,8 @@ class Setting:
     def __str__(self) -> str:
         group = f" {self.group}" if self.group else ""
         return (
-            f"{self.protocol}, exclude {self.exclude}, support {self.support}{group}, fold "
-            f"{self.fold}"
+            f"{self.protocol}, training exclusion {self.training_exclusion}, support {self.support}"
+            f"{group}, fold {self.fold}"
         )
 
 
@@ -86,8 +86,13 @@ def cell_path(
     """Name the file of a cell, or of what else is kept of it."""
     group = f"_{quote(setting.group, safe=' +')}" if setting.group else ""
     drawn = "" if seed is None else f"_seed{seed}"
-    name = f"{setting.exclude}_{setting.support}{group}_fold{setting.fold}{drawn}.json"
+    name = f"{exclusion_tag(setting)}_{setting.support}{group}_fold{setting.fold}{drawn}.json"
     return out / kind / method / setting.protocol / name
+
+
+def exclusion_tag(setting: Setting) -> str:
+    """The rule for training slices in names of files: "none" for keep, as in earlier versions."""
+    return "none" if setting.training_exclusion == "keep" else setting.training_exclusion
 
 
 def write_cell(path: Path, cell: Cell) -> None:
@@ -109,7 +114,7 @@ def read_cell(path: Path, protocol: Protocol) -> Cell | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT or content.pop("columns") != ",".join(COLUMNS):
             raise ValueError(f"its format is not {FORMAT}")
-        setting = Setting(**content.pop("setting"))
+        setting = _read_setting(content.pop("setting"))
         counts = tuple(map(read_count, content.pop("counts")))
         cell = Cell(setting=setting, counts=counts, **content)
     except FileNotFoundError:
@@ -129,3 +134,11 @@ def read_cell(path: Path, protocol: Protocol) -> Cell | None:
                 "the data or the protocol changed, so choose another --out"
             )
     return cell
+
+
+def _read_setting(content: dict[str, Any]) -> Setting:
+    """Read what is tested; earlier versions wrote `exclude`, "none" being keep."""
+    if "exclude" in content:
+        rule = content.pop("exclude")
+        content["training_exclusion"] = "keep" if rule == "none" else rule
+    return Setting(**content)

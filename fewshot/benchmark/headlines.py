@@ -1,8 +1,8 @@
 """Which numbers of the table have a name.
 
-NAME=method:protocol:exclude[:support[/RUN]] is an overlap, of all runs or, as in all/0, of the one
-whose support comes at that place; NAME=minutes:method:protocol:exclude[:support] is the training
-time of a fold.
+NAME=method:protocol:exclusion[:support[/RUN]] is an overlap, of all runs or, as in all/0, of the
+one whose support comes at that place; NAME=minutes:method:protocol:exclusion[:support] is the
+training time of a fold.
 """
 
 import difflib
@@ -22,8 +22,8 @@ BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""
 _MINUTES = "minutes"
 _FORM = (
-    "NAME=method:protocol:exclude, NAME=method:protocol:exclude:support, all/0 being one support "
-    "of all, or NAME=minutes:method:protocol:exclude:support"
+    "NAME=method:protocol:exclusion, NAME=method:protocol:exclusion:support, all/0 being one "
+    "support of all, or NAME=minutes:method:protocol:exclusion:support"
 )
 
 
@@ -34,7 +34,7 @@ class Headline:
     Attributes:
         name: as it stands in result files.
         method: of the table, or "best".
-        place: protocol, exclude and support.
+        place: protocol, training exclusion and support.
         run: the place of one support, of all; "" for the mean over runs.
         minutes: whether it is the training time instead of the overlap.
     """
@@ -111,8 +111,8 @@ def best(rows: Sequence[Row]) -> Row:
 
 
 def place_of(row: Row) -> Place:
-    """Protocol, exclude and support of a row."""
-    return row["protocol"], row["exclude"], row["support"]
+    """Protocol, training exclusion and support of a row."""
+    return row["protocol"], row["training_exclusion"], row["support"]
 
 
 def _read(word: str, methods: Sequence[str], places: Sequence[Place]) -> Headline:
@@ -130,7 +130,7 @@ def _read(word: str, methods: Sequence[str], places: Sequence[Place]) -> Headlin
             f"headline {word!r} names one run; that has a meaning of all supports alone"
         )
     _one_of(word, "method", parts[0], [BEST, *methods])
-    for number, kind in enumerate(("protocol", "exclude", "support")[: len(parts) - 1]):
+    for number, kind in enumerate(("protocol", "training exclusion", "support")[: len(parts) - 1]):
         _one_of(word, kind, parts[number + 1], list(dict.fromkeys(p[number] for p in places)))
     found = [place for place in places if list(place[: len(parts) - 1]) == parts[1:]]
     if len(found) > 1:

@@ -17,7 +17,7 @@ from fewshot.experiments.runs import flatten
 from fewshot.registry import BASELINES, HEADS
 
 NAME, FORMAT = "benchmark-settings.json", 1
-_KEPT = ("way", "shot", "sources", "head", "backbone", "strides", "size", "model", "train")
+_KEPT = ("way", "shot", "mix", "head", "backbone", "strides", "size", "model", "train")
 _FREE = ("seed", "workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings of training that change no number, but for the seed, which every cell names."""
 
@@ -98,11 +98,17 @@ def _read(path: Path) -> dict[str, Section]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-        return {name: dict(section) for name, section in content["sections"].items()}
+        return {name: _present_names(section) for name, section in content["sections"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} cannot be used ({error!r}); choose another --out") from error
+
+
+def _present_names(section: Section) -> Section:
+    """Bring a section of an earlier version to the present names of settings."""
+    old, new = "training.sources.", "training.mix."
+    return {name.replace(old, new): value for name, value in section.items()}
 
 
 def _shown(value: Any) -> str:

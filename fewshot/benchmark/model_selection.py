@@ -164,7 +164,9 @@ def inner_protocols(protocol: Protocol, setting: Setting, catalog: Catalog) -> I
     within = catalog.of_subjects(subjects)
     classes = protocol.test.classes
     for fold in range(folds):
-        choices = ProtocolOptions(fold, folds, classes, exclude=setting.exclude)
+        choices = ProtocolOptions(
+            fold, folds, classes, training_exclusion=setting.training_exclusion
+        )
         yield _first_laid(setting, within, choices)
 
 

@@ -17,7 +17,7 @@ _GREY = "#777777"
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
-    """Draw one panel a protocol, exclude and support, all with one scale.
+    """Draw one panel a protocol, training exclusion and support, all with one scale.
 
     Args:
         path: of the PNG.
@@ -36,7 +36,9 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
     own = [name for name in names if name not in (COPY_MASK, FEATURE_GRID)]
     for axes, place, group in zip(panels, places, groups, strict=True):
         _panel(axes, group, {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(own)})
-        axes.set_title("{}, exclude {}, support {}".format(*place), loc="left", fontsize=10)
+        axes.set_title(
+            "{}, training exclusion {}, support {}".format(*place), loc="left", fontsize=10
+        )
     panels[-1].set_xlabel(
         f"{rows[0]['unit']}: mean with its 95 % interval over subjects;\nthin line: lowest to "
         "highest run"

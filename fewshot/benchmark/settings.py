@@ -1,13 +1,14 @@
 """What a benchmark is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from episodes.protocols.names import VOLUME_PROTOCOLS
 from fewshot.experiments.choices import Choice
+from fewshot.experiments.settings import DatasetSettings
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Benchmark:
     """Train and score several methods under several protocols: one table (docs/benchmark.md)."""
 
     FIRST: ClassVar = (
-        *("data", "methods", "under", "exclude", "support"),
+        *("data", "methods", "protocols", "training_exclusion", "support"),
         *("folds", "seeds", "out", "classes", "subject_pattern"),
     )
     data: Positional[Path]
@@ -24,10 +25,10 @@ class Benchmark:
     """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head
     trained like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
     ceiling, are always there."""
-    under: tuple[Annotated[str, Choice(VOLUME_PROTOCOLS)], ...] = ("alpnet", "full-thirds")
+    protocols: tuple[Annotated[str, Choice(VOLUME_PROTOCOLS)], ...] = ("alpnet", "full-thirds")
     """Protocols, as in `fewshot protocol`."""
-    exclude: tuple[Literal["none", "any", "all"], ...] = ("none",)
-    """Which training slices are dropped: none (setting 1), any that shows a tested class
+    training_exclusion: tuple[Literal["keep", "any", "all"], ...] = ("keep",)
+    """Which training slices are dropped: none (keep, setting 1), any that shows a tested class
     (setting 2), or those that show all of them."""
     folds: tuple[int, ...] = ()
     """Which folds; by default all."""
@@ -53,25 +54,18 @@ class Benchmark:
     out: Path = Path("runs/benchmark")
     """Folder for models, scores and tables; the same command goes on where it was stopped."""
     choices: Path | None = None
-    """The --out of a benchmark with --exclude none and without groups; what its models chose on the
-    same training scans (see superpixels-chosen) is taken instead of choosing anew."""
+    """The --out of a benchmark with --training-exclusion keep and without groups; what its models
+    chose on the same training scans (see superpixels-chosen) is taken instead of choosing anew."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
     part: str = ""
     """Write this benchmark as the part of this name into --result, and keep its other parts."""
     headline: tuple[str, ...] = ()
-    """NAME=method:protocol:exclude[:support], e.g. dice=best:alpnet:none, or with all/0 as support
-    the run of one; NAME=minutes:method:protocol:exclude is the training time of a fold. By default
-    one for the best method under each protocol."""
+    """NAME=method:protocol:exclusion[:support], e.g. dice=best:alpnet:keep, or with all/0 as
+    support the run of one; NAME=minutes:method:protocol:exclusion is the training time of a fold.
+    By default one for the best method under each protocol."""
     duplicates: bool = True
     """Read all images to look for some that are in training and test."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
-    subject_pattern: str | None = None
-    """Regular expression for the scan in a file name; by default each file is a scan."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
-    cache: bool = True
-    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     overwrite: bool = False
     """Replace files that were there before and are not known as results; inputs never are."""

@@ -11,7 +11,17 @@ from fewshot.evaluation import results
 from fewshot.metrics.tables import csv_table, markdown_table, shown, text_table, with_bounds
 
 CSV_COLUMNS = (
-    *("protocol", "exclude", "support", "method", "unit", "mean", "low", "high", "lowest_run"),
+    *(
+        "protocol",
+        "training_exclusion",
+        "support",
+        "method",
+        "unit",
+        "mean",
+        "low",
+        "high",
+        "lowest_run",
+    ),
     *("highest_run", "runs", "subjects", "undefined"),
 )
 _DIFFERENCES = ("minus_copy_mask", "minus_first")
@@ -40,7 +50,10 @@ def content(
         "results": rows,
         "leakage": [
             {
-                **{name: getattr(setting, name) for name in ("protocol", "exclude", "support")},
+                **{
+                    name: getattr(setting, name)
+                    for name in ("protocol", "training_exclusion", "support")
+                },
                 "group": setting.group,
                 "fold": setting.fold,
                 "training_images": len(protocol.train),
@@ -137,12 +150,21 @@ def table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     classes = _classes(rows)
     first = content["settings"]["methods"][0] if content["settings"]["methods"] else "copy-mask"
     columns = [
-        *("protocol", "exclude", "support", "method", "mean", "lowest to highest run", *classes),
+        *(
+            "protocol",
+            "training_exclusion",
+            "support",
+            "method",
+            "mean",
+            "lowest to highest run",
+            *classes,
+        ),
         *("minus copy-mask (p)", f"minus {first} (p)", "training s", "ms a slice", "peak MiB"),
         "subjects",
     ]
     return columns, [
-        [row["protocol"], row["exclude"], row["support"], *cells(row, classes)] for row in rows
+        [row["protocol"], row["training_exclusion"], row["support"], *cells(row, classes)]
+        for row in rows
     ]
 
 
@@ -152,9 +174,11 @@ def text(content: dict[str, Any]) -> str:
     classes = _classes(rows)
     heads = ["", "mean", "runs", *classes, "- copy-mask (p)", "- first (p)"]
     lines = []
-    for place in dict.fromkeys((r["protocol"], r["exclude"], r["support"]) for r in rows):
-        here = [r for r in rows if (r["protocol"], r["exclude"], r["support"]) == place]
-        lines += ["", "{}, exclude {}, support {} ({})".format(*place, here[0]["unit"])]
+    for place in dict.fromkeys(
+        (r["protocol"], r["training_exclusion"], r["support"]) for r in rows
+    ):
+        here = [r for r in rows if (r["protocol"], r["training_exclusion"], r["support"]) == place]
+        lines += ["", "{}, training exclusion {}, support {} ({})".format(*place, here[0]["unit"])]
         columns = [*heads, "train s", "ms", "MiB", "subjects"]
         shown_rows = [cells(row, classes) for row in here]
         lines += text_table(columns, shown_rows, right=range(1, len(columns)))
@@ -192,7 +216,14 @@ def _difference(apart: Row | None) -> str:
 
 def _leakage_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     columns = [
-        *("protocol", "exclude", "support", "fold", "training images", "subjects shared"),
+        *(
+            "protocol",
+            "training_exclusion",
+            "support",
+            "fold",
+            "training images",
+            "subjects shared",
+        ),
         *("support scans in training", "tested classes in training", "equal images"),
         "images nearly equal",
     ]
@@ -203,7 +234,7 @@ def _leakage_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]
         pairs = [str(len(each[name])) if each["looked"] else "-" for name in ("equal", "alike")]
         rows.append(
             [
-                *(each["protocol"], each["exclude"], each["support"]),
+                *(each["protocol"], each["training_exclusion"], each["support"]),
                 f"{each['fold']} {each['group']}".strip(),
                 *(str(each["training_images"]), str(len(each["subjects"]))),
                 *(str(len(each["supports"])), ", ".join(shown) or "none", *pairs),
@@ -214,12 +245,20 @@ def _leakage_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]
 
 def _chosen_table(content: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """What each model chose on its training scans."""
-    columns = ["method", "protocol", "exclude", "support", "fold", "chosen on training scans", "s"]
+    columns = [
+        "method",
+        "protocol",
+        "training_exclusion",
+        "support",
+        "fold",
+        "chosen on training scans",
+        "s",
+    ]
     lines = []
     for row in content["results"]:
         for each in row["chosen"]:
             told = ", ".join(f"{name} {value}" for name, value in each["settings"].items())
-            place = [row[name] for name in ("method", "protocol", "exclude", "support")]
+            place = [row[name] for name in ("method", "protocol", "training_exclusion", "support")]
             fold = f"{each['fold']} {each['group']}".strip()
             lines.append([*place, fold, told, number(each["seconds"])])
     return columns, lines

@@ -10,13 +10,14 @@ from episodes.catalog.splits import Split
 from episodes.errors import DataError, FewshotError
 from episodes.io.write import write_json
 from episodes.protocols.base import Protocol, in_order
-from fewshot.benchmark.cells import Setting
+from fewshot.benchmark.cells import Setting, exclusion_tag
 from fewshot.benchmark.memory import forget_peak
 from fewshot.benchmark.methods import Recipe
 from fewshot.benchmark.settings import Benchmark
-from fewshot.experiments.options import Held
-from fewshot.experiments.split import hold_out
-from fewshot.experiments.train import fit, make_network, read_split
+from fewshot.experiments.run_record import read_split
+from fewshot.experiments.settings import HoldOut
+from fewshot.experiments.split import make_split
+from fewshot.experiments.train import fit, make_network
 from fewshot.training.folder import STATE
 
 DONE = "done.json"
@@ -42,10 +43,11 @@ class Trained:
 
 def model_folder(out: Path, recipe: Recipe, setting: Setting, train: Catalog, seed: int) -> Path:
     """Name the folder of a model; protocols with one training catalog share it."""
-    name = (
-        f"{recipe.trainer}_{setting.exclude}_fold{setting.fold}_seed{seed}_{train.fingerprint[:8]}"
+    parts = (
+        *(recipe.trainer, exclusion_tag(setting), f"fold{setting.fold}", f"seed{seed}"),
+        train.fingerprint[:8],
     )
-    return out / "models" / name
+    return out / "models" / "_".join(parts)
 
 
 def ensure_trained(
@@ -78,15 +80,15 @@ def ensure_trained(
         recipe.training,
         data=command.data,
         out=folder,
-        held=_held(protocol, catalog, setting, command),
+        dataset=command.dataset,
+        hold_out=_hold_out(protocol, catalog, setting),
         train=replace(recipe.training.train, seed=seed),
         resume=stopped,
         overwrite=not stopped,  # nothing but what a kill left before the first checkpoint
-        cache=command.cache,
     )
     forget_peak()
     try:
-        result = fit(make_network(own), _parts(protocol, catalog, own.held), own)
+        result = fit(make_network(own), _parts(protocol, catalog, own.hold_out), own)
     except FewshotError as error:
         raise type(error)(f"{recipe.trainer} cannot be trained ({setting}): {error}") from error
     if result.interrupted:
@@ -98,27 +100,24 @@ def ensure_trained(
     return trained
 
 
-def _held(protocol: Protocol, catalog: Catalog, setting: Setting, command: Benchmark) -> Held:
+def _hold_out(protocol: Protocol, catalog: Catalog, setting: Setting) -> HoldOut:
     """Say what the protocol holds out in the words of `fewshot train`."""
     kept = set(protocol.train.subjects)
-    return Held(
+    return HoldOut(
         novel=protocol.test.classes,
         test_subjects=tuple(in_order(s for s in catalog.subjects if s not in kept)),
-        exclude=setting.exclude,
-        subject_pattern=command.subject_pattern,
-        classes=command.classes,
-        ignore_affine=command.ignore_affine,
+        training_exclusion=setting.training_exclusion,
     )
 
 
-def _parts(protocol: Protocol, catalog: Catalog, held: Held) -> Split:
+def _parts(protocol: Protocol, catalog: Catalog, hold_out: HoldOut) -> Split:
     """Hold out what `fewshot evaluate` will hold out, and see that training is the protocol's."""
     if not len(protocol.train):
         raise DataError(
             "no training image is left, so there are neither labels nor superpixels; hold out "
-            "fewer classes, or choose another --exclude"
+            "fewer classes, or choose another --training-exclusion"
         )
-    parts = hold_out(catalog, held)
+    parts = make_split(catalog, hold_out)
     if parts.train.fingerprint != protocol.train.fingerprint:
         raise DataError(
             f"{protocol.name} trains on {len(protocol.train)} images and `fewshot train` would on "

@@ -72,14 +72,11 @@ def benchmark(command: Benchmark) -> int:
         make_folder(folder)
     catalog = open_catalog(
         command.data,
-        command.subject_pattern,
-        command.classes,
-        command.cache,
-        ignore_affine=command.ignore_affine,
+        command.dataset,
         masks_for="a benchmark",
     )
     laid = _lay(command, catalog)
-    places = list(dict.fromkeys((s.protocol, s.exclude, s.support) for s in laid))
+    places = list(dict.fromkeys((s.protocol, s.training_exclusion, s.support) for s in laid))
     further = [name for name in baselines_of(command.methods) if name not in ALWAYS]
     methods = (COPY_MASK, *(recipe.name for recipe in recipes), *further, FEATURE_GRID)
     headlines = read_headlines(command.headline, methods, places)
@@ -94,7 +91,10 @@ def benchmark(command: Benchmark) -> int:
         "fingerprint": catalog.fingerprint,
         "settings": {
             "methods": [recipe.name for recipe in recipes],
-            **{name: list(getattr(command, name)) for name in ("under", "exclude", "support")},
+            **{
+                name: list(getattr(command, name))
+                for name in ("protocols", "training_exclusion", "support")
+            },
             "folds": list(dict.fromkeys(setting.fold for setting in laid)),
             "seeds": list(command.seeds),
             "groups": list(command.groups),
@@ -114,7 +114,7 @@ def _check(command: Benchmark) -> list[Recipe]:
     """Read the methods, and refuse what makes no benchmark."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise DataError("a benchmark runs in one process; start it without torchrun")
-    for name in ("under", "exclude", "support", "seeds"):
+    for name in ("protocols", "training_exclusion", "support", "seeds"):
         if not getattr(command, name):
             raise DataError(f"--{name} is empty; name at least one")
     if min(command.seeds) < 0:
@@ -126,13 +126,13 @@ def _check(command: Benchmark) -> list[Recipe]:
 def _lay(command: Benchmark, catalog: Catalog) -> dict[Setting, Protocol]:
     """Lay every protocol; those with one training catalog follow each other."""
     found = {}
-    for exclude, support, group, fold in _choices(command, catalog):
+    for training_exclusion, support, group, fold in _choices(command, catalog):
         classes = tuple(group.split("+")) if group else command.novel
-        for name in dict.fromkeys(command.under):
-            setting = Setting(name, exclude, support, group, fold)
+        for name in dict.fromkeys(command.protocols):
+            setting = Setting(name, training_exclusion, support, group, fold)
             choices = ProtocolOptions(
                 *(fold, command.fold_count, classes),
-                exclude=exclude,
+                training_exclusion=training_exclusion,
                 support=parse_support(name, support),
             )
             found[setting] = build_protocol(name, catalog, choices)
@@ -142,11 +142,11 @@ def _lay(command: Benchmark, catalog: Catalog) -> dict[Setting, Protocol]:
 def _choices(command: Benchmark, catalog: Catalog) -> Iterator[tuple[Any, str, str, int]]:
     folds = command.folds or range(command.fold_count)
     groups = _groups(command, catalog)
-    for exclude in dict.fromkeys(command.exclude):
+    for training_exclusion in dict.fromkeys(command.training_exclusion):
         for support in dict.fromkeys(command.support):
             for group in groups:
                 for fold in dict.fromkeys(folds):
-                    yield exclude, support, group, fold
+                    yield training_exclusion, support, group, fold
 
 
 def _groups(command: Benchmark, catalog: Catalog) -> tuple[str, ...]:
@@ -300,6 +300,6 @@ def _choice(
     if command.choices is None:
         path = cell_path(command.out, job.method, job.setting, job.seed, "choices")
         return choose(job.recipe, network, protocol, job.setting, truth, path, identity)
-    setting = replace(job.setting, exclude="none", group="")
+    setting = replace(job.setting, training_exclusion="keep", group="")
     path = cell_path(command.choices, job.method, setting, job.seed, "choices")
     return taken(job.recipe, protocol, path)

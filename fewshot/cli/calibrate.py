@@ -5,10 +5,10 @@ from pathlib import Path
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError
 from fewshot.cli.options import Calibrate
-from fewshot.experiments.options import Sources, Train
-from fewshot.experiments.sources import make_source
-from fewshot.experiments.split import hold_out, open_catalog
-from fewshot.experiments.train import read_split, remembered_held
+from fewshot.experiments.episode_mix import make_source
+from fewshot.experiments.options import EpisodeMix, Train
+from fewshot.experiments.run_record import read_split, recorded_dataset, recorded_hold_out
+from fewshot.experiments.split import make_split, open_catalog
 from fewshot.models.calibration import Calibration
 from fewshot.models.calibration import calibrate as fit
 from fewshot.models.checkpoint import load_network, save_calibration
@@ -27,18 +27,15 @@ def calibrate(command: Calibrate) -> int:
             f"{command.model} is calibrated already ({CALIBRATION}); replace that with --overwrite"
         )
     remembered = read_split(command.model)
-    held = remembered_held(remembered, command.model)
     data = command.data or Path(remembered["data"])
-    catalog = open_catalog(
-        data, held.subject_pattern, held.classes, ignore_affine=held.ignore_affine
-    )
-    parts = hold_out(catalog, held)
+    catalog = open_catalog(data, recorded_dataset(remembered, command.model))
+    parts = make_split(catalog, recorded_hold_out(remembered, command.model))
     if parts.train.fingerprint != remembered["train_fingerprint"]:
         raise DataError(f"{data} is not the data set that {command.model} was trained on")
     network = load_network(command.model)
     network.calibration = Calibration()
-    sources = Sources(superpixels=command.superpixels)
-    asked = Train(data, sources=sources, train=EpisodeTraining(seed=command.seed))
+    mix = EpisodeMix(superpixels=command.superpixels)
+    asked = Train(data, mix=mix, train=EpisodeTraining(seed=command.seed))
     source = make_source(parts.train, asked, Loader(network.settings.size))
     found = fit(network, source, command.episodes, bias=command.bias)
     save_calibration(found, command.model)

@@ -15,8 +15,14 @@ from fewshot.evaluation import episodic as evaluation
 from fewshot.evaluation import results
 from fewshot.evaluation.figures import evaluation_sheet
 from fewshot.evaluation.query_scores import QueryScores
-from fewshot.experiments.split import hold_out, open_catalog
-from fewshot.experiments.train import commands_of, read_split, remembered_held, training_seconds
+from fewshot.experiments.run_record import (
+    commands_of,
+    read_split,
+    recorded_dataset,
+    recorded_hold_out,
+    training_seconds,
+)
+from fewshot.experiments.split import make_split, open_catalog
 from fewshot.metrics.mask_scores import check_metrics
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import typed_command, unchanged
@@ -80,22 +86,15 @@ def held_out(remembered: dict[str, Any], data: Path, command: Evaluate) -> Catal
     Raises:
         DataError: every subject was trained on, or the data is not what it was.
     """
-    held = remembered_held(remembered, command.model)
     if not remembered.get("test_subjects", True):
         raise DataError(
             f"{command.model} was trained on every subject (--test-share 0), so none is held out "
             "to evaluate on; train again with --test-share 0.25, or score it on other data with "
             "`fewshot protocol`"
         )
-    catalog = open_catalog(
-        data,
-        held.subject_pattern,
-        held.classes,
-        command.cache,
-        ignore_affine=held.ignore_affine,
-        masks_for="an evaluation",
-    )
-    test = hold_out(catalog, held).test
+    dataset = recorded_dataset(remembered, command.model, cache=command.cache)
+    catalog = open_catalog(data, dataset, masks_for="an evaluation")
+    test = make_split(catalog, recorded_hold_out(remembered, command.model)).test
     if test.fingerprint != remembered["test_fingerprint"]:
         raise DataError(
             f"{data} is not what {command.model} was trained beside: its test images or masks "

@@ -29,14 +29,14 @@ def inspect(command: Inspect) -> int:
         return 0
     if command.pictures is not None:
         make_folder(command.pictures)
-    label_map = parse_names(command.classes)
+    label_map = parse_names(command.dataset.classes)
     raw = read_catalog(
         command.data,
-        subject_pattern=command.subject_pattern,
+        subject_pattern=command.dataset.subject_pattern,
         label_map=label_map,
-        ignore_affine=command.ignore_affine,
+        ignore_affine=command.dataset.ignore_affine,
     )
-    cache = cache_folder() if command.cache else None
+    cache = cache_folder() if command.dataset.cache else None
     counts = count_masks(raw, cache=cache, progress=any(s.masks for s in raw.samples))
     catalog, unnamed = apply_label_map_leniently(raw, counts)
     found = describe(catalog)

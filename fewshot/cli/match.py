@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from episodes.catalog.catalog import Sample
+from episodes.catalog.class_names import parse_names
 from episodes.catalog.letterbox import intensity_range
 from episodes.catalog.loader import Loader
 from episodes.errors import DataError, ModelError
@@ -28,6 +29,7 @@ from fewshot.cli.match_options import (
     MatchThreshold,
     MatchVerify,
 )
+from fewshot.experiments.settings import ReadingSettings
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.numerics import unit_rows
 from fewshot.plots import overlays as pictures
@@ -73,7 +75,7 @@ def match(command: Match) -> int:
 
 def build(command: MatchBuild) -> int:
     """Make an index and add every image of a folder."""
-    samples = list_samples(command.data, command.subject_pattern, command.ignore_affine)
+    samples = list_samples(command.data, command.reading)
     network = load_embedder(command.model)
     about: dict[str, Value] = {
         "model": network.fingerprint(),
@@ -89,11 +91,7 @@ def add(command: MatchAdd) -> int:
     """Add images to an index, or replace them."""
     index = open_index(command.index)
     network = _model_of(index, command.model)
-    samples = [
-        sample
-        for path in command.images
-        for sample in list_samples(path, command.subject_pattern, command.ignore_affine)
-    ]
+    samples = [sample for path in command.images for sample in list_samples(path, command.reading)]
     before = len(index)
     _fill(index, network, samples)
     print(f"{len(index) - before} images added, {len(index)} in {command.index}")
@@ -127,7 +125,7 @@ def query(command: MatchQuery) -> int:
 
 def threshold(command: MatchThreshold) -> int:
     """Choose a threshold on some subjects, freeze it, and audit it on the others."""
-    samples = list_samples(command.data, command.subject_pattern, command.ignore_affine)
+    samples = list_samples(command.data, command.reading)
     network = load_embedder(command.model)
     generator = np.random.default_rng(command.seed)
     subjects = generator.permutation(sorted({sample.subject for sample in samples})).tolist()
@@ -201,20 +199,23 @@ def audit_text(found: ThresholdAudit) -> str:
     )
 
 
-def list_samples(
-    path: Path, subject_pattern: str | None, ignore_affine: bool = False
-) -> list[Sample]:
+def list_samples(path: Path, reading: ReadingSettings) -> list[Sample]:
     """List the images of a data set, of a folder, or of a file, plane by plane.
 
     Raises:
         DataError: there is no image, or one cannot be read.
     """
     if path.is_dir():
-        catalog = read_catalog(path, subject_pattern=subject_pattern, ignore_affine=ignore_affine)
+        catalog = read_catalog(
+            path,
+            subject_pattern=reading.subject_pattern,
+            label_map=parse_names(reading.classes),
+            ignore_affine=reading.ignore_affine,
+        )
         for note in catalog.notes:
             print(f"note: {note}")
         return list(catalog.samples)
-    subject = subject_of(stem(path), subject_pattern)
+    subject = subject_of(stem(path), reading.subject_pattern)
     return samples_of(path.parent, path, [], subject)
 
 

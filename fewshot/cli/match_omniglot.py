@@ -24,7 +24,7 @@ from episodes.sampling.episode import to_channels
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
 from fewshot.cli.match_options import MatchOmniglot
 from fewshot.evaluation import results
-from fewshot.experiments.train import commands_of, read_split, training_seconds
+from fewshot.experiments.run_record import commands_of, read_split, training_seconds
 from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.tables import shown, with_interval
 from fewshot.models.embedding_network import EmbeddingNetwork, load_embedding

@@ -1,12 +1,13 @@
 """What `fewshot match ...` takes: one dataclass an action, its docstrings being the help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
 from fewshot.experiments.pair_options import MatchTrain
+from fewshot.experiments.settings import DatasetSettings, ReadingSettings
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,7 @@ class MatchBuild:
     """A folder for the index; or Milvus by http://host:port or FILE.db, then #COLLECTION."""
     model: Path | None = None
     """Folder of a trained embedding network or segmenter; by default ImageNet features."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
     overwrite: bool = False
     """Replace files that were there before and are not known as results; inputs never are."""
 
@@ -37,10 +35,7 @@ class MatchAdd:
     """That `fewshot match build` made."""
     model: Path | None = None
     """Where the model lies now, if the index was built with one that has been moved."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
 
 
 @dataclass(frozen=True)
@@ -81,10 +76,7 @@ class MatchThreshold:
     """How scores become probabilities: platt or isotonic."""
     test_share: float = 0.5
     """Share of the subjects on which the frozen threshold is audited."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
     seed: int = 0
     """Of the split of the subjects, the impostor pairs and the intervals."""
     overwrite: bool = False
@@ -134,12 +126,7 @@ class MatchSegment:
     """How many annotated images or volumes an image; their probabilities are averaged."""
     weight: float = 1.0
     """Of a slice's place along the volume, beside what it looks like."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     overwrite: bool = False
     """Replace files that were there before and are not known as results; inputs never are."""
 
@@ -154,13 +141,10 @@ class MatchScore:
     """Folder of a trained embedding network; by default ImageNet features alone."""
     identity: Literal["class", "subject"] = "subject"
     """What makes two images one."""
-    apart: int = 1
+    min_gap: int = 1
     """Images of one subject that stand nearer in its list than this make no pair, such as slices
     and frames of a scan side by side."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     result: Path | None = None
     """Also write the scores into this result file (JSON), and a table beside it."""
     part: str = "pairs"
@@ -169,8 +153,6 @@ class MatchScore:
     """What the names of its headlines begin with."""
     seed: int = 0
     """Of the intervals."""
-    cache: bool = True
-    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
     overwrite: bool = False
     """Replace files that were there before and are not known as results; inputs never are."""
 

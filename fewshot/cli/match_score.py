@@ -12,8 +12,8 @@ from episodes.sampling.pairs import PairSampler, PairSettings
 from fewshot.cli.match_options import MatchScore
 from fewshot.evaluation import results
 from fewshot.experiments.pair_data import masks_for, names_of, of_names
+from fewshot.experiments.run_record import commands_of, read_split, training_seconds
 from fewshot.experiments.split import open_catalog
-from fewshot.experiments.train import commands_of, read_split, training_seconds
 from fewshot.metrics.tables import percent, with_bounds
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.provenance import typed_command, unchanged
@@ -35,14 +35,7 @@ def match_score(command: MatchScore) -> int:
     if command.result is not None and command.model is None:
         raise DataError("a result needs a trained network; name it with --model")
     remembered = read_split(command.model) if command.model else {}
-    catalog = open_catalog(
-        command.data,
-        command.subject_pattern,
-        (),
-        command.cache,
-        ignore_affine=command.ignore_affine,
-        masks_for=masks_for(command.identity),
-    )
+    catalog = open_catalog(command.data, command.dataset, masks_for=masks_for(command.identity))
     test = unseen(catalog, remembered, command)
     found: dict[str, EmbeddingScores] = {}
     identity: dict[str, Any] = {}
@@ -115,7 +108,7 @@ def score_network(network: EmbeddingNetwork, test: Catalog, command: MatchScore)
     lister = PairSampler(
         test, PairSettings(1, 2, command.identity), loader=Loader(network.settings.size)
     )
-    return EmbeddingScores(*embed_catalog(network, lister), command.apart)
+    return EmbeddingScores(*embed_catalog(network, lister), command.min_gap)
 
 
 def describe(scored: EmbeddingScores, test: Catalog, command: MatchScore) -> str:
@@ -124,8 +117,8 @@ def describe(scored: EmbeddingScores, test: Catalog, command: MatchScore) -> str
     kind = "classes" if command.identity == "class" else "subjects"
     beside = (
         ""
-        if command.apart == 1
-        else f"Images of one of them nearer than {command.apart} places in its list make no pair "
+        if command.min_gap == 1
+        else f"Images of one of them nearer than {command.min_gap} places in its list make no pair "
         "and are no answer to each other. "
     )
     return (

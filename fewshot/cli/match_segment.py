@@ -51,9 +51,7 @@ def match_segment(command: MatchSegment) -> int:
     queries = list_queries(command.query)
     catalog = open_catalog(
         command.gallery,
-        command.subject_pattern,
-        command.classes,
-        ignore_affine=command.ignore_affine,
+        command.dataset,
         masks_for="a gallery of supports",
     )
     refuse_inside(command.out, command.gallery)

@@ -13,6 +13,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 from fewshot.cli.score_options import ScoreOptions
 from fewshot.experiments.choices import Choice
+from fewshot.experiments.settings import DatasetSettings, MaskSettings
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 
 ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
@@ -66,13 +67,13 @@ class ProtocolRun:
     """Score copy-mask, and a trained model, as published protocols do (docs/protocols.md)."""
 
     FIRST: ClassVar = (
-        *("data", "under", "model", "fold", "support"),
+        *("data", "protocols", "model", "fold", "support"),
         *("novel", "classes", "subject_pattern", "result", "overwrite"),
     )
     data: Positional[Path]
     """Folder with volumes and masks, each volume being a scan, in the order of their numbers; or
     with images of many classes."""
-    under: tuple[ProtocolName, ...] = ("alpnet",)
+    protocols: tuple[ProtocolName, ...] = ("alpnet",)
     """Protocols: of volumes, chunks of the organ's slices (alpnet, adnet) or every slice (adnet-2,
     full-...); of images, folds of classes in a row (panet, hsnet, pfenet) or interleaved (coco);
     or all images of the test subjects from one annotated image of another subject (one-image)."""
@@ -91,18 +92,13 @@ class ProtocolRun:
     """Subjects tested are those with an image in this folder of the data; of one-image only."""
     novel: tuple[str, ...] = ()
     """Classes tested; by default all."""
-    exclude: Literal["none", "any", "all"] = "none"
+    training_exclusion: Literal["keep", "any", "all"] = "keep"
     """Which training slices are dropped; changes what is counted as excluded, not the cases."""
     shot: int = 1
     """Annotated images; of image protocols only."""
     episodes: int = 0
     """Episodes a run; by default as many as published; of image protocols only."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
-    subject_pattern: str | None = None
-    """Regular expression for the scan in a file name; by default each file is a scan."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
@@ -135,11 +131,7 @@ class Segment:
     """Folder for masks, overlays and summary.json."""
     model: Path | None = None
     """Folder of a trained model; by default ImageNet features."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen 255=unknown, red=cell, or 1-127=background
-    128-255=cell; or one name for every non-zero value."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    masks: OmitArgPrefixes[MaskSettings] = field(default_factory=MaskSettings)
     axes: str | None = None
     """What the axes of arrays and stacks are, where their files leave it open: a letter an axis,
     Y and X, C for channels, Z, T or others for planes, e.g. YXC, CYX, ZYX or YXZ."""
@@ -204,12 +196,7 @@ class Inspect:
 
     data: Positional[Path]
     """Folder with images and masks, or NIfTI pairs."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     json: Path | None = None
     """Also write what was found to this file."""
     pictures: Path | None = None
@@ -218,8 +205,6 @@ class Inspect:
     """List the layouts of folders that are read, and do nothing else."""
     duplicates: bool = True
     """Read all images to look for some that are there twice."""
-    cache: bool = True
-    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
     overwrite: bool = False
     """Replace files that were there before and are not known as results; inputs never are."""
 
@@ -250,7 +235,4 @@ class Share:
     """Annotated images: also write them condensed, and the model as an ONNX graph."""
     mask: tuple[Path, ...] = ()
     """Their masks, in the same order."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
+    masks: OmitArgPrefixes[MaskSettings] = field(default_factory=MaskSettings)

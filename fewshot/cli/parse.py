@@ -18,6 +18,16 @@ from fewshot.cli.help import HELP, HELP_ALL
 
 Command = TypeVar("Command")
 _HELP = {*HELP, HELP_ALL}
+RENAMED = {
+    "--under": "--protocols",
+    "--exclude": "--training-exclusion",
+    "--apart": "--min-gap",
+    "--aside": "--validation-names",
+    "--classes-a-batch": "--classes-per-batch",
+    "--images-a-class": "--images-per-class",
+    "--turns": "--rotation-classes",
+}
+"""Options of earlier versions, and what they are called now."""
 _TYPES = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a file or folder", "STR": "a word"}
 
 
@@ -97,6 +107,8 @@ def _check_options(name: str, kind: type, arguments: Sequence[str]) -> None:
         flag = word.partition("=")[0].replace("_", "-")
         if not flag.startswith("--") or flag in (*known, "--help"):
             continue
+        if RENAMED.get(flag) in known:
+            raise FewshotError(f"{flag} is called {RENAMED[flag]} now; see `{name} --help`")
         near = difflib.get_close_matches(flag, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "it has " + shorten(known, 40)
         raise FewshotError(f"`{name}` has no option {flag}; {hint} See `{name} --help`")

@@ -31,8 +31,8 @@ from fewshot.evaluation.confusion_counts import (
 from fewshot.evaluation.end_to_end_predictor import EndToEndPredictor
 from fewshot.evaluation.predictors import SlicePredictor
 from fewshot.evaluation.protocol_results import ProtocolResult
+from fewshot.experiments.run_record import commands_of, read_split, recorded_hold_out
 from fewshot.experiments.split import open_catalog
-from fewshot.experiments.train import commands_of, read_split
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import typed_command, unchanged
@@ -45,18 +45,16 @@ def protocol(command: ProtocolRun) -> int:
         make_folder(command.result.parent)
     catalog = open_catalog(
         command.data,
-        command.subject_pattern,
-        command.classes,
-        ignore_affine=command.ignore_affine,
+        command.dataset,
         masks_for="a protocol",
     )
-    laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.under)}
+    laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.protocols)}
     truth = GroundTruth(catalog)
     methods: dict[str, CasePredictor] = {"copy-mask": CopyMask(truth)}
     identity: dict[str, Any] = {}
     if command.model is not None:
         for parts in laid.values():
-            check_unseen(command.model, parts, catalog, command.exclude)
+            check_unseen(command.model, parts, catalog, command.training_exclusion)
         with unchanged(command.model) as identity:
             segmenter = Segmenter(load_network(command.model))
         methods["model"] = _method(truth, segmenter, command)
@@ -81,7 +79,9 @@ def protocol(command: ProtocolRun) -> int:
     return 0
 
 
-def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclude: str) -> None:
+def check_unseen(
+    model: Path, parts: Sequence[Protocol], catalog: Catalog, training_exclusion: str
+) -> None:
     """Refuse a model that was trained on what the protocol keeps from training.
 
     Raises:
@@ -97,7 +97,7 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
     classes = {name for part in parts for name in part.test.classes}
     seen = sorted(held & set(remembered.get("train_subjects", ())))
     known = sorted(classes & set(remembered.get("base_classes", ())))
-    rule = dict(remembered["held"]).get("exclude", "none")
+    rule = recorded_hold_out(remembered, model).training_exclusion
     if seen or known:
         what = f"subjects {shorten(seen)}" if seen else f"classes {', '.join(known)}"
         raise DataError(
@@ -105,16 +105,17 @@ def check_unseen(model: Path, parts: Sequence[Protocol], catalog: Catalog, exclu
             "choose the --fold and --novel that it was trained beside, or train with --novel "
             f"{' '.join(sorted(classes))} --test-subjects {' '.join(in_order(held))}"
         )
-    if rule != exclude:
+    if rule != training_exclusion:
         raise DataError(
-            f"{model} was trained with --exclude {rule} and is tested with {exclude}; expected the "
-            "same, since it says which setting a score belongs to"
+            f"{model} was trained with --training-exclusion {rule} and is tested with "
+            f"{training_exclusion}; expected the same, "
+            "since it says which setting a score belongs to"
         )
 
 
 def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> CasePredictor:
     """Use the model as users do on single images, else with its features remembered."""
-    if command.under[0] in SUBJECT_PROTOCOLS:
+    if command.protocols[0] in SUBJECT_PROTOCOLS:
         return EndToEndPredictor(truth, segmenter, command.postprocess, command.zoom)
     return SlicePredictor(truth, segmenter.network, command.postprocess, command.fuse)
 
@@ -133,7 +134,7 @@ def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
             ImageProtocolOptions(fold, count, command.shot, command.episodes) for fold in folds
         ]
         return [IMAGE_PROTOCOLS[name](catalog, each) for each in given]
-    rest = (count, command.novel, command.exclude, parse_support(name, command.support))
+    rest = (count, command.novel, command.training_exclusion, parse_support(name, command.support))
     return [build_protocol(name, catalog, ProtocolOptions(fold, *rest)) for fold in folds]
 
 
@@ -154,7 +155,7 @@ def _test_subjects(catalog: Catalog, command: ProtocolRun) -> tuple[str, ...]:
 def _check_options(name: str, command: ProtocolRun) -> None:
     """Refuse an option that the protocol has no use for."""
     volumes, alone = name in VOLUME_PROTOCOLS, name in SUBJECT_PROTOCOLS
-    if alone and len(command.under) > 1:
+    if alone and len(command.protocols) > 1:
         raise DataError(f"{name} tests other subjects than the rest; run it by itself")
     given_subjects = bool(command.test_subjects) or command.test_folder is not None
     unused = {
@@ -162,7 +163,7 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         "episodes": command.episodes != 0 and (volumes or alone),
         "support": command.support != "published" and not (volumes or alone),
         "novel": bool(command.novel) and not (volumes or alone),
-        "exclude": command.exclude != "none" and not volumes,
+        "training-exclusion": command.training_exclusion != "keep" and not volumes,
         "test-subjects": given_subjects and not alone,
         "zoom": command.zoom != 0 and not alone,
         "fuse": command.fuse != "together" and alone,

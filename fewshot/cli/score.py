@@ -22,7 +22,9 @@ def score(command: Score) -> int:
     check_metrics(command.scores.metrics)
     label_map = _label_map(command)
     pairs, notes = find_pairs(command.predictions, command.truth, command.missing)
-    reading = MaskReading(label_map, command.instances, command.ignore_affine, command.spacing)
+    reading = MaskReading(
+        label_map, command.instances, command.reading.ignore_affine, command.spacing
+    )
     scorer = MaskScorer(pairs, reading)
     for note in [*notes, *scorer.notes]:
         print(f"note: {note}")
@@ -30,7 +32,7 @@ def score(command: Score) -> int:
     cases = list(scorer.cases(command.scores.metrics, command.scores.tolerance))
     report = Report(distance_penalties(names, max(case.diagonal for case in cases)))
     for case in cases:
-        subject = subject_of(case.name, command.subject_pattern)
+        subject = subject_of(case.name, command.reading.subject_pattern)
         for target, scores in case.scores.items():
             report.add(case.name, subject, scores, target=target)
     columns, rows = mask_table(report, names, scorer.unit)
@@ -52,7 +54,7 @@ def score(command: Score) -> int:
 
 def _label_map(command: Score) -> LabelMap | None:
     folder = command.truth if command.truth.is_dir() else command.truth.parent
-    label_map = parse_names(command.classes) or read_label_map(folder)
+    label_map = parse_names(command.reading.classes) or read_label_map(folder)
     if command.instances and label_map is not None and not isinstance(label_map, str):
         raise DataError(
             f"with --instances the values number objects, but they have the names "

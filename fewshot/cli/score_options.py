@@ -6,6 +6,8 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from fewshot.experiments.settings import ReadingSettings
+
 
 @dataclass(frozen=True)
 class ScoreOptions:
@@ -27,19 +29,13 @@ class Score:
     truth: Positional[Path]
     """Folder of true masks, or one file."""
     scores: OmitArgPrefixes[ScoreOptions] = field(default_factory=ScoreOptions)
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen 255=unknown; or one name for every non-zero
-    value; by default from classes.json beside the true masks, else found out from the values."""
+    reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
     instances: bool = False
     """Values number objects of one class: also score the objects, matched at IoU > 0.5."""
     missing: Literal["refuse", "empty"] = "refuse"
     """True masks without a prediction: refuse them, or count them as predictions of nothing."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
     spacing: tuple[float, ...] = ()
     """Size of a pixel in mm where files name none: one number, or one an axis."""
-    ignore_affine: bool = False
-    """Lay predictions on true masks voxel for voxel, whatever place NIfTI headers give them."""
     out: Path | None = None
     """Also write scores.json, cases.csv and scores.md into this folder."""
     overwrite: bool = False

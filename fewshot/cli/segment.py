@@ -32,8 +32,8 @@ def segment(command: Segment) -> int:
         given = "--zoom" if command.zoom else "--other-magnification"
         raise DataError(f"--tiles looks at parts of one size; leave out {given}")
     shots = read_support_set(
-        *(list(command.support), list(command.mask), parse_names(command.classes)),
-        ignore_affine=command.ignore_affine,
+        *(list(command.support), list(command.mask), parse_names(command.masks.classes)),
+        ignore_affine=command.masks.ignore_affine,
         reading=Reading(command.axes, command.channels),
     )
     supports = [f"{name}.safetensors" for name in command.support_names()]

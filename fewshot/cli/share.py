@@ -32,12 +32,12 @@ def share(command: Share) -> int:
         card = model_card(command.model, command.name or command.out.name, command.licence)
     support = None
     if command.support:
-        label_map = parse_names(command.classes)
+        label_map = parse_names(command.masks.classes)
         support = segmenter.learn(
             list(command.support),
             list(command.mask),
             label_map,
-            ignore_affine=command.ignore_affine,
+            ignore_affine=command.masks.ignore_affine,
         )
     out = make_folder(command.out)
     remove(old, out)  # all of it: support, graph and scores would be of another model

@@ -1,4 +1,4 @@
-"""What `fewshot train` watches: scores on subjects kept aside, pictures, averages, TensorBoard."""
+"""What `fewshot train` watches: scores on validation subjects, pictures, averages, TensorBoard."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from episodes.errors import DataError
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 from fewshot.evaluation.episodic import evaluate
 from fewshot.evaluation.figures import evaluation_sheet
-from fewshot.experiments.options import Train, Watch
+from fewshot.experiments.options import MonitorOptions, Train
 from fewshot.models.network import FewShotNetwork
 from fewshot.training.callbacks.figures import Figures
 from fewshot.training.callbacks.tensorboard import TensorBoard
@@ -23,23 +23,25 @@ SCORE = "validation_dice"
 _EPISODES_DRAWN = 6  # of a picture
 
 
-def keep_aside(catalog: Catalog, watch: Watch, seed: int) -> tuple[Catalog, Catalog | None]:
+def validation_split(
+    catalog: Catalog, monitor: MonitorOptions, seed: int
+) -> tuple[Catalog, Catalog | None]:
     """Split the training catalog once more; validation sees its base classes and nothing held out.
 
     Raises:
         DataError: there is nothing to validate on, or an option has no effect without validation.
     """
-    wanted = bool(watch.validate or watch.pictures)
-    if watch.patience and not watch.validate:
+    wanted = bool(monitor.validate or monitor.pictures)
+    if monitor.patience and not monitor.validate:
         raise DataError(
-            f"patience is {watch.patience}, but nothing is scored during training; "
+            f"patience is {monitor.patience}, but nothing is scored during training; "
             "add --validate STEPS"
         )
     if not wanted:
         return catalog, None
-    if not 0 < watch.validation_share < 1:
+    if not 0 < monitor.validation_share < 1:
         raise DataError(
-            f"validation-share is {watch.validation_share}; expected a share between 0 and 1"
+            f"validation-share is {monitor.validation_share}; expected a share between 0 and 1"
         )
     if not catalog.classes:
         raise DataError(
@@ -48,49 +50,53 @@ def keep_aside(catalog: Catalog, watch: Watch, seed: int) -> tuple[Catalog, Cata
         )
     if len(catalog.subjects) < 3:
         raise DataError(
-            f"{len(catalog.subjects)} training subjects; expected at least 3 to keep one aside. "
-            "Leave out --validate and --pictures"
+            f"{len(catalog.subjects)} training subjects; expected at least 3 to keep one for "
+            "validation. Leave out --validate and --pictures"
         )
     # Of one subject with one image no episode can be made.
-    count = max(2, round(watch.validation_share * len(catalog.subjects)))
-    aside = set(draw_subjects(catalog, min(count, len(catalog.subjects) - 1), seed))
-    rest = [subject for subject in catalog.subjects if subject not in aside]
-    return catalog.of_subjects(rest), catalog.of_subjects(sorted(aside))
+    count = max(2, round(monitor.validation_share * len(catalog.subjects)))
+    chosen = set(draw_subjects(catalog, min(count, len(catalog.subjects) - 1), seed))
+    rest = [subject for subject in catalog.subjects if subject not in chosen]
+    return catalog.of_subjects(rest), catalog.of_subjects(sorted(chosen))
 
 
-def callbacks(command: Train, network: FewShotNetwork, aside: Catalog | None) -> list[Callback]:
+def callbacks(
+    command: Train, network: FewShotNetwork, validation: Catalog | None
+) -> list[Callback]:
     """Make the callbacks that the options ask for."""
-    watch = command.watch
+    monitor = command.monitor
     made: list[Callback] = []
-    if aside is not None:
+    if validation is not None:
         sampler = EpisodeSampler(
-            aside,
+            validation,
             EpisodeSettings(way=command.way, shot=command.shot),
             loader=Loader(network.settings.size),
             seed=command.train.seed,
         )
-        if watch.validate:
-            made += _scores(watch, network, sampler)
-        if watch.pictures:
-            made.append(Figures(lambda: _picture(network, sampler), watch.pictures))
-    if watch.average:
-        made.append(WeightAverage(watch.average))
-    if watch.tensorboard:
+        if monitor.validate:
+            made += _scores(monitor, network, sampler)
+        if monitor.pictures:
+            made.append(Figures(lambda: _picture(network, sampler), monitor.pictures))
+    if monitor.average:
+        made.append(WeightAverage(monitor.average))
+    if monitor.tensorboard:
         made.append(TensorBoard())
     return made
 
 
-def _scores(watch: Watch, network: FewShotNetwork, sampler: EpisodeSampler) -> list[Callback]:
+def _scores(
+    monitor: MonitorOptions, network: FewShotNetwork, sampler: EpisodeSampler
+) -> list[Callback]:
     def score() -> Mapping[str, float]:
-        found = evaluate(network, sampler, watch.validation_episodes)
+        found = evaluate(network, sampler, monitor.validation_episodes)
         return {
             SCORE: found.interval("model").mean,
             "validation_copy_mask": found.interval("copy_mask").mean,
         }
 
-    made: list[Callback] = [Validation(score, watch.validate), KeepBest(SCORE)]
-    if watch.patience:
-        made.append(EarlyStopping(SCORE, watch.patience, watch.minimum_change))
+    made: list[Callback] = [Validation(score, monitor.validate), KeepBest(SCORE)]
+    if monitor.patience:
+        made.append(EarlyStopping(SCORE, monitor.patience, monitor.minimum_change))
     return made
 
 

@@ -1,4 +1,4 @@
-"""What `fewshot match train` watches: scores on names kept aside, collapse, averages."""
+"""What `fewshot match train` measures: scores on validation names, collapse, averages."""
 
 from collections.abc import Mapping
 
@@ -38,43 +38,43 @@ def pair_callbacks(
         negatives: to be found anew; None for none.
         sampler: of the training images.
     """
-    watch = command.watch
+    monitor = command.monitor
     made: list[Callback] = []
     if negatives is not None:
         made.append(RefreshNegatives(negatives, network, sampler, command.pairs.refresh))
-    if watch.collapse:
+    if monitor.collapse:
         made.append(CollapseMonitor(loss if isinstance(loss, TripletLoss) else None))
-    if watch.average:
-        made.append(WeightAverage(watch.average))
-    if watch.tensorboard:
+    if monitor.average:
+        made.append(WeightAverage(monitor.average))
+    if monitor.tensorboard:
         made.append(TensorBoard())
     return made
 
 
 def score_callbacks(
-    command: MatchTrain, network: EmbeddingNetwork, aside: Catalog
+    command: MatchTrain, network: EmbeddingNetwork, validation: Catalog
 ) -> list[Callback]:
-    """Make the callbacks that look at images kept aside."""
-    watch, pairs = command.watch, command.pairs
+    """Make the callbacks that score validation images."""
+    monitor, pairs = command.monitor, command.pairs
     # Of the sampler only the list of images is used: two names with two images are enough.
     settings = PairSettings(1, 2, pairs.identity, pairs.regions)
-    lister = PairSampler(aside, settings, loader=Loader(network.settings.size))
+    lister = PairSampler(validation, settings, loader=Loader(network.settings.size))
 
     def score() -> Mapping[str, float]:
-        return validation_scores(network, lister, watch.apart)
+        return validation_scores(network, lister, monitor.min_gap)
 
-    made: list[Callback] = [Validation(score, watch.validate), KeepBest(SCORE)]
-    if watch.patience:
-        made.append(EarlyStopping(SCORE, watch.patience, watch.minimum_change))
+    made: list[Callback] = [Validation(score, monitor.validate), KeepBest(SCORE)]
+    if monitor.patience:
+        made.append(EarlyStopping(SCORE, monitor.patience, monitor.minimum_change))
     return made
 
 
 def validation_scores(
-    network: EmbeddingNetwork, lister: PairSampler, apart: int = 1
+    network: EmbeddingNetwork, lister: PairSampler, min_gap: int = 1
 ) -> dict[str, float]:
     """Score what a sampler lists, at most `MAX_IMAGES` of it, evenly chosen."""
     vectors, labels = embed_catalog(network, lister, MAX_IMAGES)
     return {
         f"validation_{name}": value
-        for name, value in EmbeddingScores(vectors, labels, apart).values().items()
+        for name, value in EmbeddingScores(vectors, labels, min_gap).values().items()
     }

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
+from fewshot.experiments.settings import DatasetSettings, HoldOut
 from fewshot.registry import HEADS
 from fewshot.training.settings import EpisodeTraining
 
@@ -15,31 +16,7 @@ AugmentName = Literal["none", "light", "strong", "ssl-alpnet", "medical"]
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is kept from training; train and evaluate take the same values."""
-
-    novel: tuple[str, ...] = ()
-    """Classes held out of training, to be segmented without having been seen."""
-    test_subjects: tuple[str, ...] = ()
-    """Subjects held out of training; by default drawn by seed, as many as --test-share says."""
-    test_share: float = 0.25
-    """Share of the subjects held out when none are named; 0 trains on all, and leaves none to
-    evaluate on."""
-    exclude: Literal["none", "any", "all"] = "none"
-    """Training images that show a held-out class: keep them, the class being unlabelled (none);
-    drop those that show any of them; drop those that show all of them."""
-    subject_pattern: str | None = None
-    """Regular expression for the subject in a file name; by default each file is a subject."""
-    classes: tuple[str, ...] = ()
-    """Names of mask values, e.g. 1=liver 2=spleen; by default from classes.json beside the data."""
-    ignore_affine: bool = False
-    """Lay masks on their images voxel for voxel, whatever place NIfTI headers give them."""
-    split_seed: int = 0
-    """Of the drawing of test subjects."""
-
-
-@dataclass(frozen=True)
-class Sources:
+class EpisodeMix:
     """Where training episodes come from; the labels of base classes give what shares leave over."""
 
     superpixels: float | None = None
@@ -54,14 +31,14 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Watch:
+class MonitorOptions:
     """What is watched while a model trains."""
 
     validate: int = 0
-    """Steps between scores on training subjects that are kept aside for it, with the base
+    """Steps between scores on training subjects that are kept for it, with the base
     classes; the best model is kept in best/. 0 for none."""
     validation_share: float = 0.2
-    """Share of the training subjects kept aside."""
+    """Share of the training subjects kept for validation."""
     validation_episodes: int = 20
     """Episodes a score."""
     patience: int = 0
@@ -86,8 +63,6 @@ class RunOptions:
     """Replace an earlier run in --out: its models, log and scores are removed first."""
     recipe: str | None = None
     """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
-    cache: bool = True
-    """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +77,11 @@ class Train(RunOptions):
     """Folder with images and masks, or NIfTI pairs."""
     out: Path = Path("runs/model")
     """Folder for model, log and split."""
-    held: OmitArgPrefixes[Held] = field(default_factory=Held)
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
+    hold_out: OmitArgPrefixes[HoldOut] = field(default_factory=HoldOut)
     train: OmitArgPrefixes[EpisodeTraining] = field(default_factory=EpisodeTraining)
-    watch: OmitArgPrefixes[Watch] = field(default_factory=Watch)
-    sources: OmitArgPrefixes[Sources] = field(default_factory=Sources)
+    monitor: OmitArgPrefixes[MonitorOptions] = field(default_factory=MonitorOptions)
+    mix: OmitArgPrefixes[EpisodeMix] = field(default_factory=EpisodeMix)
     way: int = 1
     """Classes an episode."""
     shot: int = 1

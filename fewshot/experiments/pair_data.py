@@ -11,8 +11,8 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.splits import Split
 from episodes.errors import DataError, shorten
 from episodes.sampling.superpixel_sampler import STRONG
-from fewshot.experiments.options import Held
-from fewshot.experiments.pair_options import PairAugmentName, PairWatch
+from fewshot.experiments.pair_options import PairAugmentName, PairMonitorOptions
+from fewshot.experiments.settings import HoldOut
 
 Identity = Literal["class", "subject"]
 
@@ -24,51 +24,55 @@ TRANSFORMS: dict[PairAugmentName, Transform | None] = {
 }
 
 
-def masks_for(identity: Identity, regions: bool = False) -> str:
-    """What needs masks, for `open_catalog`; empty where pictures without masks do."""
+def masks_for(identity: Identity, regions: bool = False) -> str | None:
+    """What needs masks, for `open_catalog`; None where pictures without masks do."""
     if regions:
         return "--regions"
-    return "--identity class" if identity == "class" else ""
+    return "--identity class" if identity == "class" else None
 
 
-def hold_out_names(catalog: Catalog, held: Held, identity: Identity) -> Split:
+def make_name_split(catalog: Catalog, hold_out: HoldOut, identity: Identity) -> Split:
     """Hold out the classes or subjects that are named, or a share of them; a share of 0 none.
 
     Raises:
         DataError: a name is unknown, or too few are left to train on.
     """
-    chosen = held.novel if identity == "class" else held.test_subjects
-    other = held.test_subjects if identity == "class" else held.novel
-    if other or held.exclude != "none":
+    chosen = hold_out.novel if identity == "class" else hold_out.test_subjects
+    other = hold_out.test_subjects if identity == "class" else hold_out.novel
+    if other or hold_out.training_exclusion != "keep":
         option = "--test-subjects" if identity == "class" else "--novel"
         raise DataError(
-            f"{option} {shorten(other) or '-'} and --exclude {held.exclude}: with --identity "
-            f"{identity} whole {_plural(identity)} are held out; name them with "
+            f"{option} {shorten(other) or '-'} and --training-exclusion "
+            f"{hold_out.training_exclusion}: with --identity {identity} whole "
+            f"{_plural(identity)} are held out; name them with "
             f"{'--novel' if identity == 'class' else '--test-subjects'}"
         )
-    train, test = _apart(catalog, identity, chosen, held.test_share, held.split_seed, "test-share")
+    train, test = _apart(
+        catalog, identity, chosen, hold_out.test_share, hold_out.split_seed, "test-share"
+    )
     return Split(train, test)
 
 
-def keep_names_aside(
-    catalog: Catalog, watch: PairWatch, identity: Identity, seed: int
+def name_validation_split(
+    catalog: Catalog, monitor: PairMonitorOptions, identity: Identity, seed: int
 ) -> tuple[Catalog, Catalog | None]:
     """Split the training catalog once more, to validate on names that are not trained on.
 
     Raises:
         DataError: an option has no effect without validation, or too few are left.
     """
-    if not watch.validate:
-        if watch.patience or watch.aside:
+    if not monitor.validate:
+        if monitor.patience or monitor.validation_names:
             raise DataError(
-                f"patience is {watch.patience} and aside {shorten(watch.aside) or '-'}, but "
-                "nothing is scored during training; add --validate STEPS"
+                f"patience is {monitor.patience} and validation-names "
+                f"{shorten(monitor.validation_names) or '-'}, but nothing is scored "
+                "during training; add --validate STEPS"
             )
         return catalog, None
-    share = watch.validation_share
-    if not share and not watch.aside:
+    share = monitor.validation_share
+    if not share and not monitor.validation_names:
         raise DataError(f"validation-share is {share}; expected a share between 0 and 1")
-    return _apart(catalog, identity, watch.aside, share, seed, "validation-share")
+    return _apart(catalog, identity, monitor.validation_names, share, seed, "validation-share")
 
 
 def names_of(catalog: Catalog, identity: Identity) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
-from fewshot.experiments.options import Held, RunOptions
+from fewshot.experiments.options import RunOptions
+from fewshot.experiments.settings import DatasetSettings, HoldOut
 from fewshot.registry import MINERS, PAIR_LOSSES
 from fewshot.training.settings import TrainSettings
 
@@ -33,15 +34,15 @@ class PairOptions:
 
     identity: Literal["class", "subject"] = "subject"
     """What makes two images a positive pair: one class, or one subject."""
-    classes_a_batch: int = 16
+    classes_per_batch: int = 16
     """Classes (or subjects) in a batch."""
-    images_a_class: int = 4
+    images_per_class: int = 4
     """Images of each of them."""
     regions: bool = False
     """Embed the region of a class instead of the whole image."""
     disjoint_subjects: bool = False
     """The images of a class come from different subjects."""
-    turns: Literal[1, 4, 8] = 1
+    rotation_classes: Literal[1, 4, 8] = 1
     """Classes made of each one: 4 by turning it by quarters, 8 by mirroring too (drawings)."""
     augment: PairAugmentName = "light"
     """How images are changed."""
@@ -97,17 +98,17 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
-class PairWatch:
+class PairMonitorOptions:
     """What is watched while it trains."""
 
     validate: int = 0
-    """Steps between scores on training classes (or subjects) kept aside; the best network is kept
+    """Steps between scores on training classes (or subjects) kept for it; the best network is kept
     in best/. 0 for none."""
     validation_share: float = 0.2
-    """Share of them that is kept aside."""
-    aside: tuple[str, ...] = ()
-    """Those kept aside, by name or by what stands before the first / in it."""
-    apart: int = 1
+    """Share of them that is kept for validation."""
+    validation_names: tuple[str, ...] = ()
+    """Those kept for validation, by name or by what stands before the first / in it."""
+    min_gap: int = 1
     """Images of one subject that stand nearer in its list than this make no pair in scores, such as
     slices and frames of a scan side by side."""
     patience: int = 0
@@ -134,10 +135,11 @@ class MatchTrain(RunOptions):
     """A data set as `fewshot train` takes it; or one of Omniglot's archives."""
     out: Path = Path("runs/pairs")
     """Folder for network, log and split."""
-    held: OmitArgPrefixes[Held] = field(default_factory=Held)
+    dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
+    hold_out: OmitArgPrefixes[HoldOut] = field(default_factory=HoldOut)
     pairs: OmitArgPrefixes[PairOptions] = field(default_factory=PairOptions)
     net: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
     train: OmitArgPrefixes[PairTraining] = field(default_factory=PairTraining)
-    watch: OmitArgPrefixes[PairWatch] = field(default_factory=PairWatch)
+    monitor: OmitArgPrefixes[PairMonitorOptions] = field(default_factory=PairMonitorOptions)
     model: Path | None = None
     """Start from this embedding network."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from episodes.errors import DataError, FewshotError, shorten
 from episodes.io.write import atomic_write, make_folder
+from fewshot.experiments.run_record import with_present_names
 from fewshot.experiments.runs_settings import Runs
 from fewshot.metrics.tables import cell, csv_table, text_table
 from fewshot.provenance import EMBEDDING, SEGMENTER, WEIGHTS, why_not_of
@@ -77,14 +78,16 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    model, split = _read(folder / SEGMENTER) or _read(folder / EMBEDDING), _read(folder / SPLIT)
-    held = split.get("held", {})
+    model, split = (
+        _read(folder / SEGMENTER) or _read(folder / EMBEDDING),
+        with_present_names(_read(folder / SPLIT)),
+    )
     return {
         "settings": {
             **_trained(_read(folder / SETTINGS).get("train", {})),
             **flatten({name: model.get(name) for name in ("encoder", "head", "size")}),
             "data": Path(split.get("data", "")).name,
-            "novel": shorten(held.get("novel", ())),
+            "novel": shorten(split.get("hold_out", {}).get("novel", ())),
         },
         "outcome": {} if (folder / WEIGHTS).exists() else {"note": "no model was saved"},
     }

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.class_areas import compute_class_areas
@@ -13,76 +14,74 @@ from episodes.errors import DataError, shorten
 from episodes.masks.area_cache import cache_folder
 from episodes.plugins import loaded_plugins
 from episodes.readers import read_catalog
-from fewshot.experiments.options import Held
+from fewshot.experiments.run_record import dataset_record
+from fewshot.experiments.settings import DatasetSettings, HoldOut
 
 
-def open_catalog(
-    data: Path,
-    subject_pattern: str | None,
-    classes: tuple[str, ...],
-    cache: bool = True,
-    *,
-    ignore_affine: bool = False,
-    masks_for: str = "",
-) -> Catalog:
+def open_catalog(data: Path, dataset: DatasetSettings, *, masks_for: str | None = None) -> Catalog:
     """Read a data set, measure its masks or remember what was measured, and print its classes.
 
     What looked odd while reading, such as images without a mask, is printed.
 
     Args:
         data: its folder.
-        subject_pattern: finds subjects in names.
-        classes: names of mask values.
-        cache: remember the areas of classes.
-        ignore_affine: lay NIfTI masks on images voxel for voxel.
-        masks_for: what needs masks; empty where pictures without masks do.
+        dataset: how it is read.
+        masks_for: what needs masks; None where pictures without masks do.
 
     Raises:
         DataError: it cannot be read, or has no masks though they are needed.
     """
     catalog = read_catalog(
         data,
-        subject_pattern=subject_pattern,
-        label_map=parse_names(classes),
-        ignore_affine=ignore_affine,
+        subject_pattern=dataset.subject_pattern,
+        label_map=parse_names(dataset.classes),
+        ignore_affine=dataset.ignore_affine,
     )
-    if masks_for:
+    if masks_for is not None:
         catalog.require_masks(masks_for)
     for note in catalog.notes:
         print(f"note: {note}")
-    measured = compute_class_areas(catalog, progress=True, cache=cache_folder() if cache else None)
+    cache = cache_folder() if dataset.cache else None
+    measured = compute_class_areas(catalog, progress=True, cache=cache)
     if any(sample.masks for sample in measured.samples):
         print(classes_line(measured))
     return measured
 
 
-def hold_out(catalog: Catalog, held: Held) -> Split:
+def make_split(catalog: Catalog, hold_out: HoldOut) -> Split:
     """Split as the settings say; without novel classes every class is on both sides.
 
     Raises:
         DataError: the share is none, or nothing would be left to train on.
     """
-    subjects = held.test_subjects or _draw_share(catalog, held)
+    subjects = hold_out.test_subjects or _draw_share(catalog, hold_out)
     if not subjects:
-        train = training_side(catalog, held.novel, held.exclude) if held.novel else catalog
-        test = catalog.of_classes(held.novel) if held.novel else catalog
+        train = (
+            training_side(catalog, hold_out.novel, hold_out.training_exclusion)
+            if hold_out.novel
+            else catalog
+        )
+        test = catalog.of_classes(hold_out.novel) if hold_out.novel else catalog
         return Split(train, test.filter(lambda sample: False))
     if not set(catalog.subjects) - set(subjects):
         raise DataError(
             f"all {len(catalog.subjects)} subjects are held out, and none is left to train on; "
             "hold out fewer, or train on all of them with --test-share 0"
         )
-    if held.novel:
+    if hold_out.novel:
         return split_catalog(
-            catalog, novel=held.novel, test_subjects=subjects, exclude=held.exclude
+            catalog,
+            novel=hold_out.novel,
+            test_subjects=subjects,
+            training_exclusion=hold_out.training_exclusion,
         )
     rest = [subject for subject in catalog.subjects if subject not in set(subjects)]
     return Split(catalog.of_subjects(rest), catalog.of_subjects(subjects))
 
 
-def _draw_share(catalog: Catalog, held: Held) -> tuple[str, ...]:
+def _draw_share(catalog: Catalog, hold_out: HoldOut) -> tuple[str, ...]:
     """Draw the share of the subjects that is held out: one at least, unless it is 0."""
-    share, there = held.test_share, len(catalog.subjects)
+    share, there = hold_out.test_share, len(catalog.subjects)
     if not 0 <= share < 1:
         raise DataError(
             f"test-share is {share}; expected a share from 0 (train on everything) to below 1"
@@ -95,15 +94,18 @@ def _draw_share(catalog: Catalog, held: Held) -> tuple[str, ...]:
             "and held out; train on it with --test-share 0, or tell its images apart with "
             "--subject-pattern"
         )
-    return draw_subjects(catalog, min(max(1, round(share * there)), there - 1), held.split_seed)
+    return draw_subjects(catalog, min(max(1, round(share * there)), there - 1), hold_out.split_seed)
 
 
-def describe_split(data: Path, held: Held, parts: Split) -> dict:
+def describe_split(
+    data: Path, dataset: DatasetSettings, hold_out: HoldOut, parts: Split
+) -> dict[str, Any]:
     """What evaluation needs to make the same split again, and to notice when data changed."""
     plugins = [plugin.content() for plugin in loaded_plugins()]
     return {
         "data": str(data.resolve()),
-        "held": asdict(held),
+        "dataset": dataset_record(dataset),
+        "hold_out": asdict(hold_out),
         "base_classes": list(parts.train.classes),
         "novel_classes": list(parts.test.classes),
         "train_subjects": list(parts.train.subjects),

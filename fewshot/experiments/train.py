@@ -5,20 +5,19 @@ import json
 import math
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.catalog.splits import Split
-from episodes.errors import DataError, shorten
+from episodes.errors import shorten
 from episodes.io.write import make_folder, write_json
 from fewshot.evaluation.results import machine
-from fewshot.experiments.callbacks import callbacks, keep_aside
-from fewshot.experiments.options import Held, Train
-from fewshot.experiments.pair_options import MatchTrain
-from fewshot.experiments.sources import make_source
-from fewshot.experiments.split import describe_split, hold_out, open_catalog
+from fewshot.experiments.callbacks import callbacks, validation_split
+from fewshot.experiments.episode_mix import make_source
+from fewshot.experiments.options import Train
+from fewshot.experiments.run_record import check_out, earlier_commands, same_data
+from fewshot.experiments.split import describe_split, make_split, open_catalog
 from fewshot.memory import check_memory
 from fewshot.models.calibration import Calibration
 from fewshot.models.checkpoint import build_network, load_network, save_network
@@ -27,9 +26,8 @@ from fewshot.models.heads.base import HeadSettings, head_name
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.provenance import typed_command
 from fewshot.registry import HEADS
-from fewshot.training.callbacks.log import read_log
 from fewshot.training.episodic import episode_objective, episode_task
-from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room, refuse_run, run_of
+from fewshot.training.folder import LOG, SETTINGS, SPLIT, make_room
 from fewshot.training.loop import TrainResult, peak_memory
 from fewshot.training.loop import train as run_training
 from fewshot.training.seeding import seeded_weights
@@ -44,15 +42,8 @@ def train(command: Train) -> int:
     network = make_network(command)
     loss = (command.train.alignment, command.train.class_weights, command.train.loss)
     episode_objective(network, *loss)  # what does not fit is refused before the data is read
-    held = command.held
-    catalog = open_catalog(
-        command.data,
-        held.subject_pattern,
-        held.classes,
-        command.cache,
-        ignore_affine=held.ignore_affine,
-    )
-    parts = hold_out(catalog, command.held)
+    catalog = open_catalog(command.data, command.dataset)
+    parts = make_split(catalog, command.hold_out)
     if first:
         print(split_text(parts))
     result = fit(network, parts, command)
@@ -103,13 +94,13 @@ def fit(network: FewShotNetwork, parts: Split, command: Train) -> TrainResult:
     """
     first = os.environ.get("RANK", "0") == "0"
     _check_memory(network, command)
-    learnt, aside = keep_aside(parts.train, command.watch, command.train.seed)
+    learnt, validation = validation_split(parts.train, command.monitor, command.train.seed)
     source = make_source(learnt, command, Loader(network.settings.size))
     about = {
         "command": typed_command(),
         "earlier_commands": earlier_commands(command.model),
-        **describe_split(command.data, command.held, parts),
-        "validation_subjects": list(aside.subjects) if aside else [],
+        **describe_split(command.data, command.dataset, command.hold_out, parts),
+        "validation_subjects": list(validation.subjects) if validation else [],
         "episodes": episode_source(learnt, command),
         "machine": machine(),
     }
@@ -121,7 +112,7 @@ def fit(network: FewShotNetwork, parts: Split, command: Train) -> TrainResult:
         return TrainResult(0, 0.0, math.nan, "it learns from supports", False, peak_memory())
     settings = command.train
     task = episode_task(network, source, settings.alignment, settings.class_weights, settings.loss)
-    watched = callbacks(command, network, aside)
+    watched = callbacks(command, network, validation)
     return run_training(
         task,
         settings,
@@ -182,104 +173,6 @@ def make_head_settings(name: str) -> HeadSettings:
 def episode_source(catalog: Catalog, command: Train) -> dict[str, Any]:
     """What the training episodes depend on, and its hash: equal hash, equal episodes."""
     shape = {"way": command.way, "shot": command.shot, "size": command.size}
-    settings = {**shape, "sources": asdict(command.sources), "seed": command.train.seed}
+    settings = {**shape, "sources": asdict(command.mix), "seed": command.train.seed}
     parts = json.dumps([catalog.fingerprint, settings], sort_keys=True)
     return {**settings, "hash": hashlib.sha256(parts.encode()).hexdigest()[:16]}
-
-
-def read_split(folder: Path) -> dict:
-    """Read what `train` remembered of its split; its sub-folders best and average share it."""
-    path = run_of(folder) / SPLIT
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"held", "data", "test_fingerprint"} - set(content)
-        if missing:
-            raise DataError(f"{path} lacks {sorted(missing)}; train again")
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no {SPLIT} in {folder}; expected a folder that `fewshot train` wrote"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be used: {error!r}; train again") from error
-    return content
-
-
-def remembered_held(split: dict, folder: Path) -> Held:
-    """What was kept from training, out of what `read_split` read.
-
-    Raises:
-        DataError: another version wrote it.
-    """
-    try:
-        listed: dict[str, Any] = {  # JSON knows no tuples
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in split["held"].items()
-        }
-        return Held(**listed)
-    except TypeError as error:
-        raise DataError(f"the split in {folder} is of another version: {error}") from error
-
-
-def training_seconds(folder: Path) -> float:
-    """How long the run in a folder trained; 0 where it ended before its first step."""
-    rows = read_log(run_of(folder) / LOG)
-    return float(rows[-1]["seconds"]) if rows else 0.0
-
-
-def commands_of(remembered: dict) -> list[str]:
-    """What was typed to train a model: the models it went on from come first."""
-    return [*remembered.get("earlier_commands", ()), remembered.get("command", "")]
-
-
-def earlier_commands(model: Path | None) -> list[str]:
-    """What was typed to train the model that a run goes on from."""
-    if model is None or not (run_of(model) / SPLIT).exists():
-        return []
-    return commands_of(read_split(model))
-
-
-def check_out(data: Path, command: Train | MatchTrain) -> None:
-    """Refuse an --out in which something would be lost, before any work is done.
-
-    Raises:
-        DataError: it is the data's own folder, or see `refuse_run`; or --resume and --overwrite
-            are both given.
-    """
-    if command.resume and command.overwrite:
-        raise DataError("--resume goes on with a run and --overwrite replaces it; give one of them")
-    if command.out.resolve() == data.resolve():
-        raise DataError(
-            f"--out {command.out} is the folder of the data, in which the run's pictures would be "
-            "taken for images; choose another --out"
-        )
-    if not command.resume:
-        refuse_run(command.out, overwrite=command.overwrite, model=command.model)
-
-
-def same_data(folder: Path, about: dict) -> None:
-    """Make sure that a run to be resumed has the data, the split and the draws of this command.
-
-    Raises:
-        DataError: it has not; or the folder holds no run.
-    """
-    stored = read_split(folder)
-    # Another seed is found, and named, where the settings are compared.
-    for kept in (stored, about):
-        kept["sources"] = {**kept.get("episodes", {}), "seed": None, "hash": None}
-    for name in ("held", "train_fingerprint", "sources"):
-        if json.dumps(stored.get(name)) != json.dumps(about[name]):
-            raise DataError(
-                f"the run in {folder} has another {name} than this command; go on with the "
-                "same data and split, or choose another --out"
-            )
-    if stored.get("plugins") != about.get("plugins"):
-        had, has = (_shown_plugins(kept.get("plugins", [])) for kept in (stored, about))
-        raise DataError(
-            f"the run in {folder} was started with {had}, and this command has {has}; give the "
-            "same files by --plugin, or choose another --out"
-        )
-
-
-def _shown_plugins(plugins: list[dict[str, str]]) -> str:
-    files = [f"{each['file']} (sha256 {each['sha256'][:8]})" for each in plugins]
-    return f"the plugins {', '.join(files)}" if files else "no plugin"

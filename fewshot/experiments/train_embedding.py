@@ -15,10 +15,15 @@ from episodes.sampling.pairs import PairSampler, PairSettings
 from fewshot.evaluation.results import machine
 from fewshot.experiments.embedding_callbacks import pair_callbacks, score_callbacks
 from fewshot.experiments.embedding_losses import make_loss
-from fewshot.experiments.pair_data import TRANSFORMS, hold_out_names, keep_names_aside, masks_for
+from fewshot.experiments.pair_data import (
+    TRANSFORMS,
+    make_name_split,
+    masks_for,
+    name_validation_split,
+)
 from fewshot.experiments.pair_options import MatchTrain, PairOptions
+from fewshot.experiments.run_record import check_out, earlier_commands, same_data
 from fewshot.experiments.split import describe_split, open_catalog
-from fewshot.experiments.train import check_out, earlier_commands, same_data
 from fewshot.memory import check_memory
 from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings, load_embedding
 from fewshot.models.encoder import EncoderSettings
@@ -42,16 +47,10 @@ def match_train(command: MatchTrain) -> int:
         check_out(command.data, command)
     make_folder(command.out)
     network = make_network(command)
-    held, pairs = command.held, command.pairs
-    catalog = open_catalog(
-        command.data,
-        held.subject_pattern,
-        held.classes,
-        command.cache,
-        ignore_affine=held.ignore_affine,
-        masks_for=masks_for(pairs.identity, pairs.regions),
-    )
-    parts = hold_out_names(catalog, held, pairs.identity)
+    pairs = command.pairs
+    needs_masks = masks_for(pairs.identity, pairs.regions)
+    catalog = open_catalog(command.data, command.dataset, masks_for=needs_masks)
+    parts = make_name_split(catalog, command.hold_out, pairs.identity)
     if first:
         print(
             f"{len(parts.train)} training images of {len(parts.train.subjects)} subjects and "
@@ -82,7 +81,7 @@ def fit(network: EmbeddingNetwork, parts: Split, command: MatchTrain) -> TrainRe
         EpisodeError: the training images cannot fill a batch.
     """
     pairs, seed = command.pairs, command.train.seed
-    learnt, aside = keep_names_aside(parts.train, command.watch, pairs.identity, seed)
+    learnt, validation = name_validation_split(parts.train, command.monitor, pairs.identity, seed)
     sampler = make_sampler(learnt, network, command)
     loss = make_loss(pairs, len(sampler.names), network.dim, seed)
     memory = make_memory(pairs, network.dim)
@@ -91,12 +90,12 @@ def fit(network: EmbeddingNetwork, parts: Split, command: MatchTrain) -> TrainRe
     check_memory(network.encoder, network.settings.size, images, device, training=True)
     negatives = make_negatives(pairs, sampler, network.dim)
     task = pair_task(network, sampler, loss, memory=memory, negatives=negatives)
-    about = describe(command, parts, learnt, aside)
+    about = describe(command, parts, learnt, validation)
     if command.resume:
         same_data(command.out, dict(about))
     watched = pair_callbacks(command, network, loss, negatives, sampler)
-    if aside is not None:
-        watched += score_callbacks(command, network, aside)
+    if validation is not None:
+        watched += score_callbacks(command, network, validation)
     settings = replace(command.train, batch=sampler.size)
     return run_training(
         task,
@@ -131,12 +130,12 @@ def make_sampler(catalog: Catalog, network: EmbeddingNetwork, command: MatchTrai
     """Draw batches of pairs at the network's size."""
     pairs = command.pairs
     settings = PairSettings(
-        pairs.classes_a_batch,
-        pairs.images_a_class,
+        pairs.classes_per_batch,
+        pairs.images_per_class,
         pairs.identity,
         pairs.regions,
         pairs.disjoint_subjects,
-        rotation_classes=pairs.turns,
+        rotation_classes=pairs.rotation_classes,
     )
     return PairSampler(
         catalog,
@@ -160,7 +159,7 @@ def make_negatives(pairs: PairOptions, sampler: PairSampler, dim: int) -> HardNe
 
 
 def describe(
-    command: MatchTrain, parts: Split, learnt: Catalog, aside: Catalog | None
+    command: MatchTrain, parts: Split, learnt: Catalog, validation: Catalog | None
 ) -> dict[str, Any]:
     """What is remembered of a run's data: enough to hold out the same again."""
     drawn = {**asdict(command.pairs), "size": command.net.size, "seed": command.train.seed}
@@ -169,9 +168,11 @@ def describe(
     return {
         "command": typed_command(),
         "earlier_commands": earlier_commands(command.model),
-        **describe_split(command.data, command.held, parts),
+        **describe_split(command.data, command.dataset, command.hold_out, parts),
         "identity": command.pairs.identity,
-        "validation": [] if aside is None else list(aside.classes if by_class else aside.subjects),
+        "validation": []
+        if validation is None
+        else list(validation.classes if by_class else validation.subjects),
         "episodes": {**drawn, "hash": hashlib.sha256(text.encode()).hexdigest()[:16]},
         "machine": machine(),
     }

@@ -30,9 +30,9 @@ COMMAND = "match train"
 SETTINGS = {
     "identity": "class",
     "test_share": 0.0,
-    "turns": 8,
-    "classes_a_batch": 64,
-    "images_a_class": 2,
+    "rotation_classes": 8,
+    "classes_per_batch": 64,
+    "images_per_class": 2,
     "augment": "none",
     "loss": "arcface",
     "margin": 0.1,

@@ -1,10 +1,10 @@
 r"""Is it the same subject? Supervised contrastive training on subjects, validated on others.
 
 fewshot match train ../shared/data/sunnybrook/Train \
-        --subject-pattern 'SC-[A-Z]+-[A-Z]*-?[0-9]+' --test-share 0 --apart 3 \
+        --subject-pattern 'SC-[A-Z]+-[A-Z]*-?[0-9]+' --test-share 0 --min-gap 3 \
         --recipe same-subject --out runs/sunnybrook
 fewshot match score ../shared/data/sunnybrook/Test \
-        --subject-pattern 'SC-[A-Z]+-[A-Z]*-?[0-9]+' --apart 3 --model runs/sunnybrook/best \
+        --subject-pattern 'SC-[A-Z]+-[A-Z]*-?[0-9]+' --min-gap 3 --model runs/sunnybrook/best \
         --result docs/results/matching.json --part sunnybrook --headline sunnybrook
 
 1.8 minutes of processor time (150 steps; the best network on 6 validation subjects came after 50),
@@ -15,8 +15,8 @@ fewshot match score ../shared/data/sunnybrook/Test \
 COMMAND = "match train"
 SETTINGS = {
     "identity": "subject",
-    "classes_a_batch": 8,
-    "images_a_class": 4,
+    "classes_per_batch": 8,
+    "images_per_class": 4,
     "loss": "supervised-contrastive",
     "size": 128,
     "minutes": 0.0,

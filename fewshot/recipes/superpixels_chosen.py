@@ -9,9 +9,9 @@ on scans that some folds test.
     fewshot benchmark ../shared/data/chaos_t2 \
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
         --methods superpixels-local superpixels-walker superpixels-placed superpixels-chosen \
-        --under alpnet --support all --exclude none --out runs/chaos \
+        --protocols alpnet --support all --training-exclusion keep --out runs/chaos \
         --result docs/results/chaos.json --part setting_1 \
-        --headline s1_organ_slices_all_supports=superpixels-chosen:alpnet:none
+        --headline s1_organ_slices_all_supports=superpixels-chosen:alpnet:keep
 
 3 minutes of training a fold on 2 cores, and 9 to 15 minutes of one core for choosing; 3,856 MiB,
 some 50 ms a slice of one core.

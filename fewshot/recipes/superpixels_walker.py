@@ -7,8 +7,8 @@ harmed.
 
     fewshot benchmark ../shared/data/chaos_t2 \
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
-        --methods superpixels-local superpixels-walker --under alpnet --support all \
-        --exclude none --out runs/chaos --result docs/results/chaos.json --part setting_1
+        --methods superpixels-local superpixels-walker --protocols alpnet --support all \
+        --training-exclusion keep --out runs/chaos --result docs/results/chaos.json --part setting_1
 
 3 minutes of training a fold on 2 cores, 3,835 MiB when scoring with what is remembered.
 Dice 81.2 [77.8, 83.1] over 20 subjects, every support scan in turn; superpixels-local 73.9

@@ -29,5 +29,5 @@ def read(out):
 
 
 def benchmark_command(data, out, *more):
-    under = ("--under", "alpnet", "full-thirds", "--folds", "0", "1")
-    return ["benchmark", str(data), *METHODS, *under, *TOY, *more, "--out", str(out)]
+    protocols = ("--protocols", "alpnet", "full-thirds", "--folds", "0", "1")
+    return ["benchmark", str(data), *METHODS, *protocols, *TOY, *more, "--out", str(out)]

@@ -50,7 +50,7 @@ def test_numbers_are_those_of_the_protocol_command(data, ran, tmp_path):
     (model,) = (ran / "models").glob("superpixels-local_none_fold1_*")
     code = main(
         [
-            *("protocol", str(data), "--under", "alpnet", "full-thirds", "--folds", "3"),
+            *("protocol", str(data), "--protocols", "alpnet", "full-thirds", "--folds", "3"),
             *("--fold", "1", "--model", str(model), "--result", str(result)),
         ]
     )
@@ -100,7 +100,9 @@ def test_json_csv_markdown_and_picture_agree(ran, capsys):
     ][: len(rows)]
     for row, flat, line in zip(rows, table, lines, strict=True):
         low, high = row["ci95"]
-        assert [flat[n] for n in ("protocol", "exclude", "support", "method")] == line[:4]
+        assert [flat[n] for n in ("protocol", "training_exclusion", "support", "method")] == line[
+            :4
+        ]
         assert [float(flat[n]) for n in ("mean", "low", "high")] == [row["mean"], low, high]
         assert line[3:5] == [row["method"], f"{row['mean']:.1f} [{low:.1f}, {high:.1f}]"]
         assert [float(flat[f"class {n}"]) for n in row["by_class"]] == [*row["by_class"].values()]
@@ -122,10 +124,10 @@ def test_the_same_command_repeats_nothing(command, ran, monkeypatch, capsys):
     monkeypatch.setattr("fewshot.cli.benchmark.count_protocol", never)
     assert main(command(ran)) == 0
     assert {**read(ran), "date": ""} == {**before, "date": ""}
-    fewer = ["--headline", "one=best:alpnet:none", "--result", str(ran / "part.json")]
+    fewer = ["--headline", "one=best:alpnet:keep", "--result", str(ran / "part.json")]
     assert main([*command(ran, *fewer), "--folds", "1"]) == 0
     part = json.loads((ran / "part.json").read_text())
-    named = ["--part", "small", "--headline", "two=best:alpnet:none", "--result"]
+    named = ["--part", "small", "--headline", "two=best:alpnet:keep", "--result"]
     assert main([*command(ran, *named, str(ran / "parts.json")), "--folds", "1"]) == 0
     parts = json.loads((ran / "parts.json").read_text())
     assert parts["parts"]["small"]["results"] == part["results"]
@@ -139,7 +141,7 @@ def test_the_same_command_repeats_nothing(command, ran, monkeypatch, capsys):
     (row,) = (
         r
         for r in part["results"]
-        if head["of"] == f"{r['method']}:alpnet:none:published" and r["protocol"] == "alpnet"
+        if head["of"] == f"{r['method']}:alpnet:keep:published" and r["protocol"] == "alpnet"
     )
     assert (head["value"], head["ci95"]) == (row["mean"], row["ci95"])
 
@@ -177,7 +179,7 @@ def test_a_half_trained_model_goes_on(command, ran, tmp_path, monkeypatch, capsy
             os.kill(os.getpid(), signal.SIGINT)
 
     out = tmp_path / "half"
-    words = command(out, "--under", "alpnet", "--folds", "1")
+    words = command(out, "--protocols", "alpnet", "--folds", "1")
     with monkeypatch.context() as patched:
         patched.setattr(Run, "save_is_due", lambda self: self.step > 0)
         patched.setattr(loop, "_step", stop)

@@ -21,7 +21,7 @@ RECIPE = (
     'TEST = {"threshold": 0.999999, "keep": "all"}\n'
     'AMONG = {"threshold": (0.999999, 0.5), "keep": ("all", "largest")}\n'
 )
-METHOD = ("--methods", "toy-choosing", "--under", "alpnet", "--folds", "0")
+METHOD = ("--methods", "toy-choosing", "--protocols", "alpnet", "--folds", "0")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_no_test_scan_has_a_say(data):
     catalog = compute_class_areas(read_catalog(data))
     for name in ("alpnet", "full-volume"):
         protocol = build_protocol(name, catalog, ProtocolOptions(fold=1, folds=3, support="all"))
-        setting = Setting(name, "none", "all", "", 1)
+        setting = Setting(name, "keep", "all", "", 1)
         inner = list(choose.inner_protocols(protocol, setting, catalog))
         queries = {s for each in inner for case in each.cases for s in case.plan.query_subjects}
         assert queries == set(protocol.train.subjects) == {"1", "2", "5", "6"}
@@ -134,7 +134,7 @@ def test_setting_2_may_take_what_setting_1_chose(finished, command, tmp_path, mo
         raise AssertionError("chosen again")
 
     monkeypatch.setattr(choose, "count_protocol", fail)
-    other = [*command[:-1], str(tmp_path / "other"), "--exclude", "any"]
+    other = [*command[:-1], str(tmp_path / "other"), "--training-exclusion", "any"]
     other += ["--groups", "liver", "spleen", "--choices", str(tmp_path / "out")]
     assert main(other) == 0
     (first,) = (r["chosen"] for r in read(tmp_path / "out")["results"] if r["chosen"])
@@ -165,4 +165,4 @@ def test_one_training_scan_is_not_enough_to_choose(data):
     catalog = compute_class_areas(read_catalog(data)).of_subjects(["1", "2", "3"])
     protocol = build_protocol("alpnet", catalog, ProtocolOptions(fold=0, folds=3, support=0))
     with pytest.raises(choose.DataError, match="settings are chosen on at least two"):
-        list(choose.inner_protocols(protocol, Setting("alpnet", "none", "0", "", 0), catalog))
+        list(choose.inner_protocols(protocol, Setting("alpnet", "keep", "0", "", 0), catalog))

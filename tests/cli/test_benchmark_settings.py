@@ -40,7 +40,7 @@ def command(data):
         (["--novel", "heart"], "no class 'heart'"),
         (["--groups", "liver+heart"], "no class 'heart'"),
         (["--groups", "liver", "liver+spleen"], "groups hold liver twice"),
-        (["--headline", "dice=best:alpnet"], "expected NAME=method:protocol:exclude"),
+        (["--headline", "dice=best:alpnet"], "expected NAME=method:protocol:exclusion"),
         (["--headline", "d=superpixels-panet:alpnet:none"], "which this benchmark does not hold"),
         (["--headline", "d=best:adnet:none"], "names the protocol 'adnet'"),
         (["--seeds", "-1"], "--seeds is -1"),
@@ -74,29 +74,49 @@ def test_a_head_is_trained_as_a_recipe_trains_its_own(command, tmp_path):
 
 
 def test_an_unknown_protocol_is_told(command, tmp_path, capsys):
-    assert main([*command(tmp_path / "out"), "--under", "alpnett"]) == 2
+    assert main([*command(tmp_path / "out"), "--protocols", "alpnett"]) == 2
     assert "alpnett" in capsys.readouterr().err
 
 
 def test_training_that_is_impossible_is_told_with_its_cell(tmp_path, capsys):
     scans = write_scans(tmp_path / "scans", count=3)
-    words = ["benchmark", str(scans), "--methods", "superpixels-local", "--under", "alpnet", *TOY]
+    words = [
+        "benchmark",
+        str(scans),
+        "--methods",
+        "superpixels-local",
+        "--protocols",
+        "alpnet",
+        *TOY,
+    ]
     everywhere = np.zeros((40, 36, 6), np.uint8)
     everywhere[4:16, 5:15] = 1
     image = nib.Nifti1Image(everywhere.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
     for number in range(1, 4):
         nib.save(image, scans / f"label_{number}.nii.gz")
-    out = ["--out", str(tmp_path / "out"), "--folds", "0", "--novel", "liver", "--exclude", "any"]
+    out = [
+        "--out",
+        str(tmp_path / "out"),
+        "--folds",
+        "0",
+        "--novel",
+        "liver",
+        "--training-exclusion",
+        "any",
+    ]
     assert main([*words, *out]) == 2
     said = capsys.readouterr().err
-    assert "superpixels-local cannot be trained (alpnet, exclude any, support published" in said
+    assert (
+        "superpixels-local cannot be trained (alpnet, training exclusion any, support published"
+        in said
+    )
     assert "no training image is left" in said
 
 
 def test_an_image_that_is_in_training_too_is_counted(tmp_path, capsys):
     scans = write_scans(tmp_path / "scans", count=5)
     (scans / "image_5.nii.gz").write_bytes((scans / "image_1.nii.gz").read_bytes())
-    words = ["benchmark", str(scans), "--methods", "copy-mask", "--under", "alpnet"]
+    words = ["benchmark", str(scans), "--methods", "copy-mask", "--protocols", "alpnet"]
     more = ["--folds", "0", "--fold-count", "3", "--out", str(tmp_path / "out")]
     assert main([*words, *more]) == 0, capsys.readouterr().err
     (leak,) = read(tmp_path / "out")["leakage"]
@@ -105,13 +125,24 @@ def test_an_image_that_is_in_training_too_is_counted(tmp_path, capsys):
     assert leak["subjects"] == []
     assert leak["unlabelled"] == {"liver": 8, "spleen": 8}
     assert "| 6 |" in (tmp_path / "out" / "benchmark.md").read_text()
-    assert read(tmp_path / "out")["headline"][0]["of"] == "copy-mask:alpnet:none:published"
+    assert read(tmp_path / "out")["headline"][0]["of"] == "copy-mask:alpnet:keep:published"
 
 
 def test_groups_supports_and_seeds_are_runs_of_one_row(data, tmp_path, capsys):
     out = tmp_path / "out"
-    words = ["benchmark", str(data), "--methods", "superpixels-panet", "--under", "full-middle"]
-    more = ["--groups", "liver", "spleen", "--exclude", "any", "--seeds", "0", "1", "--folds", "2"]
+    words = ["benchmark", str(data), "--methods", "superpixels-panet", "--protocols", "full-middle"]
+    more = [
+        "--groups",
+        "liver",
+        "spleen",
+        "--training-exclusion",
+        "any",
+        "--seeds",
+        "0",
+        "1",
+        "--folds",
+        "2",
+    ]
     code = main([*words, *more, *TOY, "--support", "all", "--out", str(out)])
     assert code == 0, capsys.readouterr().err
     rows = {row["method"]: row for row in read(out)["results"]}
@@ -135,7 +166,17 @@ def test_a_recipe_may_use_the_encoder_of_another(data, tmp_path, monkeypatch, ca
     (tmp_path / "toy_chain.py").write_text('SETTINGS = {}\nTRAINED_BY = "toy-shared"\n')
     monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
     out = tmp_path / "out"
-    words = ["benchmark", str(data), "--under", "alpnet", "--folds", "0", *TOY, "--out", str(out)]
+    words = [
+        "benchmark",
+        str(data),
+        "--protocols",
+        "alpnet",
+        "--folds",
+        "0",
+        *TOY,
+        "--out",
+        str(out),
+    ]
     assert main([*words, "--methods", "superpixels-local", "toy-shared", "toy-refined"]) == 0
     first, shared, refined = (row for row in read(out)["results"] if row["models"])
     assert first["models"] == shared["models"] == refined["models"]

@@ -20,9 +20,9 @@ from episodes.registry import UnknownPartError
 from episodes.sampling.pairs import PairSampler
 from fewshot.cli.main import main
 from fewshot.experiments.embedding_losses import make_loss
-from fewshot.experiments.options import Held
-from fewshot.experiments.pair_data import hold_out_names, keep_names_aside
-from fewshot.experiments.pair_options import PairOptions, PairWatch
+from fewshot.experiments.options import HoldOut
+from fewshot.experiments.pair_data import make_name_split, name_validation_split
+from fewshot.experiments.pair_options import PairMonitorOptions, PairOptions
 from fewshot.models.embedding_network import load_embedding
 from fewshot.registry import PAIR_LOSSES
 from fewshot.siamese.losses.base import register_pair_loss
@@ -31,7 +31,7 @@ from fewshot.siamese.losses.triplet import AdaptiveMargin, TripletLoss
 
 SMALL = [
     *("--network", "small", "--widths", "4", "8", "--blocks", "1", "--size", "32", "--dim", "8"),
-    *("--minutes", "0", "--classes-a-batch", "2", "--images-a-class", "2"),
+    *("--minutes", "0", "--classes-per-batch", "2", "--images-per-class", "2"),
 ]
 
 
@@ -89,9 +89,19 @@ def test_drawings_from_an_archive_to_a_result(omniglot, tmp_path, capsys):
     run, result = tmp_path / "run", tmp_path / "omniglot.json"
     train = [
         *("match", "train", str(omniglot / "images_background.zip"), "--identity", "class"),
-        *("--test-share", "0", "--turns", "4", "--augment", "none", "--loss", "arcface", *SMALL),
+        *(
+            "--test-share",
+            "0",
+            "--rotation-classes",
+            "4",
+            "--augment",
+            "none",
+            "--loss",
+            "arcface",
+            *SMALL,
+        ),
         *("--ink", "--ink-side", "16", "--pooling", "grid", "--centred", "--steps", "4"),
-        *("--validate", "2", "--aside", "Greek", "--out", str(run)),
+        *("--validate", "2", "--validation-names", "Greek", "--out", str(run)),
     ]
     assert main(train) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
@@ -185,7 +195,7 @@ def test_recipes_of_pairs_and_of_episodes_are_kept_apart(index_set, tmp_path, ca
     assert "is for `fewshot match train`" in capsys.readouterr().err
     run = tmp_path / "run"
     train = [*("match", "train", str(index_set), "--recipe", "omniglot", "--out", str(run)), *SMALL]
-    assert main([*train, "--turns", "1", "--widths", "4", "8", "8", "--steps", "1"]) == 2
+    assert main([*train, "--rotation-classes", "1", "--widths", "4", "8", "8", "--steps", "1"]) == 2
     assert "blocks" in capsys.readouterr().err
 
 
@@ -195,37 +205,42 @@ def catalog(omniglot):
 
 
 def test_classes_are_held_out_by_name_group_and_share(catalog):
-    named = hold_out_names(catalog, Held(novel=("Greek", "Latin/character01")), "class")
+    named = make_name_split(catalog, HoldOut(novel=("Greek", "Latin/character01")), "class")
     assert named.train.classes == ("Latin/character02", "Latin/character03")
     assert (len(named.train), len(named.test)) == (8, 16)
-    drawn = hold_out_names(catalog, Held(test_share=0.3), "class")
+    drawn = make_name_split(catalog, HoldOut(test_share=0.3), "class")
     assert len(drawn.test.classes) == 2
     assert not {s.key for s in drawn.train.samples} & {s.key for s in drawn.test.samples}
-    assert hold_out_names(catalog, Held(test_share=0.3), "class").test.classes == drawn.test.classes
-    none = hold_out_names(catalog, Held(test_share=0.0), "subject")
+    assert (
+        make_name_split(catalog, HoldOut(test_share=0.3), "class").test.classes
+        == drawn.test.classes
+    )
+    none = make_name_split(catalog, HoldOut(test_share=0.0), "subject")
     assert (len(none.train), len(none.test)) == (24, 0)
-    subjects = hold_out_names(catalog, Held(test_subjects=("01",)), "subject")
+    subjects = make_name_split(catalog, HoldOut(test_subjects=("01",)), "subject")
     assert subjects.test.subjects == ("01",)
     for held, identity, said in (
-        (Held(novel=("Korean",)), "class", "there is no class 'Korean'"),
-        (Held(test_share=0.99), "class", "0 classes are left"),
-        (Held(test_share=1.5), "class", "test-share is 1.5"),
-        (Held(test_subjects=("01",)), "class", "--novel"),
-        (Held(exclude="any"), "subject", "--exclude any"),
+        (HoldOut(novel=("Korean",)), "class", "there is no class 'Korean'"),
+        (HoldOut(test_share=0.99), "class", "0 classes are left"),
+        (HoldOut(test_share=1.5), "class", "test-share is 1.5"),
+        (HoldOut(test_subjects=("01",)), "class", "--novel"),
+        (HoldOut(training_exclusion="any"), "subject", "--training-exclusion any"),
     ):
         with pytest.raises(DataError, match=said):
-            hold_out_names(catalog, held, identity)
+            make_name_split(catalog, held, identity)
 
 
 def test_validation_is_asked_for_in_full(catalog):
-    assert keep_names_aside(catalog, PairWatch(), "class", 0) == (catalog, None)
-    learnt, aside = keep_names_aside(catalog, PairWatch(5, aside=("Greek",)), "class", 0)
+    assert name_validation_split(catalog, PairMonitorOptions(), "class", 0) == (catalog, None)
+    learnt, aside = name_validation_split(
+        catalog, PairMonitorOptions(5, validation_names=("Greek",)), "class", 0
+    )
     assert {name.partition("/")[0] for name in learnt.classes} == {"Latin"}
     assert len(aside) == 12
     with pytest.raises(DataError, match="add --validate STEPS"):
-        keep_names_aside(catalog, PairWatch(patience=2), "class", 0)
+        name_validation_split(catalog, PairMonitorOptions(patience=2), "class", 0)
     with pytest.raises(DataError, match="validation-share is 0"):
-        keep_names_aside(catalog, PairWatch(5, 0.0), "class", 0)
+        name_validation_split(catalog, PairMonitorOptions(5, 0.0), "class", 0)
 
 
 @pytest.mark.parametrize("name", PAIR_LOSSES.names())
@@ -278,7 +293,14 @@ def test_the_seed_decides_the_first_weights_too(index_set, tmp_path):
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
         state = torch.random.get_rng_state()
         options = ["--network", "small", "--size", "32", "--seed", str(seed), "--steps", "1"]
-        options += ["--subject-pattern", r"p\d+", "--classes-a-batch", "4", "--images-a-class", "2"]
+        options += [
+            "--subject-pattern",
+            r"p\d+",
+            "--classes-per-batch",
+            "4",
+            "--images-per-class",
+            "2",
+        ]
         words = ["match", "train", str(index_set), *options, "--minutes", "0"]
         assert main([*words, "--out", str(tmp_path / name), "--test-share", "0"]) == 0
         assert torch.equal(torch.random.get_rng_state(), state)

@@ -46,7 +46,7 @@ def test_one_annotated_image_for_all_images_of_other_subjects(patients, tmp_path
         == 0
     )
     command = [
-        *("protocol", str(patients), "--under", "one-image", "--test-folder", "Test"),
+        *("protocol", str(patients), "--protocols", "one-image", "--test-folder", "Test"),
         *("--subject-pattern", r"(p\d)-", "--model", str(run), "--zoom", "2.5"),
         *("--keep", "largest", "--result", str(result), "--headline", "one"),
     ]
@@ -65,13 +65,13 @@ def test_one_annotated_image_for_all_images_of_other_subjects(patients, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--under", "one-image"], "no test subject"),
-        (["--under", "one-image", "--test-folder", "Tset"], "Tset"),
-        (["--under", "one-image", "--test-subjects", "p9"], "p9"),
-        (["--under", "one-image", "--test-subjects", "p0", "--support", "7"], "support is 7"),
-        (["--under", "one-image", "--test-subjects", "p0", "--shot", "2"], "takes no --shot"),
-        (["--under", "one-image", "alpnet", "--test-subjects", "p0"], "by itself"),
-        (["--under", "alpnet", "--zoom", "2"], "takes no --zoom"),
+        (["--protocols", "one-image"], "no test subject"),
+        (["--protocols", "one-image", "--test-folder", "Tset"], "Tset"),
+        (["--protocols", "one-image", "--test-subjects", "p9"], "p9"),
+        (["--protocols", "one-image", "--test-subjects", "p0", "--support", "7"], "support is 7"),
+        (["--protocols", "one-image", "--test-subjects", "p0", "--shot", "2"], "takes no --shot"),
+        (["--protocols", "one-image", "alpnet", "--test-subjects", "p0"], "by itself"),
+        (["--protocols", "alpnet", "--zoom", "2"], "takes no --zoom"),
     ],
 )
 def test_one_image_refuses_what_does_not_fit(patients, capsys, options, message):

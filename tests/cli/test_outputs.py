@@ -234,7 +234,7 @@ COMMANDS = st.sampled_from(
         ["calibrate", "data"],
         ["score", "data/masks", "data/masks", "--out", "OUT"],
         ["evaluate", "model", "--result", "OUT"],
-        ["protocol", "data", "--under", "one-image", "--test-subjects", "a", "--result", "OUT"],
+        ["protocol", "data", "--protocols", "one-image", "--test-subjects", "a", "--result", "OUT"],
         ["train", "data", "--out", "OUT", "--steps", "1", "--batch", "1", "--size", "32"],
     ]
 )

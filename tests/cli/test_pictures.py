@@ -100,7 +100,7 @@ def test_train_on_everything_without_labels(people, tmp_path, capsys):
         ["match", "train", "DATA", "--regions", "--out", "OUT"],
         ["match", "score", "DATA", "--identity", "class"],
         ["match", "segment", "DATA", "--query", "DATA/s0/0.pgm", "--out", "OUT"],
-        ["protocol", "DATA", "--under", "one-image"],
+        ["protocol", "DATA", "--protocols", "one-image"],
     ],
 )
 def test_what_needs_masks_says_so_at_once(people, tmp_path, capsys, arguments):
@@ -116,7 +116,7 @@ def test_match_on_pictures(people, tmp_path, capsys):
     out = str(tmp_path / "pairs")
     small = ["--network", "small", "--widths", "8", "8", "--blocks", "1", "--size", "32"]
     typed = ["match", "train", str(people), "--out", out, "--steps", "1", "--test-share", "0"]
-    assert main([*typed, "--classes-a-batch", "2", "--images-a-class", "2", *small]) == 0
+    assert main([*typed, "--classes-per-batch", "2", "--images-per-class", "2", *small]) == 0
     assert "held out: 0 images" in capsys.readouterr().out
     index = str(tmp_path / "index")
     assert main(["match", "build", str(people), "--index", index, "--model", out]) == 0

@@ -119,8 +119,15 @@ def nothing(truth, size, stride):
 def test_a_head_and_a_baseline_of_plugins_have_rows_in_a_benchmark(tmp_path, plugin, capsys):
     scans, out = write_scans(tmp_path / "scans"), tmp_path / "out"
     (tmp_path / "nothing.py").write_text(BASELINE)
-    under = ("--under", "alpnet", "--folds", "0", *TOY, "--out", str(out))
-    command = ["benchmark", str(scans), "--methods", "untrained-nearest-mean", "nothing", *under]
+    protocols = ("--protocols", "alpnet", "--folds", "0", *TOY, "--out", str(out))
+    command = [
+        "benchmark",
+        str(scans),
+        "--methods",
+        "untrained-nearest-mean",
+        "nothing",
+        *protocols,
+    ]
     command += ["--plugin", str(tmp_path / "nothing.py")]
     assert main([*command, "--plugin", plugin]) == 0, capsys.readouterr().err
     rows = {row["method"]: row for row in read(out)["results"]}

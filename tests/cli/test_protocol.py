@@ -31,7 +31,7 @@ def test_copy_mask_under_every_protocol(data, tmp_path, capsys):
     result = tmp_path / "results" / "r.json"
     code = main(
         [
-            *("protocol", str(data), "--under", *names, "full-volume", "--folds", "3"),
+            *("protocol", str(data), "--protocols", *names, "full-volume", "--folds", "3"),
             *("--result", str(result), "--headline", "toy"),
         ]
     )
@@ -65,7 +65,10 @@ def test_a_trained_model_beside_copy_mask(data, trained, tmp_path, capsys):
     [
         (["--fold", "1", "--novel", "spleen"], "was trained on subjects 4, 5"),
         (["--fold", "0"], "was trained on classes liver"),
-        (["--fold", "0", "--novel", "spleen", "--exclude", "any"], "--exclude none and is tested"),
+        (
+            ["--fold", "0", "--novel", "spleen", "--training-exclusion", "any"],
+            "--training-exclusion keep and is tested",
+        ),
     ],
 )
 def test_a_model_that_saw_the_test_is_refused(data, trained, capsys, arguments, message):
@@ -93,7 +96,7 @@ def test_copy_mask_under_protocols_of_images(tmp_path, capsys):
     result = tmp_path / "r.json"
     code = main(
         [
-            *("protocol", str(bundled.path("emoji")), "--under", "panet", "coco-hsnet"),
+            *("protocol", str(bundled.path("emoji")), "--protocols", "panet", "coco-hsnet"),
             *("--episodes", "8", "--shot", "2", "--result", str(result)),
         ]
     )
@@ -112,8 +115,8 @@ def test_copy_mask_under_protocols_of_images(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--under", "hsnet", "--support", "all"], "protocol of images and takes no --support"),
-        (["--under", "alpnet", "--shot", "5"], "protocol of volumes and takes no --shot"),
+        (["--protocols", "hsnet", "--support", "all"], "protocol of images and takes no --support"),
+        (["--protocols", "alpnet", "--shot", "5"], "protocol of volumes and takes no --shot"),
     ],
 )
 def test_an_option_without_use_is_refused(data, capsys, arguments, message):

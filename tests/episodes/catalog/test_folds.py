@@ -45,7 +45,10 @@ def test_both_together():
     for part in parts:
         assert not set(part.train.classes) & set(part.test.classes)
         assert not set(part.train.subjects) & set(part.test.subjects)
-    assert cross_folds(CATALOG, [["b"]], [["r"]], exclude="any")[0].train.subjects == ("p", "q")
+    assert cross_folds(CATALOG, [["b"]], [["r"]], training_exclusion="any")[0].train.subjects == (
+        "p",
+        "q",
+    )
 
 
 @pytest.mark.parametrize("folds", [0, 1, 8])

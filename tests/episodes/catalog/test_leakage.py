@@ -29,7 +29,7 @@ def test_a_clean_split():
 
 
 def test_what_setting_2_leaves():
-    parts = split_catalog(CATALOG, novel=["b", "c"], test_subjects=["r"], exclude="any")
+    parts = split_catalog(CATALOG, novel=["b", "c"], test_subjects=["r"], training_exclusion="any")
     assert [(c.name, c.pixels) for c in audit_leakage(parts.train, parts.test).classes] == [
         ("b", 0),
         ("c", 0),

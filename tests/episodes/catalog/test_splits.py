@@ -30,11 +30,13 @@ def keys(catalog):
 
 
 @pytest.mark.parametrize(
-    ("exclude", "kept"),
-    [("none", ["p0", "p1", "q2", "q3"]), ("any", ["p0", "q3"]), ("all", ["p0", "p1", "q3"])],
+    ("training_exclusion", "kept"),
+    [("keep", ["p0", "p1", "q2", "q3"]), ("any", ["p0", "q3"]), ("all", ["p0", "p1", "q3"])],
 )
-def test_split(exclude, kept):
-    parts = split_catalog(CATALOG, novel=["b", "c"], test_subjects=["r"], exclude=exclude)
+def test_split(training_exclusion, kept):
+    parts = split_catalog(
+        CATALOG, novel=["b", "c"], test_subjects=["r"], training_exclusion=training_exclusion
+    )
     assert keys(parts.train) == kept
     assert keys(parts.test) == ["r4"]
     assert parts.train.classes == ("a",)
@@ -50,7 +52,10 @@ def test_split(exclude, kept):
         ({"test_subjects": []}, "no test subject"),
         ({"test_subjects": ["nobody"]}, "no subject 'nobody'"),
         ({"test_subjects": ["p", "q", "r"]}, "every subject is a test subject; leave some"),
-        ({"exclude": "any", "novel": ["a", "c"]}, r"no training image is left: .*\"any\".* a, c"),
+        (
+            {"training_exclusion": "any", "novel": ["a", "c"]},
+            r"no training image is left: .*\"any\".* a, c",
+        ),
     ],
 )
 def test_a_side_with_nothing_is_an_error(change, message):

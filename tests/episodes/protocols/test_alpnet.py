@@ -109,11 +109,11 @@ def test_all_supports_are_the_scans_outside_the_fold_in_turn():
 
 
 @pytest.mark.parametrize(
-    ("exclude", "dropped"),
-    [("none", 0), ("any", 7 * 8), ("all", 7 * 2)],  # per scan: a on 8 slices, a and b on 2
+    ("training_exclusion", "dropped"),
+    [("keep", 0), ("any", 7 * 8), ("all", 7 * 2)],  # per scan: a on 8 slices, a and b on 2
 )
-def test_excluded_training_slices(exclude, dropped):
-    protocol = alpnet(toy.ten_scans(), AlpnetSettings(exclude=exclude))
+def test_excluded_training_slices(training_exclusion, dropped):
+    protocol = alpnet(toy.ten_scans(), AlpnetSettings(training_exclusion=training_exclusion))
     assert len(protocol.train) == 7 * 12 - dropped
     assert sum(protocol.excluded.values()) + len(protocol.train) == 120
 

@@ -95,7 +95,7 @@ def test_a_support_that_is_held_out_still_has_relays(catalog, registered):
 def test_a_scan_that_lost_slices_passes_nothing_on(catalog, registered):
     intermediates = AtlasPropagation(registered, 2)
     intermediates.set_intermediates(
-        alpnet(catalog, AlpnetSettings(fold=0, folds=3, exclude="any", support="all"))
+        alpnet(catalog, AlpnetSettings(fold=0, folds=3, training_exclusion="any", support="all"))
     )
     assert intermediates.scans == ()
     support, query = (

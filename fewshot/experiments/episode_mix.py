@@ -17,7 +17,7 @@ from episodes.sampling.superpixel_sampler import (
 )
 from episodes.sampling.supervoxel_sampler import SupervoxelSampler
 from episodes.synthetic import SyntheticSampler, SyntheticSettings
-from fewshot.experiments.options import AugmentName, Sources, Train
+from fewshot.experiments.options import AugmentName, EpisodeMix, Train
 
 FEW_CLASSES = 10
 """With fewer base classes than this, labels teach the classes rather than how to compare."""
@@ -37,8 +37,8 @@ def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSour
     Raises:
         DataError: shares that do not fit, or regions that are not to be changed at all.
     """
-    wanted = command.sources
-    shares = source_shares(wanted, len(catalog.classes), catalog.require_masks)
+    wanted = command.mix
+    shares = episode_shares(wanted, len(catalog.classes), catalog.require_masks)
     if wanted.augment not in (None, *get_args(AugmentName)):
         raise DataError(
             f"augment is {wanted.augment!r}; expected {', '.join(get_args(AugmentName))}"
@@ -77,8 +77,8 @@ def make_source(catalog: Catalog, command: Train, loader: Loader) -> EpisodeSour
     return made[0] if len(made) == 1 else Mixture(made, used, seed)
 
 
-def source_shares(
-    wanted: Sources, classes: int, require_masks: Callable[[str], None] | None = None
+def episode_shares(
+    wanted: EpisodeMix, classes: int, require_masks: Callable[[str], None] | None = None
 ) -> dict[str, float]:
     """Settle the shares of all sources, which sum to 1.
 
