@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from fewshot.experiments.options import Train
 from fewshot.experiments.pair_options import MatchTrain
 from fewshot.experiments.settings import DatasetSettings, HoldOut
@@ -138,10 +138,11 @@ def same_data(folder: Path, about: dict) -> None:
     for kept in (stored, about):
         kept["sources"] = {**kept.get("episodes", {}), "seed": None, "hash": None}
     for name in ("hold_out", "dataset", "train_fingerprint", "sources"):
-        if json.dumps(stored.get(name)) != json.dumps(about[name]):
+        theirs, mine = stored.get(name), json.loads(json.dumps(about[name]))
+        if theirs != mine:
             raise DataError(
-                f"the run in {folder} has another {name} than this command; go on with the "
-                "same data and split, or choose another --out"
+                f"the run in {folder} has another {_differing(name, theirs, mine)} than this "
+                "command; go on with the same data and split, or choose another --out"
             )
     if stored.get("plugins") != about.get("plugins"):
         had, has = (_shown_plugins(kept.get("plugins", [])) for kept in (stored, about))
@@ -154,3 +155,10 @@ def same_data(folder: Path, about: dict) -> None:
 def _shown_plugins(plugins: list[dict[str, str]]) -> str:
     files = [f"{each['file']} (sha256 {each['sha256'][:8]})" for each in plugins]
     return f"the plugins {', '.join(files)}" if files else "no plugin"
+
+
+def _differing(name: str, theirs: Any, mine: Any) -> str:
+    """Name what differs: of settings, those that do."""
+    if not (isinstance(theirs, dict) and isinstance(mine, dict)):
+        return name
+    return shorten(key for key in {**theirs, **mine} if theirs.get(key) != mine.get(key))

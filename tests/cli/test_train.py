@@ -33,7 +33,7 @@ def test_a_stopped_run_goes_on_and_is_not_replaced(data, tmp_path, monkeypatch, 
     assert main(arguments("--resume", "--loss", "dice")) == 2
     assert "loss cross_entropy, and now it is dice" in capsys.readouterr().err
     assert main(arguments("--resume", "--test-subjects", "scene0")) == 2
-    assert "another held" in capsys.readouterr().err
+    assert "has another test_subjects than" in capsys.readouterr().err
     assert main(arguments("--resume")) == 0
     lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]

@@ -14,16 +14,19 @@ CATALOG = toy.volumes(
 
 
 @pytest.mark.parametrize(
-    ("exclude", "kept", "reason"),
+    ("training_exclusion", "kept", "reason"),
     [
-        ("none", ["p#0", "p#1", "p#2"], {}),
+        ("keep", ["p#0", "p#1", "p#2"], {}),
         ("any", ["p#0"], {"shows any test class": 2}),
         ("all", ["p#0", "p#1"], {"shows all test classes": 1}),
     ],
 )
-def test_training_loses_held_subjects_then_slices_of_test_classes(exclude, kept, reason):
+def test_training_loses_held_subjects_then_slices_of_test_classes(training_exclusion, kept, reason):
     train, excluded = training_catalog(
-        CATALOG, classes=("b", "c"), held_out={"query scan": ["q"]}, exclude=exclude
+        CATALOG,
+        classes=("b", "c"),
+        held_out={"query scan": ["q"]},
+        training_exclusion=training_exclusion,
     )
     assert [sample.key for sample in train.samples] == kept
     assert train.classes == ("a",)
@@ -63,7 +66,7 @@ def test_impossible_folds(count, folds, fold, message):
 def test_the_hash_depends_on_the_cases_and_on_nothing_else():
     catalog = toy.ten_scans()
     first = alpnet(catalog)
-    assert first.hash == alpnet(catalog, AlpnetSettings(exclude="any")).hash
+    assert first.hash == alpnet(catalog, AlpnetSettings(training_exclusion="any")).hash
     assert first.hash == alpnet(replace(catalog, samples=catalog.samples[::-1])).hash
     assert first.hash != alpnet(catalog, AlpnetSettings(fold=1)).hash
     assert first.hash != alpnet(catalog, AlpnetSettings(support=1)).hash

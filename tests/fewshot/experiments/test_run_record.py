@@ -60,8 +60,8 @@ def test_keeping_training_images_was_called_none():
     ("changed", "said"),
     [
         ({}, None),
-        ({"rotation_classes": 4}, "another sources"),
-        ({"classes_per_batch": 3}, "another sources"),
+        ({"rotation_classes": 4}, "another rotation_classes"),
+        ({"classes_per_batch": 3}, "another classes_per_batch"),
     ],
 )
 def test_a_run_of_the_earlier_version_goes_on_with_the_same_draws_alone(earlier, changed, said):
@@ -84,7 +84,7 @@ def test_a_run_of_the_earlier_version_goes_on_with_the_same_draws_alone(earlier,
 
 def test_another_rule_for_training_images_is_another_split(earlier):
     about = with_present_names({**EARLIER, "held": {**HELD, "exclude": "none"}})
-    with pytest.raises(DataError, match="another hold_out"):
+    with pytest.raises(DataError, match="another training_exclusion than"):
         same_data(earlier, about)
 
 
