@@ -58,7 +58,7 @@ class Benchmark:
     chose on the same training scans (see superpixels-chosen) is taken instead of choosing anew."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
-    part: str = ""
+    part: str | None = None
     """Write this benchmark as the part of this name into --result, and keep its other parts."""
     headline: tuple[str, ...] = ()
     """NAME=method:protocol:exclusion[:support], e.g. dice=best:alpnet:keep, or with all/0 as

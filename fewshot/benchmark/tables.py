@@ -65,7 +65,7 @@ def content(
     }
 
 
-def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
+def write(path: Path, content: dict[str, Any], part: str | None = None) -> Path:
     """Write the JSON, and the tables made from it as Markdown and CSV beside it.
 
     Args:
@@ -77,7 +77,7 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
     Returns:
         The path of the CSV file and the picture, without its ending.
     """
-    if part:
+    if part is not None:
         titled = {
             "Overlap, costs and differences": table(content),
             "What training and test share": _leakage_table(content),
@@ -89,7 +89,7 @@ def write(path: Path, content: dict[str, Any], part: str = "") -> Path:
         results.add_part(path, part, {**content, **about})
     else:
         results.write_pair(path, content, markdown(content, path.stem))
-    stem = path.with_name(f"{path.stem}_{part}" if part else path.stem)
+    stem = path.with_name(f"{path.stem}_{part}" if part is not None else path.stem)
     with atomic_write(stem.with_suffix(".csv")) as partial:
         partial.write_text(rows_csv(content["results"]), "utf-8")
     return stem

@@ -32,33 +32,35 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "checkpoint_seconds": (0, 366 * 24 * 3600),
     # seeds, steps and rates
     **dict.fromkeys(("seed", "seeds", "split_seed"), _SEED),
-    **dict.fromkeys(("steps", "checkpoint_steps", "validate", "patience"), _STEPS),
+    **dict.fromkeys(("steps", "checkpoint_steps"), _STEPS),
+    **dict.fromkeys(("validate", "patience", "pictures"), (1, 10**9)),
     **dict.fromkeys(("refresh", "memory_patience"), _STEPS),
     "learning_rate": (0, 1000),
     "weight_decay": (0, 1000),
     **dict.fromkeys(("alignment", "class_weights", "minimum_change"), (0, 10**6)),
     "clip": (0, 10**9),
     # shares
-    **dict.fromkeys(("test_share", "validation_share", "warmup", "average"), _SHARE),
+    **dict.fromkeys(("test_share", "validation_share", "warmup"), _SHARE),
     **dict.fromkeys(("superpixels", "supervoxels", "synthetic", "similarity"), _SHARE),
     **dict.fromkeys(("keep_share", "centred", "whitened"), _SHARE),
+    "average": (0, 0.999999),
     "weight": (0, 1000),
     # how many
     "way": (1, 254),
     "shot": (1, 512),
-    "episodes": (0, 10**6),
+    "episodes": (1, 10**6),
     "validation_episodes": (1, 10**5),
-    "pictures": (0, 10**4),
     "batch": (1, 4096),
     "accumulate": (1, 4096),
     "workers": (0, 256),
-    **dict.fromkeys(("fold", "folds"), (0, 1000)),
+    "fold": (0, 1000),
+    "folds": (0, 1000),
     "fold_count": (2, 1000),
     "classes_per_batch": (1, 10**5),
     "images_per_class": (1, 10**4),
     "memory": (0, 10**7),
     "hard_negatives": (0, 10**5),
-    "min_gap": (0, 10**6),
+    "min_gap": (1, 10**6),
     "k": (1, 10**7),
     "top": (1, 512),
     "views": (1, 64),
@@ -72,7 +74,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "blocks": (1, 100),
     "dim": (1, 2**16),
     "smooth_side": (8, 2048),
-    "zoom": (0, 1000),
+    "zoom": (1, 1000),
     # strengths and temperatures, whose settings know more
     **dict.fromkeys(("similarity_temperature", "depth_temperature", "depth"), (0, 10**6)),
     **dict.fromkeys(("proximity", "proximity_width", "coordinates"), (0, 10**6)),
@@ -113,7 +115,7 @@ def _check_number(name: str, value: float) -> None:
     if math.isfinite(value) and low <= value <= high:
         return
     expected = f"a number from {low:,} to {high:,}" if name in BOUNDS else "a finite number"
-    hint = "; leave it out to have it chosen" if name == "size" and value == 0 else ""
+    hint = "; leave it out for its default" if value == 0 else ""
     raise FewshotError(f"--{_dashes(name)} is {value:,}; expected {expected}{hint}")
 
 

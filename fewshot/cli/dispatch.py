@@ -29,7 +29,7 @@ from fewshot.cli.options import (
     Segment,
     Share,
 )
-from fewshot.cli.parse import find_command, help_wanted, parse_typed
+from fewshot.cli.parse import find_command, help_wanted, parse_typed, with_none
 from fewshot.cli.plugin_option import HELP, without_plugins
 from fewshot.cli.score_options import Score
 from fewshot.cli.startup import without_collector
@@ -84,8 +84,9 @@ def parse(arguments: list[str]) -> Any:
         trains = name.removeprefix("fewshot ")
         recipe = words[words.index("--recipe") + 1]
         defaults["default"] = recipes.command(recipe, tyro.MISSING, trains)
+    typed = with_none(kind, rest)
     # The chosen command alone: making the options of all of them takes a third of a second.
-    made = parse_typed(lambda: tyro.cli(kind, prog=name, args=rest, **defaults), name, kind, rest)
+    made = parse_typed(lambda: tyro.cli(kind, prog=name, args=typed, **defaults), name, kind, rest)
     return Match(made) if name.startswith("fewshot match ") else made
 
 

@@ -141,12 +141,10 @@ def threshold(command: MatchThreshold) -> int:
         _pairs([each for each in described if each[0].subject in part], seed)
         for seed, part in enumerate((set(subjects[count:]), set(subjects[:count])), command.seed)
     ]
-    if command.calibration not in ("platt", "isotonic"):
-        raise DataError(f"calibration is {command.calibration!r}; expected platt or isotonic")
     chosen = choose_threshold(
         parts[0],
         command.rule,
-        "platt" if command.calibration == "platt" else "isotonic",
+        command.calibration,
         model=network.fingerprint(),
     )
     make_folder(command.out.parent)

@@ -216,7 +216,7 @@ def _embedded(
 
 def _whitening(command: MatchOmniglot, network: EmbeddingNetwork) -> np.ndarray:
     """Whiten by what was trained on: the background set, a part of its characters."""
-    if not command.whitened:
+    if command.whitened is None:
         return np.eye(network.dim)
     archive = command.data / BACKGROUND
     listed = alphabets(archive)

@@ -72,8 +72,8 @@ class MatchThreshold:
     """Folder of a trained embedding network or segmenter; by default ImageNet features."""
     rule: str = "eer"
     """eer, youden, or the false accept rate allowed, e.g. far=0.001."""
-    calibration: str = "platt"
-    """How scores become probabilities: platt or isotonic."""
+    calibration: Literal["platt", "isotonic"] = "platt"
+    """How scores become probabilities: by a logistic function, or by any rising one."""
     test_share: float = 0.5
     """Share of the subjects on which the frozen threshold is audited."""
     reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
@@ -171,9 +171,9 @@ class MatchOmniglot:
     are compared."""
     centred: float = 0.8
     """Share of the mean of a trial's examples that is taken from them and from the test drawing."""
-    whitened: float = 1.0
-    """Shrinkage of the covariance within background characters by which embeddings are whitened; 0
-    for none."""
+    whitened: float | None = 1.0
+    """Shrinkage of the covariance within background characters by which embeddings are whitened;
+    none for embeddings as they are."""
     trials: int = 4000
     """Of each n-way k-shot task."""
     result: Path | None = None

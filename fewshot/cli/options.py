@@ -81,7 +81,7 @@ class ProtocolRun:
     """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
     fold: int | None = None
     """Which fold; by default all of them."""
-    folds: int = 0
+    folds: int | None = None
     """How many folds; by default 5 of scans, 4 of classes."""
     support: str = "published"
     """Which scan is the support: published, all (one run each), or a place such as 0; of one-image,
@@ -96,15 +96,15 @@ class ProtocolRun:
     """Which training slices are dropped; changes what is counted as excluded, not the cases."""
     shot: int = 1
     """Annotated images; of image protocols only."""
-    episodes: int = 0
+    episodes: int | None = None
     """Episodes a run; by default as many as published; of image protocols only."""
     dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
-    zoom: float = 0.0
-    """Look twice, the second time in a window of so many extents of the structure, such as 2.5; 0
-    looks once. Of one-image only."""
+    zoom: float | None = None
+    """Look twice, the second time in a window of so many extents of the structure, such as 2.5; by
+    default once. Of one-image only."""
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
@@ -146,9 +146,10 @@ class Segment:
     fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
     """Learn all annotated images together; or each by itself, and fuse the answers: by the mean of
     probabilities or logits, weighted by likeness to the query, or by majority."""
-    zoom: float = 0.0
+    zoom: float | None = None
     """Look twice, the second time in a window of so many extents of the marked structure, such as
-    2.5, around the largest part that was found; 0 looks once. For one small structure an image."""
+    2.5, around the largest part that was found; by default once. For one small structure an
+    image."""
     tiles: bool = False
     """Cut images that are much larger than the annotated ones into overlapping parts of their size,
     for many fields of view at the same magnification."""
@@ -156,8 +157,8 @@ class Segment:
     """Images are at another magnification than the annotated ones, such as the same scene at a
     higher resolution: segment large ones as a whole, which is refused otherwise where structures
     would vanish."""
-    adapt: float = 0.0
-    """Seconds of training on the annotated images before anything is segmented; 0 for none."""
+    adapt: float | None = None
+    """Seconds of training on the annotated images before anything is segmented; by default none."""
     overwrite: bool = False
     """Replace files that were there before and are not known as results; inputs never are."""
 

@@ -7,6 +7,7 @@ they are caught and said anew.
 import contextlib
 import difflib
 import io
+import itertools
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,18 +115,37 @@ def _check_options(name: str, kind: type, arguments: Sequence[str]) -> None:
         raise FewshotError(f"`{name}` has no option {flag}; {hint} See `{name} --help`")
 
 
+def with_none(kind: type, arguments: Sequence[str]) -> list[str]:
+    """Write None, as tyro reads it, for `none` after an option whose number may be left out."""
+    numbers = {flag for flag, hint in _hints(kind) if {int, float} & set(typing.get_args(hint))}
+    words = list(arguments)
+    for place, (flag, value) in enumerate(itertools.pairwise(words)):
+        if flag.replace("_", "-") in numbers and value == "none":
+            words[place + 1] = "None"
+    return [
+        f"{flag}=None" if value == "none" and flag.replace("_", "-") in numbers else word
+        for word in words
+        for flag, _, value in [word.partition("=")]
+    ]
+
+
 def _flags(kind: Any) -> Iterator[str]:
     """List the options of a command, those of nested settings included."""
+    for flag, hint in _hints(kind):
+        yield flag
+        if hint is bool:
+            yield f"--no-{flag.removeprefix('--')}"
+
+
+def _hints(kind: Any) -> Iterator[tuple[str, Any]]:
+    """List the options of a command with their types."""
     hints = typing.get_type_hints(kind)
     for field in fields(kind):
         hint = hints[field.name]
         if is_dataclass(hint):
-            yield from _flags(hint)
-            continue
-        flag = field.name.replace("_", "-")
-        yield f"--{flag}"
-        if hint is bool:
-            yield f"--no-{flag}"
+            yield from _hints(hint)
+        else:
+            yield f"--{field.name.replace('_', '-')}", hint
 
 
 def _told(text: str) -> str:

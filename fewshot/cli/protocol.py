@@ -41,6 +41,8 @@ from fewshot.provenance import typed_command, unchanged
 def protocol(command: ProtocolRun) -> int:
     """Score every protocol asked for, print the tables, write the result."""
     started = time.monotonic()
+    if not command.protocols:
+        raise DataError("--protocols is empty; name at least one")
     if command.result is not None:
         make_folder(command.result.parent)
     catalog = open_catalog(
@@ -116,7 +118,7 @@ def check_unseen(
 def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> CasePredictor:
     """Use the model as users do on single images, else with its features remembered."""
     if command.protocols[0] in SUBJECT_PROTOCOLS:
-        return EndToEndPredictor(truth, segmenter, command.postprocess, command.zoom)
+        return EndToEndPredictor(truth, segmenter, command.postprocess, command.zoom or 0.0)
     return SlicePredictor(truth, segmenter.network, command.postprocess, command.fuse)
 
 
@@ -127,11 +129,13 @@ def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
         chosen = OneImageSettings(_test_subjects(catalog, command), command.novel, place)
         return [SUBJECT_PROTOCOLS[name](catalog, chosen)]
     volumes = name in VOLUME_PROTOCOLS
-    count = command.folds or (FOLDS if volumes else 4)
+    count = (FOLDS if volumes else 4) if command.folds is None else command.folds
+    if count < 1:
+        raise DataError(f"--folds is {count}; expected at least 1, or leave it out for its default")
     folds = range(count) if command.fold is None else [command.fold]
     if not volumes:
         given = [
-            ImageProtocolOptions(fold, count, command.shot, command.episodes) for fold in folds
+            ImageProtocolOptions(fold, count, command.shot, command.episodes or 0) for fold in folds
         ]
         return [IMAGE_PROTOCOLS[name](catalog, each) for each in given]
     rest = (count, command.novel, command.training_exclusion, parse_support(name, command.support))
@@ -160,12 +164,12 @@ def _check_options(name: str, command: ProtocolRun) -> None:
     given_subjects = bool(command.test_subjects) or command.test_folder is not None
     unused = {
         "shot": command.shot != 1 and (volumes or alone),
-        "episodes": command.episodes != 0 and (volumes or alone),
+        "episodes": command.episodes is not None and (volumes or alone),
         "support": command.support != "published" and not (volumes or alone),
         "novel": bool(command.novel) and not (volumes or alone),
         "training-exclusion": command.training_exclusion != "keep" and not volumes,
         "test-subjects": given_subjects and not alone,
-        "zoom": command.zoom != 0 and not alone,
+        "zoom": command.zoom is not None and not alone,
         "fuse": command.fuse != "together" and alone,
         "fold": command.fold is not None and alone,
     }

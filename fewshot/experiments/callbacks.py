@@ -1,6 +1,7 @@
 """What `fewshot train` watches: scores on validation subjects, pictures, averages, TensorBoard."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from episodes.errors import DataError
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 from fewshot.evaluation.episodic import evaluate
 from fewshot.evaluation.figures import evaluation_sheet
-from fewshot.experiments.options import MonitorOptions, Train
+from fewshot.experiments.options import SegmenterMonitor, Train
+from fewshot.experiments.settings import MonitorOptions
 from fewshot.models.network import FewShotNetwork
 from fewshot.training.callbacks.figures import Figures
 from fewshot.training.callbacks.tensorboard import TensorBoard
@@ -24,15 +26,15 @@ _EPISODES_DRAWN = 6  # of a picture
 
 
 def validation_split(
-    catalog: Catalog, monitor: MonitorOptions, seed: int
+    catalog: Catalog, monitor: SegmenterMonitor, seed: int
 ) -> tuple[Catalog, Catalog | None]:
     """Split the training catalog once more; validation sees its base classes and nothing held out.
 
     Raises:
         DataError: there is nothing to validate on, or an option has no effect without validation.
     """
-    wanted = bool(monitor.validate or monitor.pictures)
-    if monitor.patience and not monitor.validate:
+    wanted = monitor.validate is not None or monitor.pictures is not None
+    if monitor.patience is not None and monitor.validate is None:
         raise DataError(
             f"patience is {monitor.patience}, but nothing is scored during training; "
             "add --validate STEPS"
@@ -73,31 +75,47 @@ def callbacks(
             loader=Loader(network.settings.size),
             seed=command.train.seed,
         )
-        if monitor.validate:
-            made += _scores(monitor, network, sampler)
-        if monitor.pictures:
+        score = partial(_scores, network, sampler, monitor.validation_episodes)
+        made += validation_callbacks(score, SCORE, monitor)
+        if monitor.pictures is not None:
             made.append(Figures(lambda: _picture(network, sampler), monitor.pictures))
-    if monitor.average:
+    return [*made, *logging_callbacks(monitor)]
+
+
+def validation_callbacks(
+    score: Callable[[], Mapping[str, float]], name: str, monitor: MonitorOptions
+) -> list[Callback]:
+    """Make the callbacks that score, keep the best model, and stop early.
+
+    Args:
+        score: computes the scores.
+        name: of the score that decides.
+        monitor: when.
+    """
+    if monitor.validate is None:
+        return []
+    made: list[Callback] = [Validation(score, monitor.validate), KeepBest(name)]
+    if monitor.patience is not None:
+        made.append(EarlyStopping(name, monitor.patience, monitor.minimum_change))
+    return made
+
+
+def logging_callbacks(monitor: MonitorOptions) -> list[Callback]:
+    """Make the callbacks that need nothing but the training itself."""
+    made: list[Callback] = []
+    if monitor.average is not None:
         made.append(WeightAverage(monitor.average))
     if monitor.tensorboard:
         made.append(TensorBoard())
     return made
 
 
-def _scores(
-    monitor: MonitorOptions, network: FewShotNetwork, sampler: EpisodeSampler
-) -> list[Callback]:
-    def score() -> Mapping[str, float]:
-        found = evaluate(network, sampler, monitor.validation_episodes)
-        return {
-            SCORE: found.interval("model").mean,
-            "validation_copy_mask": found.interval("copy_mask").mean,
-        }
-
-    made: list[Callback] = [Validation(score, monitor.validate), KeepBest(SCORE)]
-    if monitor.patience:
-        made.append(EarlyStopping(SCORE, monitor.patience, monitor.minimum_change))
-    return made
+def _scores(network: FewShotNetwork, sampler: EpisodeSampler, episodes: int) -> dict[str, float]:
+    found = evaluate(network, sampler, episodes)
+    return {
+        SCORE: found.interval("model").mean,
+        "validation_copy_mask": found.interval("copy_mask").mean,
+    }
 
 
 def _picture(network: FewShotNetwork, sampler: EpisodeSampler) -> np.ndarray:

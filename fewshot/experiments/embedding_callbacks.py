@@ -1,10 +1,11 @@
 """What `fewshot match train` measures: scores on validation names, collapse, averages."""
 
-from collections.abc import Mapping
+from functools import partial
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.loader import Loader
 from episodes.sampling.pairs import PairSampler, PairSettings
+from fewshot.experiments.callbacks import logging_callbacks, validation_callbacks
 from fewshot.experiments.pair_options import MatchTrain
 from fewshot.models.embedding_network import EmbeddingNetwork
 from fewshot.siamese.collapse_monitor import CollapseMonitor
@@ -13,9 +14,6 @@ from fewshot.siamese.losses.base import PairLoss
 from fewshot.siamese.losses.triplet import TripletLoss
 from fewshot.siamese.retrieval.catalog_items import embed_catalog
 from fewshot.siamese.verification.embedding_scores import EmbeddingScores
-from fewshot.training.callbacks.tensorboard import TensorBoard
-from fewshot.training.callbacks.validation import EarlyStopping, KeepBest, Validation
-from fewshot.training.callbacks.weight_average import WeightAverage
 from fewshot.training.run import Callback
 
 SCORE = "validation_auc"
@@ -44,11 +42,7 @@ def pair_callbacks(
         made.append(RefreshNegatives(negatives, network, sampler, command.pairs.refresh))
     if monitor.collapse:
         made.append(CollapseMonitor(loss if isinstance(loss, TripletLoss) else None))
-    if monitor.average:
-        made.append(WeightAverage(monitor.average))
-    if monitor.tensorboard:
-        made.append(TensorBoard())
-    return made
+    return [*made, *logging_callbacks(monitor)]
 
 
 def score_callbacks(
@@ -60,13 +54,8 @@ def score_callbacks(
     settings = PairSettings(1, 2, pairs.identity, pairs.regions)
     lister = PairSampler(validation, settings, loader=Loader(network.settings.size))
 
-    def score() -> Mapping[str, float]:
-        return validation_scores(network, lister, monitor.min_gap)
-
-    made: list[Callback] = [Validation(score, monitor.validate), KeepBest(SCORE)]
-    if monitor.patience:
-        made.append(EarlyStopping(SCORE, monitor.patience, monitor.minimum_change))
-    return made
+    score = partial(validation_scores, network, lister, monitor.min_gap)
+    return validation_callbacks(score, SCORE, monitor)
 
 
 def validation_scores(

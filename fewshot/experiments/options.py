@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
-from fewshot.experiments.settings import DatasetSettings, HoldOut
+from fewshot.experiments.settings import DatasetSettings, HoldOut, MonitorOptions
 from fewshot.registry import HEADS
 from fewshot.training.settings import EpisodeTraining
 
@@ -30,27 +30,14 @@ class EpisodeMix:
     """How images are changed; by default strongly for regions and lightly for labels."""
 
 
-@dataclass(frozen=True)
-class MonitorOptions:
-    """What is watched while a model trains."""
+@dataclass(frozen=True, kw_only=True)
+class SegmenterMonitor(MonitorOptions):
+    """What is measured while a segmenter trains."""
 
-    validate: int = 0
-    """Steps between scores on training subjects that are kept for it, with the base
-    classes; the best model is kept in best/. 0 for none."""
-    validation_share: float = 0.2
-    """Share of the training subjects kept for validation."""
     validation_episodes: int = 20
     """Episodes a score."""
-    patience: int = 0
-    """Stop after so many scores without a gain; 0 for never."""
-    minimum_change: float = 0.0
-    """What counts as a gain in Dice, from 0 to 1."""
-    average: float = 0.0
-    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; 0 for none."""
-    pictures: int = 0
-    """Steps between pictures of what the model does, in pictures/; 0 for none."""
-    tensorboard: bool = False
-    """Also log for TensorBoard (extra train)."""
+    pictures: int | None = None
+    """Steps between pictures of what the model does, in pictures/; by default none are drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +67,7 @@ class Train(RunOptions):
     dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     hold_out: OmitArgPrefixes[HoldOut] = field(default_factory=HoldOut)
     train: OmitArgPrefixes[EpisodeTraining] = field(default_factory=EpisodeTraining)
-    monitor: OmitArgPrefixes[MonitorOptions] = field(default_factory=MonitorOptions)
+    monitor: OmitArgPrefixes[SegmenterMonitor] = field(default_factory=SegmenterMonitor)
     mix: OmitArgPrefixes[EpisodeMix] = field(default_factory=EpisodeMix)
     way: int = 1
     """Classes an episode."""

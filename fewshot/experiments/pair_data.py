@@ -11,7 +11,7 @@ from episodes.catalog.catalog import Catalog
 from episodes.catalog.splits import Split
 from episodes.errors import DataError, shorten
 from episodes.sampling.superpixel_sampler import STRONG
-from fewshot.experiments.pair_options import PairAugmentName, PairMonitorOptions
+from fewshot.experiments.pair_options import PairAugmentName, PairMonitor
 from fewshot.experiments.settings import HoldOut
 
 Identity = Literal["class", "subject"]
@@ -54,19 +54,18 @@ def make_name_split(catalog: Catalog, hold_out: HoldOut, identity: Identity) -> 
 
 
 def name_validation_split(
-    catalog: Catalog, monitor: PairMonitorOptions, identity: Identity, seed: int
+    catalog: Catalog, monitor: PairMonitor, identity: Identity, seed: int
 ) -> tuple[Catalog, Catalog | None]:
     """Split the training catalog once more, to validate on names that are not trained on.
 
     Raises:
         DataError: an option has no effect without validation, or too few are left.
     """
-    if not monitor.validate:
-        if monitor.patience or monitor.validation_names:
+    if monitor.validate is None:
+        if monitor.patience is not None or monitor.validation_names:
             raise DataError(
-                f"patience is {monitor.patience} and validation-names "
-                f"{shorten(monitor.validation_names) or '-'}, but nothing is scored "
-                "during training; add --validate STEPS"
+                "--patience or --validation-names is given, but nothing is scored during training; "
+                "add --validate STEPS"
             )
         return catalog, None
     share = monitor.validation_share

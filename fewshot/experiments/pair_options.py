@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
 from fewshot.experiments.options import RunOptions
-from fewshot.experiments.settings import DatasetSettings, HoldOut
+from fewshot.experiments.settings import DatasetSettings, HoldOut, MonitorOptions
 from fewshot.registry import MINERS, PAIR_LOSSES
 from fewshot.training.settings import TrainSettings
 
@@ -85,8 +85,8 @@ class NetworkOptions:
     training as another hand would draw them; --augment none goes well with it."""
     ink_side: int = 48
     """Side of what is cut out, in pixels."""
-    dim: int = 128
-    """Length of the embedding; 0 for the features as they are."""
+    dim: int | None = 128
+    """Length of the embedding; none for the features as they are."""
     pooling: Literal["average", "generalised", "grid"] = "average"
     """How features become one vector: generalised has a learned power, grid keeps every place."""
     centred: bool = False
@@ -97,30 +97,18 @@ class NetworkOptions:
     """Side of the square in which images are compared, in pixels."""
 
 
-@dataclass(frozen=True)
-class PairMonitorOptions:
-    """What is watched while it trains."""
+@dataclass(frozen=True, kw_only=True)
+class PairMonitor(MonitorOptions):
+    """What is measured while an embedding network trains."""
 
-    validate: int = 0
-    """Steps between scores on training classes (or subjects) kept for it; the best network is kept
-    in best/. 0 for none."""
-    validation_share: float = 0.2
-    """Share of them that is kept for validation."""
     validation_names: tuple[str, ...] = ()
-    """Those kept for validation, by name or by what stands before the first / in it."""
+    """Classes (or subjects) kept for validation, by name or by what stands before the first / in
+    it; by default drawn by seed."""
     min_gap: int = 1
     """Images of one subject that stand nearer in its list than this make no pair in scores, such as
     slices and frames of a scan side by side."""
-    patience: int = 0
-    """Stop after so many scores without a gain; 0 for never."""
-    minimum_change: float = 0.0
-    """What counts as a gain in ROC-AUC, from 0 to 1."""
     collapse: bool = True
     """Warn when embeddings collapse to a point, and go over to gentler mining."""
-    average: float = 0.0
-    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; 0 for none."""
-    tensorboard: bool = False
-    """Also log for TensorBoard (extra train)."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +128,6 @@ class MatchTrain(RunOptions):
     pairs: OmitArgPrefixes[PairOptions] = field(default_factory=PairOptions)
     net: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
     train: OmitArgPrefixes[PairTraining] = field(default_factory=PairTraining)
-    monitor: OmitArgPrefixes[PairMonitorOptions] = field(default_factory=PairMonitorOptions)
+    monitor: OmitArgPrefixes[PairMonitor] = field(default_factory=PairMonitor)
     model: Path | None = None
     """Start from this embedding network."""

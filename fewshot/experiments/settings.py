@@ -49,3 +49,23 @@ class HoldOut:
     drop those that show any of them; drop those that show all of them."""
     split_seed: int = 0
     """Of the drawing of test subjects."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorOptions:
+    """What is measured while a model trains."""
+
+    validate: int | None = None
+    """Steps between scores on a part of the training data that is kept for it; the best model is
+    kept in best/; by default nothing is scored."""
+    validation_share: float = 0.2
+    """Share of the training subjects (or classes) kept for validation."""
+    patience: int | None = None
+    """Stop after so many scores without a gain; by default training goes on to its end."""
+    minimum_change: float = 0.0
+    """What counts as a gain of the score, from 0 to 1."""
+    average: float | None = None
+    """Decay of a moving average of the weights, e.g. 0.99, kept in average/; by default none is
+    kept."""
+    tensorboard: bool = False
+    """Also log for TensorBoard (extra train)."""

@@ -120,7 +120,7 @@ def make_network(command: MatchTrain) -> EmbeddingNetwork:
         encoder = EncoderSettings(net.network, net.strides, net.weights)
     ink = InkSettings(net.ink_side) if net.ink else None
     settings = EmbeddingSettings(
-        *(encoder, net.pooling, net.dim, net.normalise, net.size, seed, ink, net.centred)
+        *(encoder, net.pooling, net.dim or 0, net.normalise, net.size, seed, ink, net.centred)
     )
     with seeded_weights(seed):
         return EmbeddingNetwork(settings)

@@ -56,6 +56,11 @@ def test_absurd_numbers(more, said, tmp_path, capsys):
     ("arguments", "said"),
     [
         (["train", ".", "--minutes", "nan"], "--minutes is nan"),
+        (["train", ".", "--validate", "0"], "--validate is 0; expected a number from 1 to"),
+        (["train", ".", "--average", "1"], "--average is 1.0; expected a number from 0 to 0.9999"),
+        (["protocol", ".", "--episodes", "0"], "--episodes is 0; expected a number from 1 to"),
+        (["match", "score", ".", "--min-gap", "0"], "--min-gap is 0; expected"),
+        (["match", "train", ".", "--dim", "0"], "--dim is 0; expected a number from 1 to"),
         (["train", ".", "--shot", "1000000000"], "--shot is 1,000,000,000"),
         (["train", ".", "--batch", "9999"], "--batch is 9,999"),
         (["evaluate", ".", "--episodes", "1000000000"], "--episodes is 1,000,000,000"),

@@ -22,7 +22,7 @@ from fewshot.cli.main import main
 from fewshot.experiments.embedding_losses import make_loss
 from fewshot.experiments.options import HoldOut
 from fewshot.experiments.pair_data import make_name_split, name_validation_split
-from fewshot.experiments.pair_options import PairMonitorOptions, PairOptions
+from fewshot.experiments.pair_options import PairMonitor, PairOptions
 from fewshot.models.embedding_network import load_embedding
 from fewshot.registry import PAIR_LOSSES
 from fewshot.siamese.losses.base import register_pair_loss
@@ -231,16 +231,16 @@ def test_classes_are_held_out_by_name_group_and_share(catalog):
 
 
 def test_validation_is_asked_for_in_full(catalog):
-    assert name_validation_split(catalog, PairMonitorOptions(), "class", 0) == (catalog, None)
+    assert name_validation_split(catalog, PairMonitor(), "class", 0) == (catalog, None)
     learnt, aside = name_validation_split(
-        catalog, PairMonitorOptions(5, validation_names=("Greek",)), "class", 0
+        catalog, PairMonitor(validate=5, validation_names=("Greek",)), "class", 0
     )
     assert {name.partition("/")[0] for name in learnt.classes} == {"Latin"}
     assert len(aside) == 12
     with pytest.raises(DataError, match="add --validate STEPS"):
-        name_validation_split(catalog, PairMonitorOptions(patience=2), "class", 0)
+        name_validation_split(catalog, PairMonitor(patience=2), "class", 0)
     with pytest.raises(DataError, match="validation-share is 0"):
-        name_validation_split(catalog, PairMonitorOptions(5, 0.0), "class", 0)
+        name_validation_split(catalog, PairMonitor(validate=5, validation_share=0.0), "class", 0)
 
 
 @pytest.mark.parametrize("name", PAIR_LOSSES.names())

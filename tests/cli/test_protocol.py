@@ -115,6 +115,8 @@ def test_copy_mask_under_protocols_of_images(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--folds", "0"], "--folds is 0; expected at least 1"),
+        (["--protocols"], "--protocols is empty; name at least one"),
         (["--protocols", "hsnet", "--support", "all"], "protocol of images and takes no --support"),
         (["--protocols", "alpnet", "--shot", "5"], "protocol of volumes and takes no --shot"),
     ],

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fewshot.cli import main as cli
 from fewshot.cli.descriptions import groups_of, options_of
-from fewshot.cli.dispatch import COMMANDS
+from fewshot.cli.dispatch import COMMANDS, parse
 from fewshot.cli.match_options import MATCH_COMMANDS
 
 SEGMENT = ["segment", "--support", "a", "--mask", "b", "--query", "c", "--out", "d"]
@@ -144,3 +144,10 @@ def test_help_lists_the_names_of_registered_parts(capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "--head {" in out
     assert {"alpnet", "panet"} <= set(out.split("--head {")[1].split("}")[0].split(", "))
+
+
+@pytest.mark.parametrize("typed", [["--dim", "none"], ["--dim=none"]])
+def test_none_is_typed_for_a_number_that_may_be_left_out(typed):
+    assert parse(["match", "train", "data", *typed]).action.net.dim is None
+    assert parse(["match", "train", "data", "--augment", "none", *typed]).action.net.dim is None
+    assert parse(["inspect", "data", "--subject-pattern", "none"]).dataset.subject_pattern == "none"
