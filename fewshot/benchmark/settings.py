@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from episodes.protocols.names import VOLUME_PROTOCOLS
 from fewshot.experiments.choices import Choice
-from fewshot.experiments.settings import DatasetSettings
+from fewshot.experiments.settings import DatasetSettings, OutputSettings
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,4 @@ class Benchmark:
     duplicates: bool = True
     """Read all images to look for some that are in training and test."""
     dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)

@@ -15,7 +15,7 @@ from fewshot.benchmark.memory import forget_peak
 from fewshot.benchmark.methods import Recipe
 from fewshot.benchmark.settings import Benchmark
 from fewshot.experiments.run_record import read_split
-from fewshot.experiments.settings import HoldOut
+from fewshot.experiments.settings import HoldOut, OutputSettings
 from fewshot.experiments.split import make_split
 from fewshot.experiments.train import fit, make_network
 from fewshot.training.folder import STATE
@@ -84,7 +84,8 @@ def ensure_trained(
         hold_out=_hold_out(protocol, catalog, setting),
         train=replace(recipe.training.train, seed=seed),
         resume=stopped,
-        overwrite=not stopped,  # nothing but what a kill left before the first checkpoint
+        # Nothing but what a kill left before the first checkpoint.
+        output=OutputSettings(overwrite=not stopped),
     )
     forget_peak()
     try:

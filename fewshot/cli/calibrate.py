@@ -22,7 +22,7 @@ def calibrate(command: Calibrate) -> int:
     Raises:
         DataError: the data set is not the one that the model was trained on.
     """
-    if (command.model / CALIBRATION).exists() and not command.overwrite:
+    if (command.model / CALIBRATION).exists() and not command.output.overwrite:
         raise DataError(
             f"{command.model} is calibrated already ({CALIBRATION}); replace that with --overwrite"
         )

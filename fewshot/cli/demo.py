@@ -65,7 +65,7 @@ def demo(command: Demo) -> int:
     """
     old = _left(command)
     out = make_folder(command.out)
-    make_room(out / MODEL, overwrite=command.overwrite)
+    make_room(out / MODEL, overwrite=command.output.overwrite)
     remove(old, out)
     found = emoji(command, out)
     overall = found.interval("model")
@@ -135,12 +135,12 @@ def _left(command: Demo) -> list[Path]:
             f"{command.out} holds {shorten([path.name for path in old])}, which no demo left "
             "there; choose another --out"
         )
-    if ours and not command.overwrite:
+    if ours and not command.output.overwrite:
         raise DataError(
             f"{command.out} holds an earlier demo; replace it with --overwrite, or choose another "
             "--out"
         )
-    refuse_run(command.out / MODEL, overwrite=command.overwrite)
+    refuse_run(command.out / MODEL, overwrite=command.output.overwrite)
     return old
 
 

@@ -129,4 +129,5 @@ def _inputs(command: Any) -> Iterator[Path]:
 
 
 def _overwrite(command: Any) -> bool:
-    return bool(getattr(getattr(command, "action", command), "overwrite", False))
+    output = getattr(getattr(command, "action", command), "output", None)
+    return output is not None and output.overwrite  # commands that replace nothing have none

@@ -33,7 +33,7 @@ def evaluate(command: Evaluate) -> int:
     """Score the model, print the table, write scores, cases and a contact sheet."""
     started = time.monotonic()
     out = command.out or command.model / "evaluation"
-    refuse_scores(out, command.model, overwrite=command.overwrite)
+    refuse_scores(out, command.model, overwrite=command.output.overwrite)
     check_metrics(command.scores.metrics)
     make_folder(out)
     with unchanged(command.model) as identity:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
 from fewshot.experiments.pair_options import MatchTrain
-from fewshot.experiments.settings import DatasetSettings, ReadingSettings
+from fewshot.experiments.settings import DatasetSettings, OutputSettings, ReadingSettings
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,7 @@ class MatchBuild:
     model: Path | None = None
     """Folder of a trained embedding network or segmenter; by default ImageNet features."""
     reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,7 @@ class MatchQuery:
     """Also draw the picture beside its matches, into this PNG file."""
     model: Path | None = None
     """Where the model lies now, if the index was built with one that has been moved."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,7 @@ class MatchThreshold:
     reading: OmitArgPrefixes[ReadingSettings] = field(default_factory=ReadingSettings)
     seed: int = 0
     """Of the split of the subjects, the impostor pairs and the intervals."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,7 @@ class MatchSegment:
     weight: float = 1.0
     """Of a slice's place along the volume, beside what it looks like."""
     dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -153,8 +149,7 @@ class MatchScore:
     """What the names of its headlines begin with."""
     seed: int = 0
     """Of the intervals."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -180,8 +175,7 @@ class MatchOmniglot:
     """Also write the scores into this result file (JSON), and a table beside it."""
     seed: int = 0
     """Of the trials, the views and the intervals."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 Action = (

@@ -82,7 +82,7 @@ def match_segment(command: MatchSegment) -> int:
 
 def _settings(command: MatchSegment, samples: list[Sample]) -> str:
     """Hash what the masks depend on."""
-    left_out = ("query", "out", "overwrite", "gallery", "model")
+    left_out = ("query", "out", "output", "gallery", "model")
     options = {name: value for name, value in asdict(command).items() if name not in left_out}
     sources = {ref.path for s in samples for ref in (s.image, *(m.pixels for m in s.masks))}
     files = sorted(path for path in sources if path.is_file())

@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_PROTOCOLS
 from fewshot.cli.score_options import ScoreOptions
 from fewshot.experiments.choices import Choice
-from fewshot.experiments.settings import DatasetSettings, MaskSettings
+from fewshot.experiments.settings import DatasetSettings, MaskSettings, OutputSettings
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 
 ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
@@ -29,8 +29,7 @@ class Demo:
     """Time spent on training."""
     seed: int = 0
     """Of the episodes."""
-    overwrite: bool = False
-    """Replace what an earlier demo left in --out."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,7 @@ class Evaluate:
     """Of the episodes."""
     out: Path | None = None
     """Folder for scores and pictures; by default evaluation/ in the model's folder."""
-    overwrite: bool = False
-    """Replace the scores that lie there."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
     scores: OmitArgPrefixes[ScoreOptions] = field(default_factory=lambda: ScoreOptions(()))
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
@@ -109,8 +107,7 @@ class ProtocolRun:
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
     """Name of the scores in the result file."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -159,8 +156,7 @@ class Segment:
     would vanish."""
     adapt: float | None = None
     """Seconds of training on the annotated images before anything is segmented; by default none."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
     def support_names(self) -> list[str]:
         """Names of the supports that are saved beside the masks."""
@@ -187,8 +183,7 @@ class Calibrate:
     """Also fit a bias between background and classes, which moves borders."""
     seed: int = 1_000_003
     """Of the episodes; another than in training, so that other ones are drawn."""
-    overwrite: bool = False
-    """Replace an earlier calibration of the model."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -206,8 +201,7 @@ class Inspect:
     """List the layouts of folders that are read, and do nothing else."""
     duplicates: bool = True
     """Read all images to look for some that are there twice."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)
@@ -226,8 +220,7 @@ class Share:
     """Folder that `fewshot train` wrote."""
     out: Path
     """Folder to share."""
-    overwrite: bool = False
-    """Replace a model that was shared there: its card, support and graph are removed first."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
     name: str | None = None
     """Name of the model in its card; by default that of the folder."""
     licence: str | None = None

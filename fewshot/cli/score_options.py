@@ -6,7 +6,7 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from fewshot.experiments.settings import ReadingSettings
+from fewshot.experiments.settings import OutputSettings, ReadingSettings
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,4 @@ class Score:
     """Size of a pixel in mm where files name none: one number, or one an axis."""
     out: Path | None = None
     """Also write scores.json, cases.csv and scores.md into this folder."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)

@@ -50,7 +50,7 @@ def segment(command: Segment) -> int:
 
 def _settings(command: Segment) -> str:
     """Hash what the masks depend on."""
-    left_out = ("query", "out", "overwrite", "support", "mask", "model")
+    left_out = ("query", "out", "output", "support", "mask", "model")
     options = {name: value for name, value in asdict(command).items() if name not in left_out}
     files = [*command.support, *command.mask, *model_files(command.model)]
     return settings_hash(options, files)

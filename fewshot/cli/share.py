@@ -26,7 +26,7 @@ def share(command: Share) -> int:
             not be replaced; or the model's folder is no run's.
     """
     old = _left(command.out)
-    refuse_folder(command.out, old, overwrite=command.overwrite)
+    refuse_folder(command.out, old, overwrite=command.output.overwrite)
     with unchanged(command.model):
         segmenter = Segmenter(load_network(command.model))
         card = model_card(command.model, command.name or command.out.name, command.licence)

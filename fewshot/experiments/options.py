@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from fewshot.experiments.choices import Choice
-from fewshot.experiments.settings import DatasetSettings, HoldOut, MonitorOptions
+from fewshot.experiments.settings import DatasetSettings, HoldOut, MonitorOptions, OutputSettings
 from fewshot.registry import HEADS
 from fewshot.training.settings import EpisodeTraining
 
@@ -46,8 +46,7 @@ class RunOptions:
 
     resume: bool = False
     """Go on with the run in --out where it was stopped."""
-    overwrite: bool = False
-    """Replace an earlier run in --out: its models, log and scores are removed first."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
     recipe: str | None = None
     """Take the settings of this recipe (`fewshot recipes`); other options replace single ones."""
 

@@ -116,7 +116,7 @@ def check_out(data: Path, command: Train | MatchTrain) -> None:
         DataError: it is the data's own folder, or see `refuse_run`; or --resume and --overwrite
             are both given.
     """
-    if command.resume and command.overwrite:
+    if command.resume and command.output.overwrite:
         raise DataError("--resume goes on with a run and --overwrite replaces it; give one of them")
     if command.out.resolve() == data.resolve():
         raise DataError(
@@ -124,7 +124,7 @@ def check_out(data: Path, command: Train | MatchTrain) -> None:
             "taken for images; choose another --out"
         )
     if not command.resume:
-        refuse_run(command.out, overwrite=command.overwrite, model=command.model)
+        refuse_run(command.out, overwrite=command.output.overwrite, model=command.model)
 
 
 def same_data(folder: Path, about: dict) -> None:

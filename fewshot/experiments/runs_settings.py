@@ -1,9 +1,11 @@
 """Which runs are listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
+
+from fewshot.experiments.settings import OutputSettings
 
 
 @dataclass(frozen=True)
@@ -14,5 +16,4 @@ class Runs:
     """Folders of runs, or folders that hold such folders."""
     csv: Path | None = None
     """Also write the table to this file."""
-    overwrite: bool = False
-    """Replace files that were there before and are not known as results; inputs never are."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)

@@ -33,6 +33,15 @@ class DatasetSettings(ReadingSettings):
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputSettings:
+    """What may be replaced."""
+
+    overwrite: bool = False
+    """Replace what an earlier command left where results go: a run with its models and scores, a
+    shared model, an index, and any other file of that name; inputs never are."""
+
+
 @dataclass(frozen=True)
 class HoldOut:
     """What is kept from training; train and evaluate take the same values."""

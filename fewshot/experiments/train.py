@@ -119,7 +119,7 @@ def fit(network: FewShotNetwork, parts: Split, command: Train) -> TrainResult:
         command.out,
         watched,
         resume=command.resume,
-        overwrite=command.overwrite,
+        overwrite=command.output.overwrite,
         split=about,
     )
 
@@ -135,7 +135,7 @@ def _check_memory(network: FewShotNetwork, command: Train) -> None:
 
 
 def _only_save(network: FewShotNetwork, command: Train, about: dict[str, Any]) -> None:
-    make_room(make_folder(command.out), overwrite=command.overwrite, model=command.model)
+    make_room(make_folder(command.out), overwrite=command.output.overwrite, model=command.model)
     write_json(command.out / SPLIT, about)
     write_json(command.out / SETTINGS, {"train": asdict(command.train)})
     (command.out / LOG).write_text("", encoding="utf-8")

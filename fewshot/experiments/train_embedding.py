@@ -103,7 +103,7 @@ def fit(network: EmbeddingNetwork, parts: Split, command: MatchTrain) -> TrainRe
         command.out,
         watched,
         resume=command.resume,
-        overwrite=command.overwrite,
+        overwrite=command.output.overwrite,
         split=about,
     )
 

@@ -17,7 +17,9 @@ from episodes.io.outputs import Outputs, guarded
 from episodes.io.write import write_json
 from fewshot.archive.ledger import LEDGER, Ledger
 from fewshot.archive.queries import Query, list_queries, result_names, results_of
+from fewshot.cli.dispatch import parse
 from fewshot.cli.main import main
+from fewshot.cli.segment import _settings as masks_settings
 from tests.fewshot.conftest import disc_scene
 
 ROWS, COLUMNS = np.mgrid[:64, :80]
@@ -332,3 +334,12 @@ def test_names_that_are_too_long(tmp_path):
     (tmp_path / "b" / "loop").symlink_to(tmp_path / "b")
     (tmp_path / "b" / "x.png").write_bytes(b"")
     assert [query.name.name for query in list_queries([tmp_path / "b"])] == ["x.png"]
+
+
+def test_permission_to_overwrite_is_no_setting_of_a_mask(tmp_path):
+    image = str(picture(tmp_path / "a.png"))
+    typed = ["segment", "--support", image, "--mask", image, "--query", image, "--out", "masks"]
+    first = masks_settings(parse(typed))
+    assert masks_settings(parse([*typed, "--overwrite"])) == first
+    assert masks_settings(parse([*typed, "--size", "64"])) != first
+    assert masks_settings(parse([*typed, "--classes", "1=a"])) != first
