@@ -3,13 +3,11 @@
 Only tyro, settings and the standard library are imported here, so `fewshot --help` answers at once.
 """
 
-import functools
 import importlib
-import operator
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
@@ -17,7 +15,7 @@ from episodes.io.outputs import Outputs, guarded
 from episodes.plugins import loaded_plugins
 from fewshot.benchmark.settings import Benchmark
 from fewshot.cli.bounds import check_command
-from fewshot.cli.help import command_help
+from fewshot.cli.help import command_help, commands_help
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
 from fewshot.cli.options import (
     Calibrate,
@@ -52,6 +50,7 @@ COMMANDS: dict[str, type] = {
     "share": Share,
 }
 """Each one is done by the function of its name, in its module of `fewshot.cli` or `WHERE`."""
+_TREE: dict[str, Any] = {**COMMANDS, "match": MATCH_COMMANDS}
 WHERE = {"runs": "fewshot.experiments.runs", "train": "fewshot.experiments.train"}
 _WRITTEN = {"out", "result", "json", "csv", "pictures"}
 """Options of any command that name what it writes."""
@@ -65,14 +64,10 @@ def parse(arguments: list[str]) -> Any:
         SystemExit: help was printed.
     """
     arguments = without_plugins(arguments)
-    name, kind, rest = find_command(arguments, {**COMMANDS, "match": MATCH_COMMANDS})
+    name, kind, rest = find_command(arguments, _TREE)
     if kind is None:  # help on several commands
-        return tyro.cli(
-            _every_command(),
-            prog="fewshot",
-            description=f"Few-shot segmentation: annotate one picture, segment the rest. {HELP}",
-            args=["match", "--help"] if name.endswith("match") else ["--help"],
-        )
+        print(commands_help(name, _TREE["match"] if name.endswith("match") else _TREE, HELP))
+        raise SystemExit(0)
     if wanted := help_wanted(rest):
         print(command_help(name, kind, everything=wanted == "all", footer=HELP))
         raise SystemExit(0)
@@ -88,13 +83,6 @@ def parse(arguments: list[str]) -> Any:
     # The chosen command alone: making the options of all of them takes a third of a second.
     made = parse_typed(lambda: tyro.cli(kind, prog=name, args=typed, **defaults), name, kind, rest)
     return Match(made) if name.startswith("fewshot match ") else made
-
-
-def _every_command() -> Any:
-    return functools.reduce(
-        operator.or_,
-        (Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()),
-    )
 
 
 def run(command: Any) -> int:

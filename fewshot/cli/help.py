@@ -56,8 +56,8 @@ def command_help(name: str, kind: type, *, everything: bool, footer: str = "") -
     return "\n".join(lines)
 
 
-def commands_help(name: str, tree: Mapping[str, Any]) -> str:
-    """List the commands below a name, each with what it does."""
+def commands_help(name: str, tree: Mapping[str, Any], footer: str = "") -> str:
+    """List the commands below a name, each with what it does; see `command_help`."""
     about = {
         "fewshot": "Few-shot segmentation: annotate one picture, segment the rest.",
         "fewshot match": "Find images that look alike, tell subjects apart, segment by matches.",
@@ -66,7 +66,8 @@ def commands_help(name: str, tree: Mapping[str, Any]) -> str:
     for word, kind in tree.items():
         text = about[f"{name} {word}"] if isinstance(kind, Mapping) else first_sentence(kind)
         lines += _row(word, text)
-    return "\n".join([*lines, "", f"`{name} COMMAND --help` explains a command."])
+    lines += ["", *_wrapped(f"`{name} COMMAND --help` explains a command. {footer}", 0)]
+    return "\n".join(lines)
 
 
 def _usage(options: Sequence[Option]) -> str:
