@@ -5,7 +5,7 @@ from .augmentation.base import Transform as Transform
 from .augmentation.compose import (
     Augment as Augment,
     Compose as Compose,
-    Each as Each,
+    PerImage as PerImage,
     MEDICAL as MEDICAL,
     SSL_ALPNET as SSL_ALPNET,
     Sometimes as Sometimes,

@@ -46,14 +46,14 @@ class Registry(Generic[Part]):
         decorator: name of the function that registers one, or several joined by "|". Their calls
             at the left margin of a module, with the part's name as first argument, are how names
             are listed.
-        places: packages and modules of this project that define parts.
+        modules: packages and modules of this project that define parts.
         group: of the entry points by which other packages add parts. An entry is named like the
             part, and importing it registers the part.
     """
 
-    def __init__(self, kind: str, decorator: str, places: tuple[str, ...], group: str) -> None:
+    def __init__(self, kind: str, decorator: str, modules: tuple[str, ...], group: str) -> None:
         self.kind, self.group = kind, group
-        self._decorator, self._places = decorator, places
+        self._decorator, self._modules = decorator, modules
         self._entries: dict[str, _Entry[Part]] = {}
         _REGISTRIES.append(self)
 
@@ -142,7 +142,7 @@ class Registry(Generic[Part]):
         """The module that defines each name, of those that come with this project."""
         call = re.compile(rf'^@?(?:{self._decorator})\(\s*"([^"]+)"', re.MULTILINE)
         found: dict[str, str] = {}
-        for place in self._places:
+        for place in self._modules:
             for module, path in _sources(place):
                 names = call.findall(path.read_text(encoding="utf-8"))
                 found |= dict.fromkeys(names, module)

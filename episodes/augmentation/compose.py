@@ -146,8 +146,8 @@ class Sometimes:
 
 
 @dataclass(frozen=True)
-class Each:
-    """Change every image of a batch by a draw of its own; without it they are changed alike.
+class PerImage:
+    """Draws the transform anew for every image of a batch; otherwise all get the same one.
 
     Attributes:
         transform: applied to each [channel height width] and its labels.
@@ -163,8 +163,8 @@ class Each:
         pairs = [
             self.transform(image, mask, generator) for image, mask in zip(flat, masks, strict=True)
         ]
-        changed, moved = (torch.stack(part) for part in zip(*pairs, strict=True))
-        return changed.reshape(images.shape), moved.reshape(labels.shape)
+        images_out, labels_out = (torch.stack(side) for side in zip(*pairs, strict=True))
+        return images_out.reshape(images.shape), labels_out.reshape(labels.shape)
 
 
 SSL_ALPNET = Compose(

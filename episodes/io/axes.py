@@ -123,25 +123,25 @@ def _check_letters(axes: str) -> None:
 
 
 def arrange(
-    values: np.ndarray, found: Structure, name: str, reading: Reading | None = None
+    values: np.ndarray, structure: Structure, name: str, reading: Reading | None = None
 ) -> np.ndarray:
-    """Bring values in file order to [depth height width] or [depth height width 3].
+    """Rearrange values in file order to [depth height width] or [depth height width 3].
 
     Raises:
-        DataError: there are too many channels to show at once, or one asked for is missing.
+        DataError: there are too many channels to show at once, or a requested one is missing.
 
-    >>> found = Structure("CZYX", (3, 5, 4, 6))
-    >>> arrange(np.zeros(found.shape), found, "a.tif").shape
+    >>> structure = Structure("CZYX", (3, 5, 4, 6))
+    >>> arrange(np.zeros(structure.shape), structure, "a.tif").shape
     (5, 4, 6, 3)
-    >>> arrange(np.zeros(found.shape), found, "a.tif", Reading(channels=(1,))).shape
+    >>> arrange(np.zeros(structure.shape), structure, "a.tif", Reading(channels=(1,))).shape
     (5, 4, 6)
     """
-    check_channels(found, name, reading)
-    planes = in_planes(values, found)
+    check_channels(structure, name, reading)
+    planes = in_planes(values, structure)
     if reading is not None and reading.channels:
         planes = planes[..., list(reading.channels)]
-    elif found.alpha:
-        planes = shown_on_white(planes, found.alpha, name, reading)
+    elif structure.alpha:
+        planes = shown_on_white(planes, structure.alpha, name, reading)
     return shown(planes)
 
 
@@ -158,15 +158,15 @@ def shown(planes: np.ndarray) -> np.ndarray:
     return planes
 
 
-def in_planes(values: np.ndarray, found: Structure) -> np.ndarray:
+def in_planes(values: np.ndarray, structure: Structure) -> np.ndarray:
     """Bring values in file order to [depth height width channel], upright."""
-    last = [a for a, letter in enumerate(found.axes) if letter in "CS"]
-    middle = [found.axes.index("Y"), found.axes.index("X")]
+    last = [a for a, letter in enumerate(structure.axes) if letter in "CS"]
+    middle = [structure.axes.index("Y"), structure.axes.index("X")]
     first = [a for a in range(values.ndim) if a not in (*last, *middle)]
     planes = values.transpose(*first, *middle, *last)
-    height, width = (found.shape[a] for a in middle)
-    planes = planes.reshape(found.planes, height, width, found.channels)
-    return upright(planes, found.orientation)
+    height, width = (structure.shape[a] for a in middle)
+    planes = planes.reshape(structure.planes, height, width, structure.channels)
+    return upright(planes, structure.orientation)
 
 
 def upright(planes: np.ndarray, orientation: int) -> np.ndarray:
@@ -208,23 +208,24 @@ def shown_on_white(
     return np.clip(np.rint(over), 0, top).astype(planes.dtype)
 
 
-def check_channels(found: Structure, name: str, reading: Reading | None = None) -> None:
-    """Raise unless the channels can be shown at once, or those asked for are there.
+def check_channels(structure: Structure, name: str, reading: Reading | None = None) -> None:
+    """Raise unless the channels can be shown at once and the requested ones exist.
 
     Raises:
-        DataError: they cannot, or one is not.
+        DataError: they cannot, or one does not.
     """
     if reading is not None and reading.channels:
-        missing = [number for number in reading.channels if number >= found.channels]
+        missing = [number for number in reading.channels if number >= structure.channels]
         if missing:
             raise DataError(
-                f"{name} has {found.channels} channels; channel {shorten(missing)} is not there; "
-                f"expected numbers from 0 to {found.channels - 1}"
+                f"{name} has {structure.channels} channels; channel {shorten(missing)} is not "
+                "there; "
+                f"expected numbers from 0 to {structure.channels - 1}"
             )
-    elif found.channels - (found.alpha is not None) > 3:
+    elif structure.channels - (structure.alpha is not None) > 3:
         raise DataError(
-            f"{name} has {found.channels} channels (axes {found.axes}); expected 1, 2 or 3; "
-            + _choose(reading, "0 2")
+            f"{name} has {structure.channels} channels (axes {structure.axes}); expected 1, 2 "
+            "or 3; " + _choose(reading, "0 2")
         )
 
 

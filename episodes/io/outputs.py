@@ -44,7 +44,7 @@ _OF_FILES: tuple[set[str], ...] = (
 """Keys by which a single result file is known."""
 _MAX_BYTES = 2**28  # of a JSON file that is looked into
 
-Own = Callable[[Path], bool]
+NameRule = Callable[[Path], bool]
 
 
 class Outputs:
@@ -60,7 +60,7 @@ class Outputs:
         self._files: dict[tuple[int, int], Path] = {}
         self._folders: list[Path] = []
         self._inside: set[tuple[int, int]] = set()  # files in them, wherever links lead
-        self._own: list[Own] = []
+        self._own: list[NameRule] = []
         self._written: set[tuple[int, int]] = set()
         for path in inputs:
             self.reads(path)
@@ -81,8 +81,8 @@ class Outputs:
                         with contextlib.suppress(OSError):  # a link that leads nowhere
                             self._inside.add(_identity(Path(name, file).stat()))
 
-    def owns(self, names: Own) -> None:
-        """Add a rule that knows files which earlier runs of this command wrote."""
+    def owns(self, names: NameRule) -> None:
+        """Add a rule that recognises files of earlier runs of this command."""
         self._own.append(names)
 
     def check(self, path: Path) -> None:

@@ -84,7 +84,7 @@ def as_shown(geometry: Geometry) -> Placement:
 
 
 def on_lattice(
-    affine: np.ndarray, image: Geometry, other: np.ndarray, grid: Grid3
+    affine: np.ndarray, image: Geometry, mask_affine: np.ndarray, grid: Grid3
 ) -> Placement | None:
     """Place a grid whose voxels all lie on voxels of the image's grid, or on its continuation.
 
@@ -94,10 +94,10 @@ def on_lattice(
     Args:
         affine: of the image: one of those that its file has.
         image: how its planes are shown.
-        other: the affine of the mask.
+        mask_affine: of the mask.
         grid: the shape of the mask in its own order.
     """
-    turn, start = _turn(affine, other, grid)
+    turn, start = _turn(affine, mask_affine, grid)
     if turn is None:
         return None
     source = [int(np.flatnonzero(row)[0]) for row in turn]  # the mask's axis of each image axis

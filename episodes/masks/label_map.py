@@ -116,7 +116,7 @@ def _one_name(name: str) -> str:
 
 
 def class_map(
-    labels: np.ndarray, label_map: LabelMap, classes: tuple[str, ...], where: str
+    labels: np.ndarray, label_map: LabelMap, classes: tuple[str, ...], mask_name: str
 ) -> np.ndarray:
     """Translate the values of a mask into positions in `classes`.
 
@@ -124,7 +124,7 @@ def class_map(
         labels: whole numbers [...].
         label_map: what the numbers mean.
         classes: the classes asked for; pixels of other classes become background.
-        where: the mask's name for messages.
+        mask_name: the mask's name for messages.
 
     Returns:
         uint8 [...]: 0 background, 1..len(classes), 255 unknown.
@@ -140,7 +140,7 @@ def class_map(
         position = classes.index(label_map) + 1 if label_map in classes else 0
         return np.where(labels != 0, np.uint8(position), np.uint8(0))
     values, inverse = _distinct(labels)
-    check_named(values.tolist(), label_map, where)
+    check_named(values.tolist(), label_map, mask_name)
     places: dict[str | None, int] = {name: place for place, name in enumerate(classes, start=1)}
     places |= {None: 0, UNKNOWN: IGNORE}
     table = np.array([places.get(label_map.get(value), 0) for value in values.tolist()], np.uint8)
@@ -151,7 +151,7 @@ def class_map(
     return np.take(wide, labels)
 
 
-def check_named(values: Iterable[int], label_map: Mapping[int, str | None], where: str) -> None:
+def check_named(values: Iterable[int], label_map: Mapping[int, str | None], mask_name: str) -> None:
     """Raise where a mask holds a value that is neither 0 nor in the label map."""
     unnamed = [int(value) for value in values if value and value not in label_map]
     if not unnamed:
@@ -160,8 +160,8 @@ def check_named(values: Iterable[int], label_map: Mapping[int, str | None], wher
         f"{value_name(value)} {name or BACKGROUND}" for value, name in label_map.items()
     )
     raise DataError(
-        f"mask {where} holds {shorten(map(value_name, unnamed))}, which nobody named; expected 0 "
-        f"background or {named}. {advice(unnamed)}"
+        f"mask {mask_name} holds {shorten(map(value_name, unnamed))}, which nobody named; expected "
+        f"0 background or {named}. {advice(unnamed)}"
     )
 
 

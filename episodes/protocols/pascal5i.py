@@ -144,7 +144,7 @@ def novel_classes(
 
 
 def class_images(
-    catalog: Catalog, names: Sequence[str], shot: int, least: int = 1
+    catalog: Catalog, names: Sequence[str], shot: int, min_pixels: int = 1
 ) -> dict[str, list[Sample]]:
     """List, for each class, the images that show at least so many pixels of it.
 
@@ -152,14 +152,14 @@ def class_images(
         EpisodeError: a class has fewer images than a query and its shots need.
     """
     images = {
-        name: [s for s in catalog.samples if (s.areas or {}).get(name, 0) >= least]
+        name: [s for s in catalog.samples if (s.areas or {}).get(name, 0) >= min_pixels]
         for name in names
     }
     few = [name for name, found in images.items() if len(found) <= shot]
     if few:
         raise EpisodeError(
-            f"classes {shorten(few)} have at most {shot} images of {least} pixels or more; a query "
-            f"and {shot} shots need {shot + 1}. Add images or leave the classes out"
+            f"classes {shorten(few)} have at most {shot} images of {min_pixels} pixels or more; "
+            f"a query and {shot} shots need {shot + 1}. Add images or leave the classes out"
         )
     return images
 

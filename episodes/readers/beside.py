@@ -84,12 +84,12 @@ class _Found(NamedTuple):
 
 def _together(root: Path) -> _Found:
     """Tell the masks from the images of a folder."""
-    listed = [path for path in naming.files(root) if not is_volume(path)]
+    listed = [path for path in naming.list_files(root) if not is_volume(path)]
     called = [path for path in listed if pairing.is_mask_name(stem(path))]
     few = len(called) <= FEW and 2 * len(called) < len(listed)
     pictures = {path for path in called if few and not pairing.looks_like_mask(path)}
     names = [_name(root, path) for path in listed if path not in pictures]
-    partners, stray = pairing.together(list(dict.fromkeys(names)))
+    partners, stray = pairing.separate_masks(list(dict.fromkeys(names)))
     files: dict[str, Path] = {}
     for path in listed:
         name = _name(root, path)

@@ -201,7 +201,7 @@ def _samples(
 
 def _pictures(root: Path, path: Path, images: Sequence[Entry], odd: Odd) -> dict[str, _Picture]:
     """Map the ids of images to the pictures that are there, of the size that the file gives."""
-    finder = Finder(root, _picture_folders(root, path), lambda: naming.pictures(root))
+    finder = Finder(root, _picture_folders(root, path), lambda: naming.list_images(root))
     names: dict[str | None, set[str]] = defaultdict(set)
     for image in images:
         names[_key(image.get("id"))].add(str(image.get("file_name") or ""))
@@ -263,7 +263,7 @@ def _drawings(
 
 
 def _what_happened(outline: Outline) -> str:
-    if not outline.place:
+    if not outline.has_position:
         return "annotations tell no place, and all that no other outline covers is unknown there"
     return "annotations cannot be drawn as they are, and their pixels are unknown"
 

@@ -27,13 +27,13 @@ class Outline:
             none.
         problem: what is wrong with the rest; empty where nothing is.
         unknown: the pixels that are unknown because of it; None where there are none.
-        place: whether the annotation tells where it lies; else all pixels are unknown.
+        has_position: whether the annotation has a position; else all pixels are unknown.
     """
 
     drawn: Any = None
     problem: str = ""
     unknown: Bounds | None = None
-    place: bool = True
+    has_position: bool = True
 
 
 def check_outline(note: Mapping[str, Any], size: tuple[int, int]) -> Outline:
@@ -77,7 +77,7 @@ def _left_out(
     places = [_box(note.get("bbox")), _span(odd)]
     place = next((each for each in (places[::-1] if drawn else places) if each), None)
     if place is None:
-        return Outline(drawn, problem, (0, size[0], 0, size[1]), place=False)
+        return Outline(drawn, problem, (0, size[0], 0, size[1]), has_position=False)
     top, bottom, left, right = place
     top, bottom = max(0, math.floor(top)), min(size[0], max(math.ceil(bottom), math.floor(top) + 1))
     left, right = (

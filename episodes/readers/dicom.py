@@ -22,7 +22,7 @@ from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
 from episodes.io.dicom.pixels import check_decoder, read_series, unpack
 from episodes.io.dicom.planes import Plane, is_dicom, planes_of_file, read_header
-from episodes.io.dicom.segmentations import SEGMENTATIONS, place_segments, read_segment
+from episodes.io.dicom.segmentations import SEGMENTATIONS, assign_segments, read_segment
 from episodes.io.dicom.volumes import Series, volumes_of
 from episodes.io.limits import check_voxels, guarded
 from episodes.io.pixels import MaskRef, PixelRef
@@ -80,7 +80,7 @@ def read(
         check_voxels(f"volume {volume.name}", (len(volume.planes), *volume.planes[0].size))
     for path, header in segmentations:
         with guarded(path, "DICOM-SEG"):
-            place_segments(path, header, volumes, label_map)
+            assign_segments(path, header, volumes, label_map)
     samples = [s for volume in volumes for s in _samples(root, volume, subject_pattern)]
     return naming.catalog_of(root, samples, tuple(notes))
 

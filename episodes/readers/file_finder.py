@@ -13,10 +13,10 @@ from episodes.errors import DataError, shorten
 _DRIVE = re.compile(r"[A-Za-z]:(?=/)")
 
 
-def plain(name: str) -> str:
-    """Return a name as it is compared: one form of Unicode, small letters.
+def normalise_name(name: str) -> str:
+    """Normalise a name for comparison: Unicode NFC, case folded.
 
-    >>> plain("U\u0308BER.png") == plain("\u00fcber.PNG")
+    >>> normalise_name("U\u0308BER.png") == normalise_name("\u00fcber.PNG")
     True
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
@@ -32,13 +32,13 @@ class Finder:
     Args:
         root: the folder that nothing leads out of.
         folders: where relative names are looked up first, the likeliest first.
-        listed: gives all files that may be meant; called once, when a name is not found at once.
+        list_files: lists all candidate files; called once, when a name is not in the folders.
     """
 
     def __init__(
-        self, root: Path, folders: Sequence[Path], listed: Callable[[], Iterable[Path]]
+        self, root: Path, folders: Sequence[Path], list_files: Callable[[], Iterable[Path]]
     ) -> None:
-        self.root, self.folders, self._listed = root, folders, listed
+        self.root, self.folders, self._listed = root, folders, list_files
         self._inside = root.resolve()
         self._by_name: dict[str, list[tuple[tuple[str, ...], Path]]] | None = None
 
@@ -55,7 +55,7 @@ class Finder:
                 return self._below(folder / text)
         if not parts or ".." in parts:
             raise DataError(f"{name[:80]!r} leads out of {self.root} or to nothing in it")
-        found = self._search(tuple(map(plain, parts)))
+        found = self._search(tuple(map(normalise_name, parts)))
         if len(found) != 1:
             several = f"could be {shorten(map(str, found), 3)}" if found else "is not there"
             raise DataError(f"{name[:80]!r} {several}")
@@ -80,7 +80,7 @@ class Finder:
         if self._by_name is None:
             self._by_name = defaultdict(list)
             for path in self._listed():
-                ending = tuple(plain(part) for part in path.relative_to(self.root).parts)
+                ending = tuple(normalise_name(part) for part in path.relative_to(self.root).parts)
                 self._by_name[ending[-1]].append((ending, path))
         there = self._by_name.get(parts[-1], [])
         best = max((_common(parts, ending) for ending, _ in there), default=0)

@@ -90,7 +90,7 @@ def _pairs(folder: Path) -> list[_Pair]:
         return pair
     there = {sub.name: sub for sub in naming.folders(folder)}
     try:
-        named, _ = pairing.together(list(there))
+        named, _ = pairing.separate_masks(list(there))
     except DataError:
         return []
     pairs = [_Pair(there[image], there[mask]) for mask, image in named.items()]
@@ -109,7 +109,7 @@ def _plain_pair(folder: Path) -> list[_Pair]:
     masks = naming.subfolders(folder, naming.MASK_WORDS)
     if images is None or not masks:
         return []
-    held = [sub for sub in masks if next(naming.files(sub), None)]
+    held = [sub for sub in masks if next(naming.list_files(sub), None)]
     if len(held) > 1:  # masks of classes tell more than those of objects
         held = [sub for sub in held if sub.name.lower() != "instances"]
     return [_Pair(images, sub) for sub in held or masks[:1]]
@@ -186,7 +186,7 @@ def _unread(root: Path, pairs: Iterable[_Pair]) -> tuple[str, ...]:
     known = {path for pair in used.items() for path in pair} - {root}
     known |= {path.parent for path in known} - {root}
     left = [sub for sub in naming.folders(root) if sub not in known]
-    held = [sub.name for sub in left if next(naming.files(sub), None)]
+    held = [sub.name for sub in left if next(naming.list_files(sub), None)]
     if not held:
         return ()
     return (f"{len(held)} folder(s) beside images and masks are not read: {shorten(held, 4)}",)

@@ -92,7 +92,7 @@ def read_objects(path: Path, member: str) -> np.ndarray:
     Raises:
         DataError: there is no mask, or sizes differ, or there are more than 65,535.
     """
-    masks = sorted(file for file in naming.files(path) if file.parent == path)
+    masks = sorted(file for file in naming.list_files(path) if file.parent == path)
     if not 0 < len(masks) < 2**16:
         raise DataError(f"{path} holds {len(masks)} masks; expected between 1 and 65,535")
     size = read_header(masks[0]).size

@@ -10,8 +10,8 @@ from episodes.errors import DataError, shorten
 from episodes.io.mask_grid import Grid
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.io.read import STACK_SUFFIXES, is_readable, is_volume, read_header, stem, suffix
+from episodes.masks.aligned import mask_source
 from episodes.masks.label_map import LabelMap, label_map_classes
-from episodes.masks.placed import mask_source
 
 IMAGE_WORDS = (
     *("images", "image", "imgs", "img", "imagestr"),
@@ -52,7 +52,7 @@ def folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not is_hidden(p))
 
 
-def files(folder: Path) -> Iterator[Path]:
+def list_files(folder: Path) -> Iterator[Path]:
     """List the readable, visible files of a folder and its sub-folders, sorted by name."""
     for path in sorted(folder.rglob("*")):
         hidden = any(is_hidden(Path(part)) for part in path.relative_to(folder).parts)
@@ -60,9 +60,9 @@ def files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def pictures(folder: Path) -> Iterator[Path]:
+def list_images(folder: Path) -> Iterator[Path]:
     """List the files of a folder and its sub-folders but for those called as masks are."""
-    for path in files(folder):
+    for path in list_files(folder):
         parents = path.relative_to(folder).parts[:-1]
         if not any(part.lower() in MASK_WORDS for part in parents):
             yield path
@@ -76,7 +76,7 @@ def by_stem(folder: Path, *, deep: bool = True) -> dict[str, Path]:
         deep: look into its sub-folders too.
     """
     found: dict[str, Path] = {}
-    for path in files(folder):
+    for path in list_files(folder):
         if not deep and path.parent != folder:
             continue
         name = (path.relative_to(folder).parent / stem(path)).as_posix()

@@ -15,8 +15,8 @@ from episodes.catalog.catalog import Catalog, Sample
 from episodes.errors import DataError
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.io.read import is_volume, read_header
+from episodes.masks.aligned import mask_source
 from episodes.masks.label_map import LabelMap, label_map_classes, read_label_map
-from episodes.masks.placed import mask_source
 from episodes.readers import naming, pairing
 
 

@@ -20,8 +20,8 @@ from episodes.errors import DataError
 from episodes.io.axes import Reading, Structure, check_channels
 from episodes.io.formats.zarr import (
     finest_array,
+    grid_transform,
     group_attributes,
-    place_of,
     read_array,
     structure_of,
 )
@@ -122,7 +122,7 @@ def _masks(
 
 def _same_place(group: Path, labels: Path) -> None:
     """Raise where a label image has another spacing or position; writers often give it none."""
-    here, there = place_of(group), place_of(labels)
+    here, there = grid_transform(group), grid_transform(labels)
     for axis in sorted(here.keys() & there.keys(), reverse=True):
         (step, start), (other, first) = here[axis], there[axis]
         if abs(other - step) > 0.01 * abs(step) or abs(first - start) > 0.1 * abs(step):

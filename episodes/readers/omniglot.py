@@ -62,7 +62,7 @@ def read(
             subject = match["drawer"]
             if subject_pattern is not None:
                 subject = naming.subject_of(member, subject_pattern)
-            ink = MaskRef(PixelRef(path, None, read_ink, member), label_map or name)
+            ink = MaskRef(PixelRef(path, None, read_strokes, member), label_map or name)
             picture = PixelRef(path, None, read_drawing, member)
             samples.append(Sample(f"{path.name}/{member}", picture, (ink,), subject, SIZE))
     return naming.catalog_of(root, samples)
@@ -86,6 +86,6 @@ def read_drawing(path: Path, member: str) -> np.ndarray:
     return pixels
 
 
-def read_ink(path: Path, member: str) -> np.ndarray:
-    """Read where the ink is: bool [105 105]."""
+def read_strokes(path: Path, member: str) -> np.ndarray:
+    """Read the mask of the strokes: bool [105 105]."""
     return read_drawing(path, member) == 0

@@ -16,7 +16,7 @@ import numpy as np
 from episodes.errors import DataError, shorten
 from episodes.io.read import read_planes, stem
 from episodes.readers import naming
-from episodes.readers.file_finder import plain
+from episodes.readers.file_finder import normalise_name
 
 _LETTER = r"[^\W\d_]"
 _SEPARATORS = r"[_\-. ]"
@@ -42,7 +42,7 @@ def is_mask_name(name: str) -> bool:
     >>> [is_mask_name(name) for name in ("a_mask", "GT-7", "seg_1", "unmasked", "gtx")]
     [True, True, True, False, False]
     """
-    return bool(_MASK.search(plain(Path(name).name)))
+    return bool(_MASK.search(normalise_name(Path(name).name)))
 
 
 def match_masks(truth: Iterable[str], predictions: Iterable[str]) -> dict[str, str]:
@@ -114,7 +114,7 @@ def match(
     return {mask: found[mask] for mask in masks if mask in found}
 
 
-def together(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def separate_masks(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Tell masks from images among names in one folder.
 
     Args:
@@ -127,10 +127,10 @@ def together(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     Raises:
         DataError: see `match`.
 
-    >>> together(["a", "a_mask", "b_gt", "c"])
+    >>> separate_masks(["a", "a_mask", "b_gt", "c"])
     ({'a_mask': 'a'}, ['b_gt'])
     """
-    there = {plain(name) for name in names}
+    there = {normalise_name(name) for name in names}
     cores = {_core(name) for name in names if not is_mask_name(name)}
     called = [name for name in names if is_mask_name(name)]
     # label_free_1 is an image where there is label_free_1_mask.
@@ -139,7 +139,7 @@ def together(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     stray: list[str] = []
     for name in called:
         extends = there & {*_without_one(name), *_without_number(name)}
-        if plain(name) in bases and not extends:
+        if normalise_name(name) in bases and not extends:
             continue
         (masks if extends or cores & set(_without_all(name)) else stray).append(name)
     found = match([name for name in names if name not in {*masks, *stray}], masks)
@@ -164,16 +164,16 @@ def pairs(root: Path, accepts: Callable[[Path], bool]) -> tuple[dict[str, Path],
     images: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     if image_folder and any(map(accepts, image_folder.iterdir())):
-        for path in naming.files(image_folder):
+        for path in naming.list_files(image_folder):
             # nnU-Net numbers the channels of an image: case_0000 belongs to the label case.
             _add(images, re.sub(r"_0000$", "", stem(path)), path)
-        for path in naming.files(mask_folder) if mask_folder else ():
+        for path in naming.list_files(mask_folder) if mask_folder else ():
             _add(masks, stem(path), path)
         partner = match(images, masks)
         return images, {partner.get(name, name): path for name, path in masks.items()}
     for path in sorted(p for p in root.iterdir() if accepts(p) and not naming.is_hidden(p)):
         # image.nii and label.nii, called nothing else, are one pair.
-        name = _trim(_ANY.sub("", plain(stem(path)))) or "volume"
+        name = _trim(_ANY.sub("", normalise_name(stem(path)))) or "volume"
         _add(masks if is_mask_name(stem(path)) else images, name, path)
     return images, masks
 
@@ -201,7 +201,7 @@ def looks_like_mask(path: Path, unreadable: bool = True) -> bool:
 
 
 def _same(name: str) -> list[str]:
-    return [plain(name)]
+    return [normalise_name(name)]
 
 
 def _without_one(name: str) -> list[str]:
@@ -240,18 +240,18 @@ def _bare(name: str) -> str:
 
 
 Levels = tuple[tuple[Callable[[str], str], Callable[[str], list[str]]], ...]
-_BARE_LEVELS: Levels = ((plain, _same), (_bare, lambda name: [_bare(name)]))
+_BARE_LEVELS: Levels = ((normalise_name, _same), (_bare, lambda name: [_bare(name)]))
 _LEVELS: Levels = (
-    (plain, _same),
-    (plain, _without_one),
+    (normalise_name, _same),
+    (normalise_name, _without_one),
     (_core, _without_all),
-    (plain, _without_number),
+    (normalise_name, _without_number),
 )
 """What names of images and of masks are compared by, the surest first."""
 
 
 def _split(name: str) -> tuple[str, str]:
-    head, slash, last = plain(name).rpartition("/")
+    head, slash, last = normalise_name(name).rpartition("/")
     return head + slash, last
 
 

@@ -21,7 +21,7 @@ from episodes.errors import DataError, shorten
 from episodes.io.read import is_volume, stem
 from episodes.masks.label_map import LabelMap
 from episodes.readers import naming, pairing
-from episodes.readers.file_finder import plain
+from episodes.readers.file_finder import normalise_name
 
 EXPECTED = (
     "expected images/ and masks/ with files of the same names, or a.png beside a_mask.png in one "
@@ -33,7 +33,7 @@ LOOKED_AT = 3
 
 def recognises(root: Path) -> bool:
     """Whether any picture or volume is there."""
-    return next(naming.files(root), None) is not None
+    return next(naming.list_files(root), None) is not None
 
 
 def read(
@@ -50,7 +50,7 @@ def read(
     Raises:
         DataError: masks are among the pictures, none can be opened, or classes are named.
     """
-    paths = list(naming.files(root))
+    paths = list(naming.list_files(root))
     _refuse_masks(root, paths)
     if label_map is not None:
         raise DataError(
@@ -137,18 +137,20 @@ def _doubtful(paths: Sequence[Path]) -> Iterator[list[tuple[Path, Path]]]:
     """
     folders: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in paths:
-        folders[path.parent][plain(stem(path))] = path
+        folders[path.parent][normalise_name(stem(path))] = path
     first, *others = folders.values()
     for other in others[: 2 * LOOKED_AT]:
         common = [(first[name], other[name]) for name in first if name in other][:LOOKED_AT]
         if common:
             yield from (common, [(mask, image) for image, mask in common])
-    beside = sorted(paths, key=lambda path: (path.parent, plain(stem(path))))
+    beside = sorted(paths, key=lambda path: (path.parent, normalise_name(stem(path))))
     near = [
         (one, other)
         for one, other in pairwise(beside)
         if one.parent == other.parent
-        and re.match(rf"{re.escape(plain(stem(one)))}[_\-. ]\D", plain(stem(other)))
+        and re.match(
+            rf"{re.escape(normalise_name(stem(one)))}[_\-. ]\D", normalise_name(stem(other))
+        )
     ][:LOOKED_AT]
     if near:
         yield from (near, [(mask, image) for image, mask in near])

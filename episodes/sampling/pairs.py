@@ -166,9 +166,9 @@ class PairSampler:
             for index in part
         )
 
-    def load_untransformed(self, chosen: Sequence[tuple[int, int]]) -> PairBatch:
+    def load_untransformed(self, items: Sequence[tuple[int, int]]) -> PairBatch:
         """Load some of `all_items`, without the transform."""
-        return self._load(chosen, range(len(chosen)), None)
+        return self._load(items, range(len(items)), None)
 
     def batch(self, index: int) -> PairBatch:
         """Draw and load the whole batch `index`."""

@@ -19,7 +19,7 @@ from episodes.protocols.omniglot import (
     hash_trials,
     official_runs,
 )
-from episodes.readers.omniglot import SIZE, read_ink
+from episodes.readers.omniglot import SIZE, read_drawing
 from episodes.sampling.episode import to_channels
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
 from fewshot.cli.match_options import MatchOmniglot
@@ -29,7 +29,11 @@ from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.tables import shown, with_interval
 from fewshot.models.embedding_network import EmbeddingNetwork, load_embedding
 from fewshot.provenance import typed_command
-from fewshot.siamese.retrieval.one_shot_classification import classify, classify_with_tta, nearest
+from fewshot.siamese.retrieval.one_shot_classification import (
+    classify,
+    max_view_similarity,
+    nearest_example_similarity,
+)
 from fewshot.siamese.retrieval.tta_views import embed_with_tta
 from fewshot.siamese.retrieval.whitening import within_class_whitening
 from fewshot.training.folder import SPLIT
@@ -106,16 +110,19 @@ def _lake(command: MatchOmniglot, networks: Sequence[Whitened]) -> dict[str, Any
     archive = command.data / RUNS
     trials = official_runs(archive)
     names = _names(trials)
-    drawings = {name: read_ink(archive, name) for name in names}
+    drawings = {name: read_drawing(archive, name) for name in names}
     answers = classify(
-        trials, classify_with_tta(_embedded(command, networks, drawings), command.centred)
+        trials, max_view_similarity(_embedded(command, networks, drawings), command.centred)
     )
     points = {name: ink_points(ink) for name, ink in drawings.items()}
     hausdorff = classify(
-        trials, nearest(lambda one, other: modified_hausdorff(points[one], points[other]))
+        trials,
+        nearest_example_similarity(
+            lambda one, other: modified_hausdorff(points[one], points[other])
+        ),
     )
     row = _row("lake_20_runs_accuracy", trials, answers, hausdorff, by_run=True)
-    pixels = classify(trials, classify_with_tta([_thumbnails(drawings)]))
+    pixels = classify(trials, max_view_similarity([_thumbnails(drawings)]))
     row["pixels"] = _percent(_interval(trials, pixels, by_run=True))
     row["headline"], row["baseline_name"] = True, "modified Hausdorff distance"
     row["protocol"] = "20 official runs, 20-way 1-shot within an alphabet"
@@ -126,9 +133,9 @@ def _trials(command: MatchOmniglot, networks: Sequence[Whitened]) -> list[dict[s
     archive = command.data / EVALUATION
     listed = alphabets(archive)
     names = [name for found in listed.values() for each in found.values() for name in each]
-    drawings = {name: read_ink(archive, name) for name in names}
-    ours = classify_with_tta(_embedded(command, networks, drawings), command.centred)
-    pixels = classify_with_tta([_thumbnails(drawings)])
+    drawings = {name: read_drawing(archive, name) for name in names}
+    ours = max_view_similarity(_embedded(command, networks, drawings), command.centred)
+    pixels = max_view_similarity([_thumbnails(drawings)])
     rows = []
     for within in (False, True):
         for way, shot in TASKS:
@@ -222,7 +229,7 @@ def _whitening(command: MatchOmniglot, network: EmbeddingNetwork) -> np.ndarray:
     listed = alphabets(archive)
     characters = [names for found in listed.values() for names in found.values()][::_EVERY]
     names = [(number, name) for number, each in enumerate(characters) for name in each]
-    drawings = [read_ink(archive, name) for _, name in names]
+    drawings = [read_drawing(archive, name) for _, name in names]
     vectors = embed_drawings(network, drawings, 1, command.seed)[:, 0]
     return within_class_whitening(vectors, [number for number, _ in names], command.whitened)
 

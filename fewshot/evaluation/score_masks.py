@@ -14,8 +14,8 @@ from episodes.errors import DataError, shorten
 from episodes.io.mask_colours import value_name
 from episodes.io.pixels import IGNORE, PixelRef
 from episodes.io.read import labels_of, mask_of, read_header, stem
+from episodes.masks.aligned import mask_source
 from episodes.masks.label_map import UNKNOWN, LabelMap, class_map, label_map_classes
-from episodes.masks.placed import mask_source
 from episodes.masks.values import Evidence, check_size, infer_label_maps
 from episodes.readers import naming, pairing
 from fewshot.metrics.mask_scores import MaskPair, score_objects, score_pair
@@ -119,7 +119,7 @@ def find_pairs(
 def _masks_of(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """List the masks of a folder; where images lie beside them, those that are called masks."""
     files = naming.by_stem(folder)
-    masks, stray = pairing.together(list(files))
+    masks, stray = pairing.separate_masks(list(files))
     if not masks:
         return files, []
     kept = {name: path for name, path in files.items() if name in masks or name in stray}

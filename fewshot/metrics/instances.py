@@ -250,7 +250,7 @@ def aggregated_jaccard(table: OverlapTable, *, one_to_one: bool = False) -> floa
         computational pathology, TMI 2017. AJI+: Graham et al., HoVer-Net, MedIA 2019.
     """
     if one_to_one:
-        best = match_pairs(table, 0.0, ">", "optimal", most_matches=False)
+        best = match_pairs(table, 0.0, ">", "optimal", maximise_count=False)
     else:
         order = np.lexsort((-table.iou, table.rows))  # by reference object, best IoU first
         best = order[np.unique(table.rows[order], return_index=True)[1]]

@@ -16,7 +16,7 @@ def match_pairs(
     comparison: Literal[">", ">="] = ">",
     method: Literal["optimal", "greedy"] = "optimal",
     *,
-    most_matches: bool = True,
+    maximise_count: bool = True,
 ) -> Ints:
     """Match objects one to one among the pairs whose IoU passes a threshold.
 
@@ -25,8 +25,8 @@ def match_pairs(
         threshold: IoU in 0..1.
         comparison: ">" or ">=".
         method: "optimal" or "greedy" (pairs by falling IoU; equal IoU by reference, then label).
-        most_matches: whether the optimum is the largest number of matches, the sum of IoU breaking
-            ties; else it is the largest sum of IoU.
+        maximise_count: whether the optimum is the largest number of matches, the sum of IoU
+            breaking ties; else it is the largest sum of IoU.
 
     Returns:
         Positions of the matched pairs in the table ``[match]``, rising.
@@ -57,7 +57,7 @@ def match_pairs(
         return pairs
     if method == "greedy":
         return _greedy(table, pairs)
-    return _optimal(table, pairs, most_matches)
+    return _optimal(table, pairs, maximise_count)
 
 
 def _is_one_to_one(positions: Ints) -> bool:
@@ -77,7 +77,7 @@ def _greedy(table: OverlapTable, pairs: Ints) -> Ints:
     return np.sort(np.array(taken, np.int64))
 
 
-def _optimal(table: OverlapTable, pairs: Ints, most_matches: bool) -> Ints:
+def _optimal(table: OverlapTable, pairs: Ints, maximise_count: bool) -> Ints:
     """Solve each connected group of objects alone: groups are small, the whole need not be."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -90,10 +90,10 @@ def _optimal(table: OverlapTable, pairs: Ints, most_matches: bool) -> Ints:
     order = np.argsort(group, kind="stable")
     bounds = np.flatnonzero(np.diff(group[order])) + 1
     groups = np.split(pairs[order], bounds)
-    return np.sort(np.concatenate([_assign(table, each, most_matches) for each in groups]))
+    return np.sort(np.concatenate([_assign(table, each, maximise_count) for each in groups]))
 
 
-def _assign(table: OverlapTable, pairs: Ints, most_matches: bool) -> Ints:
+def _assign(table: OverlapTable, pairs: Ints, maximise_count: bool) -> Ints:
     from scipy.optimize import linear_sum_assignment
 
     if len(pairs) == 1:
@@ -102,7 +102,7 @@ def _assign(table: OverlapTable, pairs: Ints, most_matches: bool) -> Ints:
     columns, column = np.unique(table.columns[pairs], return_inverse=True)
     gain = np.zeros((len(rows), len(columns)))
     gain[row, column] = table.iou[pairs]
-    if most_matches:  # the sum of IoU / (matches + 1) stays below one match
+    if maximise_count:  # the sum of IoU / (matches + 1) stays below one match
         gain[row, column] = 1 + gain[row, column] / (min(gain.shape) + 1)
     position = np.full(gain.shape, -1, np.int64)
     position[row, column] = pairs

@@ -115,28 +115,28 @@ class InvertedResidual(nn.Module):
 
 
 class Stages(nn.Module):
-    """The stem and the first stages; returns the maps of those that are asked for.
+    """The stem and the first stages; returns the maps of the requested stages.
 
     Args:
-        wanted: numbers of stages, ascending; layers behind the last one are left out.
+        stages: numbers of the requested stages, ascending; layers behind the last one are left out.
     """
 
-    def __init__(self, wanted: tuple[int, ...]) -> None:
+    def __init__(self, stages: tuple[int, ...]) -> None:
         super().__init__()
-        self.wanted = wanted
+        self.stages = stages
         self.conv_stem = SameConv(3, 32, 3, 2)
         self.bn1 = nn.BatchNorm2d(32, _EPSILON)
-        self.blocks = nn.Sequential(*list(_stages())[: wanted[-1] + 1])
+        self.blocks = nn.Sequential(*list(_stages())[: stages[-1] + 1])
 
     def forward(
         self, pixels: Float[Tensor, "batch 3 height width"]
     ) -> list[Float[Tensor, "batch _ _ _"]]:
-        """Embed; one map a wanted stage."""
+        """Embed; one map for each requested stage."""
         maps = _relu6(self.bn1(self.conv_stem(pixels)))
         found = []
         for number, stage in enumerate(self.blocks):
             maps = stage(maps)
-            if number in self.wanted:
+            if number in self.stages:
                 found.append(maps)
         return found
 

@@ -62,10 +62,10 @@ def errors(
 
 
 def blend(
-    base: np.ndarray, colours: np.ndarray, where: np.ndarray, opaque: np.ndarray, opacity: float
+    base: np.ndarray, colours: np.ndarray, mask: np.ndarray, opaque: np.ndarray, opacity: float
 ) -> np.ndarray:
     """Mix colours into a picture."""
-    share = np.where(opaque, 1.0, opacity * where)[..., None].astype(np.float32)
+    share = np.where(opaque, 1.0, opacity * mask)[..., None].astype(np.float32)
     return np.round(base * (1 - share) + colours * share).astype(np.uint8)
 
 
@@ -99,7 +99,7 @@ class Row:
     """One row of a contact sheet: its caption, and pictures uint8 [height width 3]."""
 
     caption: str
-    pictures: Sequence[np.ndarray]
+    images: Sequence[np.ndarray]
 
 
 def contact_sheet(
@@ -127,7 +127,7 @@ def contact_sheet(
         draw.text((gap + number * (cell + gap), top - 26), head, (60, 60, 60), _font(15))
     for index, row in enumerate(rows):
         y = top + index * (cell + caption + gap)
-        for number, pixels in enumerate(row.pictures):
+        for number, pixels in enumerate(row.images):
             picture = Image.fromarray(pixels)
             scale = cell / max(picture.size)
             size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))

@@ -69,22 +69,22 @@ def paired_euclidean_distances(
     return torch.linalg.vector_norm(first - second, dim=-1)  # torch defines its gradient at 0 as 0
 
 
-def picked_euclidean_distances(
+def indexed_euclidean_distances(
     first: Float[Tensor, "anchor dim"],
     second: Float[Tensor, "reference dim"],
-    places: Int64[Tensor, "pick anchor"],
+    references: Int64[Tensor, "pick anchor"],
 ) -> Float[Tensor, "pick anchor"]:
-    """Euclidean distances of each anchor to the references at some places; the gradient at 0 is 0.
+    """Euclidean distances of each anchor to the references at indices; the gradient at 0 is 0.
 
-    >>> places = torch.tensor([[1], [0]])
-    >>> picked_euclidean_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0, 1]]), places)
+    >>> indices = torch.tensor([[1], [0]])
+    >>> indexed_euclidean_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0, 1]]), indices)
     tensor([[1.],
             [5.]])
     """
-    return _Picked.apply(first, None if second is first else second, places)
+    return _IndexedDistances.apply(first, None if second is first else second, references)
 
 
-class _Picked(torch.autograd.Function):
+class _IndexedDistances(torch.autograd.Function):
     """One step, where the steps of torch would take a small batch most of its time."""
 
     @staticmethod

@@ -34,12 +34,12 @@ class HardNegatives(nn.Module):
     too near to be another thing.
 
     Args:
-        images: how many embeddings are kept; the length of `PairSampler.all_items`.
+        images: number of embeddings; the length of `PairSampler.all_items`.
         dim: length of the embeddings.
-        each: negatives an anchor.
-        closest: candidates nearer than this are taken for duplicates of the anchor; in units of
-            distance, of which unrelated embeddings of unit length have 1.4.
-        other_subjects: whether candidates of the anchor's own subject are refused. False where
+        per_anchor: number of negatives of each anchor.
+        min_distance: candidates nearer than this are treated as duplicates of the anchor;
+            unrelated embeddings of unit length have a distance of 1.4.
+        other_subjects: whether candidates of the anchor's subject are excluded. False where
             a subject is no person, e.g. one drawer of many characters.
     """
 
@@ -51,16 +51,21 @@ class HardNegatives(nn.Module):
         self,
         images: int,
         dim: int,
-        each: int = 4,
-        closest: float = 0.1,
+        per_anchor: int = 4,
+        min_distance: float = 0.1,
         other_subjects: bool = True,
     ) -> None:
         super().__init__()
-        if images < 1 or each < 1 or closest < 0:
+        if images < 1 or per_anchor < 1 or min_distance < 0:
             raise ValueError(
-                f"images is {images}, each {each} and closest {closest}; expected at least 1, 1, 0"
+                f"images is {images}, per_anchor {per_anchor} and min_distance "
+                f"{min_distance}; expected at least 1, 1, 0"
             )
-        self.each, self.closest, self.other_subjects = each, closest, other_subjects
+        self.per_anchor, self.min_distance, self.other_subjects = (
+            per_anchor,
+            min_distance,
+            other_subjects,
+        )
         self.register_buffer("embeddings", torch.zeros(images, dim))
         self.register_buffer("numbers", torch.full((images, 3), UNKNOWN))
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
@@ -88,12 +93,12 @@ class HardNegatives(nn.Module):
         labels, subjects, samples = self.numbers.unbind(dim=1)
         distances = euclidean_distances(anchors.embeddings, self.embeddings)
         allowed = (anchors.labels[:, None] != labels) & (labels != UNKNOWN)
-        allowed &= (anchors.labels != UNKNOWN)[:, None] & (distances >= self.closest)
+        allowed &= (anchors.labels != UNKNOWN)[:, None] & (distances >= self.min_distance)
         if self.other_subjects:
             allowed &= anchors.subjects[:, None] != subjects
         if not self.ready:
             allowed.zero_()
-        count = min(self.each, len(labels))
+        count = min(self.per_anchor, len(labels))
         nearest = distances.masked_fill(~allowed, torch.inf).topk(count, dim=1, largest=False)
         hard = nearest.indices[nearest.values < torch.inf].unique()
         negatives = Embedded(self.embeddings[hard], labels[hard], subjects[hard], samples[hard])

@@ -20,7 +20,7 @@ TOLERANCE = 0.01
 """How far apart positions of the same plane may be, in mm."""
 
 
-def place_segments(path: Path, header: Any, series: list[Series], label_map: str | None) -> None:
+def assign_segments(path: Path, header: Any, series: list[Series], label_map: str | None) -> None:
     """Give a segmentation's segments to the series that its frames lie in.
 
     Args:

@@ -98,7 +98,7 @@ def finest_array(group: Path) -> str:
         return inside(group, name).relative_to(group).as_posix()
 
 
-def place_of(group: Path) -> dict[str, tuple[float, float]]:
+def grid_transform(group: Path) -> dict[str, tuple[float, float]]:
     """Read spacing and position of the finest level along x, y and z; empty where none is named."""
     multiscale = _multiscale(group)
     with guarded(group, "OME-Zarr"):

@@ -20,17 +20,17 @@ COMPRESSORS = ("blosc", "zstd", "lz4", "gzip", "zlib", "bz2", "lzma")
 PIECE = 2**20
 
 
-def check_chunks(array: Path, codecs: Sequence[Any], most: int, inner: int) -> None:
+def check_chunks(array: Path, codecs: Sequence[Any], max_bytes: int, inner: int) -> None:
     """Raise where a chunk would unpack to more than its place in the array.
 
     Args:
         array: the array's folder.
         codecs: names, or mappings of name and configuration, in the order of packing.
-        most: how many bytes a chunk (in shards, an inner chunk) has.
+        max_bytes: size of a chunk (in shards, of an inner chunk).
         inner: how many inner chunks a shard has; 1 without shards.
 
     Raises:
-        DataError: a chunk is too large, or does not tell its size.
+        DataError: a chunk is too large, or has no size in its header.
     """
     shards = [c for c in codecs if isinstance(c, Mapping) and name_of(c) == "sharding_indexed"]
     settings = shards[0].get("configuration", {}) if shards else {}
@@ -47,10 +47,10 @@ def check_chunks(array: Path, codecs: Sequence[Any], most: int, inner: int) -> N
             continue
         content = path.read_bytes()
         for part in _parts(content, inner, settings) if shards else (content,):
-            if unpacked_size(packed[0], part, most) > most:
+            if unpacked_size(packed[0], part, max_bytes) > max_bytes:
                 raise DataError(
-                    f"chunk {path} unpacks to more than the {most:,} bytes of its place in the "
-                    "array; is it damaged?"
+                    f"chunk {path} unpacks to more than the {max_bytes:,} bytes of its "
+                    "place in the array; is it damaged?"
                 )
 
 
@@ -60,7 +60,7 @@ def name_of(codec: Any) -> str:
     return str(name).removeprefix("numcodecs.")
 
 
-def unpacked_size(codec: str, content: bytes, most: int) -> int:
+def unpacked_size(codec: str, content: bytes, max_bytes: int) -> int:
     """Return how many bytes a chunk unpacks to; counting ends a little beyond `most`.
 
     Raises:
@@ -76,13 +76,13 @@ def unpacked_size(codec: str, content: bytes, most: int) -> int:
     if codec == "zstd":
         return _zstd_size(content)
     total = 0
-    while content and total <= most:
+    while content and total <= max_bytes:
         unpacker: Any
         if codec in ("gzip", "zlib"):
             unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
         else:
             unpacker = bz2.BZ2Decompressor() if codec == "bz2" else lzma.LZMADecompressor()
-        while not unpacker.eof and total <= most:
+        while not unpacker.eof and total <= max_bytes:
             piece = unpacker.decompress(content, PIECE)
             # zlib hands back what it did not use, the others keep it.
             content = getattr(unpacker, "unconsumed_tail", b"")

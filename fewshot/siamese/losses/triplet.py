@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewshot.registry import MINERS
-from fewshot.siamese.distances import euclidean_distances, picked_euclidean_distances
+from fewshot.siamese.distances import euclidean_distances, indexed_euclidean_distances
 from fewshot.siamese.losses.base import PairLoss, PairLossOptions, register_pair_loss
 from fewshot.siamese.losses.contrastive import Distance
 from fewshot.siamese.miners.base import AnchorMiner, Pick, TripletMiner
@@ -20,30 +20,33 @@ from fewshot.siamese.pair_masks import PairMasks
 
 @dataclass(frozen=True)
 class AdaptiveMargin:
-    """The margin is a share of the gap between the mean negative and the mean positive distance.
+    """Margin as a fraction of the gap between the mean negative and the mean positive distance.
 
-    It grows as classes come apart, so that triplets stay active; never below `least`.
+    It grows with the separation of the classes, so that triplets stay active; at least
+    `min_margin`.
 
     Attributes:
-        share: of the gap.
-        least: smallest margin.
+        fraction: of the gap.
+        min_margin: smallest margin.
 
     Paper: Chen et al., Beyond triplet loss: a deep quadruplet network, CVPR 2017, section 3.3.
     """
 
-    share: float = 1.0
-    least: float = 0.05
+    fraction: float = 1.0
+    min_margin: float = 0.05
 
     def of(
         self, distances: Float[Tensor, "anchor reference"], pair_masks: PairMasks
     ) -> Float[Tensor, ""]:
-        """Return the margin of a batch, without a gradient; `least` where a kind is missing."""
+        """Margin of a batch, without a gradient; `min_margin` where a kind is missing."""
         with torch.no_grad():
             means = [
-                (distances * kind).sum() / kind.count_nonzero()  # 0 / 0 is NaN, and then `least`
+                (distances * kind).sum() / kind.count_nonzero()  # 0 / 0 is NaN, then `min_margin`
                 for kind in (pair_masks.negatives, pair_masks.positives)
             ]
-            return (self.share * (means[0] - means[1])).nan_to_num(0.0).clamp(min=self.least)
+            return (
+                (self.fraction * (means[0] - means[1])).nan_to_num(0.0).clamp(min=self.min_margin)
+            )
 
 
 Margin = float | Literal["soft"] | AdaptiveMargin
@@ -122,19 +125,19 @@ class _SoftTriplets(torch.autograd.Function):
 def hardest_triplet_losses(
     positive: Float[Tensor, "anchor"],
     negative: Float[Tensor, "anchor"],
-    there: Bool[Tensor, "anchor"],
+    valid: Bool[Tensor, "anchor"],
     margin: float | Float[Tensor, ""] | Literal["soft"],
 ) -> Float[Tensor, "anchor"]:
-    """One triplet an anchor, 0 where the anchor has none.
+    """Loss of the hardest triplet of each anchor, 0 where the anchor has none.
 
-    >>> there = torch.tensor([True, True, False])
+    >>> valid = torch.tensor([True, True, False])
     >>> near, far = torch.tensor([1.0, 0.1, 9.0]), torch.tensor([0.8, 0.9, 0.0])
-    >>> hardest_triplet_losses(near, far, there, 0.3)
+    >>> hardest_triplet_losses(near, far, valid, 0.3)
     tensor([0.5000, 0.0000, 0.0000])
     """
     gaps = positive - negative
     values = functional.softplus(gaps) if margin == "soft" else (gaps + margin).relu()
-    return values * there
+    return values * valid
 
 
 class TripletLoss(PairLoss):
@@ -231,7 +234,7 @@ class TripletLoss(PairLoss):
         """Distances [found anchor] of each anchor to the references found for it."""
         if self.distance is not euclidean_distances:
             return self.distance(first, second).gather(1, columns.T).T
-        return picked_euclidean_distances(first, second, columns)
+        return indexed_euclidean_distances(first, second, columns)
 
     def _margin(self, distances: Tensor, pair_masks: PairMasks) -> Any:
         if isinstance(self.margin, AdaptiveMargin):

@@ -34,8 +34,8 @@ def angular_weights(
     if not 0 < degrees < 90:
         raise ValueError(f"degrees is {degrees}; expected between 0 and 90")
     positives = list_positives(distances, pair_masks)
-    partner = positives.places.new_zeros(positives.distances.shape)
-    partner.view(-1)[positives.slots] = positives.places % max(1, distances.shape[1])
+    partner = positives.indices.new_zeros(positives.distances.shape)
+    partner.view(-1)[positives.slots] = positives.indices % max(1, distances.shape[1])
     tangent = 2.0 * math.tan(math.radians(degrees))
     squared = distances.square()
     of_positive, of_negative = torch.zeros_like(positives.distances), torch.zeros_like(distances)

@@ -43,36 +43,36 @@ class TripletWeights:
 
 @dataclass(frozen=True)
 class Positives:
-    """The positive pairs, row by row, filled up to the longest row.
+    """The positive pairs, row by row, padded to the longest row.
 
     Attributes:
-        places: [pair], where each stands in the flattened matrix.
-        slots: [pair], where each stands in the flattened `distances`.
+        indices: [pair], of each in the flattened matrix.
+        slots: [pair], of each in the flattened `distances`.
         distances: [anchor slot], -inf where a row has fewer.
     """
 
-    places: Tensor
+    indices: Tensor
     slots: Tensor
     distances: Tensor
 
     def put(self, values: Float[Tensor, "anchor slot"], matrix: Tensor) -> None:
-        """Write the pairs' numbers to their places in a matrix [anchor reference]."""
-        matrix.view(-1)[self.places] = values.view(-1)[self.slots]
+        """Write the values of the pairs into a matrix [anchor reference]."""
+        matrix.view(-1)[self.indices] = values.view(-1)[self.slots]
 
 
 def list_positives(
     distances: Float[Tensor, "anchor reference"], pair_masks: PairMasks
 ) -> Positives:
     """Put the distances of the positive pairs into as few columns as possible."""
-    places = pair_masks.positives.reshape(-1).nonzero().squeeze(1)  # of two axes it takes longer
-    rows = places.div(max(1, distances.shape[1]), rounding_mode="floor")
+    indices = pair_masks.positives.reshape(-1).nonzero().squeeze(1)  # of two axes it takes longer
+    rows = indices.div(max(1, distances.shape[1]), rounding_mode="floor")
     counts = torch.bincount(rows, minlength=len(distances))
     widest = int(counts.max()) if len(counts) else 0
     filled = torch.arange(widest, device=rows.device) < counts[:, None]
     slots = filled.view(-1).nonzero().squeeze(1)
-    found = distances.new_full((len(distances), widest), -torch.inf)
-    found.view(-1)[slots] = distances.reshape(-1)[places]
-    return Positives(places, slots, found)
+    padded = distances.new_full((len(distances), widest), -torch.inf)
+    padded.view(-1)[slots] = distances.reshape(-1)[indices]
+    return Positives(indices, slots, padded)
 
 
 @torch.no_grad()

@@ -10,21 +10,23 @@ _CHUNK = 64
 
 
 def embed_catalog(
-    network: EmbeddingNetwork, lister: PairSampler, most: int = 10_000
+    network: EmbeddingNetwork, lister: PairSampler, max_images: int = 10_000
 ) -> tuple[np.ndarray, list[str]]:
-    """Embed what a sampler lists, unchanged, with the name of each.
+    """Embed the items of a sampler, untransformed, with the name of each.
 
     Args:
         network: makes the embeddings.
         lister: lists images, or their regions.
-        most: images; of more, evenly spread ones are taken.
+        max_images: of more, evenly spaced ones are embedded.
 
     Returns:
         Embeddings [image channel] in the catalog's order, and names of classes or subjects.
     """
     listed = lister.all_items()
-    if len(listed) > most:
-        listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).round().astype(int)]
+    if len(listed) > max_images:
+        listed = [
+            listed[i] for i in np.linspace(0, len(listed) - 1, max_images).round().astype(int)
+        ]
     parts = []
     for start in range(0, len(listed), _CHUNK):
         batch = lister.load_untransformed(listed[start : start + _CHUNK])

@@ -17,43 +17,44 @@ from fewshot.siamese.verification.pairs_roc import Estimate, draw_subjects, esti
 
 @dataclass(frozen=True)
 class Probes:
-    """What every probe found in the gallery.
+    """The scores of every probe in the gallery.
 
     Attributes:
         subjects: number of each probe's subject [probe].
         best: score of the best item of any subject [probe].
-        own: of the best item of the probe's own subject; minus infinity if it is not enrolled.
-        rank: how many subjects score at least that, itself included [probe].
+        mate_score: of the best item of the probe's subject; minus infinity if not enrolled [probe].
+        rank: number of subjects that score at least that, itself included [probe].
     """
 
     subjects: np.ndarray = field(repr=False)
     best: np.ndarray = field(repr=False)
-    own: np.ndarray = field(repr=False)
+    mate_score: np.ndarray = field(repr=False)
     rank: np.ndarray = field(repr=False)
 
     @staticmethod
     def of(scores: Any, probes: Labels, gallery: Labels) -> "Probes":
-        """Look the scores through.
+        """Rank the subjects of the gallery for every probe.
 
         Args:
-            scores: how alike, higher is more alike [probe item].
+            scores: similarities [probe item].
             probes, gallery: the subject of each.
 
         Raises:
             DataError: shapes do not fit, the gallery is empty, or a score is NaN.
         """
         table = np.asarray(as_array(scores), np.float64)
-        asked, there = shared_codes(probes, gallery)
-        if table.shape != (len(asked), len(there)) or not len(there):
-            raise DataError(f"scores have shape {table.shape}; expected {(len(asked), len(there))}")
+        probe_codes, item_codes = shared_codes(probes, gallery)
+        shape = (len(probe_codes), len(item_codes))
+        if table.shape != shape or not len(item_codes):
+            raise DataError(f"scores have shape {table.shape}; expected {shape}")
         if np.isnan(table).any():
             raise DataError(f"{int(np.isnan(table).sum())} scores are NaN; they cannot be ranked")
-        order = np.argsort(there, kind="stable")
-        subjects, starts = np.unique(there[order], return_index=True)
+        order = np.argsort(item_codes, kind="stable")
+        subjects, starts = np.unique(item_codes[order], return_index=True)
         best = np.maximum.reduceat(table[:, order], starts, axis=1)
-        own = np.where(asked[:, None] == subjects, best, -np.inf).max(axis=1)
-        rank = np.count_nonzero(best >= own[:, None], axis=1)
-        return Probes(asked, best.max(axis=1), own, rank)
+        mate_score = np.where(probe_codes[:, None] == subjects, best, -np.inf).max(axis=1)
+        rank = np.count_nonzero(best >= mate_score[:, None], axis=1)
+        return Probes(probe_codes, best.max(axis=1), mate_score, rank)
 
 
 def identification_rate(
@@ -87,14 +88,14 @@ def identification_rate(
     if not 0 <= far <= 1 or rank < 1:
         raise DataError(f"far is {far} and rank {rank}; expected 0 to 1, and at least 1")
     weight = np.ones(len(probes.best)) if weights is None else weights
-    enrolled = ~np.isneginf(probes.own)
+    enrolled = ~np.isneginf(probes.mate_score)
     members, strangers = weight * enrolled, weight * ~enrolled
     if members.sum() <= 0 or (strangers.sum() <= 0 and far < 1):
         return float("nan")
     order = np.argsort(-probes.best, kind="stable")
     over = np.cumsum(strangers[order]) > far * strangers.sum() + 1e-9
     limit = probes.best[order][np.argmax(over)] if over.any() else -np.inf
-    named = (probes.rank <= rank) & (probes.own > limit)
+    named = (probes.rank <= rank) & (probes.mate_score > limit)
     return float((members * named).sum() / members.sum())
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from episodes.augmentation.compose import MEDICAL, SSL_ALPNET, Compose, Each, Sometimes
+from episodes.augmentation.compose import MEDICAL, SSL_ALPNET, Compose, PerImage, Sometimes
 from episodes.augmentation.intensity import Gamma
 from episodes.augmentation.resample import affine_matrix, resample
 from episodes.augmentation.spatial import Affine, CropResize, CutOut, Elastic, Flip, Warp
@@ -198,7 +198,7 @@ def test_a_batch_is_changed_alike_or_each_by_itself(change):
     _, single = change(image, labels, np.random.default_rng(4))
     if change is not MEDICAL:  # whose noise takes more numbers for more images
         assert torch.equal(found[0, 0], single)
-    apart, kept = Each(change)(images, masks, np.random.default_rng(4))
+    apart, kept = PerImage(change)(images, masks, np.random.default_rng(4))
     assert apart.shape == images.shape
     assert len({bytes(mask.numpy()) for mask in kept.flatten(0, 1)}) > 1
 

@@ -12,7 +12,7 @@ from episodes.errors import DataError
 from episodes.io.mask_grid import Grid, align_mask
 from episodes.io.read import labels_of, read_header, read_labels, read_planes
 from episodes.io.voxel_grids import Placement
-from episodes.masks.placed import mask_source
+from episodes.masks.aligned import mask_source
 from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.inference.support_set import read_support_set

@@ -42,15 +42,15 @@ MASK[4:12, 6:20] = 255
     ],
 )
 def test_names_that_belong_together(image, mask):
-    assert pairing.together([image, "other", mask]) == ({mask: image}, [])
+    assert pairing.separate_masks([image, "other", mask]) == ({mask: image}, [])
     assert pairing.match([image, "other"], [mask]) == {mask: image}
 
 
 def test_names_that_do_not():
     for name in ("unmasked", "gtx", "relabel", "segment", "Annika", "a_masked"):
         assert not pairing.is_mask_name(name)
-    assert pairing.together(["a", "b_mask", "c/a_mask"]) == ({}, ["b_mask", "c/a_mask"])
-    assert pairing.together(["a", "gt_car"]) == ({}, ["gt_car"])
+    assert pairing.separate_masks(["a", "b_mask", "c/a_mask"]) == ({}, ["b_mask", "c/a_mask"])
+    assert pairing.separate_masks(["a", "gt_car"]) == ({}, ["gt_car"])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_names_that_do_not():
 )
 def test_names_that_fit_twice_are_refused(names, message):
     with pytest.raises(DataError, match=message):
-        pairing.together(names)
+        pairing.separate_masks(names)
 
 
 @pytest.mark.parametrize(

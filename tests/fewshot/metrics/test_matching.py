@@ -17,7 +17,7 @@ from fewshot.metrics.matching import match_pairs
 from tests.fewshot.metrics.test_instances import as_dictionary, near, slow_pairs, small_maps
 
 
-def best_by_brute_force(pairs, threshold, most_matches):
+def best_by_brute_force(pairs, threshold, maximise_count):
     """Try every assignment of references to labels."""
     rows, columns = sorted({a for a, _ in pairs}), sorted({b for _, b in pairs})
     columns += [None] * len(rows)
@@ -25,7 +25,7 @@ def best_by_brute_force(pairs, threshold, most_matches):
     for order in set(permutations(columns, len(rows))):
         chosen = [pairs.get(key, (0, 0))[1] for key in zip(rows, order, strict=True)]
         passing = [value for value in chosen if value > threshold]
-        count = len(passing) if most_matches else 0
+        count = len(passing) if maximise_count else 0
         best = max(best, (count, sum(passing)))
     return best
 
@@ -39,7 +39,7 @@ def test_optimal_matching_is_the_best_of_all(labels, reference):
     table, pairs = overlap_table(labels, reference), slow_pairs(labels, reference)
     for most in (True, False):
         for threshold in (0.0, 0.15, 0.3):
-            found = match_pairs(table, threshold, most_matches=most)
+            found = match_pairs(table, threshold, maximise_count=most)
             value = table.iou[found].sum()
             expected = best_by_brute_force(pairs, threshold, most)
             assert value == pytest.approx(expected[1])
@@ -54,7 +54,7 @@ def test_more_matches_come_before_better_ones():
     table = overlap_table(labels, reference)
     assert match_counts(table, [0.0])[0, 0] == 3
     assert match_counts(table, [0.0])[0, 3] == pytest.approx(1 / 20 + 1 / 39 + 1 / 20)
-    best = match_pairs(table, 0.0, most_matches=False)
+    best = match_pairs(table, 0.0, maximise_count=False)
     assert table.iou[best].tolist() == [19 / 21, 19 / 21]
 
 

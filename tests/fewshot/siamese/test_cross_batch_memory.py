@@ -71,7 +71,7 @@ def test_nearest_negatives_with_a_guard_against_false_ones():
     assert not ignored_pairs.any()
     found, _ = bank(POINTS, LABELS, SUBJECTS, other_subjects=False).find(ANCHOR)
     assert found.samples.tolist() == [1, 4]
-    found, _ = bank(POINTS, LABELS, SUBJECTS, closest=0.0).find(ANCHOR)
+    found, _ = bank(POINTS, LABELS, SUBJECTS, min_distance=0.0).find(ANCHOR)
     assert found.samples.tolist() == [0, 1]
     nobody = Embedded(torch.zeros(1, 1), *(torch.tensor([n]) for n in (-1, 1, 99)))
     assert len(bank(POINTS, LABELS, SUBJECTS).find(nobody)[0].labels) == 0
@@ -82,7 +82,7 @@ def test_what_one_anchor_found_is_guarded_for_the_others_too():
     second = Embedded(
         torch.tensor([[0.0], [0.25]]), *(torch.tensor(n) for n in ([0, 2], [9, 6], [98, 99]))
     )
-    found, ignored_pairs = bank(POINTS, LABELS, SUBJECTS, each=1).find(second)
+    found, ignored_pairs = bank(POINTS, LABELS, SUBJECTS, per_anchor=1).find(second)
     places = found.samples.tolist()
     assert 1 in places  # the first anchor's; 0.05 from the second, and of its subject
     assert ignored_pairs[1, places.index(1)]

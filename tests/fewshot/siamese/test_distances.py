@@ -7,8 +7,8 @@ from fewshot.siamese.distances import (
     cosine_distances,
     cosine_similarities,
     euclidean_distances,
+    indexed_euclidean_distances,
     paired_euclidean_distances,
-    picked_euclidean_distances,
     squared_euclidean_distances,
 )
 from fewshot.siamese.mahalanobis import Mahalanobis, factor_of, mahalanobis_distances
@@ -113,13 +113,13 @@ def test_picked_distances_are_those_of_the_matrix(same):
     first = vectors(5, 3, dtype=torch.float64).requires_grad_()
     second = first if same else vectors(7, 3, seed=1, dtype=torch.float64).requires_grad_()
     places = torch.tensor([[1, 2, 3, 4, 0], [3, 3, 1, 0, 1]])
-    found = picked_euclidean_distances(first, second, places)
+    found = indexed_euclidean_distances(first, second, places)
     torch.testing.assert_close(found, euclidean_distances(first, second).gather(1, places.T).T)
     leaves = [first] if same else [first, second]
     for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
-        assert check(lambda *x: picked_euclidean_distances(x[0], x[-1], places), leaves)
+        assert check(lambda *x: indexed_euclidean_distances(x[0], x[-1], places), leaves)
     equal = torch.ones(3, 2, requires_grad=True)
-    picked_euclidean_distances(equal, equal, torch.tensor([[1, 2, 0]])).sum().backward()
+    indexed_euclidean_distances(equal, equal, torch.tensor([[1, 2, 0]])).sum().backward()
     assert (equal.grad == 0).all()
 
 

@@ -59,6 +59,6 @@ def tiny_task(folder: Path, seed: int = 0, dropout: float = 0.0) -> Task:
         TripletLoss("all", 1.0),
         sampler.size,
         CrossBatchMemory(30, DIM, patience=2),
-        HardNegatives(len(sampler.all_items()), DIM, each=2),
+        HardNegatives(len(sampler.all_items()), DIM, per_anchor=2),
     )
     return Task(objective, sampler.load, partial(save, objective))

@@ -105,7 +105,7 @@ def test_hardest_and_easiest(name):
 def test_distance_weights_are_the_inverse_density():
     embeddings, labels = batch([*range(40), 0], dim=16)
     distances, pair_masks = euclidean_distances(embeddings, embeddings), make_pair_masks(labels)
-    shares = distance_weights(distances, pair_masks, 16, least=0.5, most=1.4)
+    shares = distance_weights(distances, pair_masks, 16, min_distance=0.5, max_distance=1.4)
     for a in range(3):
         wanted = []
         for n in range(41):

@@ -7,7 +7,11 @@ from scipy.spatial.distance import cdist
 from episodes.errors import DataError
 from episodes.protocols.omniglot import Trial
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
-from fewshot.siamese.retrieval.one_shot_classification import classify, classify_with_tta, nearest
+from fewshot.siamese.retrieval.one_shot_classification import (
+    classify,
+    max_view_similarity,
+    nearest_example_similarity,
+)
 from fewshot.siamese.retrieval.whitening import within_class_whitening
 from fewshot.siamese.verification.embedding_scores import EmbeddingScores
 
@@ -78,26 +82,26 @@ def test_the_modified_hausdorff_distance_is_the_papers():
 def test_a_test_item_goes_to_the_likest_class():
     names = dict(zip("pqrst", angles(0, 20, 80, 100, 48)[:, None], strict=True))
     trial = Trial("run", "t", (("p", "q"), ("r", "s")), 1)
-    assert classify([trial], classify_with_tta([names])) == [
+    assert classify([trial], max_view_similarity([names])) == [
         0
     ]  # cos 48 + cos 28 is more than cos 32 + cos 52
-    assert classify([trial], classify_with_tta([names, {**names, "t": names["s"]}])) == [1]
+    assert classify([trial], max_view_similarity([names, {**names, "t": names["s"]}])) == [1]
     # Of several views the best two count.
     views = {**names, "t": angles(48, 99)}
-    assert classify([trial], classify_with_tta([views])) == [1]
+    assert classify([trial], max_view_similarity([views])) == [1]
     # Without their common part, q and r lie on either side of the mean at 45 degrees.
     sides = dict(zip("qrt", angles(40, 50, 44)[:, None], strict=True))
     near = Trial("run", "t", (("q",), ("r",)), 0)
-    plain, centred = (classify_with_tta([sides], share)(near) for share in (0.0, 1.0))
+    plain, centred = (max_view_similarity([sides], share)(near) for share in (0.0, 1.0))
     assert plain[0] - plain[1] < 0.01
     assert centred.tolist() == pytest.approx([1, -1], abs=0.1)
     places = {"p": 0.0, "q": 3.0, "r": 5.0, "s": 9.0, "t": 4.4}
-    distance = nearest(lambda one, other: abs(places[one] - places[other]))
+    distance = nearest_example_similarity(lambda one, other: abs(places[one] - places[other]))
     assert classify([trial], distance) == [1]
     # Two trials may get one and the same answer.
     assert classify([trial, trial], distance) == [1, 1]
     with pytest.raises(DataError, match="no embeddings"):
-        classify_with_tta([])
+        max_view_similarity([])
 
 
 def test_whitening_makes_classes_round_and_keeps_their_size():

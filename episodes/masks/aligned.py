@@ -32,9 +32,9 @@ def mask_source(image: Grid, mask: Path, ignore_affine: bool = False) -> PixelRe
     plain = header.geometry is not None and placement == as_shown(header.geometry)
     if placement is None or plain:
         return PixelRef(mask)
-    return PixelRef(mask, None, read_placed, placement.member)
+    return PixelRef(mask, None, read_aligned, placement.member)
 
 
-def read_placed(path: Path, member: str) -> np.ndarray:
+def read_aligned(path: Path, member: str) -> np.ndarray:
     """Read a mask as its placement tells: integers [depth height width]."""
     return read_labels(path, Placement.of_member(member))
