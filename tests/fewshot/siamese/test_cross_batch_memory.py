@@ -53,7 +53,7 @@ def test_what_is_kept_has_no_gradient_and_does_not_change_under_a_graph():
 
 
 def bank(points, labels, subjects, **settings):
-    negatives = HardNegatives(len(points), 1, **{"each": 2, "closest": 0.1, **settings})
+    negatives = HardNegatives(len(points), 1, **{"per_anchor": 2, "min_distance": 0.1, **settings})
     samples = torch.arange(len(points))
     columns = (torch.tensor(labels), torch.tensor(subjects), samples)
     negatives.refresh(iter([Embedded(torch.tensor(points)[:, None], *columns)]))
