@@ -21,7 +21,7 @@ class ModelError(FewshotError):
 
 
 def cause(error: BaseException) -> str:
-    """Say why a file could not be read, in words of ours: those of libraries help nobody.
+    """Explain why a file could not be read; messages of libraries are not shown.
 
     The error itself stays the cause of the one that is raised, for whoever looks for it.
 

@@ -14,7 +14,7 @@ def import_optional(module: str, extra: str) -> Any:
         extra: the extra of this package that installs it.
 
     Raises:
-        DataError: it is not installed; the message says how to.
+        DataError: it is not installed.
 
     >>> import_optional("math", "medical").sqrt(4)
     2.0

@@ -125,7 +125,7 @@ def _run(name: str, path: Path, source: bytes) -> None:
         raise DataError(f"plugin {path} is no Python{line}: {what}") from error
     module = ModuleType(name)
     module.__file__ = str(path)
-    sys.modules[name] = module  # before it runs: dataclasses look their module up
+    sys.modules[name] = module  # before it runs: dataclasses look up their module
     try:
         exec(code, module.__dict__)
     except BaseException as error:

@@ -149,7 +149,7 @@ class Registry(Generic[Part]):
         return found
 
     def _entry_points(self) -> dict[str, Any]:
-        # Imported here: it takes 40 ms, and most commands look nothing up.
+        # Imported here: it takes 40 ms, and most commands do not need it.
         from importlib.metadata import entry_points
 
         return {entry.name: entry for entry in entry_points(group=self.group)}

@@ -196,4 +196,4 @@ MEDICAL = Compose(
         Sometimes(CutOut(3), 0.15),
     )
 )
-"""Strong changes of shape and of looks, for scans; left and right are kept apart."""
+"""Strong geometric and intensity transforms for scans, without left-right flips."""

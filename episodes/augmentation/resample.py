@@ -62,7 +62,7 @@ def affine_matrix(
     """Make the matrix that carries (column, row) from the centre of the image: R * shear * scale.
 
     Args:
-        rotation: clockwise as seen, in degrees.
+        rotation: clockwise in the image, in degrees.
         shear: along the columns and along the rows, in degrees.
         scale: factor of lengths.
 

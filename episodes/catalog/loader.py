@@ -198,7 +198,7 @@ def _merge(names: Sequence[str], values: Mapping[str, int]) -> int:
 def _overlay(
     codes: np.ndarray, names: list[frozenset[str]], fitted: np.ndarray, classes: Sequence[str]
 ) -> tuple[np.ndarray, list[frozenset[str]]]:
-    """Lay a mask over what is known of an image.
+    """Merge a mask into the labels of an image.
 
     Args:
         codes: [size size], numbers in `names`.

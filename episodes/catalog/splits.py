@@ -36,7 +36,7 @@ def split_catalog(
 
     Args:
         catalog: with class areas.
-        novel: the classes that training must not be told of. If they are all there are, training
+        novel: the classes that training must not use. If they are all there are, training
             has no class left, and superpixels have to do.
         test_subjects: the subjects that training must not see at all.
         training_exclusion: what happens to training images that show novel classes. "keep" keeps

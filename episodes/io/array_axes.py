@@ -1,4 +1,4 @@
-"""Which axis of an array is which, where nothing but its shape tells, and when to ask.
+"""The axes of an array, inferred from its shape, and when the user has to name them.
 
 [height width], [height width 3 or 4] and [depth height width] with fewer planes than rows are taken
 as such. A shape that fits several orders is refused, with the orders that are possible.
@@ -46,12 +46,12 @@ def structure_of_array(
     mask: bool = False,
     pages: bool = False,
 ) -> Structure:
-    """Name the axes of an array that has no metadata: as the user says, or by its shape.
+    """Name the axes of an array that has no metadata: as the user gives them, or by its shape.
 
     Args:
         shape: of the array.
         name: for messages.
-        reading: what the user says.
+        reading: options of the user.
         mask: whether it holds one label a pixel, and so has no channels.
         pages: whether the file holds it as pages, so that the first of three axes are planes.
 

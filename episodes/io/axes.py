@@ -21,10 +21,10 @@ Alpha = str | None
 
 @dataclass(frozen=True)
 class Reading:
-    """How a user wants arrays and stacks to be read where their own metadata leave it open.
+    """Options for reading arrays and stacks whose metadata are incomplete.
 
     Attributes:
-        axes: one letter an axis, e.g. "YXC"; None for what the metadata, or the shape, tell.
+        axes: one letter an axis, e.g. "YXC"; None for those of the metadata or the shape.
         channels: numbers of the channels to use, from 0, at most three; empty for all.
 
     >>> Reading("yxc").axes
@@ -170,7 +170,7 @@ def in_planes(values: np.ndarray, structure: Structure) -> np.ndarray:
 
 
 def upright(planes: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn [depth height width channel] as its EXIF number, 1 to 8, says."""
+    """Turn [depth height width channel] by its EXIF orientation, 1 to 8."""
     if orientation >= 5:
         planes = planes.swapaxes(1, 2)
     rows = -1 if orientation in (3, 4, 7, 8) else 1

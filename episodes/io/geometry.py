@@ -69,7 +69,7 @@ class Geometry:
         return depth, height, width
 
     def to_planes(self, voxels: np.ndarray) -> np.ndarray:
-        """Bring an array in file order to [depth, height, width] as a radiologist looks at it."""
+        """Rearrange an array in file order to [depth, height, width] in radiological display."""
         return np.transpose(np.flip(voxels, self.flips), self.order)
 
     def from_planes(self, planes: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class Geometry:
 def display_axes(
     affine: np.ndarray, shape: tuple[int, ...]
 ) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-    """Choose the plane axis and the directions in which a radiologist looks at the planes.
+    """Choose the plane axis and the directions of the radiological display.
 
     Planes are cut across the axis of the largest spacing (the way the scan was acquired), across
     the body's long axis where all are equal. Rows run to posterior or inferior, columns to the

@@ -49,7 +49,7 @@ def guarded(name: object, kind: str) -> Iterator[None]:
 
 
 def too_large(name: object, size: str) -> DataError:
-    """Say that a picture has too many pixels, and what to do with it.
+    """Message for a picture with too many pixels, with the way out.
 
     Args:
         name: the file.

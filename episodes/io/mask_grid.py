@@ -41,7 +41,7 @@ def align_mask(image: Grid, mask: Grid, ignore_affine: bool = False) -> Placemen
 
     Args:
         image, mask: their places.
-        ignore_affine: the arrays lie on each other voxel for voxel, whatever the headers tell.
+        ignore_affine: the arrays are matched voxel for voxel, whatever the headers contain.
 
     Returns:
         The placement; None where neither has a place, so that planes lie on planes.
@@ -75,7 +75,7 @@ def align_mask(image: Grid, mask: Grid, ignore_affine: bool = False) -> Placemen
 
 
 def _placed(image: Geometry, mask: Geometry) -> tuple[Placement | None, bool]:
-    """Place a mask by the affines that the image's file has; tell whether it was by the qform."""
+    """Align a mask by the affines of the image's file, and whether it was by the qform."""
     if image.declared != mask.declared:
         return None, False
     candidates = [image.affine] if image.qform is None else [image.affine, image.qform]
@@ -143,7 +143,7 @@ def _file_on_planes(mask: Geometry, planes: Grid3) -> set[Placement]:
 
 
 def _as_itk(mask: Geometry, planes: Grid3) -> Placement:
-    """Lay a file's first axis along rows, its second along columns, as ITK saves pictures."""
+    """Put a file's first axis along rows, its second along columns, as ITK saves pictures."""
     return Placement(mask.grid, (2, 1, 0), (), (0, 0, 0), planes)
 
 
@@ -158,7 +158,7 @@ def _same(one: Grid3, other: Grid3) -> bool:
 
 
 def _differences(image: Geometry, mask: Geometry) -> list[str]:
-    """Say in plain words how two frames differ."""
+    """Describe how two grids differ."""
     names = {id(image): "the image", id(mask): "the mask"}
     for one, other in ((mask, image), (image, mask)):
         if other.declared and not one.declared:
@@ -198,7 +198,7 @@ def _numbers(values: object) -> str:
 
 
 def _doubts(image: Geometry, mask: Geometry, found: Placement, by_qform: bool) -> list[str]:
-    """Say what a person would ask about: another extent, other units, headers that contradict."""
+    """Describe doubts: another extent, other units, contradicting headers."""
     doubts = []
     if not found.whole:
         doubts.append(

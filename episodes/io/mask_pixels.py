@@ -1,4 +1,4 @@
-"""What a mask file holds, as numbers: shades cut, colours and transparency told apart.
+"""What a mask file holds, as numbers: shades thresholded, colours and transparency separated.
 
 Reading a mask means the same wherever it is read, and depends on the file alone: numbers stay as
 they are; a mask of flat levels under smooth edges or JPEG noise becomes these levels; flat colours
@@ -157,10 +157,10 @@ def _on_nothing(colours: np.ndarray, alpha: np.ndarray) -> MaskPixels:
         found = from_integers(alpha)
         if len(np.unique(found.labels)) == 2:
             found = MaskPixels(np.where(found.labels > alpha.min(), np.uint8(255), np.uint8(0)))
-        said = "; ".join(
+        note = "; ".join(
             filter(None, ("its transparency (alpha) was read as the mask", found.note))
         )
-        return MaskPixels(found.labels, said, found.doubt)
+        return MaskPixels(found.labels, note, found.doubt)
     labels = np.where(alpha >= 128, codes, 0)
     if values[0] == 0:
         labels[(alpha >= 128) & (codes == 0)] = COLOUR

@@ -42,7 +42,7 @@ _OF_FILES: tuple[set[str], ...] = (
     {"images", "classes", "warnings"},
 )
 """Keys by which a single result file is known."""
-_MAX_BYTES = 2**28  # of a JSON file that is looked into
+_MAX_BYTES = 2**28  # of a JSON file that is read
 
 NameRule = Callable[[Path], bool]
 
@@ -70,7 +70,7 @@ class Outputs:
 
         Links are followed, so that an input is known by any of its names.
         """
-        with contextlib.suppress(OSError, ValueError):  # what cannot be looked at cannot be read
+        with contextlib.suppress(OSError, ValueError):  # without its status it cannot be read
             if not path.is_dir():
                 self._files[_identity(path.stat())] = path
                 return
@@ -152,7 +152,7 @@ def may_write(path: Path) -> None:
 
 
 def wrote(path: Path) -> None:
-    """Tell the guard of the running command what it wrote."""
+    """Register a written file with the guard of the running command."""
     if guard := _guard.get():
         guard.wrote(path)
 

@@ -79,7 +79,7 @@ def is_volume(path: Path) -> bool:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether the ending is one that `read_header` knows."""
+    """Whether `read_header` reads files of this ending."""
     return is_volume(path) or suffix(path) in (*IMAGE_SUFFIXES, *ARRAY_SUFFIXES)
 
 
@@ -118,7 +118,7 @@ def read_header(path: Path, reading: Reading | None = None, *, mask: bool = Fals
 
 
 def _kind(path: Path) -> str:
-    """Tell by its first bytes what reads a file; an array also by its ending."""
+    """Determine the format of a file by its first bytes; of an array also by its ending."""
     start = first_bytes(path)
     if start[:4] in tiff.MAGIC:
         return "TIFF"
@@ -181,7 +181,7 @@ def read_labels(
 def read_mask(
     path: Path, placement: Placement | None = None, reading: Reading | None = None
 ) -> MaskPixels:
-    """Read all planes of a mask, and tell how its pixels became numbers.
+    """Read all planes of a mask, with notes on how pixels became labels.
 
     Args:
         path: the file.

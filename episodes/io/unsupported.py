@@ -18,7 +18,7 @@ _DICOM = "convert a series to NIfTI, e.g. with dcm2niix, or give a data set's fo
 
 
 def foreign(path: Path) -> str | None:
-    """Say what a file is that is read as a picture by nobody, and the way out; None if unknown."""
+    """Describe a file of an unsupported kind, and the way out; None if the kind is unknown."""
     for endings, words in _KINDS.items():
         if path.suffix.lower() in endings:
             return words
@@ -26,9 +26,9 @@ def foreign(path: Path) -> str | None:
 
 
 def no_image(folder: Path) -> str:
-    """Say that a folder holds no readable image, and what it holds instead, if that is known."""
-    said = f"{folder} holds no image; expected PNG, JPEG, TIFF or NIfTI files"
+    """Message for a folder without readable images, with what it holds if that is known."""
+    message = f"{folder} holds no image; expected PNG, JPEG, TIFF or NIfTI files"
     for path in sorted(folder.rglob("*")):
         if words := foreign(path):
-            return f"{said}. {path.name} is {words}"
-    return said
+            return f"{message}. {path.name} is {words}"
+    return message

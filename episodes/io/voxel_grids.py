@@ -48,7 +48,7 @@ class Placement:
         """Bring voxels in the mask's own order to the planes of the image.
 
         Raises:
-            DataError: there are more or fewer than `grid` tells.
+            DataError: their number is not that of `grid`.
         """
         if voxels.size != np.prod(self.grid):
             raise DataError(

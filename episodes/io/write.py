@@ -19,7 +19,7 @@ _PLACE = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z"),
     *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
 )
-"""Fields of a NIfTI header that say where its voxels lie."""
+"""Fields of a NIfTI header with the position of its voxels."""
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def atomic_write(path: Path, *, guarded: bool = True) -> Iterator[Path]:
 
     Args:
         path: of the file.
-        guarded: whether the running command's guard is asked; not for the files of a cache.
+        guarded: whether the running command's guard checks it; not for the files of a cache.
 
     Raises:
         DataError: the folder is missing or may not be written; or the running command may not
@@ -146,7 +146,7 @@ def _write_nifti(path: Path, planes: np.ndarray, geometry: Geometry) -> Path:
     else:
         second = isinstance(geometry.header, nib.Nifti2Header)
         header = (nib.Nifti2Header if second else nib.Nifti1Header)()
-        for name in _PLACE:  # the place alone: what else a header tells may be of the patient
+        for name in _PLACE:  # the position alone: other fields may identify the patient
             header[name] = geometry.header[name]
         header.set_data_dtype(voxels.dtype)
         image = (nib.Nifti2Image if second else nib.Nifti1Image)(voxels, None, header)

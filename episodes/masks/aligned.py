@@ -36,5 +36,5 @@ def mask_source(image: Grid, mask: Path, ignore_affine: bool = False) -> PixelRe
 
 
 def read_aligned(path: Path, member: str) -> np.ndarray:
-    """Read a mask as its placement tells: integers [depth height width]."""
+    """Read a mask by its placement: integers [depth height width]."""
     return read_labels(path, Placement.of_member(member))

@@ -1,4 +1,4 @@
-"""What was measured before, so that a data set is scanned once.
+"""A cache of the counts of mask files, so that a data set is scanned once.
 
 One file a data set (the folder that all its masks share) in the user's cache folder. A mask file
 whose size and time of change are as remembered counts as unchanged. Where they differ, its content
@@ -6,7 +6,7 @@ is hashed (SHA-256): equal content is not measured again, other content is. An e
 size and time of change to the nanosecond goes unnoticed; `--no-cache` measures in any case. A file
 changed within two seconds of being measured is hashed the next time, as clocks of file systems are
 that coarse. Masks that are no file of their own (members of archives, series of files) are not
-remembered. A damaged cache is told of and measured again.
+remembered. A damaged cache gives a warning, and the masks are counted again.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from episodes.io.write import atomic_write
 FORMAT = "fewshot mask counts, version 2"
 MAX_BYTES = 2**30
 FEW = 3
-"""So few values are told apart even where all of them are taken for objects of one class."""
+"""Up to so many values are counted separately even where all are objects of one class."""
 
 _COARSE_NS = 2 * 10**9
 
@@ -137,7 +137,7 @@ class AreaCache:
                 self.entries[name] = Entry(entry.size, changed, entry.sha256, entry.counts)
                 self.fresh = True
         except OSError:
-            return None  # decoding it will tell what is wrong
+            return None  # reading it raises the error
         return entry.counts.of_objects() if objects else entry.counts
 
     def remember(self, source: PixelRef, counts: MaskCounts) -> None:
@@ -151,7 +151,7 @@ class AreaCache:
         self.fresh = True
 
     def save(self) -> None:
-        """Write the cache whole; a folder that cannot be written is told of and does no harm."""
+        """Write the cache whole; a folder that cannot be written gives a warning only."""
         if self.path is None or not self.fresh:
             return
         kept = {name: e for name, e in sorted(self.entries.items()) if (self.root / name).exists()}

@@ -122,8 +122,8 @@ def class_map(
 
     Args:
         labels: whole numbers [...].
-        label_map: what the numbers mean.
-        classes: the classes asked for; pixels of other classes become background.
+        label_map: meaning of the numbers.
+        classes: the requested classes; pixels of other classes become background.
         mask_name: the mask's name for messages.
 
     Returns:
@@ -166,7 +166,7 @@ def check_named(values: Iterable[int], label_map: Mapping[int, str | None], mask
 
 
 def advice(unnamed: Sequence[int]) -> str:
-    """Say how values get a name, or are left out."""
+    """Advice on naming values, or ignoring them."""
     if len(unnamed) > 8 and max(unnamed) < COLOUR:
         low, high = min(unnamed), max(unnamed)
         middle = max(low + 1, (high + 1) // 2)
@@ -208,7 +208,7 @@ def is_partial(label_map: LabelMap | None) -> bool:
 
 
 def named(mask: MaskRef) -> LabelMap:
-    """Return the mask's label map, which must have been settled."""
+    """Return the mask's label map; raise where it has none yet."""
     if mask.label_map is None:
         raise DataError(
             f"mask {mask.pixels.path} has no label map yet; call "

@@ -1,11 +1,11 @@
-"""Whether the numbers in masks look like those of objects rather than of classes."""
+"""Decides whether the numbers in masks are of objects rather than of classes."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_SAMPLED = 8  # masks looked at
-_LEAST = 4  # values; fewer say nothing
+_SAMPLED = 8  # masks checked
+_LEAST = 4  # values; fewer are not enough
 
 
 def are_numbered(reads: Sequence[Callable[[], np.ndarray]]) -> bool:

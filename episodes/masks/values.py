@@ -1,4 +1,4 @@
-"""What the values of masks mean that nobody named: decided from all masks together, or refused.
+"""The meaning of unnamed mask values: inferred from all masks together, or refused.
 
 Clear cases are read as a person would read them: 0 and one other value are a binary mask, small
 numbers are classes, flat colours are classes. Whatever two people might read differently is
@@ -33,7 +33,7 @@ class Evidence:
     Attributes:
         name: for messages.
         counts: of its values.
-        label_map: what its values mean; None where nobody named them.
+        label_map: meaning of its values; None where they have no names.
         read: reads its numbers [depth height width]; called where counts do not decide.
     """
 
@@ -46,7 +46,7 @@ class Evidence:
 def infer_label_maps(masks: Sequence[Evidence]) -> tuple[list[LabelMap], list[str]]:
     """Find out what the values of every mask mean.
 
-    Masks whose values nobody named are decided together: the same value means the same in all.
+    Masks without names are inferred together: a value has one meaning in all.
 
     Returns:
         A label map a mask, and sentences about what was not read as it stands in the files.
@@ -54,15 +54,15 @@ def infer_label_maps(masks: Sequence[Evidence]) -> tuple[list[LabelMap], list[st
     Raises:
         DataError: it cannot be decided; the message names values, areas and the ways out.
     """
-    said = _notes(masks)
+    notes = _notes(masks)
     unnamed = [mask for mask in masks if mask.label_map is None or is_partial(mask.label_map)]
     guessed: LabelMap = "foreground"
     if unnamed:
         guessed, more = guess_label_map(unnamed)
-        said += more
+        notes += more
     void = [mask for mask in masks if leaves_void(mask.label_map, mask.counts.values)]
     if void:
-        said.append(
+        notes.append(
             f"{_names(void)}: 255 has no name beside those of the classes and "
             "was read as unknown, so its pixels count nowhere; name it, e.g. "
             '{"255": "unknown"} in classes.json or 255=unknown in --classes'
@@ -79,11 +79,11 @@ def infer_label_maps(masks: Sequence[Evidence]) -> tuple[list[LabelMap], list[st
             label_maps[-1] = {**_partial(mask), 255: UNKNOWN}
     several = [m for m in masks if isinstance(m.label_map, str) and _mixed(m.counts.values)]
     if several:
-        said.append(
+        notes.append(
             f"{_names(several)}: {_areas(several)} are all read as {several[0].label_map}, since "
             f"every non-zero value is; name them apart if one is unknown, e.g. {_example(several)}"
         )
-    return label_maps, said + _mostly_foreground(masks)
+    return label_maps, notes + _mostly_foreground(masks)
 
 
 def leaves_void(label_map: LabelMap | None, values: set[int]) -> bool:
@@ -95,7 +95,7 @@ def leaves_void(label_map: LabelMap | None, values: set[int]) -> bool:
 
 
 def guess_label_map(masks: Sequence[Evidence]) -> tuple[LabelMap, list[str]]:
-    """Decide what values mean that nobody named, from all masks that hold them.
+    """Infer the meaning of unnamed values from all masks that hold them.
 
     Args:
         masks: with no label map, or one that names unknown and background values alone.
@@ -140,7 +140,7 @@ def check_size(mask: str, size: Sequence[int], image: str, expected: Sequence[in
     """Raise unless a mask has the height and width of its image; masks are never resampled.
 
     Raises:
-        DataError: they differ; the message tells how.
+        DataError: they differ.
     """
     (height, width), (rows, columns) = size, expected
     if (height, width) == (rows, columns):
@@ -179,7 +179,7 @@ def _cut(mask: Evidence) -> str:
         return f"--classes {named}"
     top = next((white for white in WHITE if white // 2 < values[-1] <= white), values[-1])
     middle = (top + 1) // 2
-    return f"--classes 1-{middle - 1}=background {middle}-{top}=NAME, with the limit that you want"
+    return f"--classes 1-{middle - 1}=background {middle}-{top}=NAME, with the limit of your choice"
 
 
 def _check_objects(mask: Evidence, name: str) -> None:

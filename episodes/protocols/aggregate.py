@@ -60,7 +60,7 @@ class ProtocolScore:
 
 
 def score_protocol(counts: Sequence[ConfusionCounts], unit: Unit) -> ProtocolScore:
-    """Sum counts as the unit says: `by_scan` for "subject", `by_class` for "class"."""
+    """Score of a protocol by its unit: `by_scan` for "subject", `by_class` for "class"."""
     return by_scan(counts) if unit == "subject" else by_class(counts)
 
 

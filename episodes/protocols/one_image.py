@@ -51,7 +51,7 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
     Raises:
         DataError: the catalog has no class areas, a class or subject is unknown, or no subject is
             left for the support.
-        EpisodeError: no such support, or nobody shows a class.
+        EpisodeError: no such support, or no subject shows a class.
     """
     catalog.require_areas()
     subjects = in_order(catalog.subjects)
@@ -86,7 +86,7 @@ def one_image(catalog: Catalog, settings: OneImageSettings) -> Protocol:
 
 
 def _supports(
-    catalog: Catalog, subjects: Sequence[str], name: str, wanted: int | str
+    catalog: Catalog, subjects: Sequence[str], name: str, requested: int | str
 ) -> list[tuple[int, Sample]]:
     """List (place, image) of the subjects that show the class."""
     found = []
@@ -94,11 +94,12 @@ def _supports(
         shown = [s for s in catalog.samples if s.subject == subject and shows(s, name)]
         if shown:
             found.append((number, middle_area(shown, name)))
-    chosen = found if wanted == "all" else [pair for pair in found if pair[0] == wanted]
+    chosen = found if requested == "all" else [pair for pair in found if pair[0] == requested]
     if not chosen:
         raise EpisodeError(
-            f"support is {wanted!r}, and {len(subjects)} subjects are not tested, {len(found)} of "
-            f"which show {name!r}; expected 'all' or the place of one that does, from 0"
+            f"support is {requested!r}, and {len(subjects)} subjects are not tested, "
+            f"{len(found)} of which show {name!r}; expected 'all' or the index of one that does, "
+            "from 0"
         )
     return chosen
 

@@ -152,22 +152,22 @@ def list_pairs(
     sizes = np.unique(subjects, return_counts=True)[1].astype(np.int64)
     positives = int((sizes * (sizes - 1) // 2).sum())
     total = count * (count - 1) // 2
-    wanted = total if negatives == "all" else min(2 * positives, total)
+    requested = total if negatives == "all" else min(2 * positives, total)
     if not 0 < positives < total:
         raise EpisodeError(
             f"{count} images of {len(sizes)} subjects give {positives} pairs of one subject and "
             f"{total - positives} of two; expected both. Add subjects, or images of them"
         )
-    if wanted > MAX_PAIRS:
+    if requested > MAX_PAIRS:
         raise EpisodeError(
-            f"{wanted:,} pairs; at most {MAX_PAIRS:,} are listed. Test fewer subjects"
+            f"{requested:,} pairs; at most {MAX_PAIRS:,} are listed. Test fewer subjects"
             + ("" if negatives == "balanced" else ' or choose negatives="balanced"')
         )
-    if wanted == total or total <= 4 * positives:
+    if requested == total or total <= 4 * positives:
         every = np.stack(np.triu_indices(count, 1), axis=1)
         same = subjects[every[:, 0]] == subjects[every[:, 1]]
         others = every[~same]
-        if wanted < total:
+        if requested < total:
             others = others[generator.choice(len(others), positives, replace=False)]
         found = np.concatenate([every[same], others])
     else:
@@ -206,14 +206,14 @@ def _positives(subjects: np.ndarray) -> np.ndarray:
     )
 
 
-def _draw(subjects: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
+def _draw(subjects: np.ndarray, requested: int, generator: np.random.Generator) -> np.ndarray:
     """Draw different pairs of two subjects; they are plenty, so that few draws are wasted."""
     count = len(subjects)
     codes = np.zeros(0, np.int64)
-    while len(codes) < wanted:
-        drawn = np.sort(generator.integers(0, count, (wanted + 16, 2)), axis=1)
+    while len(codes) < requested:
+        drawn = np.sort(generator.integers(0, count, (requested + 16, 2)), axis=1)
         drawn = drawn[subjects[drawn[:, 0]] != subjects[drawn[:, 1]]]
         fresh = np.concatenate([codes, drawn[:, 0] * count + drawn[:, 1]])
         # The first of equal ones stays, in the order drawn, so that no pair is preferred.
         codes = fresh[np.sort(np.unique(fresh, return_index=True)[1])]
-    return np.stack(np.divmod(codes[:wanted], count), axis=1)
+    return np.stack(np.divmod(codes[:requested], count), axis=1)

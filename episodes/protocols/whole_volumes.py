@@ -13,11 +13,11 @@ def whole_volumes(protocol: Protocol, catalog: Catalog) -> Protocol:
 
     Args:
         protocol: e.g. of `full_volume`.
-        catalog: that it was laid over.
+        catalog: of the protocol.
 
     Returns:
         The same tests: a case a run, query volume and class. Its support is every slice of the
-        support volume where the protocol's settings say that the volume is annotated, else every
+        support volume where the whole volume is annotated in the protocol's settings, else every
         slice that is the support of some query.
     """
     scans = volumes(catalog)

@@ -3,7 +3,7 @@
 A reader is a module, or any object, with two functions:
 
     recognises(root: Path) -> bool
-        Whether the folder has the reader's layout; looks at names, opens next to nothing.
+        Whether the folder has the reader's layout; checks names and opens almost no file.
     read(root: Path, *, subject_pattern: str | None = None,
          label_map: LabelMap | None = None) -> Catalog
         Makes the catalog. It raises DataError for what is damaged, and reads no pixels. It may take
@@ -19,7 +19,7 @@ install it with an entry point of the group `fewshot.readers`, after which the c
     [project.entry-points."fewshot.readers"]
     mine = "my_package.my_reader"
 
-Readers are asked in this order: those given, those registered, those installed (by name), those
+Readers are tried in this order: those given, those registered, those installed (by name), those
 that come with the package. `Catalog.layout` says which one recognised the data set.
 """
 
@@ -74,11 +74,11 @@ READERS: tuple[Reader, ...] = (
     *(omniglot, voc, kitti_road, fss1000, coco, omezarr),
     *(arrays, instances, nifti, dicom, tiff, folder, beside, pictures),
 )
-"""From the layouts that nothing else looks like to the most general."""
+"""From the most specific layouts to the most general."""
 
 GROUP = "fewshot.readers"
 REGISTERED: Registry[Reader] = Registry("reader", "register_reader", (), GROUP)
-"""Readers of plugins, which are asked before those that come with the package."""
+"""Readers of plugins, which are tried before those of the package."""
 
 
 def register_reader(name: str) -> Callable[[Definition], Definition]:
@@ -118,9 +118,9 @@ def read_catalog(
         subject_pattern: regular expression whose first group (or whole match) in an item's name
             is the subject, e.g. `SC-[A-Z]+-[A-Z]*-?[0-9]+`; by default each file is a subject.
         label_map: what mask values mean; by default from classes.json, or found out from them.
-        ignore_affine: lay masks on their images voxel for voxel, whatever place the headers of
+        ignore_affine: match masks to their images voxel for voxel, whatever position the headers of
             NIfTI files give them (see `episodes.io.mask_grid`).
-        readers: readers of your own, asked before all others.
+        readers: your own readers, tried before all others.
 
     Raises:
         DataError: the folder is missing, or no reader recognises it.
@@ -152,7 +152,7 @@ def _known() -> tuple[Reader, ...]:
 
 
 def _nothing_there(root: Path) -> str:
-    """Say what a folder holds that no reader recognises, and what was expected."""
+    """Describe a folder that no reader recognises, and what was expected."""
     endings = Counter(
         path.suffix.lower() or "no ending"
         for path in root.rglob("*")
@@ -172,7 +172,7 @@ def _options(reader: Reader, ignore_affine: bool) -> dict[str, Any]:
     """Return the options that a reader takes beyond those of all.
 
     Raises:
-        DataError: one is wanted that means nothing to it.
+        DataError: an option is set that the reader does not have.
     """
     if not ignore_affine:
         return {}

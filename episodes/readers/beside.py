@@ -23,14 +23,14 @@ from episodes.masks.label_map import LabelMap, parse_label_map, read_label_map
 from episodes.readers import naming, pairing
 
 FEW = 16
-"""So many files called as masks are looked at, where most others are not."""
+"""Number of files named like masks that are checked, where most others are not."""
 
 
 def recognises(root: Path) -> bool:
     """Whether a picture lies beside one that is called as its mask."""
     try:
         return bool(_together(root).partners)
-    except DataError:  # two masks of one picture: said when the data set is read
+    except DataError:  # two masks of one picture: reported when the data set is read
         return True
 
 
@@ -83,7 +83,7 @@ class _Found(NamedTuple):
 
 
 def _together(root: Path) -> _Found:
-    """Tell the masks from the images of a folder."""
+    """Separate the masks from the images of a folder."""
     listed = [path for path in naming.list_files(root) if not is_volume(path)]
     called = [path for path in listed if pairing.is_mask_name(stem(path))]
     few = len(called) <= FEW and 2 * len(called) < len(listed)

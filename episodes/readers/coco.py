@@ -78,7 +78,7 @@ def read(
         with guarded(path, "COCO JSON"):
             content = _content(path)
             categories = _categories(path, content, label_map)
-            found, said = _samples(root, path, content, categories, subject_pattern)
+            found, more = _samples(root, path, content, categories, subject_pattern)
         for sample in found:
             if sample.key in samples:
                 raise DataError(
@@ -87,7 +87,7 @@ def read(
                 )
             samples[sample.key], files[sample.key] = sample, path
         names |= dict.fromkeys(name for name in categories.values() if name)
-        notes += said
+        notes += more
     if not samples:
         raise DataError(f"{root} holds no picture that can be used. {'. '.join(notes)}".strip())
     _check_outlines(root, samples.values(), notes)
@@ -175,7 +175,7 @@ def _samples(
     categories: Mapping[str, str | None],
     subject_pattern: str | None,
 ) -> tuple[list[Sample], list[str]]:
-    """Make a sample of each picture that is there, and say what is odd."""
+    """Make a sample of each picture that exists, and note problems."""
     odd: Odd = defaultdict(list)
     pictures = _pictures(root, path, content["images"], odd)
     listed = {_key(image.get("id")) for image in content["images"]}
@@ -264,7 +264,9 @@ def _drawings(
 
 def _what_happened(outline: Outline) -> str:
     if not outline.has_position:
-        return "annotations tell no place, and all that no other outline covers is unknown there"
+        return (
+            "annotations have no position, and all pixels outside other outlines are unknown there"
+        )
     return "annotations cannot be drawn as they are, and their pixels are unknown"
 
 

@@ -40,11 +40,11 @@ def check_outline(note: Mapping[str, Any], size: tuple[int, int]) -> Outline:
     """Check the segmentation of an annotation without drawing it.
 
     Args:
-        note: the annotation, of which `segmentation` and `bbox` are looked at.
+        note: the annotation, of which `segmentation` and `bbox` are used.
         size: (height, width) of its picture.
 
     >>> check_outline({"segmentation": [[4, 4]], "bbox": [3, 2, 4, 5]}, (20, 20))
-    Outline(drawn=None, problem='an outline of 1 point', unknown=(2, 7, 3, 7), place=True)
+    Outline(drawn=None, problem='an outline of 1 point', unknown=(2, 7, 3, 7), has_position=True)
     """
     outline = note.get("segmentation")
     if isinstance(outline, Mapping):
@@ -89,7 +89,7 @@ def _left_out(
 
 
 def _odd_runs(runs: Mapping[str, Any], size: tuple[int, int]) -> str:
-    """Say what is wrong with run-lengths; nothing where they can be drawn."""
+    """Describe what is wrong with run-lengths; empty where they can be drawn."""
     declared, counts = runs.get("size"), runs.get("counts")
     if declared != list(size):
         return f"run-lengths for the size {str(declared)[:30]} in a picture of {list(size)}"
@@ -105,7 +105,7 @@ def _odd_runs(runs: Mapping[str, Any], size: tuple[int, int]) -> str:
 
 
 def _odd_polygon(part: Any, size: tuple[int, int]) -> str:
-    """Say what is wrong with a polygon; nothing where it covers the centre of a pixel."""
+    """Describe what is wrong with a polygon; empty where it covers the centre of a pixel."""
     if not isinstance(part, list):
         return f"a polygon that is {str(part)[:30]!r}"
     if not all(_is_coordinate(number) for number in part):

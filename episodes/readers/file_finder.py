@@ -31,7 +31,7 @@ class Finder:
 
     Args:
         root: the folder that nothing leads out of.
-        folders: where relative names are looked up first, the likeliest first.
+        folders: where relative names are searched first, the likeliest first.
         list_files: lists all candidate files; called once, when a name is not in the folders.
     """
 

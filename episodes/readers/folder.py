@@ -53,7 +53,7 @@ def read(
         root: the folder.
         subject_pattern: searched in a picture's name; by default each file is a subject.
         label_map: what mask values mean; by default from classes.json, or found out from them.
-        ignore_affine: lay NIfTI masks on pictures voxel for voxel (see `episodes.io.mask_grid`).
+        ignore_affine: match NIfTI masks to pictures voxel for voxel (see `episodes.io.mask_grid`).
 
     Raises:
         DataError: no picture, two files of one name, two masks of one picture, an unreadable
@@ -69,9 +69,9 @@ def read(
     samples: list[Sample] = []
     notes: tuple[str, ...] = ()
     for pair, meaning in pairs:
-        more, said = _read_pair(root, pair, meaning, subject_pattern, ignore_affine)
-        samples += more
-        notes += said
+        pair_samples, pair_notes = _read_pair(root, pair, meaning, subject_pattern, ignore_affine)
+        samples += pair_samples
+        notes += pair_notes
     return naming.catalog_of(root, samples, notes + _unread(root, [pair for pair, _ in pairs]))
 
 
@@ -110,7 +110,7 @@ def _plain_pair(folder: Path) -> list[_Pair]:
     if images is None or not masks:
         return []
     held = [sub for sub in masks if next(naming.list_files(sub), None)]
-    if len(held) > 1:  # masks of classes tell more than those of objects
+    if len(held) > 1:  # masks of classes are preferred to masks of objects
         held = [sub for sub in held if sub.name.lower() != "instances"]
     return [_Pair(images, sub) for sub in held or masks[:1]]
 
@@ -120,7 +120,7 @@ def _partners(pair: _Pair) -> bool:
     try:
         images = naming.by_stem(pair.images, deep=pair.deep)
         return bool(_masks(pair.masks, None, images).keys() & images.keys())
-    except DataError:  # said when the data set is read
+    except DataError:  # reported when the data set is read
         return True
 
 
@@ -170,7 +170,7 @@ def _masks(
 
 
 def _unread(root: Path, pairs: Iterable[_Pair]) -> tuple[str, ...]:
-    """Say which folders beside those of the pairs hold pictures that are not read.
+    """Note the folders beside those of the pairs with pictures that are not read.
 
     Raises:
         DataError: two folders hold masks for one folder of images.

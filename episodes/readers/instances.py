@@ -119,7 +119,7 @@ def read_runs(path: Path, member: str) -> np.ndarray:
 
 
 def _odd_runs(objects: list[str], size: tuple[int, int]) -> str:
-    """Say which of an image's lines cannot be drawn, and why; nothing where all can."""
+    """Note the lines of an image that cannot be drawn, and why; empty where all can."""
     for number, text in enumerate(objects, 1):
         try:
             read_pairs(text, size)

@@ -73,7 +73,7 @@ def by_stem(folder: Path, *, deep: bool = True) -> dict[str, Path]:
 
     Args:
         folder: where the files lie.
-        deep: look into its sub-folders too.
+        deep: include its sub-folders.
     """
     found: dict[str, Path] = {}
     for path in list_files(folder):
@@ -112,7 +112,7 @@ def subject_of(name: str, pattern: str | None) -> str:
 
 
 def partner_note(kind: str, names: list[str], lack: str) -> tuple[str, ...]:
-    """Say which items lack their partner; nothing when none does."""
+    """Note the items without a partner; empty when there are none."""
     return (f"{len(names)} {kind} without {lack}: {shorten(names, 4)}",) if names else ()
 
 

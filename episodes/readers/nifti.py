@@ -39,7 +39,7 @@ def read(
         root: the folder.
         subject_pattern: searched in a volume's name; by default each file is a subject.
         label_map: what mask values mean; by default from classes.json, or found out from them.
-        ignore_affine: lay masks on their images voxel for voxel (see `episodes.io.mask_grid`).
+        ignore_affine: match masks to their images voxel for voxel (see `episodes.io.mask_grid`).
 
     Raises:
         DataError: no volume, two files of one name, a damaged header, or masks that do not lie on

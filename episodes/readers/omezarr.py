@@ -50,9 +50,9 @@ def read(
     Args:
         root: see the module.
         subject_pattern: searched in the group's name, e.g. `cells.zarr`.
-        label_map: what mask values mean; by default as the label images say.
+        label_map: meaning of mask values; by default that of the label images.
         channel: the only channel to read, from 0; None for all, which must be at most three.
-        ignore_affine: lay label images on their images voxel for voxel, whatever spacing and
+        ignore_affine: match label images to their images voxel for voxel, whatever spacing and
             position their metadata give.
 
     Raises:

@@ -115,7 +115,7 @@ def match(
 
 
 def separate_masks(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Tell masks from images among names in one folder.
+    """Separate masks from images among names in one folder.
 
     Args:
         names: paths without endings.
@@ -147,7 +147,7 @@ def separate_masks(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def pairs(root: Path, accepts: Callable[[Path], bool]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Map names to images and to masks: two folders, or one where a word tells them apart.
+    """Map names to images and to masks: two folders, or one where a word distinguishes them.
 
     Args:
         root: holds an image folder and a mask folder, or the files themselves.

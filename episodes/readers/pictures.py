@@ -28,7 +28,7 @@ EXPECTED = (
     "folder"
 )
 LOOKED_AT = 3
-"""Pairs of pictures that are looked at where one may be the mask of the other."""
+"""Number of pairs of pictures that are checked for one being the mask of the other."""
 
 
 def recognises(root: Path) -> bool:
@@ -89,13 +89,13 @@ def _folders(root: Path, path: Path) -> tuple[str, ...]:
 
 
 def _shared(folders: Sequence[tuple[str, ...]]) -> int:
-    """Count the outer folders that all pictures lie in: they tell no subject from another."""
+    """Count the outer folders that all pictures lie in: they distinguish no subjects."""
     first, depth = folders[0], min(map(len, folders))
     return next((n for n in range(depth) if any(each[n] != first[n] for each in folders)), depth)
 
 
 def _refuse_masks(root: Path, paths: Sequence[Path]) -> None:
-    """Raise where masks are among the pictures, by their names or by their looks.
+    """Raise where masks are among the pictures, by their names or by their values.
 
     Raises:
         DataError: they are.

@@ -1,4 +1,4 @@
-"""TIFF stacks beside their masks in one folder, or of which one channel is wanted.
+"""TIFF stacks beside their masks in one folder, or with masks in one of their channels.
 
     a.tif  a_mask.tif                    pairs that differ in a word (a_masks.tif, a_seg.ome.tif)
     images/a.tif  masks/a.tif            with `read(root, channel=0)`; else the folder reader has it

@@ -1,4 +1,4 @@
-"""Frozen episode lists: drawn once, saved, and replayed exactly by whoever has the same data."""
+"""Frozen episode lists: drawn once, saved, and replayed exactly on the same data."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ class EpisodeList:
         seed: of the sampler, which a transform uses again.
         settings: of the sampler, for the record.
         catalog: name of the catalog.
-        fingerprint: of the catalog; see `Catalog.fingerprint`. It knows keys, subjects, sizes and
+        fingerprint: of the catalog; see `Catalog.fingerprint`. It covers keys, subjects, sizes and
             areas of classes, and not the pixels of images.
     """
 
@@ -142,8 +142,10 @@ def require_same_catalog(episodes: EpisodeList, catalog: Catalog) -> None:
     if catalog.fingerprint == episodes.fingerprint:
         return
     keys = {sample.key for sample in catalog.samples}
-    wanted = [key for plan in episodes.plans for row in (*plan.support, plan.query) for key in row]
-    missing = [key for key in dict.fromkeys(wanted) if key not in keys]
+    requested = [
+        key for plan in episodes.plans for row in (*plan.support, plan.query) for key in row
+    ]
+    missing = [key for key in dict.fromkeys(requested) if key not in keys]
     what = (
         f"it lacks {shorten(missing, 4)}"
         if missing

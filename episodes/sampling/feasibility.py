@@ -20,7 +20,7 @@ def check(pools: Mapping[str, Sequence[Pool]], table: Table, settings: EpisodeSe
     if max_way > len(pools):
         raise EpisodeError(
             f"{max_way} ways from {len(pools)} classes ({shorten(pools)}); "
-            "ask for fewer ways or add classes"
+            "choose fewer ways or add classes"
         )
     shot, queries = settings.max_shots, settings.max_queries
     for name, parts in pools.items():
@@ -38,7 +38,7 @@ def _check_count(name: str, count: int, shot: int, queries: int, settings: Episo
     limit = f" and at most {settings.max_area}" if settings.max_area is not None else ""
     raise EpisodeError(
         f"class {name!r} has {count} images of at least {settings.min_area}{limit} pixels; "
-        f"{shot} shots and {queries} queries need {required}. Add images, ask for "
+        f"{shot} shots and {queries} queries need {required}. Add images, choose "
         "fewer, lower min_area, or leave the class out (Catalog.of_classes)"
     )
 
@@ -60,7 +60,7 @@ def _check_volume(name: str, pool: Pool, table: Table, settings: EpisodeSettings
     if sizes.max(initial=0) < required:
         raise EpisodeError(
             f"class {name!r} has at most {sizes.max(initial=0)} slices in one volume; an episode "
-            f"of one volume needs {required}. Ask for fewer shots or queries, lower min_area, set "
+            f"of one volume needs {required}. Choose fewer shots or queries, lower min_area, set "
             "same_volume=False, or leave the class out (Catalog.of_classes)"
         )
     gap = settings.max_gap

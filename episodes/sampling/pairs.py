@@ -226,7 +226,7 @@ class PairSampler:
             way_out = (
                 "Every image is a subject of its own: name the subjects with --subject-pattern"
                 if alone
-                else "Ask for fewer (--classes-per-batch), or add images"
+                else "Choose fewer (--classes-per-batch), or add images"
             )
             raise EpisodeError(
                 f"catalog {self.catalog.name!r} has {len(self._able)} of "

@@ -73,8 +73,8 @@ class EpisodeSampler:
         transform: changes image and labels together, e.g. `episodes.augmentation.compose.Augment`.
 
     Raises:
-        EpisodeError: the catalog cannot satisfy the request; the message says which class lacks
-            what.
+        EpisodeError: the catalog cannot satisfy the settings; the message names the class that
+            lacks what.
     """
 
     def __init__(

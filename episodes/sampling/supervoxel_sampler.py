@@ -1,4 +1,4 @@
-"""Self-supervised episodes from volumes: one supervoxel, seen in neighbouring slices.
+"""Self-supervised episodes from volumes: one supervoxel, in neighbouring slices.
 
 Support and query are different slices, so the change of shape from one to the other is the real
 one of the anatomy, not only one that a transform makes up.
@@ -43,7 +43,7 @@ class SupervoxelSampler:
         settings: ways, shots, queries.
         loader: reads the pixels.
         seed: a whole number from 0 to 2**64 - 1.
-        transform: changes the support or the queries, or both (settings.change).
+        transform: changes the support or the queries, or both (settings.transformed).
         segment_regions: makes the supervoxels.
         files: the file of existing supervoxels of each image file, instead of `cut`.
         min_area: pixels that a supervoxel needs in each of its slices.
@@ -88,11 +88,11 @@ class SupervoxelSampler:
             EpisodeError: a hundred volumes in a row had too few supervoxels that are large enough.
         """
         generator = episode_generator(self.seed, index, _PICK)
-        wanted = self.settings
+        settings = self.settings
         volume, runs = self._draw(generator)
         slices, regions = self.volumes[volume], self.regions(volume)
         numbers = np.zeros(int(regions.max()) + 1, np.uint8)
-        numbers[[region for region, _ in runs]] = np.arange(1, wanted.way + 1)
+        numbers[[region for region, _ in runs]] = np.arange(1, settings.way + 1)
         change = episode_generator(self.seed, index, _TRANSFORM)
 
         def view(plane: int, changed: bool) -> tuple[Tensor, Tensor]:
@@ -100,15 +100,15 @@ class SupervoxelSampler:
             pair = image, torch.from_numpy(labels)
             return self.transform(*pair, change) if changed else pair
 
-        shots = [run[: wanted.shot] for _, run in runs]
-        rest = [list(run[wanted.shot :]) for _, run in runs]
-        queries = [rest[q % wanted.way].pop(0) for q in range(wanted.query)]
-        first = wanted.transforms_support(index)
+        shots = [run[: settings.shot] for _, run in runs]
+        rest = [list(run[settings.shot :]) for _, run in runs]
+        queries = [rest[q % settings.way].pop(0) for q in range(settings.query)]
+        first = settings.transforms_support(index)
         support = [[view(plane, first) for plane in row] for row in shots]
-        query = [view(plane, wanted.transforms_query(index)) for plane in queries]
+        query = [view(plane, settings.transforms_query(index)) for plane in queries]
         plan = Plan(
             index,
-            ("supervoxel",) * wanted.way,
+            ("supervoxel",) * settings.way,
             tuple(tuple(slices[plane].key for plane in row) for row in shots),
             tuple(slices[plane].key for plane in queries),
             tuple(slices[plane].subject for plane in queries),
@@ -153,17 +153,19 @@ class SupervoxelSampler:
 
     def _draw(self, generator: np.random.Generator) -> tuple[int, list[tuple[int, list[int]]]]:
         """Draw a volume, and for each way a supervoxel and its slices, the shots first."""
-        wanted = self.settings
+        settings = self.settings
         # Query q belongs to way q modulo way: the first ways may have one more.
-        lengths = [wanted.shot + -(-(wanted.query - w) // wanted.way) for w in range(wanted.way)]
+        lengths = [
+            settings.shot + -(-(settings.query - w) // settings.way) for w in range(settings.way)
+        ]
         for _ in range(_TRIES):
             volume = int(generator.integers(len(self.volumes)))
             if len(self.volumes[volume]) < max(lengths):
                 continue
             found = self.candidates(volume, max(lengths))
-            if len(found) < wanted.way:
+            if len(found) < settings.way:
                 continue
-            chosen = generator.permutation(list(found))[: wanted.way].tolist()
+            chosen = generator.permutation(list(found))[: settings.way].tolist()
             runs = []
             for region, length in zip(chosen, lengths, strict=True):
                 start = int(found[region][generator.integers(len(found[region]))])
@@ -171,7 +173,7 @@ class SupervoxelSampler:
                 runs.append((region, run if generator.random() < 0.5 else run[::-1]))
             return volume, runs
         raise EpisodeError(
-            f"a hundred volumes of {self.catalog.name!r} in a row have less than {wanted.way} "
+            f"a hundred volumes of {self.catalog.name!r} in a row have less than {settings.way} "
             f"supervoxels with {self.min_area} pixels in {max(lengths)} neighbouring slices; "
             "lower min_area, or ask for fewer shots and queries or for larger supervoxels"
         )
@@ -216,7 +218,7 @@ def contiguous_runs(catalog: Catalog) -> list[list[Sample]]:
 
 
 def _spacing(path: Path) -> tuple[float, float, float]:
-    """Distance of depth, height and width in millimetres; 1 where the file does not say."""
+    """Distance of depth, height and width in millimetres; 1 where the file has none."""
     geometry = read_header(path).geometry
     if geometry is None:
         return 1.0, 1.0, 1.0

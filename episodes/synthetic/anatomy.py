@@ -23,7 +23,7 @@ class Anatomy:
         body: the outline.
         shell: thickness of skin and fat, as shares of the body's radius.
         tissue: the kind of tissue at every pixel, uint8 [height width].
-        structures: in the order they are laid down; the later ones cover the earlier.
+        structures: in the order of drawing; later ones cover earlier ones.
         foreground: number of structures, from the last, that may become classes.
     """
 
@@ -51,7 +51,7 @@ class Anatomy:
     def draw_lookalikes(
         self, difficulty: Difficulty, generator: np.random.Generator
     ) -> dict[int, int]:
-        """Draw which numbers look like which others: distractors like classes."""
+        """Draw which labels have the appearance of which others: distractors like classes."""
         alike = {}
         first = len(self.structures) - self.foreground
         for index in range(first):
@@ -84,7 +84,7 @@ def draw_anatomy(
     for _ in range(count):
         family = FAMILIES[int(generator.integers(len(FAMILIES)))]
         shapes.append(_place(family, body, shapes, generator))
-    # Distractors are laid down first: what is asked for stays visible.
+    # Distractors are drawn first, so that classes stay visible.
     return Anatomy(
         body,
         (generator.uniform(0.02, 0.05), generator.uniform(0.04, 0.15)),

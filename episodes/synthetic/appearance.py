@@ -47,7 +47,7 @@ def draw_appearance(
     """
     middle = generator.uniform(0.3, 0.65)
     signs = generator.choice([-1.0, 1.0], numbers)
-    # A core on the other side of the middle than its wall: their border can always be seen.
+    # A core is on the other side of the middle than its wall, so that their border is visible.
     signs[n_background + 1 :: 2] = -signs[n_background:-1:2]
     means = middle + signs * difficulty.contrast * generator.uniform(0.8, 1.4, numbers)
     if n_background > 1:

@@ -33,7 +33,7 @@ _HIDDEN = 0.35  # largest part of an object that may lie under others
 
 @dataclass(frozen=True)
 class EmojiSettings:
-    """What an episode of composed scenes looks like.
+    """Settings of an episode of composed scenes.
 
     Attributes:
         way: classes an episode.
@@ -108,26 +108,27 @@ class EmojiSampler:
         Raises:
             EpisodeError: the objects found no room.
         """
-        wanted, generator = self.settings, episode_generator(self.seed, index, _DRAW)
-        order = generator.permutation(len(self.classes))[: wanted.way]
+        settings, generator = self.settings, episode_generator(self.seed, index, _DRAW)
+        order = generator.permutation(len(self.classes))[: settings.way]
         names = [self.classes[i] for i in order]
         first, second = generator.permutation(self._designs)[:2].tolist()
-        designs = (first, second) if wanted.other_design else (None, None)
+        designs = (first, second) if settings.other_design else (None, None)
         support = [
-            [self._scene(names, way, designs[0], generator) for _ in range(wanted.shot)]
-            for way in range(wanted.way)
+            [self._scene(names, way, designs[0], generator) for _ in range(settings.shot)]
+            for way in range(settings.way)
         ]
         queries = [
-            self._scene(names, q % wanted.way, designs[1], generator) for q in range(wanted.query)
+            self._scene(names, q % settings.way, designs[1], generator)
+            for q in range(settings.query)
         ]
         key = f"emoji/{self.seed}/{index}"
-        query_keys = tuple(f"{key}/query{q}" for q in range(wanted.query))
+        query_keys = tuple(f"{key}/query{q}" for q in range(settings.query))
         plan = Plan(
             index,
             tuple(names),
             tuple(
-                tuple(f"{key}/support{way}.{shot}" for shot in range(wanted.shot))
-                for way in range(wanted.way)
+                tuple(f"{key}/support{way}.{shot}" for shot in range(settings.shot))
+                for way in range(settings.way)
             ),
             query_keys,
             query_keys,
@@ -165,11 +166,11 @@ def cut_outs(classes: set[str]) -> dict[str, list[CutOut]]:
     found: dict[str, list[CutOut]] = defaultdict(list)
     for path in sorted((root / "masks").iterdir()):
         (labels,) = read_labels(path)
-        wanted = [int(v) for v in np.unique(labels) if label_map.get(str(v)) in classes]
-        if not wanted:
+        values = [int(v) for v in np.unique(labels) if label_map.get(str(v)) in classes]
+        if not values:
             continue
         image = read_image(root / "images" / f"{path.stem}.jpg")
-        for value in wanted:
+        for value in values:
             mask = labels == value
             (box,) = ndimage.find_objects(mask.astype(np.uint8))
             pixels = np.dstack([image[box], mask[box] * np.uint8(255)])
@@ -181,7 +182,7 @@ def cut_outs(classes: set[str]) -> dict[str, list[CutOut]]:
 def _compose(
     objects: list[Image.Image], numbers: list[int], size: int, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Lay objects on a texture: image float32 [3 size size], labels uint8 [size size]."""
+    """Compose objects on a texture: image float32 [3 size size], labels uint8 [size size]."""
     for _ in range(_TRIES):
         layers = [_lay(each, size, generator) for each in objects]
         solid = np.stack([alpha > 0.5 for _, alpha in layers])
@@ -190,7 +191,7 @@ def _compose(
         if (visible >= (1 - _HIDDEN) * whole).all():
             break
     else:
-        raise EpisodeError(f"{len(objects)} objects found no room; ask for fewer in a scene")
+        raise EpisodeError(f"{len(objects)} objects do not fit; choose fewer per scene")
     image, labels = _texture(size, generator), np.zeros((size, size), np.uint8)
     for (colour, alpha), number in zip(layers, numbers, strict=True):
         # Pixels half outside show the scene they were cut from: they are left out.

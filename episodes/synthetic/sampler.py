@@ -152,5 +152,5 @@ class SyntheticSampler:
                 return task, maps, [visible[i] for i in order]
         raise EpisodeError(
             f"none of {_TRIES} tasks had {settings.way} structures of {min_area} pixels in all of "
-            f"{count} images; ask for fewer ways or shots, or lower min_area_fraction or difficulty"
+            f"{count} images; choose fewer ways or shots, or lower min_area_fraction or difficulty"
         )

@@ -97,7 +97,7 @@ def vary(shape: Shape, amount: float, generator: np.random.Generator) -> Shape:
 
 
 def inside(shape: Shape, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Say where points lie: 0 outside, 1 in the shape, 2 in its core.
+    """Classify points: 0 outside, 1 in the shape, 2 in its core.
 
     Args:
         shape: the shape.

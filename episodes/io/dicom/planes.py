@@ -35,7 +35,7 @@ class Plane:
         order: the instance and frame number.
         spacing: between rows and between columns, in mm, or None.
         photometric: how its values are to be shown, e.g. MONOCHROME2.
-        marks: what may tell it from another at the same place, see `dicom_tags`.
+        marks: tags that may distinguish it from another at the same position, see `dicom.tags`.
         number: which slice it is, where the file numbers them instead of placing them.
     """
 
@@ -117,7 +117,7 @@ def read_header(path: Path) -> Any:
 
 
 def planes_of_file(path: Path, name: str, header: Any) -> Iterator[Plane]:
-    """Go through the planes of a file, as its header tells.
+    """Iterate over the planes of a file, by its header.
 
     Args:
         path: the file.

@@ -102,7 +102,7 @@ def _reference(group: Any) -> tuple[str | None, int | None]:
 
 
 def _same_place(plane: Plane, frame: Plane) -> bool | None:
-    """Whether a frame lies on a plane; None where one of them does not tell."""
+    """Whether a frame lies on a plane; None where one of them has no position."""
     if None in (plane.position, frame.position, plane.orientation, frame.orientation):
         return None
     pairs = [

@@ -6,7 +6,7 @@ from episodes.io.dicom.planes import Plane
 
 
 def spacing_notes(planes: list[Plane], name: str) -> list[str]:
-    """Tell of slices that lack, and of stacks that lean.
+    """Note missing slices and oblique stacks.
 
     Args:
         planes: of one volume, in order.

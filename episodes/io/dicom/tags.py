@@ -1,4 +1,4 @@
-"""What tells images of one DICOM series apart that lie at the same place: echo, time, b-value."""
+"""Tags that distinguish images of one DICOM series at the same position: echo, time, b-value."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,14 +20,14 @@ TAGS = (
     *("ProtocolName", "ContrastBolusAgent", "AcquisitionDateTime", "FrameAcquisitionDateTime"),
     *("AcquisitionTime", "ContentTime", "DimensionIndexValues"),
 )
-"""What is looked at where slices lie at the same place, the surest first. Numbers are b-values that
-Siemens, GE and Philips keep in elements of their own."""
+"""Tags that are compared where slices have the same position, the most reliable first. Numbers are
+b-values that Siemens, GE and Philips keep in elements of their own."""
 
 TIMES = (
     *("TriggerTime", "NominalCardiacTriggerDelayTime", "FrameReferenceTime"),
     *("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionTime"),
 )
-"""Those whose order at each place tells time points apart, even if their values differ by slice."""
+"""Those whose order at each position gives time points, even if their values differ by slice."""
 
 _SPACE = ("ImagePositionPatient", "InStackPositionNumber", "ImageOrientationPatient")
 

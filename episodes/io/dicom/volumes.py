@@ -32,7 +32,7 @@ class Series:
         uid: the series instance UID.
         patient: the PatientID.
         planes: its planes, in order.
-        name: the series and what tells the volume from others in it.
+        name: the series and what distinguishes the volume from others in it.
         masks: segmentation, member for `read_segment`, and label of each segment.
     """
 
@@ -48,10 +48,10 @@ def volumes_of(series: Series, same_pixels: SamePixels) -> tuple[list[Series], l
 
     Args:
         series: all planes of one series.
-        same_pixels: whether two planes hold the same values; asked only about suspected copies.
+        same_pixels: whether two planes hold the same values; called only for suspected copies.
 
     Returns:
-        The volumes, and notes on what was left out, told apart, or is missing.
+        The volumes, and notes on slices that were dropped, separated, or are missing.
 
     Raises:
         DataError: planes contradict each other, or lie at the same place without a difference.
@@ -163,10 +163,10 @@ def _apart(
     """Split planes of which several lie at the same place.
 
     Returns:
-        How many copies were left out, and the parts with what tells them apart.
+        The number of copies that were dropped, and the parts with their distinguishing tags.
 
     Raises:
-        DataError: nothing tells them apart.
+        DataError: no tag distinguishes them.
     """
     places = _places(planes)
     most = max(map(len, places))
@@ -178,7 +178,7 @@ def _apart(
     if all(same_pixels(place[0], other) for place in places for other in place[1:]):
         return len(planes) - len(places), [({}, [place[0] for place in places])]
     if len(places) == 1:
-        return 0, [({}, planes)]  # one place seen again and again: in the order of their numbers
+        return 0, [({}, planes)]  # one position repeated: in the order of their numbers
     clash = next(place for place in places if len(place) > 1)
     raise DataError(
         f"{about}: {shorten(plane.file for plane in clash)} lie at the same place "

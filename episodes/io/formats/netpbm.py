@@ -47,7 +47,7 @@ def read(path: Path) -> tuple[np.ndarray, bool]:
     """Read samples [height width channel], and whether the last is transparency.
 
     Raises:
-        DataError: see `shape`; or samples are missing, or larger than the header says.
+        DataError: see `shape`; or samples are missing, or larger than the header's maximum.
     """
     content = path.read_bytes()
     found = _header(path, content)

@@ -87,7 +87,7 @@ def _open(path: Path, channels: Channels = None) -> tuple[Geometry, Any]:
 
 
 def _load(path: Path) -> Any:
-    """Read a header with nibabel, and tell what was wrong with it."""
+    """Read a header with nibabel, and collect its warnings."""
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
@@ -110,7 +110,7 @@ def _load(path: Path) -> Any:
 
 
 class _Heard(logging.Handler):
-    """Keeps what nibabel says of a header, for each thread, instead of printing it."""
+    """Collects nibabel's warnings on a header, for each thread, instead of printing them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def _mended() -> list[str]:
 
 
 def _geometry(path: Path, affine: np.ndarray, shape: tuple[int, ...], header: Any) -> Geometry:
-    """Gather what a header tells of the place of its voxels."""
+    """Read the position of the voxels from a header."""
     qform = _qform(header)
     declared = qform is not None or int(header["sform_code"]) > 0
     if not spans_space(affine):

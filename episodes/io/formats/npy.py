@@ -110,7 +110,7 @@ def _bytes(path: Path, name: str) -> int:
         return path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(f"{name}.npy")
-    # Deflate packs at most 1032 bytes into one: what the directory says may be a lie.
+    # Deflate packs at most 1032 bytes into one: the directory's sizes may be wrong.
     return min(member.file_size, member.compress_size * 1032)
 
 

@@ -81,7 +81,7 @@ def _careful(path: Path) -> Iterator[None]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        count = re.search(r"\d+", str(error))  # Pillow tells the size in words alone
+        count = re.search(r"\d+", str(error))  # Pillow gives the size in its message alone
         size = f"{int(count[0]):,} pixels" if count else "more than Pillow opens"
         raise too_large(path, size) from None
 

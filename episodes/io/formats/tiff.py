@@ -51,7 +51,7 @@ def read(path: Path, reading: Reading | None = None) -> np.ndarray:
     """Read a picture or stack as [depth height width] or [depth height width 3].
 
     Raises:
-        DataError: see `structure`; or there are too many channels, or none of those asked for.
+        DataError: see `structure`; or there are too many channels, or a requested one is missing.
     """
     with opened(path) as file:
         content = _content(path, file, reading, mask=False)

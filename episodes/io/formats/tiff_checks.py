@@ -64,7 +64,7 @@ class _Remarks(logging.Handler):
         self.errors = self.warnings = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a remark; a tag that cannot be read may be one that nobody needs."""
+        """Count a remark; a tag that cannot be read may be one that is not needed."""
         if record.levelno >= logging.ERROR and "TiffTag" not in record.getMessage():
             self.errors += 1
         else:
@@ -169,7 +169,7 @@ def _check_page(path: Path, page: Any) -> None:
 
 
 def check_segments(path: Path, file: Any, pages: list[Any]) -> None:
-    """Check the sizes that packed strips and tiles declare themselves; tell of empty ones.
+    """Check the sizes that packed strips and tiles declare, and note empty ones.
 
     Raises:
         DataError: one would unpack to more than the limit.

@@ -1,6 +1,6 @@
 """Zarr groups and arrays of strangers: metadata are checked before a chunk is touched.
 
-A codec is code that a file chooses, and one of them (pickle) runs whatever the file says: only
+A codec is code that a file chooses, and one of them (pickle) runs code of the file: only
 codecs that unpack numbers are let in.
 """
 

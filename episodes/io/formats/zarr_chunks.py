@@ -64,7 +64,7 @@ def unpacked_size(codec: str, content: bytes, max_bytes: int) -> int:
     """Return how many bytes a chunk unpacks to; counting ends a little beyond `most`.
 
     Raises:
-        DataError: the header does not tell the size.
+        DataError: the header has no size.
 
     >>> unpacked_size("zlib", zlib.compress(bytes(1000)), 5000)
     1000
@@ -101,7 +101,7 @@ def _zstd_size(content: bytes) -> int:
     code, single = descriptor >> 6, descriptor >> 5 & 1
     place = 5 + (not single) + (0, 1, 2, 4)[descriptor & 3]
     if code == 0 and not single:
-        raise DataError("a chunk does not tell its size; save the array anew")
+        raise DataError("a chunk has no size in its header; save the array anew")
     form = ("<B", "<H", "<I", "<Q")[code]
     return int(struct.unpack_from(form, content, place)[0]) + (256 if code == 1 else 0)
 

@@ -159,7 +159,7 @@ def test_an_odd_annotation_is_named_and_its_box_is_unknown(coco, segmentation, p
 def test_where_an_annotation_without_outline_lies(coco, change, unknown):
     catalog = compute_class_areas(read_catalog(coco(annotations({"segmentation": []}, change))))
     assert values(catalog.samples[0])[0].get(255, 0) == unknown
-    everything = "tell no place, and all that no other outline covers is unknown there"
+    everything = "have no position, and all pixels outside other outlines are unknown there"
     assert (everything in catalog.notes[0]) == (unknown == 80)
 
 

@@ -178,7 +178,7 @@ ONE_EACH = [("p", {"a": 100, "b": 100}), ("q", {"a": 100, "b": 100})]
 @pytest.mark.parametrize(
     ("rows", "classes", "wanted", "message"),
     [
-        (ONE_EACH, "ab", {"way": 3}, r"3 ways from 2 classes \(a, b\); ask for fewer ways"),
+        (ONE_EACH, "ab", {"way": 3}, r"3 ways from 2 classes \(a, b\); choose fewer ways"),
         ([], "", {}, r"1 ways from 0 classes"),
         (ONE_EACH[:1], "ab", {}, r"class 'a' has 1 images of at least 64 .* 1 shots and 1 quer"),
         (ONE_EACH, "abc", {}, r"class 'c' has 0 images.*leave the class out"),
