@@ -128,7 +128,11 @@ def test_volumes_too_short_are_not_drawn():
 @pytest.mark.parametrize(
     ("catalog", "wanted", "message"),
     [
-        (volumes(2, 3), {"shot": 3}, r"'a' has at most 3 slices in one volume; .* needs 4\. Ask"),
+        (
+            volumes(2, 3),
+            {"shot": 3},
+            r"'a' has at most 3 slices in one volume; .* needs 4\. Choose",
+        ),
         (
             volumes(9, areas={"a": 9}),
             {"min_area": 1, "max_area": 5},
