@@ -2,12 +2,12 @@
 
 255 is the label of unknown pixels by default. In a black and white mask it is the foreground, all
 of which would be left out of a loss or a score. So a target or reference in which nothing but 255
-is labelled is refused, unless the caller gave `ignore_index` and so told what 255 is.
+is labelled is refused, unless the caller gave `ignore_index` and so defined what 255 is.
 """
 
 
 class _Default(int):
-    """An integer that is told from an equal one by identity."""
+    """An integer that differs from an equal one by identity."""
 
 
 DEFAULT = _Default(255)

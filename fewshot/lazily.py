@@ -5,7 +5,7 @@ from typing import Any
 
 
 class _Lazy:
-    """Stands for a module; whatever is asked of it, the module answers."""
+    """A proxy of a module, which is imported at the first access."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -15,7 +15,7 @@ class _Lazy:
 
 
 def lazily(name: str) -> Any:
-    """Import a module when something of it is first asked for, from whatever thread.
+    """Import a module at the first access to one of its names, from any thread.
 
     >>> lazily("json").loads("[1]")
     [1]

@@ -1,4 +1,4 @@
-"""Whether a size fits into the memory that is there: asked before the work, not found out by it."""
+"""Checks that an image size fits into memory, before the work."""
 
 import resource
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from episodes.errors import ModelError
 
-_SURE = 512  # pixels; a few images of this side fit on any machine, so nothing is asked
+_SURE = 512  # pixels; a few images of this side fit on any machine, so nothing is checked
 _PEAK = 1.5  # over the input and output of the widest layer: padding makes one more copy
 _REST = 160  # bytes a pixel of images, masks, scores and label maps beside the encoder
 _SHARE = 0.9  # of what is free
@@ -20,7 +20,7 @@ def check_memory(
     """Refuse a size whose features would not fit into memory.
 
     Args:
-        encoder: the network; layers are asked for their sizes with one small image.
+        encoder: the network; the sizes of its layers are measured with one small image.
         size: side of the square in which images are compared, in pixels.
         images: that pass through it at once.
         device: on which.
@@ -75,7 +75,7 @@ def bytes_per_pixel(encoder: nn.Module, device: torch.device, *, training: bool)
 
 
 def free_memory(device: torch.device) -> float:
-    """Bytes that this process may still take on a device; inf where the system does not tell."""
+    """Bytes that this process may still take on a device; inf where that is not known."""
     if device.type == "cuda":
         reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reserved

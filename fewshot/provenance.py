@@ -4,7 +4,7 @@ A score is never shown beside another model.
 
 A folder's model is identified by what its files hold, without torch: the fingerprint that was
 written with the weights, the settings beside them, and the calibration. A score keeps the identity
-of its model under `MEASURED_ON`; whoever shows the score asks `why_not_of` first.
+of its model under `MEASURED_ON`; code that shows the score calls `why_not_of` first.
 """
 
 import contextlib
@@ -101,7 +101,7 @@ def unchanged(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def why_not_of(scores: Mapping[str, Any], folder: Path) -> str:
-    """Say why scores are not those of the model that a folder holds now; "" if they are.
+    """Reason why scores are not those of the folder's current model; "" if they are.
 
     Args:
         scores: content of a file of scores.
@@ -137,7 +137,7 @@ def _hash(settings: Mapping[str, Any]) -> str:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    """Read what a safetensors file says of itself, without its tensors.
+    """Read the metadata of a safetensors file, without its tensors.
 
     Raises:
         ModelError: it is damaged.

@@ -92,21 +92,21 @@ class Batch:
         return [query.path for query in self.queries if query.path not in known]
 
     def earlier_metadata(self) -> dict[str, Any] | None:
-        """What an earlier run told of itself, if nothing is left to do; else None."""
+        """Metadata of an earlier run, if nothing is left to do; else None."""
         if self.to_do:
             return None
         try:
             content = json.loads((self.out / SUMMARY).read_text(encoding="utf-8"))
             return {k: v for k, v in content.items() if k not in ("images", "failed", "missing")}
         except (OSError, ValueError, AttributeError):
-            return None  # it was stopped before it wrote one: the run is told anew
+            return None  # it was stopped before it wrote one: a new summary is written
 
     def run(self, answer: Answer, metadata: Mapping[str, Any]) -> int:
         """Answer every query that has no result yet; the summary is valid whatever happens.
 
         Args:
             answer: see `Answer`; of a query that cannot be used it raises a FewshotError.
-            metadata: what the summary tells of the whole run.
+            metadata: of the whole run, for the summary.
 
         Raises:
             DataError: queries failed, after all others were done; or a result cannot be written.
@@ -115,7 +115,7 @@ class Batch:
             with _stopped_in_good_order():
                 self._segment_all(answer, metadata)
         except BaseException:
-            with contextlib.suppress(DataError):  # the disk may be full, which is told already
+            with contextlib.suppress(DataError):  # the disk may be full, which is reported already
                 self._summarise(metadata)
             raise
         self._summarise(metadata)
@@ -196,7 +196,7 @@ class Batch:
         return DataError(f"{len(self.failed)} of {len(self.queries)} failed:\n{lines}")
 
     def _named(self, own: Sequence[str]) -> dict[Path, Path]:
-        """Name the masks; tell of names that are not the image's."""
+        """Name the masks; report names that are not the image's."""
         fine = [query for query in self.queries if query.path not in self.failed]
         endings = [(query, _ending(query.path, self.largest)) for query in fine]
         earlier = {
@@ -231,7 +231,7 @@ class Batch:
         return self._ledger.done(self._key(query.path), self.settings, self._contents[query.path])
 
     def _kept(self, path: Path, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row of a result that stays; a mask that somebody corrected is told."""
+        """The row of a result that is kept; a corrected mask is reported."""
         changed = self._ledger.changed_files(self._key(path))
         if not changed:
             return dict(row["row"])
@@ -239,7 +239,7 @@ class Batch:
         return {**row["row"], "changed": changed}
 
     def _key(self, path: Path) -> str:
-        """The query's place seen from the results: both may move together."""
+        """The query's path relative to the results: both may move together."""
         return os.path.relpath(path, self.out)
 
 
@@ -273,7 +273,7 @@ def _ending(path: Path, largest: int) -> str:
 
 @contextlib.contextmanager
 def _stopped_in_good_order() -> Iterator[None]:
-    """Turn the signal that asks a process to end into an exception, so that it can tidy up."""
+    """Turn the signal to end a process into an exception, so that it can clean up."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return

@@ -60,7 +60,7 @@ class Ledger:
         self._append({"query": query, **row})
 
     def owns(self, path: Path) -> bool:
-        """Whether an earlier run wrote a file, which nobody changed since."""
+        """Whether an earlier run wrote a file that is unchanged since."""
         try:
             name = path.relative_to(self.folder).as_posix()
         except ValueError:

@@ -85,7 +85,7 @@ def _inside(folder: Path) -> Iterator[Query]:
 
 
 def _fault(path: Path) -> str:
-    """Say why a path is no file to be opened; opening a pipe would wait for ever."""
+    """Reason why a path is no file to be opened; opening a pipe would wait for ever."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -28,7 +28,7 @@ def copy_mask(
 
 
 def paste(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Scale one label image to another image's size and lay it there.
+    """Scale one label image to another image's size.
 
     Args:
         mask: uint8 [height width].

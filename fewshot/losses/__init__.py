@@ -4,7 +4,7 @@
 
 `logits` are `[batch class *space]`, `target` is `[batch *space]`, 2-D or 3-D. Sums are taken in
 float32, or in float64 for float64 logits. Pixel losses reduce from one value a pixel, region
-losses from one value an image. docs/losses.md says which loss is for what.
+losses from one value an image. docs/losses.md describes when to use which loss.
 """
 
 from fewshot.losses.balanced_cross_entropy import balanced_cross_entropy_loss

@@ -1,4 +1,4 @@
-"""Cross-entropy in which every class has the same say, however rare it is."""
+"""Cross-entropy in which every class has the same weight, however rare it is."""
 
 from collections.abc import Sequence
 
@@ -78,6 +78,6 @@ def _checked(frequencies: Sequence[float] | Tensor, logits: Tensor) -> Tensor:
     if not bool((values.isfinite() & (values > 0)).all()):
         raise ValueError(
             f"frequencies are {values.tolist()}, expected finite numbers > 0; a class that was "
-            "never seen can have the count 1"
+            "that does not occur can have the count 1"
         )
     return values

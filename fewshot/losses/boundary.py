@@ -30,7 +30,7 @@ def boundary_loss(
 
     Args:
         logits: `[batch class *space]`, any floating dtype; computed in float32 or float64.
-        target: `[batch *space]`, labels `0..class-1` or `ignore_index`; says what is ignored.
+        target: `[batch *space]`, labels `0..class-1` or `ignore_index`, for the ignored pixels.
         distances: `[batch class *space]` from `signed_distances`, in the unit of its spacing.
         ignore_index: the label of pixels that do not count. Their predictions are left out as if
             cropped away; the distances of the others are measured across them.

@@ -80,8 +80,8 @@ def prepare(
 
     Raises:
         TypeError: the logits are not floating or the target is not integer.
-        ValueError: shapes, labels or `reduction` are not as said above, or the target is a mask
-            of 0 and 255.
+        ValueError: shapes, labels or `reduction` are not as described above, or the target is a
+            mask of 0 and 255.
 
     Example:
         >>> pixels = prepare(torch.zeros(1, 2, 3), torch.tensor([[0, 1, 255]]), 255, "mean")

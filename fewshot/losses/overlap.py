@@ -59,7 +59,7 @@ def penalise_absent(
 ) -> Float[Tensor, "batch class"]:
     """Return error / size of each class, or its share of false positives if no pixel has it.
 
-    A ratio of overlaps cannot tell a small false alarm from a large one where the class is absent:
+    A ratio of overlaps is the same for a small and a large false alarm where the class is absent:
     it is 1 for both, with no gradient. What can be learned there is to predict less of the class,
     so the loss is the part of the known pixels that its probability takes.
 

@@ -1,7 +1,7 @@
 """Scores and statistics: one family a module, pure functions first, thin accumulators second.
 
 Labels are NumPy arrays or torch tensors, results are NumPy; nothing here imports torch. Nothing
-is re-exported: ``metrics.overlap.dice`` tells which family a score is of, and loads no other.
+is re-exported: ``metrics.overlap.dice`` names the family of a score, and loads no other.
 
     from fewshot import metrics
 
@@ -29,7 +29,7 @@ One policy for what is empty, missing or ignored, the same in every module
    the prediction alone is an error: a method has to answer. Maps of objects, where 255 is an id
    like any other, take a mask ``ignored=`` instead; in panoptic maps 0 is void.
 2. Undefined. What occurs in neither the reference nor the prediction has no score: the result is
-   NaN, never 0 and never 1. Means leave NaN out and say how many they left out (``undefined``).
+   NaN, never 0 and never 1. Means ignore NaN and report their number (``undefined``).
 3. Missing. What occurs in one of the two only has overlap 0 (Dice, IoU, precision, recall, F1, PQ
    and whatever else is an overlap) and distance ``inf``. A mean over ``inf`` is ``inf`` until the
    caller states a penalty with ``missing=``; a miss is never dropped silently.

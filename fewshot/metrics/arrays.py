@@ -89,7 +89,7 @@ def as_label_pair(labels: Any, reference: Any) -> tuple[NDArray[Any], NDArray[An
 def refuse_black_white(
     labels: NDArray[Any], reference: NDArray[Any], class_index: int, ignore_index: int | None
 ) -> None:
-    """Raise where a mask of 0 and 255 was given and another class is looked for in it.
+    """Raise where a mask of 0 and 255 was given and the score is of another class.
 
     Args:
         labels: predicted labels; they have no unknown pixels, so 255 is refused in any case.

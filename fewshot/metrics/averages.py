@@ -1,4 +1,4 @@
-"""Means that say what they left out, and penalties for what a method missed."""
+"""Means with the number of undefined scores, and penalties for missed cases."""
 
 from typing import Any, NamedTuple
 

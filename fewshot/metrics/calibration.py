@@ -101,7 +101,7 @@ def brier_score(counts: Scores) -> float:
 
     Returns:
         A score in 0..2, 0 is best; NaN if nothing was counted. For two classes it is twice the
-        score that looks at one class only.
+        score of one class only.
 
     Example:
         (0.1^2 + 0.1^2 + 0.6^2 + 0.6^2) / 2

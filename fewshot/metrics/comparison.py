@@ -138,7 +138,7 @@ def paired_test(
         first: one number a case ``[case]``.
         second: the same cases by another method.
         subjects: the subject of each case.
-        test: "permutation" flips the signs of the subjects' differences and looks at the mean,
+        test: "permutation" flips the signs of the subjects' differences and compares the mean,
             with all 2^n patterns where those are at most ``resamples``; "wilcoxon" is the signed
             rank test.
         resamples: random patterns where there are more.
@@ -152,7 +152,7 @@ def paired_test(
         ValueError: see ``differences``, or the test is not one of those named.
 
     Example:
-        Of 8 sign patterns, +++ and --- are as far from 0 as what was seen.
+        Of 8 sign patterns, +++ and --- are as far from 0 as the observed mean.
 
         >>> paired_test([0.9, 0.8, 0.7], [0.8, 0.6, 0.6], ["a", "b", "c"])
         0.25
@@ -184,7 +184,7 @@ def _sign_flip_test(means: Scores, resamples: int, generator: np.random.Generato
     sums = np.abs((1 - 2.0 * signs) @ means)
     rounding = 1e-12 * np.abs(means).sum()
     extreme = int((sums >= abs(means.sum()) - rounding).sum())
-    # what was seen is one of the patterns; random patterns have to count it in
+    # the observed pattern is one of all; random patterns have to count it in
     return extreme / len(signs) if exact else (extreme + 1) / (resamples + 1)
 
 

@@ -2,7 +2,7 @@
 
 Instance maps hold 0 for background and a positive id an object; ids need not be consecutive. As 255
 is an id like any other here, ignored pixels are given as a mask (``ignored``). What happens to
-empty images is said in ``fewshot.metrics``: no object in either NaN, in one only 0.
+empty images is described in ``fewshot.metrics``: no object in either NaN, in one only 0.
 
 >>> reference = np.array([[1, 1, 1, 0, 2, 2]])
 >>> labels = np.array([[7, 7, 0, 0, 9, 0]])

@@ -2,7 +2,7 @@
 
 Every function takes ``confusion [... classes classes]``, rows the reference and columns the
 prediction, so that counts can be summed over images, batches and processes before a score is
-taken, or kept a case each. What happens to empty and missing classes is said in
+taken, or kept a case each. What happens to empty and missing classes is described in
 ``fewshot.metrics``.
 """
 
@@ -229,7 +229,7 @@ def volumetric_similarity(confusion: Counts) -> Scores:
 
 
 def ratio(numerator: Counts, denominator: Counts) -> Scores:
-    """Divide counts; 0 / 0 is NaN and says so without a warning.
+    """Divide counts; 0 / 0 is NaN, without a warning.
 
     Args:
         numerator: counts of any shape.

@@ -1,6 +1,6 @@
 """Panoptic quality with void, stuff, things and crowds, equal to panopticapi.
 
-Segment maps hold 0 for void and a positive id a segment; a table says which category each id has.
+Segment maps hold 0 for void and a positive id a segment; a table gives the category of each id.
 Void of the reference is excused in the prediction; void of the prediction is not excused. A thing
 category has one segment an object, a stuff category one segment an image (``stuff_and_things``
 builds such maps). Background has to be declared: give it a category if it is to be scored, make it
@@ -52,7 +52,7 @@ def panoptic_counts(
         label_categories: category in 0..categories-1 of every predicted segment id.
         reference_categories: category of every reference segment id.
         categories: how many categories there are.
-        crowd: reference ids that mark a region of many objects: no object is asked for there, and
+        crowd: reference ids that mark a region of many objects: no object is expected there, and
             predictions of that category mostly inside it are excused.
 
     Returns:

@@ -156,11 +156,11 @@ class Report:
         Raises:
             KeyError: there is no such row.
         """
-        wanted = (method, target, score)
-        rows = [row for row in self.rows if (row.method, row.target, row.score) == wanted]
+        key = (method, target, score)
+        rows = [row for row in self.rows if (row.method, row.target, row.score) == key]
         if not rows:
             known = sorted({(row.method, row.target, row.score) for row in self.rows})
-            raise KeyError(f"no (method, target, score) {wanted}; there are {known}")
+            raise KeyError(f"no (method, target, score) {key}; there are {known}")
         values = np.array([row.value for row in rows])
         if score in self.missing:
             values = penalise(values, self.missing[score])
@@ -214,11 +214,9 @@ class Report:
 
     def _summary(self, method: str, target: str, score: str) -> Summary:
         values, subjects, _ = self.values(score, target=target, method=method)
-        wanted = (method, target, score)
+        key = (method, target, score)
         lost = sum(
-            math.isinf(row.value)
-            for row in self.rows
-            if (row.method, row.target, row.score) == wanted
+            math.isinf(row.value) for row in self.rows if (row.method, row.target, row.score) == key
         )
         return Summary(method, target, score, self._interval(values, subjects), lost)
 
@@ -237,7 +235,7 @@ class Report:
         return "\n".join(text_table(columns_kept, rows, right=right))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return settings, summary and cases as what JSON knows: NaN is None, inf is "inf".
+        """Return settings, summary and cases as JSON values: NaN is None, inf is "inf".
 
         Returns:
             The keys ``settings``, ``summary`` and ``cases``.
@@ -263,7 +261,7 @@ class Report:
 
         Args:
             folder: there already.
-            metadata: what else scores.json tells.
+            metadata: further content of scores.json.
             table: lines of scores.md.
         """
         write_json(folder / "scores.json", {**metadata, **self.to_dict()})

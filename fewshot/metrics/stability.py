@@ -1,4 +1,4 @@
-"""How much a ranking depends on who was in the test set, and how many subjects to ask for."""
+"""Stability of a ranking over resampled test sets, and the number of subjects that it needs."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import NormalDist

@@ -2,7 +2,7 @@
 
 The nearest distances are measured once (``surface_distances``) and every score is taken from them.
 A surface pixel is a pixel of the mask with at least one face neighbour outside it; outside the
-image counts as outside the mask. What happens to empty masks is said in ``fewshot.metrics``:
+image counts as outside the mask. What happens to empty masks is described in ``fewshot.metrics``:
 both empty NaN, one empty distance inf and NSD 0.
 """
 
@@ -60,7 +60,7 @@ def surface_distances(
     Args:
         labels: predicted labels or mask, ``[height width]`` or ``[depth height width]``.
         reference: reference labels or mask of the same shape.
-        spacing: pixel size, one number or one an axis, in the unit you want (mm); above 0.
+        spacing: pixel size, one number or one an axis, in the unit of the result (mm); above 0.
         class_index: the class whose surface is measured; 1 is True in a mask.
         ignore_index: pixels with this reference label carry no surface and make none next to
             them; None switches it off.

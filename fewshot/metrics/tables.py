@@ -79,7 +79,7 @@ def with_interval(value: float | None, interval: Sequence[float | None]) -> str:
 def text_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
 ) -> list[str]:
-    """Lay out a table for a terminal, each column as wide as its longest cell.
+    """Format a table for a terminal, each column as wide as its longest cell.
 
     Args:
         columns: the heads.

@@ -109,7 +109,7 @@ def calibrate(
         source: episodes of training subjects; never of those that are tested.
         episodes: the first so many are used.
         bias: see `fit_calibration`.
-        pixels: drawn from each episode; neighbours say nearly the same, and memory is finite.
+        pixels: drawn from each episode; neighbours are nearly equal, and memory is finite.
         seed: of the draw.
 
     Raises:

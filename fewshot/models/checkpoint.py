@@ -288,5 +288,5 @@ def write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[s
     """Write a safetensors file; a disk that is full or gone is an OSError."""
     try:
         save_file(tensors, path, metadata=metadata)
-    except SafetensorError as error:  # its only cause here is the disk, so it is told as one
+    except SafetensorError as error:  # its only cause here is the disk, so it is reported as one
         raise OSError(str(error)) from error

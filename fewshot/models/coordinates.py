@@ -9,7 +9,7 @@ from torch.nn import functional
 def append_coordinates(
     features: Float[Tensor, "*set channel rows columns"], weight: float
 ) -> Float[Tensor, "*set more rows columns"]:
-    """Append two channels that say where a position is: its row and column, -1 to 1, weighted.
+    """Append two channels with the row and column of each position, -1 to 1, weighted.
 
     Features are scaled to unit length first, so that the weight means the same for every encoder:
     two positions half an image apart differ by `weight` in length.

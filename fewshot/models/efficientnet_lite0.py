@@ -154,7 +154,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, strides: tuple[int, ...], imagenet: bool) -> None:
         super().__init__()
-        # Under this name timm keeps a network whose features are asked for.
+        # Under this name timm keeps a network with `features_only`.
         self.model = Stages(tuple(LEVELS[stride][0] for stride in sorted(strides)))
         if imagenet:
             load_installed(self.model)

@@ -32,7 +32,7 @@ class EmbeddingSettings:
     Attributes:
         encoder: the backbone, or a small network for small pictures.
         pooling: "average"; "generalised" for the generalised mean with a learned power; or "grid"
-            for none: every place of the picture has features of its own, which tells apart what
+            for none: every position of the image has its own features, which distinguishes what
             consists of the same parts, but not in regions.
         dim: length of the embedding, made by a linear projection; 0 leaves the projection out
             and the embedding has as many numbers as the encoder has features.
@@ -57,7 +57,7 @@ class EmbeddingSettings:
 
     @property
     def side(self) -> int:
-        """Side of what the encoder sees, in pixels."""
+        """Side of the encoder's input, in pixels."""
         return self.size if self.ink is None else self.ink.side
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class EmbeddingSettings:
 
 
 class EmbeddingNetwork(nn.Module):
-    """Turns images, or regions of them, into vectors whose distances say how alike they are.
+    """Embeds images, or regions of them, as vectors whose distances measure dissimilarity.
 
     Both images of a pair pass through this one network (that is what "Siamese" means). The
     projection starts as an orthogonal one, which nearly keeps the angles of the pretrained
@@ -201,7 +201,7 @@ def _encoder(settings: EmbeddingSettings) -> Encoder | SmallEncoder:
 
 
 def _encoder_settings(content: dict[str, Any]) -> EncoderSettings | SmallSettings:
-    """Read what JSON kept of either; it knows no tuples."""
+    """Read the settings of either from JSON, which has no tuples."""
     listed: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
     }

@@ -1,4 +1,4 @@
-"""The model hub, or what was downloaded from it before; without a network nobody waits a minute."""
+"""The model hub and its local cache; without a network the cache is used at once."""
 
 import contextlib
 import threading
@@ -13,7 +13,7 @@ _SECONDS = 4.0
 
 @contextlib.contextmanager
 def hub_or_cache() -> Iterator[None]:
-    """Let huggingface_hub ask the hub where that answers; else it looks into its cache alone.
+    """Let huggingface_hub connect where the hub answers; otherwise use its cache alone.
 
     By itself it tries five times for a minute. HF_HUB_OFFLINE=1 does without asking.
     """
@@ -26,7 +26,7 @@ def hub_or_cache() -> Iterator[None]:
 
 
 def why_not(name: str) -> str:
-    """Say why something could not be downloaded, and what can be done about it."""
+    """Message why something could not be downloaded, with the way out."""
     if constants.HF_HUB_OFFLINE:
         cause = "HF_HUB_OFFLINE is set"
     elif answers(constants.ENDPOINT):
@@ -43,18 +43,18 @@ def answers(address: str) -> bool:
     """Whether a server answers at all within a few seconds, through a proxy if one is set."""
     found: list[bool] = []
 
-    def ask() -> None:
+    def connect() -> None:
         try:
             request = urllib.request.Request(address, method="HEAD")
             with urllib.request.urlopen(request, timeout=_SECONDS):
                 found.append(True)
-        except urllib.error.HTTPError:  # it answers, if only to say no
+        except urllib.error.HTTPError:  # it answers, if only with a refusal
             found.append(True)
         except (OSError, ValueError):
             found.append(False)
 
-    # In a thread, because looking up a name knows no time limit.
-    thread = threading.Thread(target=ask, daemon=True)
+    # In a thread, because name resolution has no time limit.
+    thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(_SECONDS + 1)
     return bool(found) and found[0]

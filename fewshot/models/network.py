@@ -160,7 +160,7 @@ class FewShotNetwork(nn.Module):
         if any(True for _ in self.head.parameters()):
             raise ModelError(
                 f"coordinates is {weight}, but the head {type(self.head).__name__} has weights "
-                "that know no coordinates; train it with them (NetworkSettings.coordinates)"
+                "without coordinates; train it with them (NetworkSettings.coordinates)"
             )
         plain = replace(self.settings.encoder, weights="none")  # they are copied from the old one
         changed = FewShotNetwork(replace(self.settings, encoder=plain, coordinates=weight))
@@ -188,7 +188,7 @@ class FewShotNetwork(nn.Module):
         if weight and not head_entry(self.settings.head).head.takes_coordinates:
             raise ModelError(
                 f"coordinates is {weight}, but the head {head_name(self.settings.head)} works on "
-                "the encoder's levels, which know no coordinates; set it to 0, or take another head"
+                "the encoder's levels, which have no coordinates; set it to 0, or take another head"
             )
         return weight
 

@@ -7,14 +7,14 @@ from torch import Tensor
 from fewshot.models.prototypes import grid_weights
 
 FLOOR = 1e-6
-"""Features below this count as this much in the generalised mean, which knows no negatives."""
+"""Lower bound of features in the generalised mean, which needs positive values."""
 
 
 def region_weights(
     masks: Shaped[Tensor, "batch height width"] | None,
     features: Float[Tensor, "batch channel rows columns"],
 ) -> Float[Tensor, "batch rows columns"]:
-    """Say how much each position of a feature grid counts.
+    """Weight of each position of a feature grid.
 
     Args:
         masks: 1 inside, anything else (0 background, 255 unknown) outside; None for everything.
@@ -51,7 +51,7 @@ def generalised_mean_pool(
     """Take the generalised mean over positions, (sum w x^p)^(1/p); 0 where all weights are 0.
 
     Power 1 is the average, infinity the maximum. Features below `FLOOR` are raised to it, so of
-    features of both signs only the positive parts are seen. The sum is taken over logarithms:
+    features of both signs only the positive parts count. The sum is taken over logarithms:
     small features to a high power would underflow.
 
     Args:

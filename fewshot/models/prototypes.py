@@ -14,7 +14,7 @@ EPSILON = 1e-5
 def grid_weights(
     mask: Shaped[Tensor, "*batch height width"], rows: int, columns: int
 ) -> Float[Tensor, "*batch rows columns"]:
-    """Say how much of a mask each position of a feature grid stands for.
+    """Weight of each position of a feature grid: the part of a mask that it represents.
 
     Averaging features that were enlarged bilinearly to the mask's size equals weighting the
     small features with these weights (the transpose of the enlargement), which costs two small

@@ -19,7 +19,7 @@ class SmallSettings:
         widths: features of the levels; each has half the resolution of the one before, the first
             half that of the picture.
         blocks: residual blocks a level, from the second level on.
-        colour: whether it sees three channels; else their mean.
+        colour: whether its input has three channels; else their mean.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
@@ -39,7 +39,7 @@ class SmallSettings:
 
     @property
     def name(self) -> str:
-        """What tells it from a timm model, and from others of its kind."""
+        """Name that distinguishes it from timm models and from others of its kind."""
         numbers = "-".join(map(str, (*self.widths, *self.blocks)))
         return f"small-{numbers}-{'colour' if self.colour else 'grey'}"
 

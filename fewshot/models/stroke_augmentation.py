@@ -1,9 +1,9 @@
 """Drawings brought to one place and size, and changed in training as another hand would draw them.
 
-Where a drawing lies on its paper and how large it is says little of what it shows. So the drawing
-is cut out around its ink before it is encoded. In training the same cut is turned, sheared,
-stretched, bent and made thicker or thinner at random: all of it in one resampling of the batch.
-The randomness is torch's own, like that of dropout, which a resumed run goes on with.
+Where a drawing lies on its paper and how large it is depends little on what it shows. So the
+drawing is cut out around its ink before it is encoded. In training the same cut is turned, sheared,
+stretched, bent and made thicker or thinner at random: all of it in one resampling of the batch. The
+randomness is torch's own, like that of dropout, which a resumed run goes on with.
 """
 
 import math

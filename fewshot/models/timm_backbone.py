@@ -42,7 +42,7 @@ def build_timm(
 
 def _features(name: str, strides: Sequence[int], pretrained: bool) -> nn.Module:
     def build(indices: Sequence[int] | None, load: bool) -> Any:
-        # The getter drops the layers behind the last level that is asked for.
+        # The getter drops the layers behind the last requested level.
         levels: dict[str, Any] = {} if indices is None else {"out_indices": tuple(indices)}
         return timm.create_model(
             name, pretrained=load, features_only=True, feature_cls="getter", **levels

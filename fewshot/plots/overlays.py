@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart.
+# Okabe and Ito's colours, which are distinguishable with any colour vision.
 COLOURS = np.array(
     [
         *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)),
@@ -29,7 +29,7 @@ def to_rgb(pixels: np.ndarray, limits: Sequence[float]) -> np.ndarray:
 def overlay(
     pixels: np.ndarray, labels: np.ndarray, limits: Sequence[float], opacity: float = 0.45
 ) -> np.ndarray:
-    """Lay colours and outlines of the labels over an image: uint8 [height width 3].
+    """Draw colours and outlines of the labels over an image: uint8 [height width 3].
 
     Args:
         pixels: [height width] or [height width 3].
@@ -45,7 +45,7 @@ def overlay(
 def errors(
     pixels: np.ndarray, predicted: np.ndarray, truth: np.ndarray, limits: Sequence[float]
 ) -> np.ndarray:
-    """Show what was found, missed and wrongly found, over a dimmed image."""
+    """Show true positives, false negatives and false positives over a dimmed image."""
     colours = np.zeros((*truth.shape, 3), np.uint8)
     known = truth != 255
     right = known & (truth > 0) & (predicted == truth)

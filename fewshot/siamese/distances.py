@@ -171,7 +171,7 @@ def _find_near(squared: Tensor, lengths: Tensor, across: Tensor) -> Tensor | Non
     """Find the places [pair 2] of near pairs; None without any, as in most batches."""
     if not squared.numel():
         return None
-    # The smallest distance says so sooner than all of them.
+    # Checking the smallest distance is faster than checking all.
     longest = lengths.max() + across.max()
     if torch.sub(squared.min(), longest, alpha=NEAR).item() > 0:
         return None

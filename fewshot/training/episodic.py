@@ -1,4 +1,4 @@
-"""What is trained on what: the loop knows nothing else of a model or of its data."""
+"""A task: the objective, its batches and how it is saved; all that the loop needs of a model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The folder of a run: what a run leaves there, and when another one may take its place.
 
 A new run never shares a folder with what is left of an old one: an old score, best model or log
-beside new weights would be taken for theirs. Imports no torch, so that commands can look here
+beside new weights would be taken for theirs. Imports no torch, so that commands can read it
 before anything else.
 """
 

@@ -73,7 +73,7 @@ def train(
         task: what is trained on what.
         settings: budget and optimiser.
         folder: the run's folder; made if it does not exist.
-        callbacks: told of every moment, after the log.
+        callbacks: called after the log.
         resume: go on from the state in the folder.
         overwrite: remove what an earlier run left in the folder, instead of refusing it.
         split: what is remembered of the data, in `split.json`.
@@ -103,7 +103,7 @@ def train(
     with _bar(settings, progress and first) as bar, _signals(run):
         stopped = _steps(run, objective, processes, bar)
     interrupted = run.reason in _SIGNALS.values()
-    for callback in reversed(run.callbacks):  # the log, which comes first, sees all the rest
+    for callback in reversed(run.callbacks):  # the log, which comes first, records all others
         callback.on_end(run)
     save_state(run, processes, finished=not interrupted)
     task.objective.eval()
@@ -156,7 +156,7 @@ def _step(
         first = run.step * settings.batch
         raise FloatingPointError(
             f"the loss is {values['loss']} at step {run.step + 1}; lower the learning rate "
-            f"({settings.learning_rate}) or look at the images of the items {first} to "
+            f"({settings.learning_rate}) or check the images of the items {first} to "
             f"{first + settings.batch - 1}"
         )
     norm = nn.utils.clip_grad_norm_(run.task.objective.parameters(), settings.clip)
@@ -226,13 +226,13 @@ def _signals(run: Run) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    def ask(number: int, _: object) -> None:
+    def request_stop(number: int, _: object) -> None:
         run.stop(_SIGNALS[signal.Signals(number)])
         for each, handler in before.items():
             signal.signal(each, handler)
 
     for number in _SIGNALS:
-        signal.signal(number, ask)
+        signal.signal(number, request_stop)
     try:
         yield
     finally:

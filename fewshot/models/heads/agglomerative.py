@@ -29,7 +29,7 @@ def cluster_positions(
         return torch.zeros(len(features), dtype=torch.long, device=features.device)
     unit = functional.normalize(features.detach().float(), dim=1)
     distances = (1 - unit @ unit.T).clamp(min=0).double().cpu().numpy()
-    # Not exactly symmetric by rounding, and only one half is looked at.
+    # Not exactly symmetric by rounding, and only one half is used.
     tree = linkage(squareform(distances, checks=False), method="average")
     labels = fcluster(tree, t=1 - similarity, criterion="distance") - 1
     return torch.as_tensor(labels, dtype=torch.long, device=features.device)

@@ -30,10 +30,10 @@ class Support:
         values: the number that stands for each way in mask files.
         model: fingerprint of the segmenter that made it; "" for none in particular.
         size: side of the square in which its images were compared, in pixels; 0 if unknown.
-        shots: what refinement and confidence look at: "masks" [way shot rows columns] and, of
+        shots: for post-processing and query similarity: "masks" [way shot rows columns] and, of
             heads that work on features, "features" [shot channel rows columns] of a few shots;
             empty if unknown. `logits` never does.
-        mirrored: the same of the mirrored images and masks; None if it was not asked for.
+        mirrored: the same of the mirrored images and masks; None if it was not requested.
         annotated: how large the annotated structures are; None if unknown.
     """
 

@@ -21,7 +21,7 @@ class GaussianSettings:
     """Which covariance, and how it is kept from being singular.
 
     Attributes:
-        covariance: "shared" by all labels, so that they are told apart linearly (Mahalanobis
+        covariance: "shared" by all labels, so that the boundaries are linear (Mahalanobis
             distance, LDA), or "diagonal", one a label.
         shrinkage: share of the mean variance that replaces the estimate, from 0 to 1; None finds
             it by the formula of Ledoit and Wolf. Diagonal ones take None as 0.1.

@@ -46,8 +46,8 @@ class HSNetHead(Head):
     One volume a level of the encoder: the cosine, where positive, of each position of the query
     with each position of the support's foreground. Centre-pivot convolutions squeeze the support
     axes, the levels are joined from coarse to fine, and a small decoder makes one logit a
-    position. The logits of the shots that show the class are averaged. Each way is told from its
-    background by itself.
+    position. The logits of the shots that show the class are averaged. Each way is separated from
+    its background by itself.
 
     Differs from the paper: an encoder's level has one volume instead of one a layer; the grids
     are pooled to the settings' sides; the votes of shots are averaged as logits, not as masks.

@@ -26,8 +26,8 @@ class INSID3Settings:
         keep: clusters whose score is above it are foreground; 0.2 in the paper.
         directions: how many positional directions are removed, see `positional_basis`. The
             paper removes 500 of a vision transformer's, found in a blank image; convolutional
-            features hardly know where they are, and few supports show content rather than place,
-            so that 0 is the default.
+            features hardly depend on position, and few supports represent content rather than
+            position, so that 0 is the default.
         scale: logit of a cluster whose score is 1; minus that of one whose score is 0.
         certain: logit of what the support alone decides, see
             `fewshot.models.heads.one_vs_background.join_ways`.
@@ -55,9 +55,9 @@ class INSID3Head(Head):
        prototype, the cosine of its mean with the seed's, and the share of it that are candidates
        (1 for the seed). Its logit is above 0 if the score is above `keep`.
 
-    Without any candidate all scores are 0. Each way is told from its background by itself.
+    Without any candidate all scores are 0. Each way is separated from its background by itself.
     Matching and clustering have no gradient, the cosines in the score have. Unknown positions of
-    the support are in no prototype and are nobody's nearest.
+    the support are in no prototype and are nearest to none.
 
     Differs from the paper: positional directions come from the support (see `positional_basis`)
     instead of a blank image; the features are centred, since those of convolutional networks
@@ -195,7 +195,7 @@ def without(
 def covered(
     inside: Float[Tensor, "*set rows columns"], outside: Float[Tensor, "*set rows columns"]
 ) -> Bool[Tensor, "*set rows columns"]:
-    """Say which positions of a grid belong to a mask: those of which it covers at least half.
+    """Positions of a grid that belong to a mask: those of which it covers at least half.
 
     A structure too thin to cover half of any position has those that it covers the most.
     """

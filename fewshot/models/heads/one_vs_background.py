@@ -1,4 +1,4 @@
-"""Heads that tell each way from its background: joined into one set of labels."""
+"""Joins the logits of heads that separate each way from its background."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from torch import Tensor
 def shown(
     masks: UInt8[Tensor, "batch way shot height width"],
 ) -> dict[str, Bool[Tensor, "batch way"]]:
-    """Say of each way whether the support shows any of its "foreground" and "background".
+    """Whether the support shows any "foreground" and "background" of each way.
 
     >>> shown(torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 1, 2))
     {'foreground': tensor([[False]]), 'background': tensor([[True]])}

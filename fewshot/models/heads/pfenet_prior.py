@@ -1,4 +1,4 @@
-"""The prior mask of PFENet: where the query looks most like any pixel of the class."""
+"""The prior mask of PFENet: the largest similarity of the query to any pixel of the class."""
 
 from dataclasses import dataclass
 
@@ -80,7 +80,7 @@ class PFENetPriorHead(Head):
 def masked_positions(
     masks: UInt8[Tensor, "batch way shot height width"], rows: int, columns: int
 ) -> Bool[Tensor, "batch way position"]:
-    """Say which positions of all shots' grids show the class of a way.
+    """Positions of all shots' grids that show the class of a way.
 
     A position does if more than half of what it stands for is foreground. A way that is too thin
     for any such position has those of its largest share.

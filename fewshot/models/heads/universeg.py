@@ -34,7 +34,7 @@ class CrossBlock(nn.Module):
     """Mixes the query's features with those of every support entry, averaged over the entries.
 
     A cross-convolution is a convolution of the query's features u and an entry's features v_i,
-    laid on one another: W [u, v_i] = A u + B v_i. It is linear, so its mean over the entries is
+    concatenated: W [u, v_i] = A u + B v_i. It is linear, so its mean over the entries is
     A u + mean_i B v_i, of which the second term does not depend on the query: `encode_support`
     computes it once, `read` adds it. With f the leaky ReLU, then
 
@@ -83,9 +83,9 @@ class UniverSegHead(Head):
     The support's stream runs once a support set; a query's cost does not grow with the number of
     shots, nor does what is stored. The order of the shots plays no part. What lies under unknown
     pixels is set to zero before the first convolution, and both channels of the mask, foreground
-    and background, are zero there. Each way is told from its background by itself.
+    and background, are zero there. Each way is separated from its background by itself.
 
-    Differs from the paper beside what `CrossBlock` says: it works on the features of a pretrained
+    Differs from the paper beside the note of `CrossBlock`: it works on the features of a pretrained
     encoder instead of grey pixels, brought to `width` channels; and the mask has two channels.
     Cross-convolutions compare positions within their reach, so structures have to lie in much
     the same place in support and query, to within the coarsest block's view.

@@ -13,7 +13,7 @@ from fewshot.siamese.pair_masks import PairMasks, make_pair_masks
 
 
 class PairLoss(nn.Module):
-    """Says how badly the embeddings of a batch are placed.
+    """A loss of the embeddings of a batch.
 
     Attributes:
         takes_references: whether embeddings from outside the batch can be compared with.
@@ -65,7 +65,7 @@ class PairLossOptions(NamedTuple):
     Attributes:
         margin: a number, or a kind of margin by its name.
         scale: of similarities.
-        mining: which triplets are looked at.
+        mining: which triplets the loss uses.
         classes: how many are trained on.
         dim: length of the embeddings.
         seed: of learned class centres.

@@ -143,7 +143,7 @@ def hardest_triplet_losses(
 class TripletLoss(PairLoss):
     """A triplet loss with a choice of miner.
 
-    Besides the loss it says which share of the triplets it looked at is "active" (has a loss).
+    Besides the loss it returns "active", the fraction of its triplets with a loss above 0.
 
     Args:
         mining: name of a miner of `fewshot.registry.MINERS`. Batch-hard and easy-positive take one
@@ -171,7 +171,7 @@ class TripletLoss(PairLoss):
             fitting = [name for name, miner in MINERS.parts().items() if miner.soft]
             raise ValueError(
                 f"a soft margin does not fit {mining!r} with the fallback {fallback!r}, which need "
-                f"to know where a triplet stops being active; take one of {', '.join(fitting)}"
+                f"to define active triplets; take one of {', '.join(fitting)}"
             )
         if isinstance(margin, float | int) and margin <= 0:
             raise ValueError(f"margin is {margin}; expected above 0")

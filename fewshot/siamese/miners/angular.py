@@ -1,4 +1,4 @@
-"""Angular mining: triplets whose negative is seen from the positive pair under a large angle."""
+"""Angular mining: triplets with a large angle at the negative."""
 
 import math
 
@@ -27,7 +27,7 @@ def angular_weights(
         distances: Euclidean, of a batch with itself.
         pair_masks: of the same batch.
         degrees: smallest angle, 0 to 90.
-        margin: only triplets that a triplet loss with this margin sees as active.
+        margin: only triplets that are active in a triplet loss with this margin.
 
     Paper: Wang et al., Deep metric learning with angular loss, ICCV 2017.
     """

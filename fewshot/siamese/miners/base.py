@@ -24,7 +24,7 @@ class AnchorMiner:
 
     Attributes:
         pick: chooses the positive; the negative is the nearest.
-        soft: whether it can do without a margin, which tells active triplets from the others.
+        soft: whether it needs no margin, which defines the active triplets.
     """
 
     pick: Pick

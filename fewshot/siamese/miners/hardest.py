@@ -33,7 +33,7 @@ def nearest(
 ) -> tuple[Int64[Tensor, "anchor"], Bool[Tensor, "anchor"]]:
     """Find each anchor's nearest partner: the hardest negative, or the easiest positive.
 
-    With a class of several looks, easy positives let each look keep a place of its own.
+    In a class of several appearances, easy positives keep one cluster for each.
 
     Returns:
         As `farthest`.

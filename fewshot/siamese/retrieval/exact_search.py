@@ -83,12 +83,12 @@ def search_nearest(searched: Searched, query: np.ndarray, rows: np.ndarray) -> l
     for number in rows.tolist():
         place = int(np.searchsorted(starts, number, side="right")) - 1
         segment, row = searched.segments[place], number - int(starts[place])
-        item, asked = segment.embeddings[row].astype(np.float64), query.astype(np.float64)
+        item, vector = segment.embeddings[row].astype(np.float64), query.astype(np.float64)
         if searched.distance == "euclidean":
-            distance = float(np.linalg.norm(item - asked))
+            distance = float(np.linalg.norm(item - vector))
         else:
-            length = float(np.linalg.norm(item) * np.linalg.norm(asked))
-            distance = 1 - float(item @ asked) / length if length else 1.0
+            length = float(np.linalg.norm(item) * np.linalg.norm(vector))
+            distance = 1 - float(item @ vector) / length if length else 1.0
         stored = segment.table.slice(row, 1).to_pylist()[0]
         key = stored.pop("key")
         metadata = {name: value for name, value in stored.items() if value is not None}
@@ -129,7 +129,7 @@ def _allowed(searched: Searched, segment: Segment, where: Row) -> np.ndarray:
     """Which rows equal the filter, bool [row]."""
     allowed = np.ones(segment.entry.rows, bool)
     for name, value in where.items():
-        if name not in segment.table.column_names:  # written before the index knew the name
+        if name not in segment.table.column_names:  # written before the index had the name
             allowed &= value is None
         elif value is None:
             allowed &= segment.table[name].is_null().to_numpy()
@@ -155,13 +155,13 @@ def _codes(searched: Searched, segment: Segment, name: str, values: Sequence[Val
     kind = getattr(pa, ARROW[searched.columns[name]])()
     known = list(dict.fromkeys(value for value in values if value is not None))
     try:
-        wanted = pa.array(known, kind)
+        value_set = pa.array(known, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"{name!r} is compared with {shorten(known, 3)}; the index holds "
             f"{searched.columns[name]} there"
         ) from error
-    rows = compute.index_in(segment.table[name], value_set=wanted)
+    rows = compute.index_in(segment.table[name], value_set=value_set)
     numbers = rows.fill_null(-1).to_numpy().astype(np.int64)
     own = [-2 if value is None else known.index(value) for value in values]
     return np.concatenate([numbers, np.array(own, np.int64)])

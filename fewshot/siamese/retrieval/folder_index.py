@@ -100,7 +100,7 @@ class FolderIndex:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What was said when the index was made."""
+        """Metadata of the index."""
         return self._manifest.about
 
     @property
@@ -206,10 +206,10 @@ class FolderIndex:
             import_optional("pyarrow", "match"),
             import_optional("pyarrow.compute", "match"),
         )
-        wanted = pa.array(list(keys), pa.string())
+        values = pa.array(list(keys), pa.string())
         return [
             np.flatnonzero(
-                compute.is_in(segment.table["key"], value_set=wanted).to_numpy() & segment.alive
+                compute.is_in(segment.table["key"], value_set=values).to_numpy() & segment.alive
             )
             for segment in self._segments
         ]
@@ -239,16 +239,16 @@ class FolderIndex:
         """
         vectors = checked_queries(queries, self.dim)
         self._check_search(len(vectors), k, where or {}, without or {})
-        asked = unit_rows(vectors) if self.distance == "cosine" else vectors
+        normalised = unit_rows(vectors) if self.distance == "cosine" else vectors
         searched = Searched(tuple(self._segments), self.columns, self.distance, self._weights)
         found: list[list[Match]] = []
-        for start in range(0, len(asked), _QUERIES):
+        for start in range(0, len(normalised), _QUERIES):
             part = slice(start, start + _QUERIES)
             own = {name: list(values)[part] for name, values in (without or {}).items()}
-            best = nearest_rows(searched, asked[part], k, where or {}, own)
+            best = nearest_rows(searched, normalised[part], k, where or {}, own)
             found += [
                 search_nearest(searched, query, rows)
-                for query, rows in zip(asked[part], best, strict=True)
+                for query, rows in zip(normalised[part], best, strict=True)
             ]
         return found
 

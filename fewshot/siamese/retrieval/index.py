@@ -54,7 +54,7 @@ class Index(Protocol):
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What was said when the index was made, e.g. which model made the embeddings."""
+        """Metadata of the index, e.g. the model of the embeddings."""
         ...
 
     def __len__(self) -> int:

@@ -36,7 +36,7 @@ _DEAD = re.compile(r"s[0-9a-f]{12}-[0-9a-f]{12}\.dead")
 
 @dataclass(frozen=True)
 class SegmentEntry:
-    """What the manifest says of a segment.
+    """The manifest's entry of a segment.
 
     Attributes:
         name: of its files.
@@ -80,7 +80,7 @@ class Segment:
     """An opened segment.
 
     Attributes:
-        entry: what the manifest says of it.
+        entry: of the manifest.
         embeddings: memory map, float32 [row dim].
         table: an Arrow table with the column `key` and those of the metadata.
         alive: bool [row].

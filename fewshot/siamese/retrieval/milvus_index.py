@@ -73,7 +73,7 @@ class MilvusIndex:
                     f"there is a collection {name} at {uri}; add to it, or choose another #name"
                 )
             stored = json.dumps({"dim": dim, "distance": distance, "about": metadata})
-            # Milvus Lite forgets descriptions, so what is said of the index is a row of its own.
+            # Milvus Lite forgets descriptions, so the metadata of the index are a row of their own.
             _make(client, pymilvus, f"{name}{_METADATA}", 2, "L2")
             row = {"key": "about", "vector": [0.0, 0.0], "content": stored}
             client.upsert(f"{name}{_METADATA}", [row])
@@ -141,7 +141,7 @@ class MilvusIndex:
         where: Row | None = None,
         without: Mapping[str, Sequence[Value]] | None = None,
     ) -> list[list[Match]]:
-        """Find the nearest items; see `Index`. At most 16,384 of them, as Milvus says."""
+        """Find the nearest items; see `Index`. At most 16,384, Milvus' limit."""
         vectors = checked_queries(queries, self.dim)
         if not 1 <= k <= _MOST:
             raise DataError(f"k is {k}; expected 1 to {_MOST:,}")
@@ -197,7 +197,7 @@ class _milvus_errors:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, import_optional("pymilvus", "match").MilvusException):
-            raise DataError(f"Milvus at {self._uri} says: {error}") from error
+            raise DataError(f"Milvus at {self._uri} failed: {error}") from error
 
 
 def _make(client: Any, pymilvus: Any, name: str, dim: int, metric: str) -> None:

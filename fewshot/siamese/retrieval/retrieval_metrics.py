@@ -1,7 +1,8 @@
 """How well embeddings find what belongs together: recall@k, mAP@R, R-precision, nDCG.
 
-A query without any relevant item in the gallery (a singleton, say) cannot be answered: its scores
-are NaN, they are left out of means and counted. Ties: see `fewshot.siamese.retrieval.ranking`.
+A query without any relevant item in the gallery (such as a singleton) cannot be answered: its
+scores are NaN, they are left out of means and counted. Ties: see
+`fewshot.siamese.retrieval.ranking`.
 
 Papers: Musgrave et al., A metric learning reality check, ECCV 2020 (mAP@R, R-precision); Järvelin
 and Kekäläinen, Cumulated gain-based evaluation of IR techniques, TOIS 2002 (nDCG).

@@ -15,7 +15,7 @@ def within_class_whitening(
     W = (S + shrinkage * mean variance * I)^(-1/2), where S is the covariance within classes.
 
     Args:
-        embeddings: of classes other than those to be told apart [item dim].
+        embeddings: of classes other than those to be distinguished [item dim].
         labels: the class of each.
         shrinkage: how far S is drawn to a multiple of the identity, which changes nothing; above 0.
 

@@ -1,6 +1,6 @@
 """Are two images of one subject? ROC-AUC, EER and TAR at a FAR.
 
-A score says how alike two images are: higher is more alike, and a pair is accepted if its score is
+A score is a similarity of two images: higher is more alike, and a pair is accepted if its score is
 at least the threshold. FAR is the share of impostor pairs (two subjects) accepted, TAR that of
 genuine pairs (one subject). Without a genuine or an impostor pair a score is NaN.
 
@@ -143,7 +143,7 @@ def equal_error_rate(roc: Roc) -> float:
 
 
 def tar_at_far(roc: Roc, far: float) -> float:
-    """Largest TAR of a threshold whose FAR is at most the one asked for.
+    """Largest TAR of a threshold whose FAR is at most the requested one.
 
     With fewer than 1 / far impostor pairs not one of them may be accepted.
 
@@ -157,7 +157,7 @@ def tar_at_far(roc: Roc, far: float) -> float:
 
 
 def strictest(roc: Roc, far: float) -> int:
-    """Position of the lowest threshold whose FAR is at most the one asked for."""
+    """Position of the lowest threshold whose FAR is at most the requested one."""
     if not 0 <= far <= 1:
         raise DataError(f"far is {far}; expected a rate from 0 to 1, such as 0.001")
     return max(0, int(np.count_nonzero(roc.far <= far)) - 1)

@@ -68,7 +68,7 @@ class Decision:
     distance: str = "cosine"
 
     def accept(self, scores: Any) -> np.ndarray:
-        """Say which pairs are of one subject, bool [pair]."""
+        """Decide which pairs are of one subject, bool [pair]."""
         return np.asarray(scores, np.float64) >= self.threshold
 
     def probability(self, scores: Any) -> np.ndarray:
