@@ -84,7 +84,7 @@ def test_coordinates_make_another_feature_space(segmenter):
     plain = EncoderSettings(weights="none")
     fitted = Segmenter(NetworkSettings(plain, ANILSettings(), 64, 0.6))
     assert fitted.network.head.start.weight.shape == (fitted.network.encoder.features + 2,)
-    with pytest.raises(ModelError, match="have no coordinates"):
+    with pytest.raises(ModelError, match="weights without coordinates"):
         Segmenter(fitted.network.with_coordinates(0.3))
     with pytest.raises(ModelError, match="works on the encoder's levels"):
         Segmenter(NetworkSettings(plain, GradientSettings(), 64, 0.6))
