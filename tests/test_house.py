@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -100,3 +101,51 @@ def test_own_modules_are_imported_at_the_top(name):
     for node in (node for function in functions for node in ast.walk(function)):
         if isinstance(node, ast.ImportFrom) and node.module in MODULES:
             assert node.module in LATER, f"{MODULES[name]}:{node.lineno} imports {node.module}"
+
+
+_OLD = """
+AsUsed Choices Count Cut CutVolume Held LaidVolumes Looks MatchThenSegment MatchedVolumes
+OwnLookSettings PlacedSlices Planes PseudoSampler PseudoSettings RefineSettings Relation Relays
+SharedSlices Shots Truth TurnedClasses borrow_generator cheapest code_labels condense describer
+draw_looks embed_listed everyones exchange keep_areas lay least_rank look_again monotone_path
+most_images most_queries most_shots open_picture own_look own_odds place_mask rankings
+read_support refine relate require_measured score_nearby settle_parts stepped support_fits
+sure_positions undo waited whole_file witnesses write_picture zarrays zipped
+"""
+OLD_WORDS = frozenset(_OLD.split())
+"""Names of earlier versions for which the field has a term: see the words of the guides."""
+OF_A_PERSON = re.compile(
+    r"\b(says|asks|tells|believes|knows|wants|speaks|listens)\b", re.IGNORECASE
+)
+"""Verbs of speech and mind; data and code have none."""
+
+
+def nodes(source: str) -> list[ast.AST]:
+    """The nodes of a module."""
+    return list(ast.walk(ast.parse(source)))
+
+
+def old_words(module: list[ast.AST]) -> set[str]:
+    """The identifiers of a module that are old words: definitions, variables, keywords."""
+    return OLD_WORDS & {
+        getattr(n, key, None) for n in module for key in ("name", "id", "arg", "attr")
+    }
+
+
+def personal(module: list[ast.AST]) -> list[str]:
+    """The first sentences of docstrings in which data or code speak or think."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    texts = [ast.get_docstring(node) or "" for node in module if isinstance(node, documented)]
+    first = [re.split(r"(?<=[.:;])\s", text, maxsplit=1)[0] for text in texts]
+    return [sentence for sentence in first if OF_A_PERSON.search(sentence)]
+
+
+def test_no_old_word_is_a_name_and_no_docstring_begins_with_a_person():
+    sample = ast.parse(
+        'def relate(undo):\n    """What the file says: all."""\n    x.stepped(lay=1)'
+    )
+    assert old_words(sample) == {"relate", "undo", "stepped", "lay"}
+    assert personal(sample) == ["What the file says:"]
+    modules = {name: nodes(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    assert not {name: old for name, module in modules.items() if (old := old_words(module))}
+    assert not {name: lines for name, module in modules.items() if (lines := personal(module))}

@@ -41,7 +41,7 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself, read without its pixels.
+    """The header of a file, read without its pixels.
 
     Attributes:
         kind: "image" or "volume" (a stack is a volume without geometry).

@@ -149,7 +149,7 @@ def _hints(kind: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _told(text: str) -> str:
-    """Say in one line what tyro says in a box, drawn with lines where the terminal has them."""
+    """Reduce a message of tyro, which is drawn in a box, to one line."""
     text = re.sub("[│╭╮╰╯]", " ", text).replace("─", "-")
     missing = re.findall(r"^ {6}(--\S+|[A-Z\[]\S*)", text.partition("Unrecognized")[0], re.M)
     flat = re.sub(r"-{9,}.*", "", re.sub(r"\s+", " ", text.partition("----")[2].lstrip("- \n")))

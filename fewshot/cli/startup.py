@@ -19,7 +19,7 @@ def without_collector() -> Iterator[None]:
 
 
 def wait_quietly() -> None:
-    """Let idle threads of OpenMP sleep early, as long as the user says nothing else.
+    """Let idle threads of OpenMP sleep early, unless the user sets another policy.
 
     They spin for milliseconds else: twice the processor time on a quiet machine, and on a busy one
     a picture takes ten times as long. It is read when torch is imported.

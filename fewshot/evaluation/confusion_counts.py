@@ -32,7 +32,7 @@ class CasePredictor(Interface):
 
 @runtime_checkable
 class Timed(Interface):
-    """A method that knows how long it took."""
+    """A method that measures its latency."""
 
     def milliseconds(self) -> float | None:
         """Time of a query slice, reading it aside; None before the first."""
@@ -41,7 +41,7 @@ class Timed(Interface):
 
 @runtime_checkable
 class RegroupsCases(Interface):
-    """A method that wants several cases at once."""
+    """A method that segments several cases at once."""
 
     def regroup_cases(self, protocol: Protocol) -> Protocol:
         """Give the same tests, cut into other cases."""

@@ -40,7 +40,7 @@ class ProtocolResult:
 
     @cached_property
     def score(self) -> ProtocolScore:
-        """Summed as the protocol says."""
+        """Summed over the protocol's unit."""
         return score_protocol(self.counts, self.folds[0].unit)
 
     @cached_property

@@ -8,7 +8,7 @@ from episodes.registry import Registry
 
 
 class Choice(PrimitiveConstructorSpec[str]):
-    """Tells tyro that a string is one of the names of some registries, those of plugins included.
+    """Marks a string as one of the names of some registries, those of plugins included.
 
     The names are read when a command is parsed, not when its options are defined: by then plugins
     are loaded. What stands for the names is not imported.

@@ -107,7 +107,7 @@ def choices_at_test(name: str) -> dict[str, tuple[Any, ...]]:
 
 
 def about(name: str) -> str:
-    """Return what a recipe says of itself."""
+    """Return the description of a recipe."""
     return (_module(name).__doc__ or "").strip()
 
 

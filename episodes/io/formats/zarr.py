@@ -29,7 +29,7 @@ CODECS = frozenset(
 
 
 def group_attributes(group: Path) -> Mapping[str, Any]:
-    """Read what a group says of itself; from version 0.5 on, OME's part stands under `ome`.
+    """Read the metadata of a group; from version 0.5 on, OME's part stands under `ome`.
 
     Raises:
         DataError: there is no metadata, or it is no JSON object.

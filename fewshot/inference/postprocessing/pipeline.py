@@ -28,7 +28,7 @@ _LEAST = 1e-6  # probability below which logarithms no longer fall
 
 @dataclass(frozen=True)
 class SliceLogits:
-    """Some slices of one image in their square, and what a head says about them.
+    """Some slices of one image in their square, with the logits of a head.
 
     Attributes:
         logits: on the feature grid.

@@ -14,7 +14,7 @@ def depth_weights(
     descriptors: Float[Tensor, "depth channel"] | None = None,
     temperature: float = 0.0,
 ) -> Float[Tensor, "depth other"]:
-    """Say how much each slice listens to the others.
+    """Weights of the other slices for each slice.
 
     w_ij is proportional to exp(-(i - j)² / 2 sigma²), times exp((cosine(g_i, g_j) - 1) /
     temperature) where slices have descriptors; each row sums to 1, also at the ends of the stack.
