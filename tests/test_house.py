@@ -141,9 +141,7 @@ def personal(module: list[ast.AST]) -> list[str]:
 
 
 def test_no_old_word_is_a_name_and_no_docstring_begins_with_a_person():
-    sample = ast.parse(
-        'def relate(undo):\n    """What the file says: all."""\n    x.stepped(lay=1)'
-    )
+    sample = nodes('def relate(undo):\n    """What the file says: all."""\n    x.stepped(lay=1)')
     assert old_words(sample) == {"relate", "undo", "stepped", "lay"}
     assert personal(sample) == ["What the file says:"]
     modules = {name: nodes(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
