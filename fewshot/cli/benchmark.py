@@ -51,6 +51,7 @@ from fewshot.provenance import MEASURED_ON, typed_command, unchanged, why_not_of
 from fewshot.registry import BASELINES
 from fewshot.training.loop import peak_memory
 
+_PLACES = ("protocols", "training_exclusion", "support")
 Tested = dict[Setting, tuple[Protocol, Leakage]]
 
 
@@ -70,11 +71,7 @@ def benchmark(command: Benchmark) -> int:
     path = command.result or command.out / "benchmark.json"
     for folder in (command.out, path.parent):
         make_folder(folder)
-    catalog = open_catalog(
-        command.data,
-        command.dataset,
-        masks_for="a benchmark",
-    )
+    catalog = open_catalog(command.data, command.dataset, masks_for="a benchmark")
     laid = _lay(command, catalog)
     places = list(dict.fromkeys((s.protocol, s.training_exclusion, s.support) for s in laid))
     further = [name for name in baselines_of(command.methods) if name not in ALWAYS]
@@ -91,10 +88,7 @@ def benchmark(command: Benchmark) -> int:
         "fingerprint": catalog.fingerprint,
         "settings": {
             "methods": [recipe.name for recipe in recipes],
-            **{
-                name: list(getattr(command, name))
-                for name in ("protocols", "training_exclusion", "support")
-            },
+            **{name: list(getattr(command, name)) for name in _PLACES},
             "folds": list(dict.fromkeys(setting.fold for setting in laid)),
             "seeds": list(command.seeds),
             "groups": list(command.groups),
@@ -114,9 +108,9 @@ def _check(command: Benchmark) -> list[Recipe]:
     """Read the methods, and refuse what makes no benchmark."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise DataError("a benchmark runs in one process; start it without torchrun")
-    for name in ("protocols", "training_exclusion", "support", "seeds"):
+    for name in (*_PLACES, "seeds"):
         if not getattr(command, name):
-            raise DataError(f"--{name} is empty; name at least one")
+            raise DataError(f"--{name.replace('_', '-')} is empty; name at least one")
     if min(command.seeds) < 0:
         raise DataError(f"seeds are {command.seeds}; expected whole numbers from 0")
     own = [name for name in dict.fromkeys(command.methods) if name not in BASELINES]

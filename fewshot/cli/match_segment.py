@@ -49,11 +49,7 @@ def match_segment(command: MatchSegment) -> int:
     if command.top < 1:
         raise DataError(f"top is {command.top}; expected at least 1")
     queries = list_queries(command.query)
-    catalog = open_catalog(
-        command.gallery,
-        command.dataset,
-        masks_for="a gallery of supports",
-    )
+    catalog = open_catalog(command.gallery, command.dataset, masks_for="a gallery of supports")
     refuse_inside(command.out, command.gallery)
     samples = [sample for sample in catalog.samples if sample.masks]
     values = class_values(samples, catalog.classes)

@@ -45,11 +45,7 @@ def protocol(command: ProtocolRun) -> int:
         raise DataError("--protocols is empty; name at least one")
     if command.result is not None:
         make_folder(command.result.parent)
-    catalog = open_catalog(
-        command.data,
-        command.dataset,
-        masks_for="a protocol",
-    )
+    catalog = open_catalog(command.data, command.dataset, masks_for="a protocol")
     laid = {name: _folds(name, catalog, command) for name in dict.fromkeys(command.protocols)}
     truth = GroundTruth(catalog)
     methods: dict[str, CasePredictor] = {"copy-mask": CopyMask(truth)}

@@ -96,13 +96,12 @@ def test_json_csv_markdown_and_picture_agree(ran, capsys):
     lines = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in (ran / "benchmark.md").read_text().splitlines()
-        if line.startswith(("| alpnet | none | published |", "| full-thirds | none | published |"))
+        if line.startswith(("| alpnet | keep | published |", "| full-thirds | keep | published |"))
     ][: len(rows)]
     for row, flat, line in zip(rows, table, lines, strict=True):
         low, high = row["ci95"]
-        assert [flat[n] for n in ("protocol", "training_exclusion", "support", "method")] == line[
-            :4
-        ]
+        place = ("protocol", "training_exclusion", "support", "method")
+        assert [flat[name] for name in place] == line[:4]
         assert [float(flat[n]) for n in ("mean", "low", "high")] == [row["mean"], low, high]
         assert line[3:5] == [row["method"], f"{row['mean']:.1f} [{low:.1f}, {high:.1f}]"]
         assert [float(flat[f"class {n}"]) for n in row["by_class"]] == [*row["by_class"].values()]
