@@ -14,20 +14,38 @@ from .evaluation.confusion_counts import (
     GroundTruth as GroundTruth,
     count_protocol as count_protocol,
 )
-from .evaluation.end_to_end_predictor import EndToEndPredictor as EndToEndPredictor
 from .evaluation.episodic import Evaluation as Evaluation, evaluate as evaluate, predict as predict
-from .evaluation.multi_slice_predictor import (
-    RegisteredSlicePredictor as RegisteredSlicePredictor,
-    MultiSlicePredictor as MultiSlicePredictor,
-)
-from .evaluation.predictors import SlicePredictor as SlicePredictor
-from .evaluation.registered_volume_predictor import (
-    RegisteredVolumePredictor as RegisteredVolumePredictor,
-)
+from .evaluation.protocol_predictor import ProtocolPredictor as ProtocolPredictor
 from .evaluation.retrieved_support_predictor import (
     RetrievedSupportPredictor as RetrievedSupportPredictor,
 )
 from .inference.postprocessing.settings import PostprocessSettings as PostprocessSettings
+from .inference.inputs import ImageStack as ImageStack, image_planes as image_planes
+from .inference.predictors.base import Predictor as Predictor
+from .inference.predictors.build import (
+    build_predictor as build_predictor,
+    register_predictor as register_predictor,
+)
+from .inference.predictors.end_to_end import (
+    EndToEndPredictor as EndToEndPredictor,
+    EndToEndSettings as EndToEndSettings,
+)
+from .inference.predictors.multi_slice import (
+    MultiSlicePredictor as MultiSlicePredictor,
+    MultiSliceSettings as MultiSliceSettings,
+)
+from .inference.predictors.registered_slice import (
+    RegisteredSlicePredictor as RegisteredSlicePredictor,
+    RegisteredSliceSettings as RegisteredSliceSettings,
+)
+from .inference.predictors.registered_volume import (
+    RegisteredVolumePredictor as RegisteredVolumePredictor,
+    RegisteredVolumeSettings as RegisteredVolumeSettings,
+)
+from .inference.predictors.slice import (
+    SlicePredictor as SlicePredictor,
+    SliceSettings as SliceSettings,
+)
 from .inference.result import Segmentation as Segmentation
 from .inference.segmenter import Segmenter as Segmenter
 from .inference.support_set import SupportSet as SupportSet, read_support_set as read_support_set

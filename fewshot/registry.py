@@ -39,6 +39,11 @@ MINERS: Registry[Any] = Registry(
 )
 """Of the `AnchorMiner` and `TripletMiner` of `fewshot.siamese.miners.base`."""
 
+PREDICTORS: Registry[Any] = Registry(
+    "predictor", "register_predictor", ("fewshot.inference.predictors",), "fewshot.predictors"
+)
+"""Of classes that follow `fewshot.inference.predictors.base.Predictor`."""
+
 BASELINES: Registry[Any] = Registry(
     "baseline", "register_baseline", ("fewshot.evaluation.confusion_counts",), "fewshot.baselines"
 )

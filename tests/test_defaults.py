@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("episodes/augmentation", "episodes/sampling", "episodes/protocols", "episodes/synthetic"),
     *("fewshot/losses", "fewshot/metrics", "fewshot/models", "fewshot/models/heads"),
-    *("fewshot/inference", "fewshot/inference/postprocessing", "fewshot/inference/volumes"),
+    *("fewshot/inference", "fewshot/inference/predictors", "fewshot/inference/volumes"),
+    "fewshot/inference/postprocessing",
     *("fewshot/training", "fewshot/siamese", "fewshot/siamese/losses", "fewshot/siamese/miners"),
     *("fewshot/siamese/retrieval", "fewshot/siamese/verification"),
 )

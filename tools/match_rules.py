@@ -1,7 +1,7 @@
 r"""Compare rules that choose supports for whole volumes, and measure "match, then segment".
 
     python tools/match_rules.py DATA --models FOLDER --out runs/rules \
-        [--recipe superpixels-matched] [--folds 0 1] [--supports 0 5] [--rules matched random] \
+        [--recipe volume-registered] [--folds 0 1] [--supports 0 5] [--rules matched random] \
         [--classes 1=liver ...] [--result matching.json] [--volumes chaos.json]
 
 One annotated volume (for "matched, three slices", three slices of it) segments every slice of every
@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
 
 from episodes.catalog.catalog import Catalog
 from episodes.catalog.class_areas import compute_class_areas
@@ -38,7 +40,6 @@ from fewshot.evaluation.confusion_counts import (
     pool_by_subject,
 )
 from fewshot.evaluation.protocol_results import ProtocolResult, count_line, read_count
-from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
 from fewshot.evaluation.retrieved_support_predictor import (
     Pooled,
     RetrievedSupportPredictor,
@@ -127,7 +128,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--recipe", default="superpixels-matched")
+    parser.add_argument("--recipe", default="volume-registered")
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--supports", type=int, nargs="+", default=[0])
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))

@@ -41,7 +41,7 @@ Volumes = dict[str, tuple[np.ndarray, np.ndarray]]
 def describe(data: Path, classes: tuple[str, ...]) -> Volumes:
     """Read volumes and pool the features of their slices."""
     catalog = compute_class_areas(read_catalog(data, label_map=parse_names(classes)))
-    pooled = Pooled(GroundTruth(catalog), Segmenter())
+    pooled = Pooled(GroundTruth(catalog), Segmenter().network)
     return {
         subject: (
             pooled(tuple(sample.key for sample in samples)),

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,10 @@ from episodes.errors import FewshotError, ModelError
 from fewshot import recipes
 from fewshot.benchmark.settings import Benchmark
 from fewshot.evaluation.confusion_counts import CasePredictor, GroundTruth
-from fewshot.evaluation.multi_slice_predictor import MultiSlicePredictor, RegisteredSlicePredictor
-from fewshot.evaluation.predictors import SlicePredictor
-from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.experiments.options import Train
 from fewshot.experiments.train import network_settings
-from fewshot.inference.postprocessing.settings import PostprocessSettings
-from fewshot.inference.volumes.segment_volume import IN_PLACE
-from fewshot.inference.volumes.self_support import SelfSupportSettings
+from fewshot.inference.predictors.build import build_predictor
 from fewshot.models.checkpoint import build_network, load_network
 from fewshot.models.network import FewShotNetwork
 from fewshot.registry import BASELINES, HEADS
@@ -30,13 +26,6 @@ SHARED_ENCODER = "+"
 """Between a recipe and a head that is put on the recipe's encoder."""
 TRAINED_WITH = "@"
 """Between a recipe and a head that is trained as the recipe trains its own."""
-SHARED = "shared slices"
-"""The value of a recipe's "fuse" that asks for `MultiSlicePredictor`."""
-PLACED = "placed slices"
-"""The one that asks for `RegisteredSlicePredictor`."""
-MATCHED = "matched volumes"
-"""The one that asks for `RegisteredVolumePredictor`."""
-_AT_TEST = (PostprocessSettings, SelfSupportSettings)
 
 
 @dataclass(frozen=True)
@@ -156,43 +145,27 @@ def build_method(
     network: FewShotNetwork,
     truth: GroundTruth,
     *,
-    like: SlicePredictor | None = None,
-) -> SlicePredictor:
+    like: ProtocolPredictor | None = None,
+) -> ProtocolPredictor:
     """Make what is scored: here a recipe's test-time settings take effect.
 
     Args:
-        recipe: its `test` has "fuse", the fields of `PostprocessSettings` and of
-            `SelfSupportSettings`, and, for placed slices, "intermediates".
+        recipe: its `test` has the name of a "predictor", by default "slice", and its settings, see
+            `fewshot.inference.predictors.build`.
         network: trained.
         truth: of the catalog.
         like: a method of the same segmenter and catalog; what it remembers is used.
 
     Raises:
-        ModelError: a setting is unknown.
+        FewshotError: a setting is unknown, or out of its range.
     """
     settings = dict(recipe.test)
-    how = settings.pop("fuse", "together")
-    count = {"intermediates": settings.pop("intermediates", 0)} if how == PLACED else {}
-    names = {each.name for each in fields(SelfSupportSettings)}
-    own = {name: settings.pop(name) for name in list(settings) if name in names}
+    name = settings.pop("predictor", "slice")
     try:
-        postprocess = PostprocessSettings(**settings)
-        self_support = replace(IN_PLACE if how == MATCHED else SelfSupportSettings(), **own)
-    except TypeError:
-        refined, looks = ([each.name for each in fields(s)] for s in _AT_TEST)
-        known = ["fuse", "intermediates", *refined, *looks]
-        raise ModelError(
-            f"recipe {recipe.name} has TEST settings {dict(recipe.test)}; expected some of "
-            f"{', '.join(known)}"
-        ) from None
-    if how == SHARED:
-        method: SlicePredictor = MultiSlicePredictor(truth, network, postprocess)
-    elif how == PLACED:
-        method = RegisteredSlicePredictor(truth, network, postprocess, self_support, **count)
-    elif how == MATCHED:
-        method = RegisteredVolumePredictor(truth, network, postprocess, self_support=self_support)
-    else:
-        method = SlicePredictor(truth, network, postprocess, how)
+        predictor = build_predictor(network, name, settings)
+    except ModelError as error:
+        raise ModelError(f"recipe {recipe.name} has TEST settings {settings}; {error}") from None
+    method = ProtocolPredictor(truth, predictor)
     if like is not None:
         method.share_cache(like)
     return method

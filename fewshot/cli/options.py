@@ -15,6 +15,7 @@ from fewshot.cli.score_options import ScoreOptions
 from fewshot.experiments.choices import Choice
 from fewshot.experiments.settings import DatasetSettings, MaskSettings, OutputSettings
 from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.settings import Ensemble
 
 ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
 
@@ -98,8 +99,11 @@ class ProtocolRun:
     """Episodes a run; by default as many as published; of image protocols only."""
     dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
     postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
-    fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
-    """Condense all shots together, or fuse the answers of each (docs/refinement.md)."""
+    predictor: str = "slice"
+    """How queries are segmented: slice by slice, multi-slice, registered-slice, registered-volume,
+    or as a recipe of the benchmark does it, such as alpnet-registered (docs/refinement.md)."""
+    ensemble: Ensemble | None = None
+    """Average the predictions of single shots; by default all make one set of prototypes."""
     zoom: float | None = None
     """Look twice, the second time in a window of so many extents of the structure, such as 2.5; by
     default once. Of one-image only."""
@@ -140,9 +144,17 @@ class Segment:
     postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
     coordinates: float = 0.0
     """Weight of a position's row and column beside its features; 0 leaves them out."""
-    fuse: Literal["together", "probabilities", "logits", "weighted", "majority"] = "together"
-    """Learn all annotated images together; or each by itself, and fuse the answers: by the mean of
-    probabilities or logits, weighted by likeness to the query, or by majority."""
+    predictor: str | None = None
+    """For volumes: multi-slice, registered-slice or registered-volume use what is annotated in a
+    whole volume, and register it with each query; or a recipe, such as alpnet-registered, with its
+    settings (docs/refinement.md). By default each slice is segmented by itself."""
+    annotated: Literal["volume", "slices"] | None = None
+    """What registered-volume takes as annotated: all slices, or only those that show a class; by
+    default all, unless unmarked slices lie between marked ones or few are marked."""
+    ensemble: Ensemble | None = None
+    """Learn each annotated image by itself, and average the predictions: by the mean of
+    probabilities or logits, weighted by likeness to the query, or by majority. By default all are
+    learned together."""
     zoom: float | None = None
     """Look twice, the second time in a window of so many extents of the marked structure, such as
     2.5, around the largest part that was found; by default once. For one small structure an
@@ -162,7 +174,9 @@ class Segment:
         """Names of the supports that are saved beside the masks."""
         if self.zoom:
             return ["support", "support_window"]
-        if self.fuse == "together" or len(self.support) == 1:
+        if self.predictor is not None:
+            return []
+        if self.ensemble is None or len(self.support) == 1:
             return ["support"]
         return [f"support_{number}" for number in range(1, len(self.support) + 1)]
 

@@ -20,6 +20,7 @@ from episodes.protocols.registry import (
     parse_support,
 )
 from fewshot.cli.options import ProtocolRun
+from fewshot.cli.predictor_option import predictor_of
 from fewshot.evaluation import protocol_results
 from fewshot.evaluation.confusion_counts import (
     CasePredictor,
@@ -28,11 +29,11 @@ from fewshot.evaluation.confusion_counts import (
     count_protocol,
     pool_by_subject,
 )
-from fewshot.evaluation.end_to_end_predictor import EndToEndPredictor
-from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.evaluation.protocol_results import ProtocolResult
 from fewshot.experiments.run_record import commands_of, read_split, recorded_hold_out
 from fewshot.experiments.split import open_catalog
+from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import typed_command, unchanged
@@ -111,11 +112,14 @@ def check_unseen(
         )
 
 
-def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> CasePredictor:
+def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> ProtocolPredictor:
     """Use the model as users do on single images, else with its features remembered."""
+    name, settings = predictor_of(command.predictor, command.postprocess)
     if command.protocols[0] in SUBJECT_PROTOCOLS:
-        return EndToEndPredictor(truth, segmenter, command.postprocess, command.zoom or 0.0)
-    return SlicePredictor(truth, segmenter.network, command.postprocess, command.fuse)
+        name, settings = "end-to-end", {**settings, "zoom": command.zoom}
+    elif command.ensemble is not None:
+        settings["ensemble"] = command.ensemble
+    return ProtocolPredictor(truth, build_predictor(segmenter.network, name, settings))
 
 
 def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:
@@ -166,7 +170,8 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         "training-exclusion": command.training_exclusion != "keep" and not volumes,
         "test-subjects": given_subjects and not alone,
         "zoom": command.zoom is not None and not alone,
-        "fuse": command.fuse != "together" and alone,
+        "ensemble": command.ensemble is not None and alone,
+        "predictor": command.predictor != "slice" and not volumes,
         "fold": command.fold is not None and alone,
     }
     given = [f"--{option}" for option, used in unused.items() if used]
@@ -182,10 +187,9 @@ def _counts(parts: Sequence[Protocol], method: CasePredictor, truth: GroundTruth
 
 
 def _settings(command: ProtocolRun, method: CasePredictor | None) -> dict[str, Any]:
-    network = method.network if isinstance(method, SlicePredictor | EndToEndPredictor) else None
+    predictor = method.predictor if isinstance(method, ProtocolPredictor) else None
     return {
-        "segmenter": asdict(network.settings) if network else None,
-        "refine": asdict(command.postprocess),
-        "fuse": command.fuse,
-        "zoom": command.zoom,
+        "segmenter": asdict(predictor.network.settings) if predictor else None,
+        "predictor": command.predictor,
+        "settings": asdict(predictor.settings) if predictor else None,
     }

@@ -24,13 +24,7 @@ def segment(command: Segment) -> int:
             (after all others were done).
     """
     queries = list_queries(command.query)
-    if command.zoom and command.fuse != "together":
-        raise DataError(
-            f"--zoom learns all annotated images together; leave out --fuse {command.fuse}"
-        )
-    if command.tiles and (command.zoom or command.other_magnification):
-        given = "--zoom" if command.zoom else "--other-magnification"
-        raise DataError(f"--tiles looks at parts of one size; leave out {given}")
+    _check_options(command)
     shots = read_support_set(
         *(list(command.support), list(command.mask), parse_names(command.masks.classes)),
         ignore_affine=command.masks.ignore_affine,
@@ -46,6 +40,32 @@ def segment(command: Segment) -> int:
     with without_collector():
         from fewshot.cli.segment_files import segment_files  # imports torch
     return segment_files(command, shots, batch)
+
+
+def _check_options(command: Segment) -> None:
+    """Refuse options that exclude each other."""
+    if command.zoom and command.ensemble is not None:
+        raise DataError(
+            f"--zoom learns all annotated images together; leave out --ensemble {command.ensemble}"
+        )
+    if command.tiles and (command.zoom or command.other_magnification):
+        given = "--zoom" if command.zoom else "--other-magnification"
+        raise DataError(f"--tiles looks at parts of one size; leave out {given}")
+    alone = {
+        "zoom": command.zoom is not None,
+        "tiles": command.tiles,
+        "ensemble": command.ensemble is not None,
+    }
+    given = " ".join(f"--{name}" for name, used in alone.items() if used)
+    if command.predictor is not None and given:
+        raise DataError(
+            f"--predictor {command.predictor} segments volumes as a whole; leave out {given}"
+        )
+    if command.annotated is not None and command.predictor is None:
+        raise DataError(
+            "--annotated says what registered-volume may take as annotated; add --predictor "
+            "registered-volume"
+        )
 
 
 def _settings(command: Segment) -> str:

@@ -1,9 +1,8 @@
 """Segment files like annotated ones, and write masks, overlays and a summary."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,17 @@ from tqdm import tqdm
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch
 from fewshot.cli.options import Segment
+from fewshot.cli.predictor_option import predictor_of
 from fewshot.inference.inputs import ImageStack, image_planes, other_view
-from fewshot.inference.magnification import TooLargeError
+from fewshot.inference.magnification import TooLargeError, annotated_scale
+from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.result import Segmentation
-from fewshot.inference.segment_stack import too_large
+from fewshot.inference.segment_stack import scale_mismatch, too_large
 from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import SupportSet
-from fewshot.inference.two_stage import learn_two_stage, segment_two_stage
-from fewshot.models.checkpoint import load_network, save_support
+from fewshot.inference.two_stage import TwoStageSupport
+from fewshot.models.checkpoint import build_network, load_network, save_support
 from fewshot.models.heads import Support
-
-Look = Callable[[ImageStack], Segmentation]
 
 _MAX_STEPS = 200  # of adaptation, should a machine be so fast
 
@@ -38,44 +37,44 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     Raises:
         DataError: queries failed (after all others were done).
     """
-    supports, look = _learned(command, shots)
-    for name, support in supports.items():
-        save_support(support, batch.out / f"{name}.safetensors")
-    first = next(iter(supports.values()))
-    reading, said = Reading(command.axes, command.channels), set(shots.axes())
+    predictor = _predictor(command, shots)
+    support = predictor.learn(shots)
+    for name, each in zip(command.support_names(), _saved(support), strict=False):
+        save_support(each, batch.out / f"{name}.safetensors")
+    reading, described = Reading(command.axes, command.channels), set(shots.axes())
 
     def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
         picture = image_planes(query, reading)
-        result = look(picture)
-        _say_axes(picture, said)
+        _check(command, shots, predictor, support, picture)
+        result = predictor.segment(picture, support)
+        _print_axes(picture, described)
         return result, {}
 
     about = {
-        "classes": dict(zip(first.class_names, first.values, strict=True)),
+        "classes": dict(zip(shots.names, shots.values, strict=True)),
         "support": [path.name for path in command.support],
-        "model": first.model,
-        "refine": {**asdict(command.postprocess), "coordinates": command.coordinates},
-        "fuse": command.fuse,
-        "zoom": command.zoom,
+        "model": predictor.network.fingerprint(),
+        "predictor": command.predictor,
+        "settings": {**asdict(predictor.settings), "coordinates": command.coordinates},
         "adapt_seconds": command.adapt,
     }
     return batch.run(answer, about)
 
 
-def _say_axes(picture: ImageStack, said: set[str]) -> None:
+def _print_axes(picture: ImageStack, described: set[str]) -> None:
     """Print how the axes of a query were read, once for all that are alike."""
     _, _, words = picture.describe().partition(": ")
-    if words and not any(line.endswith(words) for line in said):
+    if words and not any(line.endswith(words) for line in described):
         tqdm.write(picture.describe())
-        said.add(words)
+        described.add(words)
 
 
-def _learned(command: Segment, shots: SupportSet) -> tuple[dict[str, Support], Look]:
-    """Load the model, change it as asked for, and learn the support: one, or one an image."""
-    segmenter = Segmenter(load_network(command.model)) if command.model else Segmenter()
+def _predictor(command: Segment, shots: SupportSet) -> Any:
+    """Load the model, change it as asked for, and build what segments with it."""
+    network = load_network(command.model) if command.model else build_network()
     if command.coordinates:
-        segmenter = Segmenter(segmenter.network.with_coordinates(command.coordinates))
-    size = command.size or segmenter.size_for(shots)
+        network = network.with_coordinates(command.coordinates)
+    size = command.size or Segmenter(network).size_for(shots)
     if command.adapt:
         from fewshot.inference.test_time_training import (  # imports torchvision
             TestTimeSettings,
@@ -83,47 +82,52 @@ def _learned(command: Segment, shots: SupportSet) -> tuple[dict[str, Support], L
         )
 
         settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
-        segmenter = adapt_to_shots(segmenter, shots, settings, size=size)
-    mirror, how = command.postprocess.flip == "both", command.fuse
-    if command.zoom:
-        zoomed = learn_two_stage(segmenter, shots, command.zoom, size=size, mirror=mirror)
-        if zoomed.window is None:
-            print(f"windows of {zoomed.share:.0%} of the picture would show all; looking once")
-        parts = [zoomed.whole] if zoomed.window is None else [zoomed.whole, zoomed.window]
-        named = dict(zip(command.support_names(), parts, strict=False))
-        look = partial(
-            segment_two_stage, segmenter, support=zoomed, postprocess=command.postprocess
-        )
-        return named, partial(_look, command, shots, segmenter, named, look)
-    sets = [shots] if how == "together" else shots.split()
-    supports = [segmenter.learn_shots(s, size=size, mirror=mirror) for s in sets]
-    fuse = "probabilities" if how == "together" else how
-    named = dict(zip(command.support_names(), supports, strict=True))
-    look = partial(segmenter.segment, support=supports, postprocess=command.postprocess, fuse=fuse)
-    if command.tiles:
-        look = partial(look, tiles=True)
-    return named, partial(_look, command, shots, segmenter, named, look)
+        network = adapt_to_shots(Segmenter(network), shots, settings, size=size).network
+    name, values = predictor_of(command.predictor or "end-to-end", command.postprocess)
+    if command.predictor is None:
+        values |= {"zoom": command.zoom, "size": size, "tiles": command.tiles}
+        values |= {"ensemble": command.ensemble, "other_magnification": True}  # checked before
+    elif command.size is not None:
+        network = network.with_size(command.size)
+    if command.annotated is not None:
+        values["annotated"] = command.annotated
+    return build_predictor(network, name, values)
 
 
-def _look(
-    command: Segment,
-    shots: SupportSet,
-    segmenter: Segmenter,
-    named: dict[str, Support],
-    look: Callable[..., Segmentation],
-    query: ImageStack,
-) -> Segmentation:
-    """Segment one query; warn where its slices cut the body otherwise than the annotated ones.
+def _saved(support: Any) -> Sequence[Support]:
+    """List the supports that are saved beside the masks; volumes that were learned have none."""
+    if isinstance(support, TwoStageSupport):
+        if support.window is None:
+            print(f"windows of {support.share:.0%} of the picture would show all; looking once")
+            return [support.whole]
+        return [support.whole, support.window]
+    return support if isinstance(support, tuple) else []
+
+
+def _check(
+    command: Segment, shots: SupportSet, predictor: Any, support: Any, query: ImageStack
+) -> None:
+    """Warn where a query's slices cut the body otherwise than the annotated ones.
 
     Raises:
         TooLargeError: annotated structures would vanish in it, and nothing was said of that.
     """
     if words := other_view(shots.pictures, query):
         warnings.warn(words, stacklevel=2)
-    if command.tiles:
-        return look(query)
-    if not command.other_magnification:
-        first = next(iter(named.values()))
-        if reason := too_large(segmenter.network, query, [first]):
-            raise TooLargeError(reason)
-    return look(query, other_magnification=True)
+    if command.tiles or command.other_magnification:
+        return
+    network = predictor.network
+    saved = _first(support)
+    if saved is not None:
+        reason = too_large(network, query, [saved])
+    else:
+        scale = annotated_scale(shots.pictures, shots.maps)
+        reason = scale_mismatch(network, query, scale, network.settings.size, tiles=False)
+    if reason:
+        raise TooLargeError(reason)
+
+
+def _first(support: Any) -> Support | None:
+    if isinstance(support, TwoStageSupport):
+        return support.whole
+    return support[0] if isinstance(support, tuple) else None

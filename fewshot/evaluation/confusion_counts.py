@@ -72,12 +72,19 @@ class GroundTruth:
         mask[labels == IGNORE] = IGNORE
         return mask
 
+    def support_mask(self, key: str, name: str) -> np.ndarray:
+        """Read the mask of one class as annotation; overlaps with others are not unknown."""
+        return self._merged(key, (name,))
+
     def _read(self, key: str) -> np.ndarray:
+        return self._merged(key, self.catalog.classes)
+
+    def _merged(self, key: str, classes: tuple[str, ...]) -> np.ndarray:
         sample = self._samples[key]
         merged = np.full(sample.size, 0 if sample.masks else IGNORE, np.uint8)
         for mask in sample.masks:
             values = self._planes(mask.pixels.source)[mask.pixels.plane or 0]
-            found = class_map(values, named(mask), self.catalog.classes, mask.pixels.name)
+            found = class_map(values, named(mask), classes, mask.pixels.name)
             clash = (merged > 0) & (found > 0) & (merged != found)
             merged = np.where(found > 0, found, merged)
             merged[clash] = IGNORE

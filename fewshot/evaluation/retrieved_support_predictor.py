@@ -6,17 +6,19 @@ name every annotated slice of a support volume and every slice of a query volume
 which supports are chosen. All rules but the two oracles are blind to the query's truth.
 """
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
-import torch
 
-from episodes.sampling.episode import Plan, to_channels
+from episodes.sampling.episode import Plan
 from fewshot.baselines.copy_mask import paste
+from fewshot.evaluation.catalog_stacks import CatalogStacks
 from fewshot.evaluation.confusion_counts import GroundTruth
-from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.predictors.feature_predictor import Assignment
+from fewshot.inference.predictors.slice import AssignedSlicePredictor, SliceSettings
+from fewshot.inference.slice_features import SliceFeatures
 from fewshot.inference.volumes.slice_alignment import (
     SHIFT_PENALTY,
     FeatureStandardizer,
@@ -29,26 +31,24 @@ from fewshot.inference.volumes.slice_position import (
     isotonic_positions,
     relative_slice_position,
 )
-from fewshot.models.heads import Support
 from fewshot.models.network import FewShotNetwork
 from fewshot.numerics import unit_rows
 
 Rule = Callable[[Plan], np.ndarray]
 """Costs of the supports of the first way for the queries of a plan, float [query support]."""
-_SUPPORTS = 512  # condensed supports remembered
 
 
-class RetrievedSupportPredictor(SlicePredictor):
+class RetrievedSupportPredictor(ProtocolPredictor):
     """Choose supports for every query by a rule, and segment with them.
 
     Args:
-        truth: where the supports' masks come from.
+        truth: where the support's masks come from.
         network: in evaluation mode.
         rule: what a pair of support and query costs; of this object's own features where it is
             `appearance` or `learned_position`.
         top: how many supports a query; their probabilities are averaged.
         ordered: whether the chosen supports must follow the order of the query volume.
-        postprocess: cues that improve the answers; by default none.
+        postprocess: steps that follow the head; by default none.
     """
 
     def __init__(
@@ -61,17 +61,14 @@ class RetrievedSupportPredictor(SlicePredictor):
         ordered: bool = False,
         postprocess: PostprocessSettings | None = None,
     ) -> None:
-        super().__init__(truth, network, postprocess, "probabilities")
+        settings = SliceSettings(postprocess or PostprocessSettings(), "probabilities")
+        super().__init__(truth, AssignedSlicePredictor(network, settings))
         self.rule, self.top, self.ordered = rule, top, ordered
-        self._known: Callable[[str, str], Support] = lru_cache(_SUPPORTS)(
-            lambda key, name: self._condense([key], name)
-        )
 
-    def supports(self, plan: Plan) -> Sequence[Sequence[Support]]:
-        """Give the supports that the rule chooses for each query."""
+    def assignment(self, plan: Plan) -> Assignment:
+        """Name the supports that the rule chooses for each query."""
         chosen = assign_supports(self.rule(plan), self.top, ordered=self.ordered)
-        keys, name = plan.support[0], plan.classes[0]
-        return [[self._known(keys[place], name) for place in positions] for positions in chosen]
+        return [[(place,) for place in places] for places in chosen.tolist()]
 
 
 class Pooled:
@@ -83,7 +80,7 @@ class Pooled:
     """
 
     def __init__(self, truth: GroundTruth, network: FewShotNetwork) -> None:
-        self._model = SlicePredictor(truth, network)
+        self._stacks, self._features = CatalogStacks(truth), SliceFeatures(network.eval(), 1)
         self._vectors: dict[str, np.ndarray] = {}
 
     def __call__(self, keys: tuple[str, ...]) -> np.ndarray:
@@ -94,10 +91,9 @@ class Pooled:
         return np.stack([self._vectors[key] for key in keys])
 
     def _pool(self, key: str) -> np.ndarray:
-        image = self._model.loader.image(self._model.truth.sample(key))
-        with torch.inference_mode():
-            maps = self._model.network.encode(to_channels(image, 3)[None])
-            return grid_pooled_features(maps)[0].cpu().numpy()
+        stack = self._stacks.file((key,))
+        maps = self._features(stack, stack.chosen[0])[None]
+        return grid_pooled_features(maps)[0].cpu().numpy()
 
 
 def proportional_place(plan: Plan) -> np.ndarray:

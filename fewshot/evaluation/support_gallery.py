@@ -1,41 +1,35 @@
-"""Annotated images of which the best support is chosen for every plane of a query."""
+"""Annotated images of which the best supports are chosen for every plane of a query."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from episodes.catalog.catalog import Sample
-from episodes.catalog.loader import Loader
-from episodes.io.pixels import IGNORE
-from episodes.sampling.episode import to_channels
-from episodes.sampling.sampler import binary_mask
+from fewshot.evaluation.catalog_stacks import CatalogStacks
 from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.evaluation.retrieved_support_predictor import Pooled, cosine_distances
-from fewshot.inference.query_similarity import with_masks
-from fewshot.inference.resolution import structure_width
-from fewshot.inference.segmenter import Segmenter
-from fewshot.inference.volumes.local_matching import interpolate_annotation
-from fewshot.inference.volumes.registered_volumes import coverage_of
-from fewshot.inference.volumes.registration import register
-from fewshot.inference.volumes.segment_volume import segment_volume
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.magnification import TooLargeError, annotated_scale
+from fewshot.inference.predictors.registered_volume import RegisteredVolumePredictor
+from fewshot.inference.predictors.slice import AssignedSlicePredictor
+from fewshot.inference.result import Segmentation
+from fewshot.inference.segment_stack import scale_mismatch
+from fewshot.inference.support_set import SupportSet
 from fewshot.inference.volumes.slice_alignment import FeatureStandardizer, align_slices
 from fewshot.inference.volumes.slice_assignment import assign_supports, viterbi_assignment
 from fewshot.inference.volumes.slice_position import grid_pooled_features, isotonic_positions
-from fewshot.models.heads import Support
-from fewshot.models.scale import AnnotatedScale
 
-_SUPPORTS, _VOLUMES = 256, 4  # condensed supports, and volumes whose features are remembered
+_LEARNED = 4  # support sets that are remembered
+
+Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Selected:
     """The supports of every plane of a query: keys [plane][top], and their costs [plane]."""
 
     keys: list[list[str]]
@@ -43,14 +37,17 @@ class Chosen:
 
 
 class SupportGallery:
-    """Annotated images to choose supports from.
+    """Annotated images to choose supports from, and a predictor that segments with them.
 
     Args:
         samples: with masks, in the order of their volumes.
         classes: of their catalog.
         values: the number of each class in masks.
         truth: of their catalog.
-        segmenter: whose features are compared.
+        predictor: segments with the chosen ones: a `RegisteredVolumePredictor` with whole volumes,
+            an `AssignedSlicePredictor` with slices.
+        weight: of a plane's relative position beside its features, in lengths of the volume.
+        top: how many supports a query has; their probabilities are averaged.
     """
 
     def __init__(
@@ -59,142 +56,132 @@ class SupportGallery:
         classes: tuple[str, ...],
         values: tuple[int, ...],
         truth: GroundTruth,
-        segmenter: Segmenter,
+        predictor: RegisteredVolumePredictor | AssignedSlicePredictor,
+        *,
+        weight: float = 1.0,
+        top: int = 1,
     ) -> None:
-        self.classes, self.values, self.segmenter = classes, values, segmenter
-        self._samples = {sample.key: sample for sample in samples}
-        self._loader = Loader(segmenter.network.settings.size)
-        self._pooled = Pooled(truth, segmenter.network)
-        self.volumes: dict[Path, list[str]] = defaultdict(list)
+        self.classes, self.values, self.truth = classes, values, truth
+        self.predictor, self.weight, self.top = predictor, weight, top
+        self._pooled = Pooled(truth, predictor.network)
+        self._stacks = CatalogStacks(truth)
+        self.keys = tuple(sample.key for sample in samples)
+        by_file: dict[Path, list[str]] = defaultdict(list)
         for sample in samples:
-            self.volumes[sample.image.path].append(sample.key)
-        self.support = lru_cache(_SUPPORTS)(self._condense)
-        self._maps = lru_cache(_VOLUMES)(self._encode)
+            by_file[sample.image.path].append(sample.key)
+        self.volumes = [tuple(keys) for keys in by_file.values() if len(keys) > 1]
+        self._learned = lru_cache(_LEARNED)(self._learn)
 
-    @property
-    def whole(self) -> list[tuple[str, ...]]:
-        """Keys of the slices of every annotated volume."""
-        return [tuple(keys) for keys in self.volumes.values() if len(keys) > 1]
-
-    def lay_over(
-        self,
-        features: Float[Tensor, "plane channel rows columns"],
-        top: int,
-        weight: float,
-        annotated: Literal["volume", "slices"],
-    ) -> tuple[Chosen, Float[Tensor, "plane label rows columns"]]:
-        """Lay a query volume over the annotated ones that fit it best, and segment it with them.
+    def segment(
+        self, image: ImageStack, *, other_magnification: bool = False
+    ) -> tuple[Segmentation, Selected]:
+        """Segment an image or volume with the supports that fit it best.
 
         Args:
-            features: of the query's planes.
-            top: how many annotated volumes.
-            weight: of a plane's relative position beside its features; see `assign_supports`.
-            annotated: all slices of annotated volumes, or only those that show a class.
+            image: all of it is segmented.
+            other_magnification: see `fewshot.inference.segmenter.Segmenter.segment`.
 
-        Returns:
-            The slice of each volume on which each plane lies, and log-probabilities.
+        Raises:
+            TooLargeError: the structures of its supports would vanish in it.
         """
-        pooled = grid_pooled_features(features).cpu().numpy()
-        tables = [self._ordered_costs(pooled, keys, weight) for keys in self.whole]
+        pooled = grid_pooled_features(self.predictor.features.volume(image)).cpu().numpy()
+        if isinstance(self.predictor, RegisteredVolumePredictor):
+            return self._with_volumes(self.predictor, image, pooled, other_magnification)
+        selected = self.select_slices(pooled)
+        keys = tuple(dict.fromkeys(key for keys in selected.keys for key in keys))
+        self._check_size(image, keys, other_magnification)
+        support = self._learned(keys)
+        place = {key: number for number, key in enumerate(self._order(keys))}
+        assignment = [[(place[key],) for key in keys] for keys in selected.keys]
+        return self.predictor.segment(image, support, assignment), selected
+
+    def _with_volumes(
+        self,
+        predictor: RegisteredVolumePredictor,
+        image: ImageStack,
+        pooled: np.ndarray,
+        other_magnification: bool,
+    ) -> tuple[Segmentation, Selected]:
+        """Segment with the volumes that fit best; say on which slice of each a plane lies."""
+        volumes, cost = self.select_volumes(pooled)
+        named = []
+        for keys in volumes:
+            stack = self._stacks.file(keys)
+            places = predictor.registered.correspondences(image, stack)[:, 0]
+            rising = isotonic_positions(places.mean(dim=(1, 2)).cpu().numpy())
+            nearest = np.abs(np.subtract.outer(rising.round(), stack.chosen)).argmin(axis=1)
+            named.append([keys[place] for place in nearest])
+        selected = Selected([list(row) for row in zip(*named, strict=True)], [cost] * len(pooled))
+        distinct = tuple(dict.fromkeys(key for keys in selected.keys for key in keys))
+        self._check_size(image, distinct, other_magnification)
+        support = self._learned(tuple(key for keys in volumes for key in keys))
+        return predictor.segment(image, support), selected
+
+    def select_volumes(self, pooled: np.ndarray) -> tuple[list[Keys], float]:
+        """Choose the annotated volumes that fit a query best, and the cost of the best one.
+
+        Args:
+            pooled: features of the query's planes [plane feature].
+        """
+        tables = [self._costs(pooled, keys) for keys in self.volumes]
         rows = np.arange(len(pooled))
         fits = [float(table[rows, viterbi_assignment(table)].mean()) for table in tables]
-        order = np.argsort(fits, kind="stable")[:top]
-        named, coverage = [], []
-        for keys in (self.whole[number] for number in order):
-            support = self._maps(keys)
-            correspondences = register(features, support)
-            found = [
-                segment_volume(features, support, covered, correspondences)[:, 1]
-                for covered in self._covered(keys, annotated)
-            ]
-            logits = torch.stack([torch.zeros_like(found[0]), *found], dim=1)
-            coverage.append(self.segmenter.network.calibration(logits).softmax(dim=1))
-            slice_indices = isotonic_positions(correspondences[:, 0].mean(dim=(1, 2)).cpu().numpy())
-            named.append(
-                [keys[z] for z in slice_indices.round().clip(0, len(keys) - 1).astype(int)]
-            )
-        chosen = Chosen([list(row) for row in zip(*named, strict=True)], [min(fits)] * len(pooled))
-        return chosen, torch.stack(coverage).mean(dim=0).clamp(min=1e-6).log()
+        order = np.argsort(fits, kind="stable")[: self.top]
+        return [self.volumes[number] for number in order], min(fits)
 
-    def _covered(
-        self, keys: tuple[str, ...], annotated: Literal["volume", "slices"]
-    ) -> list[Float[Tensor, "plane rows columns"]]:
-        """Which share of every position each class covers, in all slices of a volume."""
-        samples = [self._samples[key] for key in keys]
-        labels = torch.stack([self._loader.labels(sample, self.classes) for sample in samples])
-        features = self._maps(keys)
-        found = []
-        for way in range(1, len(self.classes) + 1):
-            masks = torch.stack([binary_mask(each, way) for each in labels])
-            known = (masks != IGNORE).flatten(1).any(dim=1)
-            if annotated == "slices":
-                known &= (masks == 1).flatten(1).any(dim=1)
-            slice_indices = known.nonzero()[:, 0].tolist()
-            coverage = coverage_of(masks, *features.shape[-2:]).to(features)
-            if 0 < len(slice_indices) < len(keys):
-                coverage = interpolate_annotation(features, coverage[slice_indices], slice_indices)
-            found.append(coverage)
-        return found
-
-    def select_supports(self, features: np.ndarray, top: int, weight: float) -> Chosen:
-        """Choose supports for the planes of a query.
+    def select_slices(self, pooled: np.ndarray) -> Selected:
+        """Choose annotated images for the planes of a query.
 
         Slices of a volume get slices of the one annotated volume that fits best, in order. A
         picture gets the nearest of all annotated images.
 
         Args:
-            features: pooled, [plane feature].
-            top: how many a plane.
-            weight: of the distance from where the slice lies once the volumes are laid over each
-                other, in lengths of the annotated volume.
+            pooled: features of the query's planes [plane feature].
         """
-        whole = self.whole
-        if len(features) == 1 or not whole:
-            keys = tuple(self._samples)
-            costs = cosine_distances(features, self._pooled(keys))
-            picked = assign_supports(costs, top)
+        if len(pooled) == 1 or not self.volumes:
+            keys, ordered = self.keys, False
+            costs = cosine_distances(pooled, self._pooled(keys))
         else:
-            tables = [self._ordered_costs(features, keys, weight) for keys in whole]
-            rows = np.arange(len(features))
+            tables = [self._costs(pooled, keys) for keys in self.volumes]
+            rows = np.arange(len(pooled))
             fits = [table[rows, viterbi_assignment(table)].mean() for table in tables]
             best = int(np.argmin(fits))
-            keys, costs = whole[best], tables[best]
-            picked = assign_supports(costs, top, ordered=True)
+            keys, costs, ordered = self.volumes[best], tables[best], True
+        picked = assign_supports(costs, self.top, ordered=ordered)
         lowest = costs[np.arange(len(costs)), picked[:, 0]].tolist()
-        return Chosen([[keys[place] for place in row] for row in picked.tolist()], lowest)
+        return Selected([[keys[place] for place in row] for row in picked.tolist()], lowest)
 
-    def _ordered_costs(
-        self, features: np.ndarray, keys: tuple[str, ...], weight: float
-    ) -> np.ndarray:
+    def _costs(self, pooled: np.ndarray, keys: Keys) -> np.ndarray:
+        """Cost of each pair of slices: features, and places once the volumes are aligned."""
         support = self._pooled(keys)
-        correspondences = align_slices(
-            features, support, FeatureStandardizer.of([features, support])
-        )
-        away = np.abs(np.subtract.outer(correspondences, np.arange(len(keys)))) / len(keys)
-        return cosine_distances(features, support) + weight * away
+        places = align_slices(pooled, support, FeatureStandardizer.of([pooled, support]))
+        away = np.abs(np.subtract.outer(places, np.arange(len(keys)))) / len(keys)
+        return cosine_distances(pooled, support) + self.weight * away
 
-    @torch.inference_mode()
-    def _encode(self, keys: tuple[str, ...]) -> Float[Tensor, "plane channel rows columns"]:
-        images = (self._loader.image(self._samples[key]) for key in keys)
-        return torch.cat(
-            [self.segmenter.network.encode(to_channels(each, 3)[None]) for each in images]
+    def _order(self, keys: Keys) -> list[str]:
+        """The order in which annotated planes are numbered: file by file."""
+        return [key for run in self._by_file(keys) for key in run]
+
+    def _by_file(self, keys: Keys) -> list[Keys]:
+        files: dict[Path, list[str]] = defaultdict(list)
+        for key in keys:
+            files[self.truth.sample(key).image.path].append(key)
+        return [tuple(run) for run in files.values()]
+
+    def _shots(self, keys: Keys) -> SupportSet:
+        return self._stacks.support_set(
+            self._by_file(keys), self.truth.labels, self.classes, self.values
         )
 
-    def _condense(self, key: str) -> Support:
-        sample = self._samples[key]
-        image = to_channels(self._loader.image(sample), 3)[None]
-        labels = self._loader.labels(sample, self.classes)[None]
-        ways = range(1, len(self.classes) + 1)
-        masks = torch.stack([binary_mask(labels, way) for way in ways])
-        with torch.inference_mode():
-            support = self.segmenter.network.encode_support(
-                [image], masks.to(self.segmenter.network.device)
-            )
-            shots = with_masks(
-                support.shots,
-                masks,
-                self.segmenter.network.head,
-                self.segmenter.network.encoder.stride,
-            )
-            width = structure_width([labels.numpy()])
-            return replace(support, shots=shots, annotated=AnnotatedScale(width, max(sample.size)))
+    def _learn(self, keys: Keys) -> Any:
+        return self.predictor.learn(self._shots(keys))
+
+    def _check_size(self, image: ImageStack, keys: Keys, other_magnification: bool) -> None:
+        if other_magnification:
+            return
+        network, shots = self.predictor.network, self._shots(keys)
+        planes = shots.annotated_planes()
+        maps = [found[list(chosen)] for found, chosen in zip(shots.maps, planes, strict=True)]
+        scale = annotated_scale(shots.pictures, maps)
+        if reason := scale_mismatch(network, image, scale, network.settings.size, tiles=False):
+            raise TooLargeError(reason)

@@ -1,18 +1,17 @@
 """Several answers to one query made into one: of several supports, or of mirror images."""
 
-from typing import Literal
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-Fuse = Literal["probabilities", "logits", "weighted", "majority"]
+from fewshot.inference.settings import Ensemble
+
 _LEAST = 1e-6  # probability below which logarithms no longer fall
 
 
 def fuse(
     logits: Float[Tensor, "support *set label rows columns"],
-    how: Fuse = "probabilities",
+    how: Ensemble = "probabilities",
     weights: Float[Tensor, "support *set"] | None = None,
 ) -> Float[Tensor, "*set label rows columns"]:
     """Make one answer of those of several supports.

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -38,7 +38,7 @@ _SHADES = 16  # more values than this of one class are shades rather than number
 ImageLike = str | PathLike[str] | np.ndarray | TensorLike
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageStack:
     """An image, stack or volume as planes.
 
@@ -49,7 +49,10 @@ class ImageStack:
         volume: whether it has a depth axis, which a result must have, too.
         geometry: how the planes lie in the file.
         structure: the axes of an array or a TIFF, as they were read.
-        limits: intensities that become 0 and 1, of a part of a larger image; None for its own.
+        limits: intensities that become 0 and 1, of a part of a larger image, or one pair for each
+            plane where each is a file of its own; by default the image's own.
+        selected: planes that are to be segmented; by default all.
+        key: names these pixels in caches, whatever array holds them; by default the array does.
     """
 
     pixels: np.ndarray
@@ -58,7 +61,18 @@ class ImageStack:
     volume: bool = False
     geometry: Geometry | None = None
     structure: Structure | None = None
-    limits: tuple[float, float] | None = None
+    limits: tuple[float, float] | tuple[tuple[float, float], ...] | None = None
+    selected: tuple[int, ...] | None = None
+    key: Hashable = None
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """Planes that are to be segmented."""
+        return tuple(range(len(self.pixels))) if self.selected is None else self.selected
+
+    def with_pixels(self, pixels: np.ndarray) -> "ImageStack":
+        """Put other pixels into the place of these, all of them selected."""
+        return replace(self, pixels=pixels, selected=None, key=None)
 
     @property
     def is_array(self) -> bool:

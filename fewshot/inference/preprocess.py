@@ -1,15 +1,15 @@
 """Annotated images, and those to be segmented, as tensors: fitted into the square."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
-from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import to_channels
 from episodes.sampling.sampler import binary_mask
 from fewshot.inference.inputs import ImageStack
@@ -17,6 +17,8 @@ from fewshot.inference.support_set import SupportSet
 
 MAX_SHOTS = 512
 """More support planes than this are refused rather than thinned out in silence."""
+_ranges: WeakKeyDictionary[ImageStack, tuple[float, float]] = WeakKeyDictionary()
+
 CHUNK = 8
 """Planes that are made into tensors, and pass through the encoder, at once."""
 
@@ -27,7 +29,7 @@ def fit_masks(shots: SupportSet, size: int) -> UInt8[Tensor, "way shot height wi
     Raises:
         DataError: there are more than `MAX_SHOTS` annotated planes.
     """
-    planes = sum(len(_marked(found)) for found in shots.maps)
+    planes = sum(map(len, shots.annotated_planes()))
     if planes > MAX_SHOTS:
         raise DataError(
             f"{planes} annotated planes; expected at most {MAX_SHOTS}. "
@@ -36,8 +38,10 @@ def fit_masks(shots: SupportSet, size: int) -> UInt8[Tensor, "way shot height wi
     labels = torch.stack(
         [
             letterbox_of(picture, size).fit_labels(torch.from_numpy(found[plane]))
-            for picture, found in zip(shots.pictures, shots.maps, strict=True)
-            for plane in _marked(found)
+            for picture, found, annotated in zip(
+                shots.pictures, shots.maps, shots.annotated_planes(), strict=True
+            )
+            for plane in annotated
         ]
     )
     return torch.stack([binary_mask(labels, way) for way in range(1, len(shots.names) + 1)])
@@ -47,21 +51,40 @@ def fit_images(
     shots: SupportSet, size: int
 ) -> Iterator[Float[Tensor, "chunk channel height width"]]:
     """Fit the annotated planes themselves into the square, in chunks."""
-    for picture, found in zip(shots.pictures, shots.maps, strict=True):
-        yield from preprocess(picture, letterbox_of(picture, size), _marked(found))
+    for picture, annotated in zip(shots.pictures, shots.annotated_planes(), strict=True):
+        yield from preprocess(picture, letterbox_of(picture, size), annotated)
 
 
 def preprocess(
     picture: ImageStack, frame: Letterbox, planes: Sequence[int]
 ) -> Iterator[Float[Tensor, "chunk channel height width"]]:
     """Fit planes into the square, in chunks; all of them share the picture's intensity range."""
-    limits = picture.limits or intensity_range(picture.pixels)
     for start in range(0, len(planes), CHUNK):
         chunk = [
-            frame.fit_image(to_tensor(picture.pixels[plane], limits))
+            frame.fit_image(to_tensor(picture.pixels[plane], limits_of(picture, plane)))
             for plane in planes[start : start + CHUNK]
         ]
         yield torch.stack([to_channels(image, 3) for image in chunk])
+
+
+def limits_of(picture: ImageStack, plane: int) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1 in a plane: by default those of all planes."""
+    known = picture.limits
+    if known is None:
+        if picture not in _ranges:
+            _ranges[picture] = intensity_range(picture.pixels)
+        return _ranges[picture]
+    low, high = known[plane] if isinstance(known[0], tuple) else known
+    return low, high
+
+
+def only_selected(picture: ImageStack) -> ImageStack:
+    """Leave the planes out that are not selected; intensities stay those of the whole."""
+    if picture.selected is None:
+        return picture
+    limits = tuple(limits_of(picture, plane) for plane in picture.selected)
+    part = replace(picture.with_pixels(picture.pixels[list(picture.selected)]), limits=limits)
+    return part if len(picture.selected) == len(picture.pixels) else replace(part, geometry=None)
 
 
 def letterbox_of(picture: ImageStack, size: int) -> Letterbox:
@@ -76,8 +99,3 @@ def inside_of(frame: Letterbox) -> Bool[Tensor, "size size"]:
     inside = torch.zeros(frame.size, frame.size, dtype=torch.bool)
     inside[top : top + high, left : left + wide] = True
     return inside
-
-
-def _marked(found: np.ndarray) -> list[int]:
-    """List the planes of label maps [depth height width] in which anything is marked."""
-    return np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2))).tolist()

@@ -1,7 +1,7 @@
 """From a picture and supports to a segmentation: score, fuse, refine, and say how far to trust."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from episodes.errors import ModelError
-from fewshot.inference.ensemble import Fuse, fuse, similarity_weights
+from fewshot.inference.ensemble import fuse, similarity_weights
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.magnification import magnified, vanishing
 from fewshot.inference.postprocessing.flip_tta import flip_consistent, mirrored
@@ -19,10 +19,12 @@ from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.preprocess import CHUNK, inside_of, letterbox_of, preprocess
 from fewshot.inference.query_similarity import SimilarityTracker
 from fewshot.inference.result import Segmentation
+from fewshot.inference.settings import Ensemble
 from fewshot.memory import check_memory
 from fewshot.models.calibration import Calibration
 from fewshot.models.heads.base import Support
 from fewshot.models.network import FewShotNetwork
+from fewshot.models.scale import AnnotatedScale
 
 Look = Callable[[Support, bool], tuple[Tensor, Tensor | None]]
 """From a support, and whether the query is to be mirrored, to logits and features."""
@@ -33,7 +35,7 @@ def segment_stack(
     picture: ImageStack,
     supports: Sequence[Support],
     settings: PostprocessSettings,
-    how: Fuse,
+    how: Ensemble,
     other_magnification: bool = False,
 ) -> Segmentation:
     """Segment a picture at its own size; see `Segmenter.segment` for the arguments."""
@@ -50,17 +52,43 @@ def segment_stack(
         _watched(similarity, supports, _scored(network, supports, images, settings, how))
         for images in preprocess(picture, frame, range(len(picture.pixels)))
     )
-    labels, probabilities = [], []
-    for shares in postprocess(chunks, frame, settings, prior_of(supports, settings)):
-        labels.append(shares.argmax(dim=0).to(torch.uint8).cpu().numpy())
-        probabilities.append(shares.half().cpu().numpy())
+    probabilities = postprocess(chunks, frame, settings, prior_of(supports, settings))
+    return segmentation_of(
+        *(picture, probabilities, first.class_names, first.values),
+        similarity=similarity.value,
+        no_answer=no_answer,
+    )
+
+
+def segmentation_of(
+    picture: ImageStack,
+    probabilities: Iterable[Float[Tensor, "label height width"]],
+    names: tuple[str, ...],
+    values: tuple[int, ...],
+    *,
+    similarity: Callable[[], float | None],
+    no_answer: str = "",
+) -> Segmentation:
+    """Give every pixel of the planes of a picture its most probable label.
+
+    Args:
+        picture: planes as many as there are probabilities.
+        probabilities: of each plane, in order; taken one by one.
+        names, values: of the classes, see `Segmentation`.
+        similarity: of query and support, once all probabilities were taken.
+        no_answer: see `Segmentation`.
+    """
+    labels, kept = [], []
+    for each in probabilities:
+        labels.append(each.argmax(dim=0).to(torch.uint8).cpu().numpy())
+        kept.append(each.half().cpu().numpy())
     return Segmentation(
         labels=np.stack(labels),
-        probabilities=np.stack(probabilities, axis=1),
-        class_names=first.class_names,
-        values=first.values,
+        probabilities=np.stack(kept, axis=1),
+        class_names=names,
+        values=values,
         source=picture,
-        query_support_similarity=similarity.value(),
+        query_support_similarity=similarity(),
         no_answer=no_answer,
     )
 
@@ -80,12 +108,25 @@ def too_large(
     """
     for support in supports:
         size = support.size or network.settings.size
-        if words := vanishing(
-            support.annotated, picture, size, network.encoder.stride, tiles=tiles
-        ):
+        words = scale_mismatch(network, picture, support.annotated, size, tiles=tiles)
+        if words:
             return words
-        if words := magnified(support.annotated, picture):
-            warnings.warn(words, stacklevel=4)
+    return ""
+
+
+def scale_mismatch(
+    network: FewShotNetwork,
+    picture: ImageStack,
+    known: AnnotatedScale | None,
+    size: int,
+    *,
+    tiles: bool = True,
+) -> str:
+    """Say why structures of annotated images would vanish in a picture; see `too_large`."""
+    if words := vanishing(known, picture, size, network.encoder.stride, tiles=tiles):
+        return words
+    if words := magnified(known, picture):
+        warnings.warn(words, stacklevel=5)
     return ""
 
 
@@ -95,7 +136,7 @@ def score(
     supports: Sequence[Support],
     settings: PostprocessSettings,
     calibration: Calibration,
-    how: Fuse = "probabilities",
+    how: Ensemble = "probabilities",
 ) -> SliceLogits:
     """Score images with every support, and their mirror images where asked for; fuse the answers.
 
@@ -132,7 +173,7 @@ def _scored(
     supports: Sequence[Support],
     images: Tensor,
     settings: PostprocessSettings,
-    how: Fuse,
+    how: Ensemble,
 ) -> SliceLogits:
     def look(support: Support, mirror: bool) -> tuple[Tensor, Tensor | None]:
         return network.logits_and_features(support, mirrored(images) if mirror else images)

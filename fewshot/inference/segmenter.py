@@ -8,7 +8,6 @@ import torch
 
 from episodes.io.axes import Reading
 from episodes.masks.label_map import LabelMap
-from fewshot.inference.ensemble import Fuse
 from fewshot.inference.inputs import ImageLike, ImageStack, image_planes
 from fewshot.inference.magnification import annotated_scale
 from fewshot.inference.postprocessing.flip_tta import mirrored
@@ -18,6 +17,7 @@ from fewshot.inference.query_similarity import with_masks
 from fewshot.inference.resolution import upsampling_factor
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segment_stack
+from fewshot.inference.settings import Ensemble
 from fewshot.inference.support_set import SupportSet, read_support_set
 from fewshot.inference.tiles import segment_tiles
 from fewshot.memory import check_memory
@@ -147,7 +147,7 @@ class Segmenter:
         image: ImageLike | ImageStack,
         support: Support | Sequence[Support],
         postprocess: PostprocessSettings | None = None,
-        fuse: Fuse = "probabilities",
+        fuse: Ensemble = "probabilities",
         *,
         other_magnification: bool = False,
         tiles: bool = False,

@@ -17,7 +17,7 @@ from episodes.masks.label_map import UNKNOWN, LabelMap, parse_label_map
 from fewshot.inference.inputs import ImageLike, ImageStack, image_planes, mask_planes, settle_masks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SupportSet:
     """Annotated images and what their labels mean.
 
@@ -26,12 +26,33 @@ class SupportSet:
         maps: one label image [depth height width] a picture: 0 background, 1..way, 255 unknown.
         names: the class of each way.
         values: the number that stands for each way in mask files.
+        annotated: the planes of each picture whose labels are complete, background included; by
+            default those in which a class is marked.
     """
 
     pictures: tuple[ImageStack, ...]
     maps: tuple[np.ndarray, ...]
     names: tuple[str, ...]
     values: tuple[int, ...]
+    annotated: tuple[tuple[int, ...], ...] | None = None
+
+    def annotated_planes(self) -> tuple[tuple[int, ...], ...]:
+        """List the annotated planes of each picture."""
+        if self.annotated is not None:
+            return self.annotated
+        return tuple(
+            tuple(np.flatnonzero(((found > 0) & (found != IGNORE)).any(axis=(1, 2))).tolist())
+            for found in self.maps
+        )
+
+    def of_class(self, way: int) -> "SupportSet":
+        """Keep one class, counted from 1; all others become background."""
+        tables = np.zeros(256, np.uint8)
+        tables[way], tables[IGNORE] = 1, IGNORE
+        maps = tuple(tables[found] for found in self.maps)
+        return replace(
+            self, maps=maps, names=self.names[way - 1 :][:1], values=self.values[way - 1 :][:1]
+        )
 
     def describe(self) -> str:
         """Tell in one line which classes the masks show, with their areas."""

@@ -14,12 +14,12 @@ import torch
 
 from episodes.catalog.letterbox import intensity_range
 from episodes.errors import ModelError
-from fewshot.inference.ensemble import Fuse
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.magnification import fields_along
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segment_stack
+from fewshot.inference.settings import Ensemble
 from fewshot.models.heads import Support
 from fewshot.models.network import FewShotNetwork
 
@@ -32,7 +32,7 @@ def segment_tiles(
     picture: ImageStack,
     supports: Sequence[Support],
     settings: PostprocessSettings,
-    how: Fuse,
+    how: Ensemble,
 ) -> Segmentation:
     """Segment an image in parts; one that is hardly larger than the annotated ones, whole.
 
@@ -63,7 +63,7 @@ def segment_tiles(
     for rows, columns in parts(height, width, side):
         pixels = picture.pixels[:, rows, columns]
         with torch.inference_mode():
-            part = replace(picture, pixels=pixels, limits=limits)
+            part = replace(picture.with_pixels(pixels), limits=limits)
             result = segment_stack(network, part, supports, settings, how, True)
         weight = np.outer(*(_ramp(each) for each in pixels.shape[1:3]))
         sums[..., rows, columns] += result.probabilities * weight

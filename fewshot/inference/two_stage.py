@@ -117,7 +117,7 @@ def learn_two_stage(
     pictures, maps = [], []
     for picture, found, where in zip(shots.pictures, shots.maps, marked, strict=True):
         window = window_around(where, _side(share, found))
-        pictures.append(replace(picture, pixels=window.cut(picture.pixels)))
+        pictures.append(picture.with_pixels(window.cut(picture.pixels)))
         maps.append(window.cut(found))
     parts = replace(shots, pictures=tuple(pictures), maps=tuple(maps))
     window_support = segmenter.learn_shots(parts, size=size, mirror=mirror)
@@ -151,7 +151,7 @@ def segment_two_stage(
     if support.window is None or not marked.any():
         return first
     window = window_around(_largest(marked), _side(support.share, marked))
-    part = replace(first.source, pixels=window.cut(first.source.pixels))
+    part = first.source.with_pixels(window.cut(first.source.pixels))
     second = segmenter.segment(part, support.window, postprocess, other_magnification=True)
     labels, probabilities = np.zeros_like(first.labels), np.zeros_like(first.probabilities)
     probabilities[0] = 1

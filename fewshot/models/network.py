@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -150,6 +151,16 @@ class FewShotNetwork(nn.Module):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+    def with_size(self, size: int) -> "FewShotNetwork":
+        """Compare images in a square of another side, in pixels, with the same weights.
+
+        Raises:
+            ModelError: the encoder cannot work on that size.
+        """
+        other = copy(self)
+        other.settings = replace(self.settings, size=self.checked_size(size))
+        return other
 
     def with_coordinates(self, weight: float) -> "FewShotNetwork":
         """Give a trained network coordinates beside its features; 0 takes them away.

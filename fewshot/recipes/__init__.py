@@ -21,6 +21,7 @@ from typing import Any
 from episodes.errors import FewshotError
 from fewshot.experiments.options import Train
 from fewshot.experiments.pair_options import MatchTrain
+from fewshot.registry import PREDICTORS
 
 KINDS: dict[str, Any] = {"train": Train, "match train": MatchTrain}
 """Commands that take recipes."""
@@ -99,6 +100,30 @@ def trained_by(name: str) -> str:
 def settings_at_test(name: str) -> dict[str, Any]:
     """Return what a recipe sets at test time alone."""
     return dict(getattr(_module(name), "TEST", {}))
+
+
+def predictor_at_test(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a predictor and the settings in which it differs from its defaults.
+
+    Args:
+        name: of a registered predictor, or of a recipe that has one at test time.
+
+    Raises:
+        FewshotError: there is neither.
+    """
+    if name in PREDICTORS:
+        return name, {}
+    tested = [each for each in names() if settings_at_test(each)]
+    if name not in tested:
+        near = difflib.get_close_matches(name, [*PREDICTORS.names(), *tested], n=1, cutoff=0.3)
+        raise FewshotError(
+            f"there is no predictor {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else ";")
+            + f" Expected {', '.join(PREDICTORS.names())} or a recipe that has one: "
+            f"{', '.join(tested)}"
+        )
+    settings = settings_at_test(name)
+    return settings.pop("predictor", "slice"), settings
 
 
 def choices_at_test(name: str) -> dict[str, tuple[Any, ...]]:

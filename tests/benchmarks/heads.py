@@ -52,7 +52,7 @@ HEADS: dict[str, HeadSettings] = {
     "universeg": UniverSegSettings(),
 }
 REFINED = PostprocessSettings(
-    **{k: v for k, v in settings_at_test("superpixels-walker").items() if k != "fuse"}
+    **{k: v for k, v in settings_at_test("alpnet-randomwalk").items() if k != "fuse"}
 )
 """The refinement of the package's best recipe: answers at the picture's own size."""
 

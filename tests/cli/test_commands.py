@@ -205,13 +205,13 @@ def test_segment_refines_fuses_and_adapts_as_asked(data, tmp_path, capsys):
         *("--mask", str(data / "masks/scene0.png"), str(data / "masks/scene1.png")),
         *("--query", str(data / "images/scene2.png"), "--size", "64"),
         *("--flip", "both", "--smooth", "walker", "--keep", "largest", "--proximity", "1"),
-        *("--coordinates", "0.5", "--fuse", "weighted", "--adapt", "0.01"),
+        *("--coordinates", "0.5", "--ensemble", "weighted", "--adapt", "0.01"),
     ]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     summary = json.loads((tmp_path / "out/summary.json").read_text())
-    assert summary["refine"]["flip"] == "both"
-    assert summary["refine"]["coordinates"] == 0.5
-    assert summary["fuse"] == "weighted"
+    assert summary["settings"]["postprocess"]["flip"] == "both"
+    assert summary["settings"]["coordinates"] == 0.5
+    assert summary["settings"]["ensemble"] == "weighted"
     assert 0 < summary["images"][0]["agreement"] <= 1
     assert (tmp_path / "out/support_2.safetensors").exists()
     assert main([*arguments, "--similarity", "2", "--out", str(tmp_path / "x")]) == 2

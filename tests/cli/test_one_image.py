@@ -54,7 +54,7 @@ def test_one_annotated_image_for_all_images_of_other_subjects(patients, tmp_path
     said = capsys.readouterr()
     assert code == 0, said.err
     content = json.loads(result.read_text())
-    assert content["settings"]["zoom"] == 2.5
+    assert content["settings"]["settings"]["zoom"] == 2.5
     rows = {row["method"]: row for row in content["results"]}
     assert rows["model"]["subjects"] == 2
     assert set(rows["model"]["by_run"]) == {"support 0", "support 1"}
@@ -92,7 +92,7 @@ def test_segment_looks_twice_where_the_structure_is_small(patients, tmp_path, ca
         assert code == 0
         return json.loads((out / "summary.json").read_text())
 
-    assert run("--zoom", "2.5")["zoom"] == 2.5
+    assert run("--zoom", "2.5")["settings"]["zoom"] == 2.5
     assert (tmp_path / "out---zoom-2.5/support_window.safetensors").exists()
     capsys.readouterr()
     run("--zoom", "9")

@@ -1,101 +1,115 @@
-"""Volumes without annotation pass an annotated class on: friends of friends say where it lies.
+"""A class propagated to a query through volumes without annotation.
 
-One volume laid over another may miss, and then everything that is learnt from the place is wrong.
-But where a class was found in a few further volumes, which nobody annotated, each of them can be
-laid over the query as well; their errors differ, and the mean of what they carry is steadier than
-any one of them. A lab that annotates one volume has such volumes: those it trained on.
+A registration of two volumes may miss, and then everything that follows from it is wrong. Volumes
+that nobody annotated are segmented with the annotated one, and each of them is registered with the
+query as well; their errors differ, and the mean of their warped masks is steadier than any one of
+them. Whoever annotates one volume has such volumes: those the network was trained on.
 
 Paper: that one atlas makes many through unlabelled images is Wolz et al., LEAP: learning embeddings
 for atlas propagation, NeuroImage 2010; and Pipitone et al., MAGeT brain, NeuroImage 2014.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from copy import copy
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from episodes.protocols.base import Protocol
-from fewshot.inference.volumes.registered_volumes import Keys, RegisteredVolumes
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.slice_features import identity_of
+from fewshot.inference.volumes.registered_volumes import RegisteredVolumes
 from fewshot.inference.volumes.registration import warp
 from fewshot.inference.volumes.segment_volume import segment_volume
 
-_COVERAGES = 512  # classes of a relay that are remembered
+_COVERAGES = 512  # classes of intermediate volumes that are remembered
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedVolume:
+    """One class of one volume.
+
+    Attributes:
+        volume: the volume.
+        annotated: indices of its annotated slices, rising.
+        coverage: which share of every position the class covers, [depth rows columns], 0 to 1.
+    """
+
+    volume: ImageStack
+    annotated: tuple[int, ...]
+    coverage: Tensor
 
 
 class AtlasPropagation:
-    """Training scans of a protocol, segmented by the support, and laid over the query.
+    """Unannotated volumes, segmented with the support and registered with the query.
 
     Args:
-        registered: the volumes.
-        count: how many of them pass a class on; 0 asks none.
+        registered: registers the volumes.
+        count: how many of them propagate a class; 0 for none.
     """
 
     def __init__(self, registered: RegisteredVolumes, count: int) -> None:
         self.registered, self.count = registered, count
-        self.scans: tuple[Keys, ...] = ()
-        self._coverage: Callable[[Keys, Keys, str, Keys], Tensor] = lru_cache(_COVERAGES)(
-            self._segment_intermediate
-        )
+        self._volumes: tuple[ImageStack, ...] = ()
+        self._coverage: OrderedDict[Hashable, Tensor] = OrderedDict()
 
-    def with_count(self, count: int) -> "AtlasPropagation":
-        """Another number of relays; what these remember is used."""
-        other = copy(self)
-        other.count = count
-        return other
+    def set_intermediates(self, volumes: Sequence[ImageStack]) -> None:
+        """Name the volumes to choose from, in their order."""
+        self._volumes = tuple(volumes)
 
-    def set_intermediates(self, protocol: Protocol) -> None:
-        """Take the scans that a protocol trains on; none of which it drops a slice."""
-        kept = Counter(self.registered.scan(sample.key) for sample in protocol.train.samples)
-        self.scans = tuple(scan for scan, slices in kept.items() if slices == len(scan))
+    def share_cache(self, other: "AtlasPropagation") -> None:
+        """Use the volumes of another object, and what it segmented in the same way."""
+        self._volumes = other._volumes
+        if other.registered.local_matching == self.registered.local_matching:
+            self._coverage = other._coverage
 
-    def intermediates(self, support: Keys, query: Keys) -> tuple[Keys, ...]:
-        """The first scans after the support, going round; neither it nor the query.
+    def intermediates(self, support: ImageStack, query: ImageStack) -> tuple[ImageStack, ...]:
+        """List the first volumes after the support, going round; neither it nor the query.
 
-        From the first one on where the support is held out of training.
+        From the first one on where the support is none of them.
         """
-        start = self.scans.index(support) if support in self.scans else 0
-        others = [*self.scans[start:], *self.scans[:start]]
-        return tuple(scan for scan in others if scan not in (support, query))[: self.count]
+        names = [identity_of(volume) for volume in self._volumes]
+        outside = identity_of(support), identity_of(query)
+        start = names.index(outside[0]) if outside[0] in names else 0
+        others = [*self._volumes[start:], *self._volumes[:start]]
+        return tuple(each for each in others if identity_of(each) not in outside)[: self.count]
 
-    def precompute(self, annotated: Sequence[str], support: Keys, name: str, query: Keys) -> None:
-        """Segment the relays; needed once a support."""
-        for intermediate in self.intermediates(support, query):
-            self._coverage(tuple(annotated), support, name, intermediate)
+    def precompute(self, support: AnnotatedVolume, query: ImageStack) -> None:
+        """Segment the intermediate volumes; needed once a support."""
+        for intermediate in self.intermediates(support.volume, query):
+            self._segment(support, intermediate)
 
     def propagate(
-        self, annotated: Sequence[str], support: Keys, name: str, query: Keys
+        self, support: AnnotatedVolume, query: ImageStack
     ) -> Float[Tensor, "depth rows columns"] | None:
-        """Take a class to all slices of the query through every relay: mean of shares, 0 to 1.
-
-        Args:
-            annotated: slices of the support that are.
-            support: all of its slices.
-            name: of the class.
-            query: all of its slices.
+        """Warp a class to all slices of the query through every intermediate: the mean coverage.
 
         Returns:
-            None where no scan is left to ask.
+            None where there is no intermediate volume.
         """
         parts = [
             warp(
-                self._coverage(tuple(annotated), support, name, intermediate),
+                self._segment(support, intermediate),
                 self.registered.correspondences(query, intermediate),
             )
-            for intermediate in self.intermediates(support, query)
+            for intermediate in self.intermediates(support.volume, query)
         ]
         return torch.stack(parts).mean(dim=0) if parts else None
 
-    def _segment_intermediate(
-        self, annotated: Keys, support: Keys, name: str, intermediate: Keys
-    ) -> Tensor:
-        correspondences = self.registered.correspondences(intermediate, support)
-        coverage = self.registered.coverage(annotated, support, name)
-        volumes = self.registered.features(intermediate), self.registered.features(support)
+    def _segment(self, support: AnnotatedVolume, intermediate: ImageStack) -> Tensor:
+        name = (support, identity_of(intermediate))
+        if name not in self._coverage:
+            self._coverage[name] = self._segmented(support, intermediate)
+            while len(self._coverage) > _COVERAGES:
+                self._coverage.popitem(last=False)
+        return self._coverage[name]
+
+    def _segmented(self, support: AnnotatedVolume, intermediate: ImageStack) -> Tensor:
+        correspondences = self.registered.correspondences(intermediate, support.volume)
+        features = self.registered.features
         background, inside = segment_volume(
-            *volumes, coverage, correspondences, self.registered.local_matching
+            *(features.volume(intermediate), features.volume(support.volume), support.coverage),
+            *(correspondences, self.registered.local_matching),
         ).unbind(1)
         return (inside - background).sigmoid()

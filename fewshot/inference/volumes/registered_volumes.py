@@ -1,81 +1,80 @@
-"""Pairs of volumes laid over each other, remembered for all classes that are sought in them."""
+"""Pairs of volumes that were registered, and annotations on the feature grid of a volume."""
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from episodes.catalog.catalog import Catalog
-from episodes.protocols.base import volumes
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.slice_features import SliceFeatures, identity_of
 from fewshot.inference.volumes.local_matching import LocalMatchingSettings, interpolate_annotation
 from fewshot.inference.volumes.registration import RegistrationSettings, register
 from fewshot.models.prototypes import grid_weights
 
-_PAIRS, _CLASSES = 256, 256  # whose places and shares are remembered
-
-Keys = tuple[str, ...]
+_PAIRS = 256  # whose correspondences are remembered
 
 
 class RegisteredVolumes:
-    """Volumes of a catalog, by the keys of their slices.
+    """Registers volumes, each pair once for all classes.
 
     Args:
-        catalog: says which slices a volume has.
-        features: of a slice, by its key; [channel rows columns].
-        mask: of a slice's class, by key and name, {0, 1, 255}; asked for annotated slices alone.
-        registration: how volumes are laid over each other.
-        local_matching: how slices between annotated ones are filled in.
+        features: of their slices.
+        registration: how volumes are registered.
+        local_matching: how slices between annotated ones are labelled.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
-        features: Callable[[str], Tensor],
-        mask: Callable[[str, str], Tensor],
+        features: SliceFeatures,
         registration: RegistrationSettings | None = None,
         local_matching: LocalMatchingSettings | None = None,
     ) -> None:
-        self._features, self._mask = features, mask
+        self.features = features
         self.registration = registration or RegistrationSettings()
         self.local_matching = local_matching or LocalMatchingSettings()
-        self._scans = {
-            sample.key: tuple(one.key for one in samples)
-            for samples in volumes(catalog).values()
-            for sample in samples
-        }
-        self.correspondences: Callable[[Keys, Keys], Tensor] = lru_cache(_PAIRS)(self._register)
-        self._coverage: Callable[[Keys, Keys, str], Tensor] = lru_cache(_CLASSES)(
-            self._interpolate_annotation
-        )
+        self._pairs: OrderedDict[Hashable, Tensor] = OrderedDict()
 
-    def scan(self, key: str) -> Keys:
-        """All slices of the volume that a slice belongs to, in order."""
-        return self._scans[key]
-
-    def features(self, scan: Keys) -> Float[Tensor, "depth channel rows columns"]:
-        """Features of a volume."""
-        return torch.stack([self._features(key) for key in scan]).float()
+    def correspondences(
+        self, query: ImageStack, support: ImageStack
+    ) -> Float[Tensor, "depth 3 rows columns"]:
+        """Find the place of every position of the query in the support; see `register`."""
+        name = (identity_of(query), identity_of(support))
+        if name not in self._pairs:
+            volumes = self.features.volume(query), self.features.volume(support)
+            self._pairs[name] = register(*volumes, self.registration)
+            while len(self._pairs) > _PAIRS:
+                self._pairs.popitem(last=False)
+        return self._pairs[name]
 
     def coverage(
-        self, annotated: Sequence[str], scan: Keys, name: str
+        self,
+        volume: ImageStack,
+        labels: UInt8[np.ndarray, "depth height width"],
+        annotated: Sequence[int],
+        way: int = 1,
     ) -> Float[Tensor, "depth rows columns"]:
-        """Shares of a class in all slices of a volume of which some are annotated; remembered."""
-        return self._coverage(tuple(annotated), scan, name)
+        """Compute which share of every position of a volume a class covers, 0 to 1.
 
-    def _interpolate_annotation(self, annotated: Keys, scan: Keys, name: str) -> Tensor:
-        features = self.features(scan)
-        masks = torch.stack([self._mask(key, name) for key in annotated])
+        Args:
+            volume: of which some slices are annotated.
+            labels: of all its slices; only those of annotated ones are read.
+            annotated: indices of slices, rising.
+            way: number of the class.
+        """
+        features = self.features.volume(volume)
+        masks = torch.stack([self.features.mask(volume, labels[z], way) for z in annotated])
         coverage = coverage_of(masks, *features.shape[-2:]).to(features)
-        if len(annotated) == len(scan):
+        if len(annotated) == len(features):
             return coverage
-        return interpolate_annotation(
-            features, coverage, [scan.index(key) for key in annotated], self.local_matching
-        )
+        return interpolate_annotation(features, coverage, list(annotated), self.local_matching)
 
-    def _register(self, query: Keys, support: Keys) -> Float[Tensor, "depth 3 rows columns"]:
-        return register(self.features(query), self.features(support), self.registration)
+    def share_cache(self, other: "RegisteredVolumes") -> None:
+        """Use the correspondences of another object, if it registers in the same way."""
+        if other.registration == self.registration:
+            self._pairs = other._pairs
 
 
 def coverage_of(masks: Tensor, rows: int, columns: int) -> Float[Tensor, "slice rows columns"]:

@@ -12,6 +12,7 @@ from episodes import bundled
 from episodes.catalog.catalog import Catalog, Sample
 from episodes.catalog.class_areas import compute_class_areas
 from episodes.catalog.letterbox import Letterbox
+from episodes.catalog.loader import Loader
 from episodes.io.pixels import MaskRef, PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.protocols.aggregate import ConfusionCounts, score_protocol
@@ -28,8 +29,9 @@ from fewshot.evaluation.confusion_counts import (
     count_protocol,
     pool_by_subject,
 )
-from fewshot.evaluation.predictors import SlicePredictor
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.evaluation.protocol_results import ProtocolResult
+from fewshot.inference.predictors.slice import SlicePredictor
 
 
 @pytest.fixture
@@ -109,15 +111,16 @@ def test_a_model_segments_at_the_size_of_the_file(catalog, segmenter):
     """The one-at-a-time path of the command agrees with the batches of training."""
     truth = GroundTruth(catalog)
     protocol = adnet(catalog, AdnetSettings(folds=3, evaluation=2, slices=2))
-    method = SlicePredictor(truth, segmenter.network)
+    method = ProtocolPredictor(truth, SlicePredictor(segmenter.network))
+    loader = Loader(segmenter.network.settings.size)
     plan = protocol.cases[0].plan
     masks = list(method(plan))
     assert {mask.shape for mask in masks} == {truth.sample(plan.query[0]).size}
     samples = [truth.sample(key) for key in plan.support[0]]
-    images = torch.stack([to_channels(method.loader.image(s), 3) for s in samples])
-    shots = torch.stack([method.loader.labels(s, plan.classes) for s in samples])
+    images = torch.stack([to_channels(loader.image(s), 3) for s in samples])
+    shots = torch.stack([loader.labels(s, plan.classes) for s in samples])
     query = truth.sample(plan.query[2])
-    pixels = to_channels(method.loader.image(query), 3)
+    pixels = to_channels(loader.image(query), 3)
     with torch.inference_mode():
         logits = segmenter.network(images[None, None], shots[None, None], pixels[None, None])
     frame = Letterbox(*query.size, segmenter.network.settings.size)

@@ -14,8 +14,7 @@ from episodes.protocols.full_volume import FullVolumeSettings, full_volume
 from episodes.protocols.whole_volumes import whole_volumes
 from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import GroundTruth, count_protocol, pool_by_subject
-from fewshot.evaluation.predictors import SlicePredictor
-from fewshot.evaluation.registered_volume_predictor import RegisteredVolumePredictor
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.evaluation.retrieved_support_predictor import (
     Pooled,
     RetrievedSupportPredictor,
@@ -27,6 +26,8 @@ from fewshot.evaluation.retrieved_support_predictor import (
     oracle_position,
     proportional_place,
 )
+from fewshot.inference.predictors.registered_volume import RegisteredVolumePredictor
+from fewshot.inference.predictors.slice import SlicePredictor
 from fewshot.inference.volumes.registered_volumes import coverage_of
 from fewshot.inference.volumes.segment_volume import segment_volume
 from fewshot.inference.volumes.slice_assignment import assign_supports
@@ -148,7 +149,7 @@ def test_one_support_equals_segmenting_with_it_alone(protocol, truth, segmenter)
         alone = replace(
             plan, support=((plan.support[0][chosen[place]],),), query=(plan.query[place],)
         )
-        (expected,) = SlicePredictor(truth, segmenter.network)(alone)
+        (expected,) = ProtocolPredictor(truth, SlicePredictor(segmenter.network))(alone)
         np.testing.assert_array_equal(found[place], expected)
 
 
@@ -173,7 +174,7 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
     """Each slice is answered once, at its own size; all slices and three of them are supports."""
     for annotated in ("volume", "slices"):
         chosen = FullVolumeSettings(fold=0, folds=3, annotated=annotated)
-        method = RegisteredVolumePredictor(truth, segmenter.network)
+        method = ProtocolPredictor(truth, RegisteredVolumePredictor(segmenter.network))
         registered = full_volume(catalog, chosen)
         (case,) = method.regroup_cases(registered).cases
         assert len(case.plan.support[0]) == (9 if annotated == "volume" else 3)
@@ -186,19 +187,20 @@ def test_whole_volumes_are_laid_over_each_other(catalog, protocol, truth, segmen
 
 def test_masks_of_unannotated_slices_are_not_read(catalog, truth, segmenter, monkeypatch):
     chosen = FullVolumeSettings(fold=0, folds=3, annotated="slices")
-    method = RegisteredVolumePredictor(truth, segmenter.network)
+    method = ProtocolPredictor(truth, RegisteredVolumePredictor(segmenter.network))
     (case,) = method.regroup_cases(full_volume(catalog, chosen)).cases
-    read_masks, load = [], method.registered._mask
+    read_masks, load = [], truth.support_mask
     monkeypatch.setattr(
-        method.registered, "_mask", lambda key, name: read_masks.append(key) or load(key, name)
+        truth, "support_mask", lambda key, name: read_masks.append(key) or load(key, name)
     )
+    monkeypatch.setattr(truth, "labels", lambda key: pytest.fail(f"read the labels of {key}"))
     assert len(list(method(case.plan))) == 7
     assert read_masks == list(case.plan.support[0])
 
 
 def test_a_volume_segments_itself(protocol, truth, segmenter):
     plan = protocol.cases[0].plan
-    method = RegisteredVolumePredictor(truth, segmenter.network)
+    method = ProtocolPredictor(truth, RegisteredVolumePredictor(segmenter.network))
     itself = replace(plan, query=plan.support[0], query_subjects=("x",) * 9)
     found = np.stack(list(method(itself)))
     real = np.stack([truth.mask(key, "organ") == 1 for key in plan.support[0]])

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from episodes.catalog.catalog import Sample
 from episodes.catalog.class_areas import compute_class_areas
 from episodes.errors import ModelError
-from episodes.io.pixels import PixelRef
 from episodes.protocols.adnet import AdnetSettings, adnet
 from episodes.readers import read_catalog
 from fewshot.evaluation.confusion_counts import GroundTruth
-from fewshot.evaluation.predictors import SlicePredictor, _stacks
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.predictors.feature_predictor import _runs
+from fewshot.inference.predictors.slice import SlicePredictor, SliceSettings
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.encoder import EncoderSettings
 from fewshot.models.heads import ANILSettings, GradientSettings
@@ -97,21 +97,21 @@ def test_protocols_are_refined_as_images_are(nifti_set, segmenter):
     truth = GroundTruth(catalog)
     protocol = adnet(catalog, AdnetSettings(folds=3, evaluation=2, slices=2))
     plan = protocol.cases[0].plan
-    plain = list(SlicePredictor(truth, segmenter.network)(plan))
-    off = list(SlicePredictor(truth, segmenter.network, PostprocessSettings())(plan))
+
+    def predict(*settings, **named):
+        predictor = SlicePredictor(segmenter.network, SliceSettings(*settings, **named))
+        return list(ProtocolPredictor(truth, predictor)(plan))
+
+    plain = predict()
+    off = predict(PostprocessSettings())
     np.testing.assert_array_equal(np.stack(plain), np.stack(off))
-    refined = list(SlicePredictor(truth, segmenter.network, EVERYTHING)(plan))
+    refined = predict(EVERYTHING)
     assert [mask.shape for mask in refined] == [mask.shape for mask in plain]
     assert not np.array_equal(np.stack(refined), np.stack(plain))
     for how in ("probabilities", "weighted", "majority"):
-        assert len(list(SlicePredictor(truth, segmenter.network, how=how)(plan))) == len(plan.query)
+        assert len(predict(ensemble=how)) == len(plan.query)
 
 
-def test_stacks_end_where_planes_do_not_follow(tmp_path):
-    def sample(name: str, plane: int | None) -> Sample:
-        return Sample(f"{name}{plane}", PixelRef(tmp_path / name, plane), (), name, (4, 4))
-
-    samples = [sample("a", 0), sample("a", 1), sample("a", 3), sample("b", 4), sample("c", None)]
-    stacks = [[s.key for s in stack] for stack in _stacks(samples)]
-    assert stacks == [["a0", "a1"], ["a3"], ["b4"], ["cNone"]]
-    assert list(_stacks([])) == []
+def test_stacks_end_where_planes_do_not_follow():
+    assert list(_runs([0, 1, 3, 4, 4, 2])) == [[0, 1], [2, 3], [4], [5]]
+    assert list(_runs([])) == []

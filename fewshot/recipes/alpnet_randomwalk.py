@@ -7,7 +7,7 @@ harmed.
 
     fewshot benchmark ../shared/data/chaos_t2 \
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \
-        --methods superpixels-local superpixels-walker --protocols alpnet --support all \
+        --methods superpixels-local alpnet-randomwalk --protocols alpnet --support all \
         --training-exclusion keep --out runs/chaos --result docs/results/chaos.json --part setting_1
 
 3 minutes of training a fold on 2 cores, 3,835 MiB when scoring with what is remembered.
@@ -18,7 +18,7 @@ Dice 81.2 [77.8, 83.1] over 20 subjects, every support scan in turn; superpixels
 TRAINED_BY = "superpixels-local"
 SETTINGS = {"head": "alpnet", "superpixels": 1.0, "size": 256, "batch": 4, "minutes": 3.0}
 TEST = {
-    "fuse": "shared slices",
+    "predictor": "multi-slice",
     "smooth": "walker",
     "walker_length": 12.0,
     "walker_contrast": 3.0,

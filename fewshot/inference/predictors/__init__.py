@@ -1,0 +1,1 @@
+"""The ways to segment a query: one contract, chosen by a name and its settings."""

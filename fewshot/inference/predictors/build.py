@@ -1,0 +1,72 @@
+"""A predictor by its name and its settings, the same for every command."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from episodes.errors import ModelError
+from fewshot.models.network import FewShotNetwork
+from fewshot.registry import PREDICTORS
+
+_FLAT = ("postprocess", "self_support")  # whose fields have names of their own
+
+Class = TypeVar("Class", bound=type)
+
+
+def register_predictor(name: str) -> Callable[[Class], Class]:
+    """Return a decorator that adds a class which follows `fewshot.inference.predictors.base`."""
+    return PREDICTORS.register(name)
+
+
+def build_predictor(
+    network: FewShotNetwork, name: str = "slice", values: Mapping[str, Any] | None = None
+) -> Any:
+    """Build a predictor.
+
+    Args:
+        network: a trained one.
+        name: of a registered predictor.
+        values: settings that differ from its own defaults, by their names. The fields of
+            `postprocess` and `self_support` stand beside them without a prefix; other settings
+            within settings are given whole.
+
+    Raises:
+        FewshotError: there is no such predictor, or a value is out of its range.
+        ModelError: it has no such setting.
+    """
+    kind = PREDICTORS[name]
+    return kind(network, make_settings(kind.Settings, dict(values or {}), name))
+
+
+def make_settings(kind: Any, values: dict[str, Any], name: str) -> Any:
+    """Fill a settings dataclass by the names of its fields, see `build_predictor`.
+
+    Raises:
+        ModelError: a name is of no field.
+    """
+    default = kind()
+    known = setting_names(kind)
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ModelError(
+            f"the predictor {name} has no setting {', '.join(unknown)}; expected some of "
+            f"{', '.join(known)}"
+        )
+    return _filled(default, values)
+
+
+def setting_names(kind: Any) -> list[str]:
+    """List the names that `make_settings` knows."""
+    names: list[str] = []
+    for each in fields(kind):
+        inner = fields(getattr(kind(), each.name)) if each.name in _FLAT else (each,)
+        names += [one.name for one in inner]
+    return names
+
+
+def _filled(default: Any, values: Mapping[str, Any]) -> Any:
+    own = {each.name for each in fields(default)}
+    changed = {name: value for name, value in values.items() if name in own}
+    for name in own.intersection(_FLAT):
+        changed[name] = _filled(getattr(default, name), values)
+    return replace(default, **changed)

@@ -1,0 +1,106 @@
+"""`--predictor`: the same object in `segment` and `protocol`, with the settings of a recipe."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from episodes.catalog.class_areas import compute_class_areas
+from episodes.io.read import read_planes
+from episodes.protocols.full_volume import FullVolumeSettings, full_volume
+from episodes.readers import read_catalog
+from fewshot.cli.main import main
+from fewshot.cli.predictor_option import predictor_of
+from fewshot.evaluation.confusion_counts import GroundTruth
+from fewshot.evaluation.protocol_predictor import ProtocolPredictor
+from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.segmenter import Segmenter
+from fewshot.models.checkpoint import load_network
+from fewshot.models.network import NetworkSettings
+
+from .scans import write_scans
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    return write_scans(tmp_path_factory.mktemp("volumes") / "scans", 3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Segmenter(NetworkSettings(size=64)).save_pretrained(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize("name", ["multi-slice", "registered-slice", "registered-volume"])
+def test_the_mask_of_the_command_is_that_of_the_protocol(name, scans, model, tmp_path):
+    """Three slices of a volume are annotated, and every slice of another is segmented."""
+    catalog = compute_class_areas(read_catalog(scans))
+    settings = FullVolumeSettings(0, 3, ("liver",), choose="thirds")
+    predictor = build_predictor(load_network(model), name, {"threshold": 0.4})
+    method = ProtocolPredictor(GroundTruth(catalog), predictor)
+    (case,) = method.regroup_cases(full_volume(catalog, settings)).cases
+    expected = np.stack(list(method(case.plan)))
+
+    assert case.plan.query[0].startswith("image_1")
+    planes = method.stacks.scan(case.plan.support[0]).chosen
+    labels = np.asarray(nib.load(scans / "label_2.nii.gz").dataobj)
+    mask = tmp_path / "liver.nii.gz"
+    marked = np.where(np.isin(np.arange(6), planes), labels == 1, 0)
+    nib.save(nib.Nifti1Image(marked.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0])), mask)
+    command = ["segment", "--support", str(scans / "image_2.nii.gz"), "--mask", str(mask)]
+    command += ["--query", str(scans / "image_1.nii.gz"), "--classes", "1=liver"]
+    command += ["--model", str(model), "--predictor", name, "--threshold", "0.4"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    found = read_planes(tmp_path / "out/image_1.nii.gz")
+    np.testing.assert_array_equal(found == 1, expected)
+    assert expected.any()
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["predictor"] == name
+    assert summary["settings"]["postprocess"]["threshold"] == 0.4
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_a_recipe_names_a_predictor_and_its_settings():
+    name, settings = predictor_of("alpnet-registered", PostprocessSettings(threshold=0.3))
+    assert name == "registered-slice"
+    assert settings["threshold"] == 0.3
+    assert settings["walker_length"] == 12.0
+    assert predictor_of("slice", PostprocessSettings()) == ("slice", {})
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--predictor", "alpnet-registred"], "did you mean 'alpnet-registered'?"),
+        (["--predictor", "superpixels-local"], "there is no predictor 'superpixels-local'"),
+        (["--predictor", "multi-slice", "--zoom", "2.5"], "leave out --zoom"),
+        (["--predictor", "multi-slice", "--tiles", "--ensemble", "majority"], "--tiles --ensemble"),
+        (["--predictor", "multi-slice", "--annotated", "slices"], "no setting annotated"),
+        (["--annotated", "slices"], "add --predictor registered-volume"),
+    ],
+)
+def test_what_does_not_fit_is_refused(scans, tmp_path, capsys, more, message):
+    image, mask = str(scans / "image_1.nii.gz"), str(scans / "label_1.nii.gz")
+    command = ["segment", "--support", image, "--mask", mask, "--query", image]
+    command += ["--classes", "1=liver", "2=spleen", "--out", str(tmp_path / "out")]
+    assert main([*command, *more]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_protocol_is_run_with_a_predictor(scans, tmp_path, capsys):
+    run, result = tmp_path / "run", tmp_path / "result.json"
+    train = ["train", str(scans), "--out", str(run), "--novel", "liver", "--size", "64"]
+    train += ["--test-subjects", "1", "2", "--superpixels", "1", "--steps", "1"]
+    assert main([*train, "--batch", "1"]) == 0
+    command = ["protocol", str(scans), "--model", str(run), "--folds", "3", "--fold", "0"]
+    command += ["--novel", "liver", "--protocols", "full-volume", "--predictor", "registered-volume"]
+    assert main([*command, "--result", str(result)]) == 0
+    settings = json.loads(result.read_text())["settings"]
+    assert settings["predictor"] == "registered-volume"
+    assert settings["settings"]["self_support"]["atlas_weight"] == 0.0
+    assert main(["protocol", str(scans), "--protocols", "one-image", "--predictor", "slice"]) != 0
+    capsys.readouterr()
+    assert main(["protocol", str(scans), "--protocols", "panet", "--predictor", "multi-slice"]) == 2
+    assert "takes no --predictor" in capsys.readouterr().err
