@@ -55,7 +55,8 @@ class Benchmark:
     """Folder for models, scores and tables; the same command goes on where it was stopped."""
     choices: Path | None = None
     """The --out of a benchmark with --training-exclusion keep and without groups; what its models
-    chose on the same training scans (see alpnet-registered-nestedcv) is taken instead of choosing anew."""
+    chose on the same training scans (see alpnet-registered-nestedcv) is taken instead of choosing
+    anew."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of benchmark.json in --out."""
     part: str | None = None

@@ -1,10 +1,10 @@
 r"""The encoder of superpixels-local; every fold chooses its settings on its own training scans.
 
 As alpnet-registered, and some training scans, which need no annotation, propagate the annotated
-class (docs/refinement.md). What costs most to get wrong is chosen anew inside each fold, on training
-scans alone: the weight of the query's own prototypes, the number of intermediate scans, the
-confidence from which the support's features are used, how far the walker goes. The values it starts
-from, and all others, were found on scans that some folds test.
+class (docs/refinement.md). What costs most to get wrong is chosen anew inside each fold, on
+training scans alone: the weight of the query's own prototypes, the number of intermediate scans,
+the confidence from which the support's features are used, how far the walker goes. The values it
+starts from, and all others, were found on scans that some folds test.
 
     fewshot benchmark ../shared/data/chaos_t2 \
         --classes 1=liver 2=right_kidney 3=left_kidney 4=spleen \

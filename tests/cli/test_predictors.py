@@ -95,7 +95,14 @@ def test_a_protocol_is_run_with_a_predictor(scans, tmp_path, capsys):
     train += ["--test-subjects", "1", "2", "--superpixels", "1", "--steps", "1"]
     assert main([*train, "--batch", "1"]) == 0
     command = ["protocol", str(scans), "--model", str(run), "--folds", "3", "--fold", "0"]
-    command += ["--novel", "liver", "--protocols", "full-volume", "--predictor", "registered-volume"]
+    command += [
+        "--novel",
+        "liver",
+        "--protocols",
+        "full-volume",
+        "--predictor",
+        "registered-volume",
+    ]
     assert main([*command, "--result", str(result)]) == 0
     settings = json.loads(result.read_text())["settings"]
     assert settings["predictor"] == "registered-volume"
