@@ -21,6 +21,7 @@ Command = TypeVar("Command")
 _HELP = {*HELP, HELP_ALL}
 RENAMED = {
     "--under": "--protocols",
+    "--fuse": "--ensemble",
     "--exclude": "--training-exclusion",
     "--apart": "--min-gap",
     "--aside": "--validation-names",

@@ -59,7 +59,7 @@ class CatalogStacks:
 
     def file(self, keys: Sequence[str]) -> ImageStack:
         """Read the file that some slices lie in, of which these are selected."""
-        stack = self._stack((keys[0],), whole_file=True)
+        stack = self._stack((keys[0],), in_file=True)
         planes = tuple(self.truth.sample(key).image.plane or 0 for key in keys)
         return replace(stack, selected=planes)
 
@@ -94,8 +94,8 @@ class CatalogStacks:
     def _source(self, key: str) -> Any:
         return self.truth.sample(key).image.source
 
-    def _stack(self, keys: Keys, whole_file: bool = False) -> ImageStack:
-        name = (str(self._source(keys[0])),) if whole_file else keys
+    def _stack(self, keys: Keys, in_file: bool = False) -> ImageStack:
+        name = (str(self._source(keys[0])),) if in_file else keys
         if name in self._stacks:
             self._stacks.move_to_end(name)
             return self._stacks[name]
@@ -104,7 +104,7 @@ class CatalogStacks:
         if len(sources) == 1:
             pixels = planes_of(sources[0])
             limits = intensity_range(pixels)
-            if not whole_file:
+            if not in_file:
                 pixels = pixels[[sample.image.plane or 0 for sample in samples]]
             volume = len(pixels) > 1
             stack = ImageStack(

@@ -23,9 +23,9 @@ from fewshot.inference.support_set import SupportSet
 from fewshot.models.heads.base import Support
 from fewshot.models.network import FewShotNetwork, reference_shots
 
-Shots = tuple[int, ...]
+ShotGroup = tuple[int, ...]
 """Positions of annotated planes among all annotated planes of a support set, from 0."""
-Assignment = Sequence[Sequence[Shots]]
+Assignment = Sequence[Sequence[ShotGroup]]
 """For each selected plane of a query, the groups of shots each of which is one support of it."""
 Chosen = TypeVar("Chosen")
 
@@ -42,10 +42,10 @@ class AnnotatedSlices:
 
     shots: SupportSet
     planes: tuple[tuple[int, int], ...]
-    supports: dict[Shots, Support] = field(default_factory=dict, repr=False)
+    supports: dict[ShotGroup, Support] = field(default_factory=dict, repr=False)
 
     @property
-    def all(self) -> Shots:
+    def all(self) -> ShotGroup:
         """All annotated planes."""
         return tuple(range(len(self.planes)))
 
@@ -130,14 +130,14 @@ class FeaturePredictor(Generic[Chosen]):
             similarity=similarity.value,
         )
 
-    def _supports(self, learned: AnnotatedSlices, groups: Assignment) -> dict[Shots, Support]:
+    def _supports(self, learned: AnnotatedSlices, groups: Assignment) -> dict[ShotGroup, Support]:
         """Return the support of every group of shots."""
         return {
             shots: learned.supports.get(shots) or self._encode_support(learned, shots)
             for shots in dict.fromkeys(shots for each in groups for shots in each)
         }
 
-    def _encode_support(self, learned: AnnotatedSlices, shots: Shots) -> Support:
+    def _encode_support(self, learned: AnnotatedSlices, shots: ShotGroup) -> Support:
         planes = [learned.planes[shot] for shot in shots]
         masks = torch.stack([self._masks(learned, *plane) for plane in planes], dim=1)
         support = self._of_features(learned, shots, masks, mirror=False)
@@ -147,7 +147,7 @@ class FeaturePredictor(Generic[Chosen]):
         return support
 
     def _of_features(
-        self, learned: AnnotatedSlices, shots: Shots, masks: Tensor, mirror: bool
+        self, learned: AnnotatedSlices, shots: ShotGroup, masks: Tensor, mirror: bool
     ) -> Support:
         pictures, planes = learned.shots.pictures, [learned.planes[shot] for shot in shots]
         features = torch.stack(
