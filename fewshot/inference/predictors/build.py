@@ -56,7 +56,7 @@ def make_settings(kind: Any, values: dict[str, Any], name: str) -> Any:
 
 
 def setting_names(kind: Any) -> list[str]:
-    """List the names that `make_settings` knows."""
+    """List the names that `make_settings` takes."""
     names: list[str] = []
     for each in fields(kind):
         inner = fields(getattr(kind(), each.name)) if each.name in _FLAT else (each,)
