@@ -42,6 +42,7 @@ AREAS = (
     "fewshot/siamese/verification/*.py",
     "fewshot/losses/*.py",
     "fewshot/metrics/*.py",
+    "fewshot/inference/predictors/*.py",
     "fewshot/inference/volumes/*.py",
     "episodes/sampling/*.py",
     "episodes/protocols/*.py",
@@ -50,7 +51,8 @@ AREAS = (
 LEFT_OUT = ("__init__.py", "fewshot/metrics/plots.py")
 # Folders with more tests of a folder than those of the mirrored one.
 MORE_TESTS = {
-    "fewshot/inference/volumes": ("tests/fewshot/evaluation",),
+    "fewshot/inference/volumes": ("tests/fewshot/inference/predictors", "tests/fewshot/evaluation"),
+    "fewshot/inference/predictors": ("tests/fewshot/evaluation",),
     "fewshot/models/heads": ("tests/fewshot/inference/test_segmenter.py",),
 }
 COPIED = ("fewshot", "episodes", "tests", "tools", "docs", "notebooks", "pyproject.toml")
