@@ -22,8 +22,4 @@ from fewshot.recipes import alpnet_randomwalk
 
 TRAINED_BY = alpnet_randomwalk.TRAINED_BY
 SETTINGS = alpnet_randomwalk.SETTINGS
-TEST = {
-    **alpnet_randomwalk.TEST,
-    "predictor": "registered-slice",
-    "query_spans_class": True,
-}
+TEST = {**alpnet_randomwalk.TEST, "predictor": "registered-slice"}

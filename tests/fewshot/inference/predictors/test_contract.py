@@ -184,3 +184,17 @@ def test_masks_of_volumes_lie_where_their_images_lie(tmp_path, segmenter, suppor
     saved = nib.load(result.save(tmp_path / "mask.nii.gz"))
     np.testing.assert_array_equal(saved.affine, affine)
     assert saved.shape == (64, 64, 6)
+
+
+def test_selected_slices_alone_are_taken_to_span_the_class(segmenter, support_set, query):
+    """Published protocols select them by the class; a user's whole volume begins anywhere."""
+    part = ImageStack(query.pixels, "part", volume=True, selected=(1, 2, 3))
+
+    def probabilities(image, **values):
+        predictor = build_predictor(segmenter.network, "registered-slice", values)
+        return predictor.segment(image, predictor.learn(support_set)).probabilities
+
+    for image, spans in ((query, False), (part, True)):
+        found = probabilities(image)
+        np.testing.assert_array_equal(found, probabilities(image, query_spans_class=spans))
+        assert not np.array_equal(found, probabilities(image, query_spans_class=not spans))
