@@ -103,9 +103,11 @@ class CatalogStacks:
         sources = list(dict.fromkeys(sample.image.source for sample in samples))
         if len(sources) == 1:
             pixels = planes_of(sources[0])
-            limits = intensity_range(pixels)
-            if not in_file:
-                pixels = pixels[[sample.image.plane or 0 for sample in samples]]
+            planes = [sample.image.plane or 0 for sample in samples]
+            limits = None
+            if not in_file and planes != list(range(len(pixels))):
+                limits = intensity_range(pixels)  # those of the file, as when it is read whole
+                pixels = pixels[planes]
             volume = len(pixels) > 1
             stack = ImageStack(
                 pixels, samples[0].image.name, volume=volume, limits=limits, key=name

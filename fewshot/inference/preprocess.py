@@ -82,6 +82,8 @@ def only_selected(picture: ImageStack) -> ImageStack:
     """Leave the planes out that are not selected; intensities stay those of the whole."""
     if picture.selected is None:
         return picture
+    if picture.selected == tuple(range(len(picture.pixels))):
+        return replace(picture, selected=None)
     limits = tuple(limits_of(picture, plane) for plane in picture.selected)
     part = replace(picture.with_pixels(picture.pixels[list(picture.selected)]), limits=limits)
     return part if len(picture.selected) == len(picture.pixels) else replace(part, geometry=None)

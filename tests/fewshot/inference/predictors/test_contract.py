@@ -173,6 +173,9 @@ def test_a_selection_keeps_the_intensities_of_the_whole():
     assert part.limits == ((0.0, 100.0),)
     whole = ImageStack(pixels, "a", volume=True)
     assert only_selected(whole) is whole
+    every = only_selected(ImageStack(pixels, "a", volume=True, selected=(0, 1, 2)))
+    assert (every.limits, every.selected) == (None, None)  # a window of it has its own
+    assert every.pixels is pixels
 
 
 def test_masks_of_volumes_lie_where_their_images_lie(tmp_path, segmenter, support_set):
@@ -188,7 +191,7 @@ def test_masks_of_volumes_lie_where_their_images_lie(tmp_path, segmenter, suppor
 
 def test_selected_slices_alone_are_taken_to_span_the_class(segmenter, support_set, query):
     """Published protocols select them by the class; a user's whole volume begins anywhere."""
-    part = ImageStack(query.pixels, "part", volume=True, selected=(1, 2, 3))
+    part = ImageStack(query.pixels, "part", volume=True, selected=(3, 4, 5))
 
     def probabilities(image, **values):
         predictor = build_predictor(segmenter.network, "registered-slice", values)
