@@ -70,7 +70,7 @@ def collect():
                     continue
                 if defaults:
                     found[f"{module.__name__}.{key}"] = defaults
-    for registry in _REGISTRIES:
+    for registry in (each for each in _REGISTRIES if each.group.startswith("fewshot.")):
         own = [name for name in registry.names() if is_ours(registry.module_of(name))]
         found[registry.group] = {name: settings_of(registry[name]) for name in own}
     return found

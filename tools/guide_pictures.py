@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from fewshot.metrics import instances, overlap, query_support_similarity, skeleton, surface
+from fewshot.metrics import instances, overlap, agreement, skeleton, surface
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "choosing-scores-and-losses.md"
@@ -124,12 +124,12 @@ def imbalance() -> tuple[Figure, Table]:
         confusion = overlap.confusion_matrix(labels, reference, 2)
         dice = overlap.dice(confusion)
         scores = [
-            query_support_similarity.pixel_accuracy(confusion),
+            agreement.pixel_accuracy(confusion),
             dice.mean(),
             dice[1],
             overlap.precision(confusion)[1],
             overlap.recall(confusion)[1],
-            query_support_similarity.matthews_correlation(confusion),
+            agreement.matthews_correlation(confusion),
         ]
         rows.append([name, *(f"{float(each):.3f}" for each in scores)])
         show(axes, labels, reference, f"{name}\naccuracy {scores[0]:.3f}, Dice {dice[1]:.2f}")
