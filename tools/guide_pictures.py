@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from fewshot.metrics import instances, overlap, agreement, skeleton, surface
+from fewshot.metrics import agreement, instances, overlap, skeleton, surface
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "choosing-scores-and-losses.md"

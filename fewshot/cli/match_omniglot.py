@@ -19,7 +19,7 @@ from episodes.protocols.omniglot import (
     hash_trials,
     official_runs,
 )
-from episodes.readers.omniglot import SIZE, read_drawing
+from episodes.readers.omniglot import SIZE, read_strokes
 from episodes.sampling.episode import to_channels
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
 from fewshot.cli.match_options import MatchOmniglot
@@ -110,7 +110,7 @@ def _lake(command: MatchOmniglot, networks: Sequence[Whitened]) -> dict[str, Any
     archive = command.data / RUNS
     trials = official_runs(archive)
     names = _names(trials)
-    drawings = {name: read_drawing(archive, name) for name in names}
+    drawings = {name: read_strokes(archive, name) for name in names}
     answers = classify(
         trials, max_view_similarity(_embedded(command, networks, drawings), command.centred)
     )
@@ -133,7 +133,7 @@ def _trials(command: MatchOmniglot, networks: Sequence[Whitened]) -> list[dict[s
     archive = command.data / EVALUATION
     listed = alphabets(archive)
     names = [name for found in listed.values() for each in found.values() for name in each]
-    drawings = {name: read_drawing(archive, name) for name in names}
+    drawings = {name: read_strokes(archive, name) for name in names}
     ours = max_view_similarity(_embedded(command, networks, drawings), command.centred)
     pixels = max_view_similarity([_thumbnails(drawings)])
     rows = []
@@ -229,7 +229,7 @@ def _whitening(command: MatchOmniglot, network: EmbeddingNetwork) -> np.ndarray:
     listed = alphabets(archive)
     characters = [names for found in listed.values() for names in found.values()][::_EVERY]
     names = [(number, name) for number, each in enumerate(characters) for name in each]
-    drawings = [read_drawing(archive, name) for _, name in names]
+    drawings = [read_strokes(archive, name) for _, name in names]
     vectors = embed_drawings(network, drawings, 1, command.seed)[:, 0]
     return within_class_whitening(vectors, [number for number, _ in names], command.whitened)
 
