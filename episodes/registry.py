@@ -189,11 +189,6 @@ def registered_by(module: str) -> tuple[str, ...]:
     )
 
 
-def modules() -> set[str]:
-    """Return the modules that registered a part so far."""
-    return {entry.module for registry in _REGISTRIES for entry in registry._entries.values()}
-
-
 def forget(module: str) -> None:
     """Remove every part that a module registered."""
     for registry in _REGISTRIES:

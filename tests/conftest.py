@@ -35,11 +35,16 @@ def _own_cache(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def _own_registries():
     """Forget what a test registered, as an example of the guides does, in the tests after it."""
-    before = registry.modules()
+    before = _registering_modules()
     yield
-    for module in registry.modules() - before:
+    for module in _registering_modules() - before:
         if module.partition(".")[0] not in ("episodes", "fewshot"):
             registry.forget(module)
+
+
+def _registering_modules() -> set[str]:
+    entries = (each._entries.values() for each in registry._REGISTRIES)
+    return {entry.module for each in entries for entry in each}
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -144,10 +144,10 @@ class Segment:
     postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
     coordinates: float = 0.0
     """Weight of a position's row and column beside its features; 0 leaves them out."""
-    predictor: str | None = None
-    """For volumes: multi-slice, registered-slice or registered-volume use what is annotated in a
-    whole volume, and register it with each query; or a recipe, such as alpnet-registered, with its
-    settings (docs/refinement.md). By default each slice is segmented by itself."""
+    predictor: str = "end-to-end"
+    """How queries are segmented: each slice by itself (end-to-end), or volumes with what is
+    annotated in whole volumes (multi-slice, registered-slice, registered-volume); or as a recipe
+    does it, such as alpnet-registered (docs/refinement.md)."""
     annotated: Literal["volume", "slices"] | None = None
     """What registered-volume takes as annotated: all slices, or only those that show a class; by
     default all, unless unmarked slices lie between marked ones or few are marked."""
@@ -174,7 +174,7 @@ class Segment:
         """Names of the supports that are saved beside the masks."""
         if self.zoom:
             return ["support", "support_window"]
-        if self.predictor is not None:
+        if self.predictor != "end-to-end":
             return []
         if self.ensemble is None or len(self.support) == 1:
             return ["support"]

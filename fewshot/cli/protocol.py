@@ -171,7 +171,7 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         "test-subjects": given_subjects and not alone,
         "zoom": command.zoom is not None and not alone,
         "ensemble": command.ensemble is not None and alone,
-        "predictor": command.predictor != "slice" and not volumes,
+        "predictor": command.predictor not in ("slice", "end-to-end") and not volumes,
         "fold": command.fold is not None and alone,
     }
     given = [f"--{option}" for option, used in unused.items() if used]

@@ -57,11 +57,9 @@ def _check_options(command: Segment) -> None:
         "ensemble": command.ensemble is not None,
     }
     given = " ".join(f"--{name}" for name, used in alone.items() if used)
-    if command.predictor is not None and given:
-        raise DataError(
-            f"--predictor {command.predictor} segments volumes as a whole; leave out {given}"
-        )
-    if command.annotated is not None and command.predictor is None:
+    if command.predictor != "end-to-end" and given:
+        raise DataError(f"--predictor {command.predictor} takes no such option; leave out {given}")
+    if command.annotated is not None and command.predictor == "end-to-end":
         raise DataError(
             "--annotated says what registered-volume may take as annotated; add --predictor "
             "registered-volume"

@@ -22,6 +22,7 @@ from fewshot.inference.support_set import SupportSet
 from fewshot.inference.two_stage import TwoStageSupport
 from fewshot.models.checkpoint import build_network, load_network, save_support
 from fewshot.models.heads import Support
+from fewshot.models.network import FewShotNetwork
 
 _MAX_STEPS = 200  # of adaptation, should a machine be so fast
 
@@ -39,13 +40,14 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     """
     predictor = _predictor(command, shots)
     support = predictor.learn(shots)
-    for name, each in zip(command.support_names(), _saved(support), strict=False):
+    supports = _supports(support)
+    for name, each in zip(command.support_names(), supports, strict=False):
         save_support(each, batch.out / f"{name}.safetensors")
     reading, described = Reading(command.axes, command.channels), set(shots.axes())
 
     def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
         picture = image_planes(query, reading)
-        _check(command, shots, predictor, support, picture)
+        _check(command, shots, predictor.network, supports, picture)
         result = predictor.segment(picture, support)
         _print_axes(picture, described)
         return result, {}
@@ -83,8 +85,8 @@ def _predictor(command: Segment, shots: SupportSet) -> Any:
 
         settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
         network = adapt_to_shots(Segmenter(network), shots, settings, size=size).network
-    name, values = predictor_of(command.predictor or "end-to-end", command.postprocess)
-    if command.predictor is None:
+    name, values = predictor_of(command.predictor, command.postprocess)
+    if command.predictor == "end-to-end":
         values |= {"zoom": command.zoom, "size": size, "tiles": command.tiles}
         values |= {"ensemble": command.ensemble, "other_magnification": True}  # checked before
     elif command.size is not None:
@@ -94,8 +96,8 @@ def _predictor(command: Segment, shots: SupportSet) -> Any:
     return build_predictor(network, name, values)
 
 
-def _saved(support: Any) -> Sequence[Support]:
-    """List the supports that are saved beside the masks; volumes that were learned have none."""
+def _supports(support: Any) -> Sequence[Support]:
+    """List what was learned as far as it is saved beside the masks; volumes are not."""
     if isinstance(support, TwoStageSupport):
         if support.window is None:
             print(f"windows of {support.share:.0%} of the picture would show all; looking once")
@@ -105,7 +107,11 @@ def _saved(support: Any) -> Sequence[Support]:
 
 
 def _check(
-    command: Segment, shots: SupportSet, predictor: Any, support: Any, query: ImageStack
+    command: Segment,
+    shots: SupportSet,
+    network: FewShotNetwork,
+    supports: Sequence[Support],
+    query: ImageStack,
 ) -> None:
     """Warn where a query's slices cut the body otherwise than the annotated ones.
 
@@ -116,18 +122,10 @@ def _check(
         warnings.warn(words, stacklevel=2)
     if command.tiles or command.other_magnification:
         return
-    network = predictor.network
-    saved = _first(support)
-    if saved is not None:
-        reason = too_large(network, query, [saved])
+    if supports:
+        reason = too_large(network, query, supports[:1])
     else:
         scale = annotated_scale(shots.pictures, shots.maps)
         reason = scale_mismatch(network, query, scale, network.settings.size, tiles=False)
     if reason:
         raise TooLargeError(reason)
-
-
-def _first(support: Any) -> Support | None:
-    if isinstance(support, TwoStageSupport):
-        return support.whole
-    return support[0] if isinstance(support, tuple) else None

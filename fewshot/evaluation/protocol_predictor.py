@@ -16,8 +16,6 @@ from fewshot.evaluation.catalog_stacks import CatalogStacks, Keys
 from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.predictors.feature_predictor import Assignment, FeaturePredictor
-from fewshot.inference.predictors.multi_slice import MultiSlicePredictor
-from fewshot.inference.predictors.registered_slice import RegisteredSlicePredictor
 from fewshot.inference.slice_features import wait_for
 
 _LEARNED = 16  # support sets that are remembered
@@ -48,8 +46,8 @@ class ProtocolPredictor:
         """Join the cases of a volume, where the predictor segments whole volumes."""
         if not self.predictor.whole_volumes:
             return protocol
-        if isinstance(self.predictor, RegisteredSlicePredictor):
-            self._set_intermediates(protocol)
+        if self._has_features:
+            self.predictor.set_intermediates(partial(self._training_scans, protocol))
         subject = {sample.key: sample.subject for sample in self.truth.catalog.samples}
         named = {
             (case.run, case.plan.classes, subject[case.plan.support[0][0]], key): shots
@@ -70,7 +68,7 @@ class ProtocolPredictor:
         support = self._learned(plan.support[0], plan.classes[0])
         assignment, done = self.assignment(plan), 0
         for image in queries:
-            if isinstance(self.predictor, RegisteredSlicePredictor):
+            if self._has_features:
                 self.predictor.prepare(image, support)
             options = {}
             if assignment is not None:
@@ -84,10 +82,9 @@ class ProtocolPredictor:
     def share_cache(self, other: "ProtocolPredictor") -> None:
         """Use what another predictor of the same network and catalog computed."""
         self.stacks = other.stacks
-        mine, theirs = self.predictor, other.predictor
-        if isinstance(mine, FeaturePredictor) and isinstance(theirs, FeaturePredictor):
-            mine.share_cache(theirs)
-            if mine.learns_like(theirs):
+        if self._has_features and other._has_features:
+            self.predictor.share_cache(other.predictor)
+            if self.predictor.learns_like(other.predictor):
                 self._learned = other._learned
 
     def milliseconds(self) -> float | None:
@@ -109,8 +106,7 @@ class ProtocolPredictor:
     def assignment(self, plan: Plan) -> Assignment | None:
         """Name the shots of each query as the protocol pairs them; None where that is of no use."""
         groups = self._groups.get(plan.index)
-        pairs = isinstance(self.predictor, MultiSlicePredictor | RegisteredSlicePredictor)
-        if groups is None or not pairs:
+        if groups is None or not (self._has_features and self.predictor.takes_pairs):
             return None
         place = {key: number for number, key in enumerate(plan.support[0])}
         return [[tuple(place[key] for key in keys)] for keys in groups]
@@ -136,9 +132,7 @@ class ProtocolPredictor:
             self.stacks.support_set(runs, labels, (name,), (1,), scans=scans)
         )
 
-    def _set_intermediates(self, protocol: Protocol) -> None:
-        """Take the scans that a protocol trains on; none of which it drops a slice."""
+    def _training_scans(self, protocol: Protocol) -> list[ImageStack]:
+        """Read the scans that a protocol trains on; none of which it drops a slice."""
         kept = Counter(self.stacks.keys_of(sample.key) for sample in protocol.train.samples)
-        whole = [scan for scan, slices in kept.items() if slices == len(scan)]
-        if self.predictor.settings.intermediates:
-            self.predictor.atlas.set_intermediates([self.stacks.scan(scan) for scan in whole])
+        return [self.stacks.scan(scan) for scan, slices in kept.items() if slices == len(scan)]

@@ -3,7 +3,6 @@
 import itertools
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Hashable
 
 import numpy as np
@@ -14,13 +13,13 @@ from torch import Tensor
 from episodes.catalog.letterbox import to_tensor
 from episodes.sampling.episode import to_channels
 from episodes.sampling.sampler import binary_mask
+from fewshot.inference.cache import Cache
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.postprocessing.flip_tta import mirrored
 from fewshot.inference.preprocess import letterbox_of, limits_of
 from fewshot.models.network import FewShotNetwork
 
 _PLANES = 1024  # whose features and images are remembered
-_BYTES = 2**31  # that each of both may take
 
 _numbers = itertools.count()
 _arrays: dict[int, tuple[weakref.ref[np.ndarray], int]] = {}
@@ -61,21 +60,19 @@ class SliceFeatures:
     """
 
     def __init__(self, network: FewShotNetwork, planes: int = _PLANES) -> None:
-        self.network, self.planes = network, planes
+        self.network = network
         self.seconds: list[float] = []
-        self._images: OrderedDict[Hashable, Tensor] = OrderedDict()
-        self._features: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._images: Cache[Tensor] = Cache(planes)
+        self._features: Cache[Tensor] = Cache(planes)
 
     def image(self, image: ImageStack, plane: int) -> Float[Tensor, "1 3 size size"]:
         """Fit a plane into the square, with intensities from 0 to 1."""
-        name = (identity_of(image), plane)
-        kept = self._images.get(name)
-        if kept is None:
-            limits = limits_of(image, plane)
-            fitted = letterbox_of(image, self.network.settings.size).fit_image(
-                to_tensor(image.pixels[plane], limits)
-            )
-            kept = self._keep(self._images, name, fitted.half())
+
+        def fit() -> Tensor:
+            frame = letterbox_of(image, self.network.settings.size)
+            return frame.fit_image(to_tensor(image.pixels[plane], limits_of(image, plane))).half()
+
+        kept = self._images.get((identity_of(image), plane), fit)
         return to_channels(kept.float(), 3)[None]
 
     @torch.inference_mode()
@@ -84,16 +81,15 @@ class SliceFeatures:
     ) -> Float[Tensor, "channel rows columns"]:
         """Return the features of a plane, or of its mirror image."""
         name = (identity_of(image), plane, mirror)
-        features = self._features.get(name)
-        if features is None:
-            pixels = self.image(image, plane)
-            device = self.network.device
-            wait_for(device)
-            started = time.perf_counter()
-            features = self.network.encode(mirrored(pixels) if mirror else pixels)[0]
-            wait_for(device)
-            self.seconds.append(time.perf_counter() - started)
-            self._keep(self._features, name, features)
+        return self._features.get(name, lambda: self._encode(image, plane, mirror))
+
+    def _encode(self, image: ImageStack, plane: int, mirror: bool) -> Tensor:
+        pixels = self.image(image, plane)
+        wait_for(self.network.device)
+        started = time.perf_counter()
+        features = self.network.encode(mirrored(pixels) if mirror else pixels)[0]
+        wait_for(self.network.device)
+        self.seconds.append(time.perf_counter() - started)
         return features
 
     def volume(self, image: ImageStack) -> Float[Tensor, "depth channel rows columns"]:
@@ -107,13 +103,6 @@ class SliceFeatures:
         """Fit the labels of a plane into the square: 1 for a way, 0 for others, 255 unknown."""
         frame = letterbox_of(image, self.network.settings.size)
         return binary_mask(frame.fit_labels(torch.from_numpy(np.ascontiguousarray(labels))), way)
-
-    def _keep(self, cache: OrderedDict[Hashable, Tensor], name: Hashable, value: Tensor) -> Tensor:
-        cache[name] = value
-        most = min(self.planes, max(1, _BYTES // value.nbytes))
-        while len(cache) > most:
-            cache.popitem(last=False)
-        return value
 
     def share_cache(self, other: "SliceFeatures") -> None:
         """Use what another object computed with the same network."""

@@ -33,6 +33,7 @@ def model(tmp_path_factory):
     return Segmenter(NetworkSettings(size=64)).save_pretrained(tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.filterwarnings("default")  # a command prints its warnings
 @pytest.mark.parametrize("name", ["multi-slice", "registered-slice", "registered-volume"])
 def test_the_mask_of_the_command_is_that_of_the_protocol(name, scans, model, tmp_path):
     """Three slices of a volume are annotated, and every slice of another is segmented."""
@@ -75,7 +76,7 @@ def test_a_recipe_names_a_predictor_and_its_settings():
     [
         (["--predictor", "alpnet-registred"], "did you mean 'alpnet-registered'?"),
         (["--predictor", "superpixels-local"], "there is no predictor 'superpixels-local'"),
-        (["--predictor", "multi-slice", "--zoom", "2.5"], "leave out --zoom"),
+        (["--predictor", "multi-slice", "--zoom", "2.5"], "takes no such option; leave out --zoom"),
         (["--predictor", "multi-slice", "--tiles", "--ensemble", "majority"], "--tiles --ensemble"),
         (["--predictor", "multi-slice", "--annotated", "slices"], "no setting annotated"),
         (["--annotated", "slices"], "add --predictor registered-volume"),

@@ -1,6 +1,6 @@
 """What predictors share that work on remembered features of slices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from episodes.errors import DataError, shorten
+from episodes.errors import DataError, ModelError, shorten
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.postprocessing.flip_tta import mirrored
 from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
@@ -79,6 +79,9 @@ class FeaturePredictor(Generic[Chosen]):
         network: is put into evaluation mode; one whose head works on features.
         settings: by default those of `Settings`.
 
+    Raises:
+        ModelError: the head adapts the network to every support set.
+
     Attributes:
         features: of the planes that were seen.
         measures_similarity: whether results tell how similar query and support are, which takes
@@ -87,8 +90,15 @@ class FeaturePredictor(Generic[Chosen]):
 
     Settings: ClassVar[type[Any]]
     whole_volumes: ClassVar[bool] = False
+    takes_pairs: ClassVar[bool] = False
+    """Whether `segment` takes the annotated slices that a protocol pairs with each slice."""
 
     def __init__(self, network: FewShotNetwork, settings: Chosen | None = None) -> None:
+        if network.head.network is not None:
+            raise ModelError(
+                f"{type(self).__name__} compares features, and {type(network.head).__name__} "
+                "adapts the network to every support set; choose the predictor end-to-end"
+            )
         self.network = network.eval()
         self.settings: Chosen = self.Settings() if settings is None else settings
         self.features = SliceFeatures(network)
@@ -97,6 +107,16 @@ class FeaturePredictor(Generic[Chosen]):
     @property
     def _steps(self) -> PostprocessSettings:
         return self.settings.postprocess  # type: ignore[attr-defined]
+
+    def set_intermediates(self, volumes: Callable[[], Sequence[ImageStack]]) -> None:
+        """Offer unannotated volumes; taken by predictors that propagate classes through them.
+
+        Args:
+            volumes: reads them.
+        """
+
+    def prepare(self, image: ImageStack, support: Any) -> None:
+        """Compute what is not the time of one query, because other queries share it."""
 
     def share_cache(self, other: "FeaturePredictor[Any]") -> None:
         """Use what another predictor of the same network computed."""

@@ -5,23 +5,15 @@ three parts, each of which is segmented with one of them alone. The other two ar
 and show the same subject.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
-
-from fewshot.inference.inputs import ImageStack
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.predictors.build import register_predictor
-from fewshot.inference.predictors.feature_predictor import (
-    AnnotatedSlices,
-    Assignment,
-    FeaturePredictor,
-    annotated_slices,
-)
-from fewshot.inference.result import Segmentation
+from fewshot.inference.predictors.feature_predictor import AnnotatedSlices, Assignment, ShotGroup
+from fewshot.inference.predictors.slice import SliceBySlicePredictor
 from fewshot.inference.settings import Ensemble
-from fewshot.inference.support_set import SupportSet
 
 FUSION: Ensemble = "logits"
 """How the predictions by the nearest slice and by all become one."""
@@ -39,7 +31,7 @@ class MultiSliceSettings:
 
 
 @register_predictor("multi-slice")
-class MultiSlicePredictor(FeaturePredictor[MultiSliceSettings]):
+class MultiSlicePredictor(SliceBySlicePredictor[MultiSliceSettings]):
     """Segment each slice with the annotated slice of its part of the volume and with all together.
 
     The log-probabilities of both predictions are averaged. As all slices of a volume are segmented
@@ -48,28 +40,19 @@ class MultiSlicePredictor(FeaturePredictor[MultiSliceSettings]):
 
     Settings: ClassVar = MultiSliceSettings
     whole_volumes: ClassVar[bool] = True
+    takes_pairs: ClassVar[bool] = True
 
-    @torch.inference_mode()
-    def learn(self, support_set: SupportSet) -> AnnotatedSlices:
-        """Make the prototypes of each annotated slice and of all; see `Predictor`."""
-        learned = annotated_slices(support_set)
-        for shots in {learned.all, *((shot,) for shot in learned.all)}:
-            learned.supports[shots] = self._encode_support(learned, shots)
-        return learned
+    def _learned_groups(self, learned: AnnotatedSlices) -> Iterable[ShotGroup]:
+        return {learned.all, *((shot,) for shot in learned.all)}
 
-    @torch.inference_mode()
-    def segment(
-        self, image: ImageStack, support: AnnotatedSlices, assignment: Assignment | None = None
-    ) -> Segmentation:
-        """Segment the selected slices; see `Predictor`.
+    def _groups(
+        self, learned: AnnotatedSlices, depth: int, assignment: Assignment | None
+    ) -> Assignment:
+        return nearest_and_all(learned, depth, assignment)
 
-        Args:
-            image, support: as in `Predictor`.
-            assignment: the annotated slices of each selected one; by default those of its part of
-                the volume, see `equal_parts`.
-        """
-        groups = nearest_and_all(support, len(image.chosen), assignment)
-        return self._segment(image, support, groups, FUSION)
+    @property
+    def _fusion(self) -> Ensemble:
+        return FUSION
 
 
 def nearest_and_all(

@@ -6,6 +6,7 @@ prototypes of the query itself that both label (`fewshot.inference.volumes.self_
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -78,6 +79,7 @@ class RegisteredSlicePredictor(FeaturePredictor[RegisteredSliceSettings]):
 
     Settings: ClassVar = RegisteredSliceSettings
     whole_volumes: ClassVar[bool] = True
+    takes_pairs: ClassVar[bool] = True
 
     def __init__(
         self, network: FewShotNetwork, settings: RegisteredSliceSettings | None = None
@@ -110,8 +112,13 @@ class RegisteredSlicePredictor(FeaturePredictor[RegisteredSliceSettings]):
                 found.append((slices, AnnotatedVolume(volume, annotated, coverage)))
         return tuple(found)
 
+    def set_intermediates(self, volumes: Callable[[], Sequence[ImageStack]]) -> None:
+        """Offer unannotated volumes; see `FeaturePredictor`."""
+        if self.settings.intermediates:
+            self.atlas.set_intermediates(volumes())
+
     def prepare(self, image: ImageStack, support: RegisteredSliceSupport) -> None:
-        """Compute what is shared by all queries of a support: segment the intermediate volumes."""
+        """Segment the intermediate volumes, once for all queries of a support."""
         for volumes in support.classes:
             for _, annotated in volumes:
                 self.atlas.precompute(annotated, image)
@@ -183,4 +190,4 @@ class RegisteredSlicePredictor(FeaturePredictor[RegisteredSliceSettings]):
         """Whether what another predictor learned can be used by this one."""
         if not isinstance(other, RegisteredSlicePredictor):
             return False
-        return other.settings.local_matching == self.settings.local_matching
+        return other.registered.labels_like(self.registered)

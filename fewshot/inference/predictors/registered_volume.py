@@ -4,6 +4,7 @@ One annotated volume, or a few annotated slices of one, segments every slice of 
 truth chooses nothing.
 """
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -101,6 +102,12 @@ class RegisteredVolumePredictor(FeaturePredictor[RegisteredVolumeSettings]):
         kind = self.settings.annotated
         if kind is None and given is None and len(known) > 1:
             kind = _kind_of(labels)
+            if kind == "slices" and way == 1:
+                warnings.warn(
+                    f"{volume.name}: few slices are marked, or with gaps; the marked ones alone "
+                    "are taken as annotated. --annotated volume takes all (annotated= in Python)",
+                    stacklevel=4,
+                )
         if kind == "slices":
             annotated = tuple(z for z in annotated if (labels[z] == way).any())
         if not annotated:

@@ -1,6 +1,6 @@
 """Segment each slice with the annotated ones: the head alone, in the square of the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,7 +12,9 @@ from fewshot.inference.predictors.build import register_predictor
 from fewshot.inference.predictors.feature_predictor import (
     AnnotatedSlices,
     Assignment,
+    Chosen,
     FeaturePredictor,
+    ShotGroup,
     annotated_slices,
 )
 from fewshot.inference.result import Segmentation
@@ -34,17 +36,14 @@ class SliceSettings:
     ensemble: Ensemble | None = None
 
 
-@register_predictor("slice")
-class SlicePredictor(FeaturePredictor[SliceSettings]):
-    """Segment each slice by itself; consecutive slices are postprocessed as a stack."""
-
-    Settings: ClassVar = SliceSettings
+class SliceBySlicePredictor(FeaturePredictor[Chosen]):
+    """Segment each slice by the head alone, with groups of annotated slices as its supports."""
 
     @torch.inference_mode()
     def learn(self, support_set: SupportSet) -> AnnotatedSlices:
-        """Make the prototypes of the annotated planes; see `Predictor`."""
+        """Make the prototypes of annotated planes; see `Predictor`."""
         learned = annotated_slices(support_set)
-        for shots in self._every_group(learned):
+        for shots in self._learned_groups(learned):
             learned.supports[shots] = self._encode_support(learned, shots)
         return learned
 
@@ -56,20 +55,47 @@ class SlicePredictor(FeaturePredictor[SliceSettings]):
 
         Args:
             image, support: as in `Predictor`.
-            assignment: the supports of each selected plane; by default all.
+            assignment: the annotated planes of each selected one; by default as the class tells.
         """
-        groups = assignment or [self._every_group(support)] * len(image.chosen)
-        return self._segment(image, support, groups, self.settings.ensemble or "probabilities")
+        groups = self._groups(support, len(image.chosen), assignment)
+        return self._segment(image, support, groups, self._fusion)
 
-    def _every_group(self, learned: AnnotatedSlices) -> Sequence[tuple[int, ...]]:
+    def _learned_groups(self, learned: AnnotatedSlices) -> Iterable[ShotGroup]:
+        raise NotImplementedError
+
+    def _groups(
+        self, learned: AnnotatedSlices, depth: int, assignment: Assignment | None
+    ) -> Assignment:
+        raise NotImplementedError
+
+    @property
+    def _fusion(self) -> Ensemble:
+        raise NotImplementedError
+
+
+@register_predictor("slice")
+class SlicePredictor(SliceBySlicePredictor[SliceSettings]):
+    """Segment each slice with all annotated ones; postprocess consecutive slices as a stack."""
+
+    Settings: ClassVar = SliceSettings
+
+    def _learned_groups(self, learned: AnnotatedSlices) -> Sequence[ShotGroup]:
         if self.settings.ensemble is None:
             return [learned.all]
         return [(shot,) for shot in learned.all]
+
+    def _groups(
+        self, learned: AnnotatedSlices, depth: int, assignment: Assignment | None
+    ) -> Assignment:
+        return assignment or [self._learned_groups(learned)] * depth
+
+    @property
+    def _fusion(self) -> Ensemble:
+        return self.settings.ensemble or "probabilities"
 
 
 class AssignedSlicePredictor(SlicePredictor):
     """A `SlicePredictor` of many annotated slices, few of which are the supports of a query."""
 
-    def learn(self, support_set: SupportSet) -> AnnotatedSlices:
-        """List the annotated planes; prototypes are made of those that are assigned to a query."""
-        return annotated_slices(support_set)
+    def _learned_groups(self, learned: AnnotatedSlices) -> Sequence[ShotGroup]:
+        return ()  # prototypes are made of those that are assigned to a query

@@ -9,14 +9,14 @@ Paper: that one atlas makes many through unlabelled images is Wolz et al., LEAP:
 for atlas propagation, NeuroImage 2010; and Pipitone et al., MAGeT brain, NeuroImage 2014.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fewshot.inference.cache import Cache
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.slice_features import identity_of
 from fewshot.inference.volumes.registered_volumes import RegisteredVolumes
@@ -52,7 +52,7 @@ class AtlasPropagation:
     def __init__(self, registered: RegisteredVolumes, count: int) -> None:
         self.registered, self.count = registered, count
         self._volumes: tuple[ImageStack, ...] = ()
-        self._coverage: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._coverage: Cache[Tensor] = Cache(_COVERAGES)
 
     def set_intermediates(self, volumes: Sequence[ImageStack]) -> None:
         """Name the volumes to choose from, in their order."""
@@ -61,7 +61,7 @@ class AtlasPropagation:
     def share_cache(self, other: "AtlasPropagation") -> None:
         """Use the volumes of another object, and what it segmented in the same way."""
         self._volumes = other._volumes
-        if other.registered.local_matching == self.registered.local_matching:
+        if other.registered.labels_like(self.registered):
             self._coverage = other._coverage
 
     def intermediates(self, support: ImageStack, query: ImageStack) -> tuple[ImageStack, ...]:
@@ -99,11 +99,7 @@ class AtlasPropagation:
 
     def _segment(self, support: AnnotatedVolume, intermediate: ImageStack) -> Tensor:
         name = (support, identity_of(intermediate))
-        if name not in self._coverage:
-            self._coverage[name] = self._segmented(support, intermediate)
-            while len(self._coverage) > _COVERAGES:
-                self._coverage.popitem(last=False)
-        return self._coverage[name]
+        return self._coverage.get(name, lambda: self._segmented(support, intermediate))
 
     def _segmented(self, support: AnnotatedVolume, intermediate: ImageStack) -> Tensor:
         correspondences = self.registered.correspondences(intermediate, support.volume)

@@ -1,13 +1,13 @@
 """Pairs of volumes that were registered, and annotations on the feature grid of a volume."""
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from fewshot.inference.cache import Cache
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.slice_features import SliceFeatures, identity_of
 from fewshot.inference.volumes.local_matching import LocalMatchingSettings, interpolate_annotation
@@ -35,19 +35,18 @@ class RegisteredVolumes:
         self.features = features
         self.registration = registration or RegistrationSettings()
         self.local_matching = local_matching or LocalMatchingSettings()
-        self._pairs: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._pairs: Cache[Tensor] = Cache(_PAIRS)
 
     def correspondences(
         self, query: ImageStack, support: ImageStack
     ) -> Float[Tensor, "depth 3 rows columns"]:
         """Find the place of every position of the query in the support; see `register`."""
-        name = (identity_of(query), identity_of(support))
-        if name not in self._pairs:
+
+        def find() -> Tensor:
             volumes = self.features.volume(query), self.features.volume(support)
-            self._pairs[name] = register(*volumes, self.registration)
-            while len(self._pairs) > _PAIRS:
-                self._pairs.popitem(last=False)
-        return self._pairs[name]
+            return register(*volumes, self.registration)
+
+        return self._pairs.get((identity_of(query), identity_of(support)), find)
 
     def coverage(
         self,
@@ -75,6 +74,11 @@ class RegisteredVolumes:
         """Use the correspondences of another object, if it registers in the same way."""
         if other.registration == self.registration:
             self._pairs = other._pairs
+
+    def labels_like(self, other: "RegisteredVolumes") -> bool:
+        """Whether another object registers volumes and labels slices in the same way."""
+        mine = self.registration, self.local_matching
+        return mine == (other.registration, other.local_matching)
 
 
 def coverage_of(masks: Tensor, rows: int, columns: int) -> Float[Tensor, "slice rows columns"]:

@@ -9,9 +9,18 @@ from episodes.errors import DataError, FewshotError, ModelError
 from episodes.registry import forget
 from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.predictors.registered_slice import (
+    RegisteredSlicePredictor,
+    RegisteredSliceSettings,
+)
 from fewshot.inference.preprocess import only_selected
 from fewshot.inference.slice_features import SliceFeatures, identity_of
 from fewshot.inference.support_set import SupportSet, read_support_set
+from fewshot.inference.volumes.registration import RegistrationSettings
+from fewshot.models.checkpoint import build_network
+from fewshot.models.encoder import EncoderSettings
+from fewshot.models.heads.gradient_settings import GradientSettings
+from fewshot.models.network import NetworkSettings
 from fewshot.registry import PREDICTORS
 
 VOLUMES = ("multi-slice", "registered-slice", "registered-volume")
@@ -91,19 +100,22 @@ def test_few_marked_slices_are_not_taken_for_a_volume(segmenter):
     """Slices between marked ones, and around one, are not background because nobody marked them."""
     image, labels = volume(0)
     stack = ImageStack(image, "0", volume=True)
-    predictor = build_predictor(segmenter.network, "registered-volume")
 
     def annotated(planes, **values):
+        predictor = build_predictor(segmenter.network, "registered-volume", values)
         some = np.zeros_like(labels)
         some[planes] = labels[planes] > 0
         shots = SupportSet((stack,), (some,), ("x",), (1,))
         return predictor.learn(shots).volumes[0][0].annotated
 
     assert annotated([1, 2, 3, 4, 5]) == (0, 1, 2, 3, 4, 5)
-    assert annotated([1, 3, 5]) == (1, 3, 5)
-    assert annotated([2]) == (2,)
+    for planes in ([1, 3, 5], [2]):
+        with pytest.warns(UserWarning, match="0: few slices are marked, or with gaps"):
+            assert annotated(planes) == tuple(planes)
+    assert annotated([1, 3, 5], annotated="volume") == (0, 1, 2, 3, 4, 5)
     unknown = np.where(np.isin(np.arange(6), [1, 3])[:, None, None], labels > 0, 255)
     shots = SupportSet((stack,), (unknown.astype(np.uint8),), ("x",), (1,))
+    predictor = build_predictor(segmenter.network, "registered-volume", {"annotated": "volume"})
     assert predictor.learn(shots).volumes[0][0].annotated == (1, 3)
     with pytest.raises(DataError, match="0 has no annotated slice of x; mark it in one"):
         predictor.learn(SupportSet((stack,), (np.full_like(labels, 255),), ("x",), (1,)))
@@ -201,3 +213,30 @@ def test_selected_slices_alone_are_taken_to_span_the_class(segmenter, support_se
         found = probabilities(image)
         np.testing.assert_array_equal(found, probabilities(image, query_spans_class=spans))
         assert not np.array_equal(found, probabilities(image, query_spans_class=not spans))
+
+
+@pytest.mark.parametrize("name", [name for name in PREDICTORS.names() if name != "end-to-end"])
+def test_a_network_that_adapts_itself_is_refused(name):
+    network = build_network(
+        NetworkSettings(EncoderSettings(weights="none"), GradientSettings(), size=64)
+    )
+    with pytest.raises(ModelError, match="adapts the network to every support set; choose the"):
+        build_predictor(network, name)
+
+
+def test_propagation_of_another_registration_is_not_reused(segmenter):
+    one, alike, other = (
+        RegisteredSlicePredictor(
+            segmenter.network, RegisteredSliceSettings(registration=registration)
+        )
+        for registration in (
+            RegistrationSettings(),
+            RegistrationSettings(),
+            RegistrationSettings(lines=0),
+        )
+    )
+    alike.share_cache(one)
+    other.share_cache(one)
+    assert alike.atlas._coverage is one.atlas._coverage
+    assert other.atlas._coverage is not one.atlas._coverage
+    assert (alike.learns_like(one), other.learns_like(one)) == (True, False)
