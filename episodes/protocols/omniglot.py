@@ -17,8 +17,6 @@ drawings, which in Omniglot are by different people.
 
 import hashlib
 import json
-import tempfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,15 +25,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from episodes.errors import DataError, EpisodeError, cause, shorten
-from episodes.io.limits import BROKEN
-from episodes.io.read import read_image
+from episodes.io.formats.zip_archive import members, read_bytes
 from episodes.sampling.sampler import episode_generator
 
 RUNS, CHARACTERS = 20, 20
 
 _STREAM = 0x53  # of the generator, apart from the samplers'
 _MAX_MEMBERS, _MAX_BYTES = 100_000, 2**20
-_BROKEN = (*BROKEN, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 Alphabets = Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -176,32 +172,13 @@ def hash_trials(trials: Sequence[Trial]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_drawing(archive: Path, name: str) -> np.ndarray:
-    """Read a drawing out of its archive, without unpacking it: bool [height width], ink is True.
-
-    Raises:
-        DataError: the member is missing, too large or no picture.
-    """
-    content = _member(archive, name)
-    # decode reads files only; the name inside the archive plays no part in where this one lies.
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "drawing.png"
-        path.write_bytes(content)
-        try:
-            pixels = read_image(path)
-        except DataError as error:
-            raise DataError(f"{archive}: {name} is no picture: {cause(error)}") from error
-    return (pixels if pixels.ndim == 2 else pixels[..., 0]) < 128
-
-
 def member_names(archive: Path) -> set[str]:
     """List what an archive holds.
 
     Raises:
         DataError: it is missing or damaged, has too many members, or one that points outside.
     """
-    with _opened(archive) as file:
-        names = file.namelist()
+    names = members(archive)
     unsafe = [n for n in names if n.startswith("/") or ".." in PurePosixPath(n).parts or "\\" in n]
     if unsafe or len(names) > _MAX_MEMBERS:
         raise DataError(
@@ -233,7 +210,7 @@ def _trial(
 
 def _answers(archive: Path, name: str) -> list[tuple[str, str]]:
     try:
-        lines = _member(archive, name).decode("utf-8").split("\n")
+        lines = _read_text(archive, name).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{archive}: {name} is no text: {cause(error)}") from error
     pairs = [tuple(line.split()) for line in lines if line.strip()]
@@ -242,24 +219,7 @@ def _answers(archive: Path, name: str) -> list[tuple[str, str]]:
     return [(pair[0], pair[1]) for pair in pairs]
 
 
-def _member(archive: Path, name: str) -> bytes:
-    """Read one member, of at most 1 MiB whatever it declares."""
-    try:
-        with _opened(archive) as file, file.open(name) as member:
-            content = member.read(_MAX_BYTES + 1)
-    except KeyError:
-        raise DataError(f"{archive} holds no {name}; is it the right archive?") from None
-    except _BROKEN as error:
-        raise DataError(f"{archive}: {name} cannot be read: {cause(error)}") from error
-    if len(content) > _MAX_BYTES:
-        raise DataError(f"{archive}: {name} has over {_MAX_BYTES:,} bytes; expected a drawing")
-    return content
-
-
-def _opened(archive: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(archive)
-    except FileNotFoundError:
-        raise DataError(f"there is no archive {archive}; check the name and the folder") from None
-    except _BROKEN as error:
-        raise DataError(f"{archive} is no readable zip archive: {cause(error)}") from error
+def _read_text(archive: Path, name: str) -> bytes:
+    if name not in members(archive):
+        raise DataError(f"{archive} holds no {name}; is it the right archive?")
+    return read_bytes(archive, name, _MAX_BYTES)

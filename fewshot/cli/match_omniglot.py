@@ -13,19 +13,23 @@ from episodes.catalog.letterbox import Letterbox, to_tensor
 from episodes.errors import DataError
 from episodes.protocols.omniglot import (
     Trial,
-    accuracy,
     alphabets,
     draw_trials,
-    hash_trials,
     official_runs,
 )
 from episodes.readers.omniglot import SIZE, read_strokes
 from episodes.sampling.episode import to_channels
 from fewshot.baselines.hausdorff import ink_points, modified_hausdorff
 from fewshot.cli.match_options import MatchOmniglot
+from fewshot.cli.omniglot_tables import (
+    headline,
+    percent_right,
+    result_row,
+    table_of_runs,
+    table_of_tasks,
+)
 from fewshot.evaluation import results
 from fewshot.experiments.run_record import commands_of, read_split, training_seconds
-from fewshot.metrics.bootstrap import Interval, bootstrap_mean
 from fewshot.metrics.tables import shown, with_interval
 from fewshot.models.embedding_network import EmbeddingNetwork, load_embedding
 from fewshot.provenance import typed_command
@@ -64,7 +68,7 @@ def match_omniglot(command: MatchOmniglot) -> int:
         seconds = sum(map(training_seconds, command.model)) + time.monotonic() - started
         commands = [each for split in remembered for each in commands_of(split)]
         part = {
-            "headline": [_head(row) for row in rows if "headline" in row],
+            "headline": [headline(row) for row in rows if "headline" in row],
             "about": _about(command, networks),
             "commands": [*dict.fromkeys(commands), typed_command()],
             **results.dated(),
@@ -74,7 +78,7 @@ def match_omniglot(command: MatchOmniglot) -> int:
             "centred": command.centred,
             "whitened": command.whitened,
             "seed": command.seed,
-            "tables": [_table(rows), _table_of_runs(lake)],
+            "tables": [table_of_tasks(rows), table_of_runs(lake)],
             "results": rows,
         }
         results.add_part(command.result, "one-shot", part)
@@ -121,9 +125,9 @@ def _lake(command: MatchOmniglot, networks: Sequence[Whitened]) -> dict[str, Any
             lambda one, other: modified_hausdorff(points[one], points[other])
         ),
     )
-    row = _row("lake_20_runs_accuracy", trials, answers, hausdorff, by_run=True)
+    row = result_row("lake_20_runs_accuracy", trials, answers, hausdorff, by_run=True)
     pixels = classify(trials, max_view_similarity([_thumbnails(drawings)]))
-    row["pixels"] = _percent(_interval(trials, pixels, by_run=True))
+    row["pixels"] = percent_right(trials, pixels, by_run=True)
     row["headline"], row["baseline_name"] = True, "modified Hausdorff distance"
     row["protocol"] = "20 official runs, 20-way 1-shot within an alphabet"
     return row
@@ -148,7 +152,7 @@ def _trials(command: MatchOmniglot, networks: Sequence[Whitened]) -> list[dict[s
                 seed=command.seed,
             )
             name = f"{way}way_{shot}shot"
-            row = _row(name, trials, classify(trials, ours), classify(trials, pixels))
+            row = result_row(name, trials, classify(trials, ours), classify(trials, pixels))
             row["baseline_name"] = "cosine of pixels"
             place = "one alphabet" if within else "all 659 evaluation characters"
             row["protocol"] = f"{way} characters of {place}, {shot} drawings each"
@@ -158,44 +162,6 @@ def _trials(command: MatchOmniglot, networks: Sequence[Whitened]) -> list[dict[s
                 row["headline"] = True
             rows.append(row)
     return rows
-
-
-def _row(
-    name: str,
-    trials: Sequence[Trial],
-    answers: Sequence[int],
-    baseline: Sequence[int],
-    by_run: bool = False,
-) -> dict[str, Any]:
-    found, low, high = _percent(_interval(trials, answers, by_run))
-    by = accuracy(trials, answers)
-    return {
-        "name": name,
-        "value": found,
-        "ci95": [low, high],
-        "baseline": _percent(_interval(trials, baseline, by_run))[0],
-        "trials": len(trials),
-        "hash": hash_trials(trials),
-        "by_run": {run: 100 * value for run, value in by.items()},
-        "wrong": [
-            {"run": trial.run, "test": trial.test, "answer": trial.candidates[answer][0]}
-            for trial, answer in zip(trials, answers, strict=True)
-            if answer != trial.answer
-        ]
-        if by_run
-        else sum(a != t.answer for t, a in zip(trials, answers, strict=True)),
-    }
-
-
-def _interval(trials: Sequence[Trial], answers: Sequence[int], by_run: bool) -> Interval:
-    """Of the mean over the runs, or over the trials."""
-    right = [trial.answer == answer for trial, answer in zip(trials, answers, strict=True)]
-    groups = [trial.run if by_run else number for number, trial in enumerate(trials)]
-    return bootstrap_mean(np.array(right, np.float64), groups, resamples=2000)
-
-
-def _percent(interval: Interval) -> list[float]:
-    return [100 * value for value in interval[:3]]
 
 
 def _names(trials: Sequence[Trial]) -> list[str]:
@@ -278,34 +244,3 @@ def _about(command: MatchOmniglot, networks: Sequence[EmbeddingNetwork]) -> str:
         f"those of the {command.trials} trials a task are over trials. Every test drawing is "
         "answered by itself. People make 4.5 % of errors in the runs (Lake et al. 2015)."
     )
-
-
-def _head(row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("name", "value", "ci95", "baseline")}
-    return {**kept, "unit": f"% right; baseline: {row['baseline_name']}"}
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "title": "All tasks",
-        "columns": ["task", "protocol", "right", "baseline", "trials", "list"],
-        "rows": [
-            [
-                row["name"],
-                row["protocol"],
-                with_interval(row["value"], row["ci95"]),
-                f"{shown(row['baseline'])} ({row['baseline_name']})",
-                row["trials"],
-                row["hash"][:16],
-            ]
-            for row in rows
-        ],
-    }
-
-
-def _table_of_runs(lake: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "title": "The official runs, one by one",
-        "columns": ["run", "right"],
-        "rows": [[run, shown(value)] for run, value in lake["by_run"].items()],
-    }

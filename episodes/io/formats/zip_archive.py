@@ -25,17 +25,18 @@ def members(path: Path) -> list[str]:
         return sorted(name for name in archive(path).namelist() if not name.endswith("/"))
 
 
-def read_bytes(path: Path, member: str) -> bytes:
-    """Read one member, of at most `MAX_MEMBER` bytes once unpacked.
+def read_bytes(path: Path, member: str, limit: int | None = None) -> bytes:
+    """Read one member, of at most `MAX_MEMBER` or so many bytes once unpacked.
 
     Raises:
         DataError: it is missing, damaged, encrypted or too large.
     """
+    limit = MAX_MEMBER if limit is None else limit
     with guarded(f"{path}:{member}", "zip archive"):
         size = archive(path).getinfo(member).file_size
-        if size > MAX_MEMBER:
+        if size > limit:
             raise DataError(
-                f"{path}:{member} unpacks to {size:,} bytes; at most {MAX_MEMBER:,} are read"
+                f"{path}:{member} unpacks to {size:,} bytes; at most {limit:,} are read"
             )
         return archive(path).read(member)
 
