@@ -14,8 +14,7 @@ from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_
 from fewshot.cli.score_options import ScoreOptions
 from fewshot.experiments.choices import Choice
 from fewshot.experiments.settings import DatasetSettings, MaskSettings, OutputSettings
-from fewshot.inference.postprocessing.settings import PostprocessSettings
-from fewshot.inference.settings import Ensemble
+from fewshot.inference.settings import InferenceSettings
 
 ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
 
@@ -98,15 +97,9 @@ class ProtocolRun:
     episodes: int | None = None
     """Episodes a run; by default as many as published; of image protocols only."""
     dataset: OmitArgPrefixes[DatasetSettings] = field(default_factory=DatasetSettings)
-    postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
-    predictor: str = "slice"
-    """How queries are segmented: slice by slice, multi-slice, registered-slice, registered-volume,
-    or as a recipe of the benchmark does it, such as alpnet-registered (docs/refinement.md)."""
-    ensemble: Ensemble | None = None
-    """Average the predictions of single shots; by default all make one set of prototypes."""
-    zoom: float | None = None
-    """Look twice, the second time in a window of so many extents of the structure, such as 2.5; by
-    default once. Of one-image only."""
+    inference: OmitArgPrefixes[InferenceSettings] = field(
+        default_factory=lambda: InferenceSettings(predictor="slice")
+    )
     result: Path | None = None
     """Also write the whole result, with machine, settings and every case, to this JSON file."""
     headline: str = "protocol"
@@ -141,24 +134,9 @@ class Segment:
     size: int | None = None
     """Side of the square in which images are compared, in pixels; by default chosen by the size of
     the marked structures."""
-    postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)
+    inference: OmitArgPrefixes[InferenceSettings] = field(default_factory=InferenceSettings)
     coordinates: float = 0.0
     """Weight of a position's row and column beside its features; 0 leaves them out."""
-    predictor: str = "end-to-end"
-    """How queries are segmented: each slice by itself (end-to-end), or volumes with what is
-    annotated in whole volumes (multi-slice, registered-slice, registered-volume); or as a recipe
-    does it, such as alpnet-registered (docs/refinement.md)."""
-    annotated: Literal["volume", "slices"] | None = None
-    """What registered-volume takes as annotated: all slices, or only those that show a class; by
-    default all, unless unmarked slices lie between marked ones or few are marked."""
-    ensemble: Ensemble | None = None
-    """Learn each annotated image by itself, and average the predictions: by the mean of
-    probabilities or logits, weighted by likeness to the query, or by majority. By default all are
-    learned together."""
-    zoom: float | None = None
-    """Look twice, the second time in a window of so many extents of the marked structure, such as
-    2.5, around the largest part that was found; by default once. For one small structure an
-    image."""
     tiles: bool = False
     """Cut images that are much larger than the annotated ones into overlapping parts of their size,
     for many fields of view at the same magnification."""
@@ -172,11 +150,11 @@ class Segment:
 
     def support_names(self) -> list[str]:
         """Names of the supports that are saved beside the masks."""
-        if self.zoom:
+        if self.inference.zoom:
             return ["support", "support_window"]
-        if self.predictor != "end-to-end":
+        if self.inference.predictor != "end-to-end":
             return []
-        if self.ensemble is None or len(self.support) == 1:
+        if self.inference.ensemble is None or len(self.support) == 1:
             return ["support"]
         return [f"support_{number}" for number in range(1, len(self.support) + 1)]
 

@@ -1,24 +1,28 @@
-"""`--predictor`: the name of a predictor or of a recipe, and the steps that options name."""
+"""`--predictor` and what belongs to it, as a predictor's name and settings."""
 
 from dataclasses import fields
 from typing import Any
 
 from fewshot import recipes
 from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.settings import InferenceSettings
 
 
-def predictor_of(name: str, steps: PostprocessSettings) -> tuple[str, dict[str, Any]]:
-    """Return the name of a predictor and its settings.
+def predictor_of(inference: InferenceSettings) -> tuple[str, dict[str, Any]]:
+    """Return the name of a predictor and the settings that were given.
 
     Args:
-        name: of a predictor, or of a recipe whose predictor and settings at test time are taken.
-        steps: of the command line; what differs from the default replaces the recipe's.
+        inference: names a predictor, or a recipe whose predictor and settings at test time are
+            taken; what differs from a default replaces the recipe's.
 
     Raises:
         FewshotError: there is neither such a predictor nor such a recipe.
     """
-    predictor, settings = recipes.predictor_at_test(name)
-    default = PostprocessSettings()
-    given = {each.name: getattr(steps, each.name) for each in fields(steps)}
-    changed = {key: value for key, value in given.items() if value != getattr(default, key)}
-    return predictor, {**settings, **changed}
+    name, settings = recipes.predictor_at_test(inference.predictor)
+    for group, default in (
+        (inference, InferenceSettings()),
+        (inference.postprocess, PostprocessSettings()),
+    ):
+        given = {each.name: getattr(group, each.name) for each in fields(group)}
+        settings |= {key: value for key, value in given.items() if value != getattr(default, key)}
+    return name, {k: v for k, v in settings.items() if k not in ("predictor", "postprocess")}

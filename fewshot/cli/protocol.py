@@ -114,11 +114,9 @@ def check_unseen(
 
 def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> ProtocolPredictor:
     """Use the model as users do on single images, else with its features remembered."""
-    name, settings = predictor_of(command.predictor, command.postprocess)
+    name, settings = predictor_of(command.inference)
     if command.protocols[0] in SUBJECT_PROTOCOLS:
-        name, settings = "end-to-end", {**settings, "zoom": command.zoom}
-    elif command.ensemble is not None:
-        settings["ensemble"] = command.ensemble
+        name = "end-to-end"
     return ProtocolPredictor(truth, build_predictor(segmenter.network, name, settings))
 
 
@@ -169,9 +167,9 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         "novel": bool(command.novel) and not (volumes or alone),
         "training-exclusion": command.training_exclusion != "keep" and not volumes,
         "test-subjects": given_subjects and not alone,
-        "zoom": command.zoom is not None and not alone,
-        "ensemble": command.ensemble is not None and alone,
-        "predictor": command.predictor not in ("slice", "end-to-end") and not volumes,
+        "zoom": command.inference.zoom is not None and not alone,
+        "ensemble": command.inference.ensemble is not None and alone,
+        "predictor": command.inference.predictor not in ("slice", "end-to-end") and not volumes,
         "fold": command.fold is not None and alone,
     }
     given = [f"--{option}" for option, used in unused.items() if used]
@@ -190,6 +188,6 @@ def _settings(command: ProtocolRun, method: CasePredictor | None) -> dict[str, A
     predictor = method.predictor if isinstance(method, ProtocolPredictor) else None
     return {
         "segmenter": asdict(predictor.network.settings) if predictor else None,
-        "predictor": command.predictor,
+        "predictor": command.inference.predictor,
         "settings": asdict(predictor.settings) if predictor else None,
     }

@@ -44,22 +44,23 @@ def segment(command: Segment) -> int:
 
 def _check_options(command: Segment) -> None:
     """Refuse options that exclude each other."""
-    if command.zoom and command.ensemble is not None:
+    inference, name = command.inference, command.inference.predictor
+    if inference.zoom and inference.ensemble is not None:
         raise DataError(
-            f"--zoom learns all annotated images together; leave out --ensemble {command.ensemble}"
+            "--zoom learns all annotated images together; leave out --ensemble "
+            f"{inference.ensemble}"
         )
-    if command.tiles and (command.zoom or command.other_magnification):
-        given = "--zoom" if command.zoom else "--other-magnification"
+    if command.tiles and (inference.zoom or command.other_magnification):
+        given = "--zoom" if inference.zoom else "--other-magnification"
         raise DataError(f"--tiles looks at parts of one size; leave out {given}")
     alone = {
-        "zoom": command.zoom is not None,
-        "tiles": command.tiles,
-        "ensemble": command.ensemble is not None,
+        "zoom": inference.zoom is not None and name != "end-to-end",
+        "tiles": command.tiles and name != "end-to-end",
+        "ensemble": inference.ensemble is not None and name not in ("end-to-end", "slice"),
     }
-    given = " ".join(f"--{name}" for name, used in alone.items() if used)
-    if command.predictor != "end-to-end" and given:
-        raise DataError(f"--predictor {command.predictor} takes no such option; leave out {given}")
-    if command.annotated is not None and command.predictor == "end-to-end":
+    if unused := " ".join(f"--{option}" for option, used in alone.items() if used):
+        raise DataError(f"--predictor {name} takes no such option; leave out {unused}")
+    if inference.annotated is not None and name == "end-to-end":
         raise DataError(
             "--annotated says what registered-volume may take as annotated; add --predictor "
             "registered-volume"

@@ -56,7 +56,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         "classes": dict(zip(shots.names, shots.values, strict=True)),
         "support": [path.name for path in command.support],
         "model": predictor.network.fingerprint(),
-        "predictor": command.predictor,
+        "predictor": command.inference.predictor,
         "settings": {**asdict(predictor.settings), "coordinates": command.coordinates},
         "adapt_seconds": command.adapt,
     }
@@ -85,14 +85,12 @@ def _predictor(command: Segment, shots: SupportSet) -> Any:
 
         settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
         network = adapt_to_shots(Segmenter(network), shots, settings, size=size).network
-    name, values = predictor_of(command.predictor, command.postprocess)
-    if command.predictor == "end-to-end":
-        values |= {"zoom": command.zoom, "size": size, "tiles": command.tiles}
-        values |= {"ensemble": command.ensemble, "other_magnification": True}  # checked before
+    name, values = predictor_of(command.inference)
+    if command.inference.predictor == "end-to-end":
+        values |= {"size": size, "tiles": command.tiles}
+        values["other_magnification"] = True  # checked before
     elif command.size is not None:
         network = network.with_size(command.size)
-    if command.annotated is not None:
-        values["annotated"] = command.annotated
     return build_predictor(network, name, values)
 
 

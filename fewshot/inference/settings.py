@@ -1,6 +1,33 @@
-"""Choices of inference that commands offer; importable without torch."""
+"""How images are segmented, as commands offer it; importable without torch."""
 
+from dataclasses import dataclass, field
 from typing import Literal
+
+from tyro.conf import OmitArgPrefixes
+
+from fewshot.inference.postprocessing.settings import PostprocessSettings
 
 Ensemble = Literal["probabilities", "logits", "weighted", "majority"]
 """How the predictions by several supports become one, see `fewshot.inference.ensemble`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceSettings:
+    """Which predictor segments, and how."""
+
+    predictor: str = "end-to-end"
+    """How queries are segmented: each slice by itself (end-to-end, slice), or volumes with what is
+    annotated in whole volumes (multi-slice, registered-slice, registered-volume); or as a recipe
+    does it, such as alpnet-registered (docs/refinement.md)."""
+    annotated: Literal["volume", "slices"] | None = None
+    """What registered-volume takes as annotated: all slices, or only those that show a class; by
+    default all, unless unmarked slices lie between marked ones or few are marked."""
+    ensemble: Ensemble | None = None
+    """Learn each annotated image by itself, and average the predictions: by the mean of
+    probabilities or logits, weighted by likeness to the query, or by majority. By default all are
+    learned together."""
+    zoom: float | None = None
+    """Look twice, the second time in a window of so many extents of the marked structure, such as
+    2.5, around the largest part that was found; by default once. For one small structure an
+    image."""
+    postprocess: OmitArgPrefixes[PostprocessSettings] = field(default_factory=PostprocessSettings)

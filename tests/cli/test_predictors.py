@@ -17,6 +17,7 @@ from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.segmenter import Segmenter
+from fewshot.inference.settings import InferenceSettings
 from fewshot.models.checkpoint import load_network
 from fewshot.models.network import NetworkSettings
 
@@ -64,11 +65,19 @@ def test_the_mask_of_the_command_is_that_of_the_protocol(name, scans, model, tmp
 
 
 def test_a_recipe_names_a_predictor_and_its_settings():
-    name, settings = predictor_of("alpnet-registered", PostprocessSettings(threshold=0.3))
+    name, settings = predictor_of(
+        InferenceSettings(
+            predictor="alpnet-registered", postprocess=PostprocessSettings(threshold=0.3)
+        )
+    )
     assert name == "registered-slice"
     assert settings["threshold"] == 0.3
     assert settings["walker_length"] == 12.0
-    assert predictor_of("slice", PostprocessSettings()) == ("slice", {})
+    assert predictor_of(InferenceSettings()) == ("end-to-end", {})
+    assert predictor_of(InferenceSettings(predictor="slice", ensemble="logits")) == (
+        "slice",
+        {"ensemble": "logits"},
+    )
 
 
 @pytest.mark.parametrize(
