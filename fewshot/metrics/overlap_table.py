@@ -78,7 +78,7 @@ def overlap_table(labels: Any, reference: Any, ignored: Any = None) -> OverlapTa
     both = (predicted != 0) & (true != 0)
     code = row[both] * len(label_ids) + column[both]
     pairs, intersections = _sum_by_code(code, runs[both])
-    rows, columns = np.divmod(pairs, max(len(label_ids), 1))
+    rows, columns = np.divmod(pairs, len(label_ids))  # of no labels there are no pairs
     skip_label, skip_reference = int(0 in label_ids[:1]), int(0 in reference_ids[:1])
     return OverlapTable(
         reference_ids[skip_reference:],

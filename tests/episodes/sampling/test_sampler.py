@@ -107,6 +107,7 @@ def test_pixels_of_an_episode(shapes):
     wanted = EpisodeSettings(way=2, shot=2, query=3, min_area=20)
     loader = Loader(64)
     sampler = EpisodeSampler(shapes, wanted, loader=loader, seed=5)
+    assert sampler.loader is loader
     samples = {sample.key: sample for sample in shapes.samples}
     for index in range(6):
         episode = sampler.episode(index).check()

@@ -1,5 +1,7 @@
 """The loss of training: the default is `segmentation_loss`, and every episode counts alike."""
 
+import math
+
 import pytest
 import torch
 
@@ -63,6 +65,14 @@ def test_focal_takes_the_weights_of_background_and_classes():
     torch.testing.assert_close(same, plain)
     assert EpisodeLoss("dice").takes_weights is False
     assert EpisodeLoss("dice+focal").takes_weights
+
+
+def test_class_weights_weigh_known_pixels_alone():
+    logits = torch.tensor([[0.0, 2.0, 1.0], [1.0, 0.0, 0.0]]).view(1, 1, 2, 1, 3)
+    target = torch.tensor([[1, 0, 255]], dtype=torch.uint8)[None, None]
+    first, second = math.log(1 + math.exp(-1)), math.log(1 + math.exp(-2))
+    found = segmentation_loss(logits, target, class_weights=(0.5, 2.0))
+    assert found.item() == pytest.approx((2.0 * first + 0.5 * second) / 2.5)
 
 
 def test_sums_by_hand():

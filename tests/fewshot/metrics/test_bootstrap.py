@@ -103,8 +103,9 @@ def test_bad_input_is_named():
         bootstrap_mean([math.inf, 1], [0, 1])
     with pytest.raises(ValueError, match="there are 1 subjects"):
         bootstrap_mean([1, 2], [0])
-    with pytest.raises(ValueError, match="level is 95"):
-        bootstrap_mean([1, 2], [0, 1], level=95)
+    for level in (95, 1, 0):
+        with pytest.raises(ValueError, match=f"level is {level}"):
+            bootstrap_mean([1, 2], [0, 1], level=level)
     with pytest.raises(ValueError, match="method is 'BCa'"):
         bootstrap_mean([1, 2], [0, 1], method="BCa")
     with pytest.raises(ValueError, match="resamples is 0"):

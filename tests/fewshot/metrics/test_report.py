@@ -43,6 +43,16 @@ def test_summary_is_the_bootstrap_over_subjects_with_penalties_and_counts():
     assert summary["ours", "spleen", "dice"].interval.undefined == 1
 
 
+def test_a_folder_holds_scores_cases_and_the_table(tmp_path):
+    report = filled()
+    report.save(tmp_path, {"protocol": "alpnet"}, ["| organ | Dice |", "| liver | 70 |"])
+    assert (tmp_path / "scores.md").read_text() == "| organ | Dice |\n| liver | 70 |"
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["protocol"] == "alpnet"
+    assert len(scores["cases"]) == len(report.rows)
+    assert len((tmp_path / "cases.csv").read_text().splitlines()) == len(report.rows) + 1
+
+
 def test_a_miss_without_a_penalty_makes_the_mean_infinite_and_is_shown():
     found = {each[:3]: each for each in filled().summary()}["ours", "liver", "hd95"]
     assert found.interval.mean == INF

@@ -105,3 +105,10 @@ def test_the_best_or_the_softmax_weighted_mean_decides():
     torch.testing.assert_close(best.logits(condensed, query)[0, 0, 1, 4, 9], d.max())
     expected = (d.softmax(dim=0) * d).sum()
     torch.testing.assert_close(mean.logits(condensed, query)[0, 0, 1, 4, 9], expected)
+
+
+def test_a_label_without_any_point_scores_the_lowest_cosine():
+    support, masks, query, _ = two_colour_task(batch=1)
+    head = MixturePrototypesHead(MixturePrototypesSettings(3, 3, score="max"))
+    logits = head.logits(head.encode_support(support, masks.clamp(min=1)), query)
+    torch.testing.assert_close(logits[:, :, 0], torch.full_like(logits[:, :, 0], -20.0))

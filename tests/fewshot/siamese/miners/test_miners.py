@@ -189,6 +189,14 @@ def test_memory_grows_with_pairs_not_with_triplets():
     assert 128 * 128 <= largest.entries <= max(128 * 129, module._CELLS)
 
 
+def test_counts_of_triplets_have_no_gradient():
+    embeddings, _, _, pair_masks = measured("balanced")
+    distances = euclidean_distances(embeddings.requires_grad_(), embeddings)
+    shares = distances.exp()
+    found = triplet_weights(distances, pair_masks, 0.2, negative_weights=shares)
+    assert not found.weights.requires_grad
+
+
 @pytest.mark.parametrize("name", MINERS.names())
 def test_mining_has_no_gradient(name):
     """The weights are the gradient of the loss; one through their choice would be wrong."""
