@@ -40,7 +40,10 @@ MINERS: Registry[Any] = Registry(
 """Of the `AnchorMiner` and `TripletMiner` of `fewshot.siamese.miners.base`."""
 
 PREDICTORS: Registry[Any] = Registry(
-    "predictor", "register_predictor", ("fewshot.inference.predictors",), "fewshot.predictors"
+    "predictor",
+    "register_predictor",
+    ("fewshot.inference.predictors", "fewshot.baselines"),
+    "fewshot.predictors",
 )
 """Of classes that follow `fewshot.inference.predictors.base.Predictor`."""
 

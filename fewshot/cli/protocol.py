@@ -33,7 +33,7 @@ from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.evaluation.protocol_results import ProtocolResult
 from fewshot.experiments.run_record import commands_of, read_split, recorded_hold_out
 from fewshot.experiments.split import open_catalog
-from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
 from fewshot.provenance import typed_command, unchanged
@@ -51,12 +51,16 @@ def protocol(command: ProtocolRun) -> int:
     truth = GroundTruth(catalog)
     methods: dict[str, CasePredictor] = {"copy-mask": CopyMask(truth)}
     identity: dict[str, Any] = {}
+    alone = _without_network(truth, command)
     if command.model is not None:
+        if alone:
+            raise DataError(f"--predictor {next(iter(alone))} uses no model; leave out --model")
         for parts in laid.values():
             check_unseen(command.model, parts, catalog, command.training_exclusion)
         with unchanged(command.model) as identity:
             segmenter = Segmenter(load_network(command.model))
         methods["model"] = _method(truth, segmenter, command)
+    methods |= alone
     found = [
         ProtocolResult(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
         for name, parts in laid.items()
@@ -67,7 +71,7 @@ def protocol(command: ProtocolRun) -> int:
         about = {
             "data": command.data.resolve().name,
             "fingerprint": catalog.fingerprint,
-            "settings": _settings(command, methods.get("model")),
+            "settings": _settings(command, [*methods.values()][-1]),
             "seconds": round(time.monotonic() - started, 1),
             **identity,
         }
@@ -110,6 +114,14 @@ def check_unseen(
             f"{training_exclusion}; expected the same, "
             "since it says which setting a score belongs to"
         )
+
+
+def _without_network(truth: GroundTruth, command: ProtocolRun) -> dict[str, ProtocolPredictor]:
+    """Build the predictor where it needs no model; copy-mask is scored in any case."""
+    name, settings = predictor_of(command.inference)
+    if needs_network(name) or name == "copy-mask":
+        return {}
+    return {name: ProtocolPredictor(truth, build_predictor(None, name, settings))}
 
 
 def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> ProtocolPredictor:
@@ -169,7 +181,9 @@ def _check_options(name: str, command: ProtocolRun) -> None:
         "test-subjects": given_subjects and not alone,
         "zoom": command.inference.zoom is not None and not alone,
         "ensemble": command.inference.ensemble is not None and alone,
-        "predictor": command.inference.predictor not in ("slice", "end-to-end") and not volumes,
+        "predictor": not volumes
+        and command.inference.predictor not in ("slice", "end-to-end")
+        and needs_network(predictor_of(command.inference)[0]),
         "fold": command.fold is not None and alone,
     }
     given = [f"--{option}" for option, used in unused.items() if used]
@@ -186,8 +200,9 @@ def _counts(parts: Sequence[Protocol], method: CasePredictor, truth: GroundTruth
 
 def _settings(command: ProtocolRun, method: CasePredictor | None) -> dict[str, Any]:
     predictor = method.predictor if isinstance(method, ProtocolPredictor) else None
+    network = getattr(predictor, "network", None)
     return {
-        "segmenter": asdict(predictor.network.settings) if predictor else None,
+        "segmenter": asdict(network.settings) if network is not None else None,
         "predictor": command.inference.predictor,
         "settings": asdict(predictor.settings) if predictor else None,
     }

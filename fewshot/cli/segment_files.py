@@ -8,13 +8,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from episodes.errors import DataError
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch
 from fewshot.cli.options import Segment
 from fewshot.cli.predictor_option import predictor_of
 from fewshot.inference.inputs import ImageStack, image_planes, other_view
 from fewshot.inference.magnification import TooLargeError, annotated_scale
-from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import scale_mismatch, too_large
 from fewshot.inference.segmenter import Segmenter
@@ -39,6 +40,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         DataError: queries failed (after all others were done).
     """
     predictor = _predictor(command, shots)
+    network: FewShotNetwork | None = getattr(predictor, "network", None)
     support = predictor.learn(shots)
     supports = _supports(support)
     for name, each in zip(command.support_names(), supports, strict=False):
@@ -47,7 +49,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
 
     def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
         picture = image_planes(query, reading)
-        _check(command, shots, predictor.network, supports, picture)
+        _check(command, shots, network, supports, picture)
         result = predictor.segment(picture, support)
         _print_axes(picture, described)
         return result, {}
@@ -55,7 +57,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     about = {
         "classes": dict(zip(shots.names, shots.values, strict=True)),
         "support": [path.name for path in command.support],
-        "model": predictor.network.fingerprint(),
+        "model": network.fingerprint() if network is not None else None,
         "predictor": command.inference.predictor,
         "settings": {**asdict(predictor.settings), "coordinates": command.coordinates},
         "adapt_seconds": command.adapt,
@@ -72,7 +74,17 @@ def _print_axes(picture: ImageStack, described: set[str]) -> None:
 
 
 def _predictor(command: Segment, shots: SupportSet) -> Any:
-    """Load the model, change it as asked for, and build what segments with it."""
+    """Load the model, change it as asked for, and build what segments with it.
+
+    Raises:
+        DataError: options of a model are given for a predictor that needs none.
+    """
+    name, values = predictor_of(command.inference)
+    if not needs_network(name):
+        options = ("model", "coordinates", "size", "adapt")
+        if given := " ".join(f"--{option}" for option in options if getattr(command, option)):
+            raise DataError(f"--predictor {name} uses no model; leave out {given}")
+        return build_predictor(None, name, values)
     network = load_network(command.model) if command.model else build_network()
     if command.coordinates:
         network = network.with_coordinates(command.coordinates)
@@ -85,7 +97,6 @@ def _predictor(command: Segment, shots: SupportSet) -> Any:
 
         settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
         network = adapt_to_shots(Segmenter(network), shots, settings, size=size).network
-    name, values = predictor_of(command.inference)
     if command.inference.predictor == "end-to-end":
         values |= {"size": size, "tiles": command.tiles}
         values["other_magnification"] = True  # checked before
@@ -107,7 +118,7 @@ def _supports(support: Any) -> Sequence[Support]:
 def _check(
     command: Segment,
     shots: SupportSet,
-    network: FewShotNetwork,
+    network: FewShotNetwork | None,
     supports: Sequence[Support],
     query: ImageStack,
 ) -> None:
@@ -118,7 +129,7 @@ def _check(
     """
     if words := other_view(shots.pictures, query):
         warnings.warn(words, stacklevel=2)
-    if command.tiles or command.other_magnification:
+    if network is None or command.tiles or command.other_magnification:
         return
     if supports:
         reason = too_large(network, query, supports[:1])

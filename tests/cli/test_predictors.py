@@ -14,10 +14,12 @@ from fewshot.cli.main import main
 from fewshot.cli.predictor_option import predictor_of
 from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.evaluation.protocol_predictor import ProtocolPredictor
+from fewshot.inference.inputs import image_planes
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.settings import InferenceSettings
+from fewshot.inference.support_set import read_support_set
 from fewshot.models.checkpoint import load_network
 from fewshot.models.network import NetworkSettings
 
@@ -88,6 +90,8 @@ def test_a_recipe_names_a_predictor_and_its_settings():
         (["--predictor", "multi-slice", "--zoom", "2.5"], "takes no such option; leave out --zoom"),
         (["--predictor", "multi-slice", "--tiles", "--ensemble", "majority"], "--tiles --ensemble"),
         (["--predictor", "multi-slice", "--annotated", "slices"], "no setting annotated"),
+        (["--predictor", "threshold", "--size", "64"], "uses no model; leave out --size"),
+        (["--predictor", "threshold", "--threshold", "0.4"], "no setting threshold; expected some"),
         (["--annotated", "slices"], "add --predictor registered-volume"),
     ],
 )
@@ -121,3 +125,27 @@ def test_a_protocol_is_run_with_a_predictor(scans, tmp_path, capsys):
     capsys.readouterr()
     assert main(["protocol", str(scans), "--protocols", "panet", "--predictor", "multi-slice"]) == 2
     assert "takes no --predictor" in capsys.readouterr().err
+
+
+def test_a_baseline_needs_no_model(scans, model, tmp_path, capsys):
+    """Mask and score of the threshold are those of the same object called directly."""
+    image, mask = str(scans / "image_1.nii.gz"), str(scans / "label_1.nii.gz")
+    command = ["segment", "--support", image, "--mask", mask, "--classes", "1=liver", "2=spleen"]
+    command += ["--query", str(scans / "image_2.nii.gz"), "--predictor", "threshold"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    predictor = build_predictor(None, "threshold")
+    learned = predictor.learn(read_support_set(image, mask, {1: "liver", 2: "spleen"}))
+    expected = predictor.segment(image_planes(scans / "image_2.nii.gz"), learned).mask
+    np.testing.assert_array_equal(read_planes(tmp_path / "out/image_2.nii.gz"), expected)
+    assert json.loads((tmp_path / "out/summary.json").read_text())["model"] is None
+
+    result = tmp_path / "result.json"
+    protocol = ["protocol", str(scans), "--protocols", "one-image", "--test-subjects", "1"]
+    protocol += ["--predictor", "threshold"]
+    assert main([*protocol, "--result", str(result)]) == 0
+    rows = json.loads(result.read_text())["results"]
+    assert [row["method"] for row in rows] == ["copy-mask", "threshold"]
+    assert rows[1]["mean"] > 60
+    capsys.readouterr()
+    assert main([*protocol, "--model", str(model)]) == 2
+    assert "--predictor threshold uses no model; leave out --model" in capsys.readouterr().err

@@ -20,10 +20,12 @@ class Predictor(Protocol[Learned]):
         Settings: dataclass of what can be chosen.
         whole_volumes: whether it segments all requested slices of a volume with all that is
             annotated, instead of each by itself.
+        needs_network: whether it is built with one; without, None is given and nothing is loaded.
     """
 
     Settings: ClassVar[type[Any]]
     whole_volumes: ClassVar[bool]
+    needs_network: ClassVar[bool]
 
     def learn(self, support_set: SupportSet) -> Learned:
         """Learn from annotated images.

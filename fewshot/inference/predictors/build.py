@@ -18,13 +18,18 @@ def register_predictor(name: str) -> Callable[[Class], Class]:
     return PREDICTORS.register(name)
 
 
+def needs_network(name: str) -> bool:
+    """Whether a predictor is built with a network; one of a plugin that leaves it open is."""
+    return bool(getattr(PREDICTORS[name], "needs_network", True))
+
+
 def build_predictor(
-    network: FewShotNetwork, name: str = "slice", values: Mapping[str, Any] | None = None
+    network: FewShotNetwork | None, name: str = "slice", values: Mapping[str, Any] | None = None
 ) -> Any:
     """Build a predictor.
 
     Args:
-        network: a trained one.
+        network: a trained one; None for a predictor that needs none.
         name: of a registered predictor.
         values: settings that differ from its own defaults, by their names. The fields of
             `postprocess` and `self_support` stand beside them without a prefix; other settings
@@ -32,9 +37,11 @@ def build_predictor(
 
     Raises:
         FewshotError: there is no such predictor, or a value is out of its range.
-        ModelError: it has no such setting.
+        ModelError: it has no such setting, or there is no network and it needs one.
     """
     kind = PREDICTORS[name]
+    if network is None and needs_network(name):
+        raise ModelError(f"the predictor {name} needs a network; load one, or build the default")
     return kind(network, make_settings(kind.Settings, dict(values or {}), name))
 
 

@@ -54,6 +54,7 @@ class EndToEndPredictor:
 
     Settings: ClassVar = EndToEndSettings
     whole_volumes: ClassVar[bool] = False
+    needs_network: ClassVar[bool] = True
 
     def __init__(self, network: FewShotNetwork, settings: EndToEndSettings | None = None) -> None:
         self.segmenter = Segmenter(network)

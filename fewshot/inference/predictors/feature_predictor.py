@@ -90,6 +90,7 @@ class FeaturePredictor(Generic[Chosen]):
 
     Settings: ClassVar[type[Any]]
     whole_volumes: ClassVar[bool] = False
+    needs_network: ClassVar[bool] = True
     takes_pairs: ClassVar[bool] = False
     """Whether `segment` takes the annotated slices that a protocol pairs with each slice."""
 

@@ -8,7 +8,7 @@ from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
 from episodes.registry import forget
 from fewshot.inference.inputs import ImageStack, image_planes
-from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.predictors.registered_slice import (
     RegisteredSlicePredictor,
     RegisteredSliceSettings,
@@ -23,6 +23,7 @@ from fewshot.models.heads.gradient_settings import GradientSettings
 from fewshot.models.network import NetworkSettings
 from fewshot.registry import PREDICTORS
 
+QUICK = {"pixel-forest": {"trees": 5, "pixels": 500, "sigmas": (1.0,)}}
 VOLUMES = ("multi-slice", "registered-slice", "registered-volume")
 
 
@@ -50,7 +51,7 @@ def query() -> ImageStack:
 
 @pytest.mark.parametrize("name", PREDICTORS.names())
 def test_it_segments_volumes_at_their_own_size(name, segmenter, support_set, query):
-    predictor = build_predictor(segmenter.network, name)
+    predictor = build_predictor(segmenter.network, name, QUICK.get(name))
     support = predictor.learn(support_set)
     result = predictor.segment(query, support)
     assert result.labels.shape == query.pixels.shape
@@ -60,14 +61,17 @@ def test_it_segments_volumes_at_their_own_size(name, segmenter, support_set, que
     assert (own == result.probabilities.max(axis=0)).all()  # equal ones in half precision
     assert (result.class_names, result.values) == (("a", "b"), (3, 7))
     assert set(np.unique(result.mask)) <= {0, 3, 7}
-    assert 0 <= result.query_support_similarity <= 1
+    if needs_network(name):
+        assert 0 <= result.query_support_similarity <= 1
+    else:
+        assert result.query_support_similarity is None
     again = predictor.segment(query, predictor.learn(support_set))
     np.testing.assert_array_equal(again.probabilities, result.probabilities)
 
 
 @pytest.mark.parametrize("name", PREDICTORS.names())
 def test_selected_planes_alone_are_segmented(name, segmenter, support_set, query):
-    predictor = build_predictor(segmenter.network, name)
+    predictor = build_predictor(segmenter.network, name, QUICK.get(name))
     part = ImageStack(query.pixels, "part", volume=True, selected=(1, 4))
     result = predictor.segment(part, predictor.learn(support_set))
     assert result.labels.shape == (2, 64, 64)
@@ -136,6 +140,13 @@ def test_settings_are_filled_by_their_names(segmenter):
         build_predictor(network, "slice", {"threshold": 2.0})
     with pytest.raises(FewshotError, match="there is no predictor 'slices'"):
         build_predictor(network, "slices")
+
+
+def test_a_network_is_built_for_those_alone_that_need_one():
+    without = {name for name in PREDICTORS.names() if not needs_network(name)}
+    assert without == {"copy-mask", "pixel-forest", "threshold"}
+    with pytest.raises(ModelError, match="predictor slice needs a network; load one"):
+        build_predictor(None, "slice")
 
 
 def test_a_predictor_of_a_users_own_file(tmp_path, segmenter, support_set, query):
@@ -215,7 +226,7 @@ def test_selected_slices_alone_are_taken_to_span_the_class(segmenter, support_se
         assert not np.array_equal(found, probabilities(image, query_spans_class=not spans))
 
 
-@pytest.mark.parametrize("name", [name for name in PREDICTORS.names() if name != "end-to-end"])
+@pytest.mark.parametrize("name", ["multi-slice", "registered-slice", "registered-volume", "slice"])
 def test_a_network_that_adapts_itself_is_refused(name):
     network = build_network(
         NetworkSettings(EncoderSettings(weights="none"), GradientSettings(), size=64)
