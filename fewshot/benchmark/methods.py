@@ -15,6 +15,7 @@ from fewshot.experiments.options import Train
 from fewshot.experiments.train import network_settings
 from fewshot.inference.predictors.build import build_predictor
 from fewshot.models.checkpoint import build_network, load_network
+from fewshot.models.levels import strides_of
 from fewshot.models.network import FewShotNetwork
 from fewshot.registry import BASELINES, HEADS
 
@@ -127,7 +128,7 @@ def _with_budget(command: Train, budget: Benchmark) -> Train:
 def grid_of(found: Sequence[Recipe]) -> tuple[int, int]:
     """Size of the square and stride of the first method, in pixels; those of a default without."""
     command = found[0].command if found else Train(Path())
-    return command.size, min(command.strides)
+    return command.size, min(strides_of(command.backbone, command.strides))
 
 
 def baselines_of(names: Iterable[str]) -> list[str]:

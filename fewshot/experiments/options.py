@@ -75,9 +75,10 @@ class Train(RunOptions):
     head: HeadName = "alpnet"
     """How pixels are compared with the support."""
     backbone: str = "tf_efficientnet_lite0"
-    """Any timm model; this one's ImageNet weights are installed, others are downloaded."""
-    strides: tuple[int, ...] = (8, 16)
-    """Resolutions of the backbone to fuse."""
+    """Any timm model, or "xfeat"; weights of this one (from ImageNet) and of xfeat (from matching
+    photographs) are installed, others are downloaded."""
+    strides: tuple[int, ...] | None = None
+    """Resolutions of the backbone to fuse; by default 8 of xfeat, 8 and 16 of any other."""
     size: int = 256
     """Side of the square in which images are compared, in pixels."""
     model: Path | None = None

@@ -71,11 +71,13 @@ class NetworkOptions:
     """What makes embeddings."""
 
     network: str = "tf_efficientnet_lite0"
-    """Any timm model; or "small", a residual network for small pictures, trained from nothing."""
+    """Any timm model; "xfeat", trained to match photographs; or "small", a residual network for
+    small pictures, trained from nothing."""
     weights: Literal["imagenet", "none"] = "imagenet"
-    """What a timm model starts with."""
-    strides: tuple[int, ...] = (8, 16)
-    """Resolutions of a timm model to fuse."""
+    """What a timm model starts with; "none" leaves XFeat without its own weights, too."""
+    strides: tuple[int, ...] | None = None
+    """Resolutions of a network other than the small one to fuse; by default 8 of xfeat, 8 and 16 of
+    any other."""
     widths: tuple[int, ...] = (32, 64, 128)
     """Features of the levels of the small network."""
     blocks: tuple[int, ...] = (1, 2)

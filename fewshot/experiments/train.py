@@ -23,6 +23,7 @@ from fewshot.models.calibration import Calibration
 from fewshot.models.checkpoint import build_network, load_network, save_network
 from fewshot.models.encoder import EncoderSettings
 from fewshot.models.heads.base import HeadSettings, head_name
+from fewshot.models.levels import strides_of
 from fewshot.models.network import FewShotNetwork, NetworkSettings
 from fewshot.provenance import typed_command
 from fewshot.registry import HEADS
@@ -155,7 +156,7 @@ def make_network(command: Train) -> FewShotNetwork:
 def network_settings(command: Train) -> NetworkSettings:
     """What the segmenter of a command is made of, if it does not go on from a model."""
     return NetworkSettings(
-        encoder=EncoderSettings(name=command.backbone, strides=command.strides),
+        encoder=EncoderSettings(command.backbone, strides_of(command.backbone, command.strides)),
         head=make_head_settings(command.head),
         size=command.size,
     )

@@ -27,6 +27,7 @@ from fewshot.experiments.split import describe_split, open_catalog
 from fewshot.memory import check_memory
 from fewshot.models.embedding_network import EmbeddingNetwork, EmbeddingSettings, load_embedding
 from fewshot.models.encoder import EncoderSettings
+from fewshot.models.levels import strides_of
 from fewshot.models.small_encoder import SmallSettings
 from fewshot.models.stroke_augmentation import InkSettings
 from fewshot.provenance import typed_command
@@ -117,7 +118,8 @@ def make_network(command: MatchTrain) -> EmbeddingNetwork:
     if net.network == SMALL:
         encoder = SmallSettings(net.widths, net.blocks)
     else:
-        encoder = EncoderSettings(net.network, net.strides, net.weights)
+        strides = strides_of(net.network, net.strides)
+        encoder = EncoderSettings(net.network, strides, net.weights)
     ink = InkSettings(net.ink_side) if net.ink else None
     settings = EmbeddingSettings(
         *(encoder, net.pooling, net.dim or 0, net.normalise, net.size, seed, ink, net.centred)

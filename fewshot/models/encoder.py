@@ -1,6 +1,6 @@
-"""The shared CNN encoder: any timm backbone, its chosen strides fused into one feature map."""
+"""The shared CNN encoder: any timm backbone, or XFeat, its strides fused into one feature map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from episodes.errors import ModelError, shorten
 from fewshot.models.efficientnet_lite0 import LEVELS, PIXEL_MEAN, PIXEL_STD, EfficientNetLite0
-from fewshot.models.levels import Level
+from fewshot.models.levels import XFEAT, Level, strides_of
+from fewshot.models.xfeat import CHANNELS, XFeat
 
 OFFLINE = "tf_efficientnet_lite0"
 """The backbone whose ImageNet weights come with the installation."""
@@ -22,14 +23,19 @@ class EncoderSettings:
     """Which backbone, and which of its resolutions.
 
     Attributes:
-        name: any timm model that can return feature maps.
+        name: "xfeat", or any timm model that can return feature maps.
         strides: the resolutions to fuse, in pixels an entry; the finest gives the output's grid.
-        weights: "imagenet" for pretrained ones, "none" for random ones.
+            None stands for the backbone's own: 8 of XFeat, 8 and 16 of all others.
+        weights: "imagenet" for pretrained ones (those of XFeat come from matching photographs),
+            "none" for random ones.
     """
 
     name: str = OFFLINE
-    strides: tuple[int, ...] = (8, 16)
+    strides: tuple[int, ...] = None  # type: ignore[assignment]  # see __post_init__
     weights: Literal["imagenet", "none"] = "imagenet"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strides", strides_of(self.name, self.strides))
 
 
 class Encoder(nn.Module):
@@ -100,19 +106,29 @@ def _backbone(
 ) -> tuple[nn.Module, tuple[Level, ...], Sequence[float], Sequence[float]]:
     """Build the backbone; return its levels, and mean and spread of the pixels it was trained on.
 
-    Any but the default one comes from timm, which is imported only then: it takes seconds.
+    Those that are not ours come from timm, which is imported only then: it takes seconds.
     """
     if not settings.strides or min(settings.strides) < 1:
         raise ModelError(f"strides are {settings.strides}; expected e.g. (4, 8, 16)")
     if len(set(settings.strides)) < len(settings.strides):
         raise ModelError(f"strides are {settings.strides}; expected each of them once")
-    if settings.name != OFFLINE:
-        from fewshot.models.timm_backbone import build_timm
+    pretrained = settings.weights == "imagenet"
+    if settings.name == OFFLINE:
+        levels = _levels(settings, {stride: channels for stride, (_, channels) in LEVELS.items()})
+        return EfficientNetLite0(settings.strides, pretrained), levels, PIXEL_MEAN, PIXEL_STD
+    if settings.name == XFEAT:  # it normalises every image itself
+        levels = _levels(settings, CHANNELS)
+        return XFeat(settings.strides, pretrained), levels, (0.0,) * 3, (1.0,) * 3
+    from fewshot.models.timm_backbone import build_timm
 
-        return build_timm(settings.name, settings.strides, settings.weights == "imagenet")
-    missing = [stride for stride in settings.strides if stride not in LEVELS]
+    return build_timm(settings.name, settings.strides, pretrained)
+
+
+def _levels(settings: EncoderSettings, channels: Mapping[int, int]) -> tuple[Level, ...]:
+    """Look the levels of the chosen strides up, the finest first."""
+    missing = [stride for stride in settings.strides if stride not in channels]
     if missing:
-        raise ModelError(f"{OFFLINE} has no stride {shorten(missing)}; it has {shorten(LEVELS)}")
-    levels = tuple(Level(LEVELS[stride][1], stride) for stride in sorted(settings.strides))
-    network = EfficientNetLite0(settings.strides, settings.weights == "imagenet")
-    return network, levels, PIXEL_MEAN, PIXEL_STD
+        raise ModelError(
+            f"{settings.name} has no stride {shorten(missing)}; it has {shorten(channels)}"
+        )
+    return tuple(Level(channels[stride], stride) for stride in sorted(settings.strides))

@@ -1,6 +1,9 @@
-"""What a level of the encoder is."""
+"""What a level of the encoder is, and which levels a backbone has by itself."""
 
 from dataclasses import dataclass
+
+XFEAT = "xfeat"
+"""The backbone of `fewshot.models.xfeat`, whose weights come with the package."""
 
 
 @dataclass(frozen=True)
@@ -14,3 +17,16 @@ class Level:
 
     features: int
     stride: int
+
+
+def strides_of(backbone: str, strides: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """Resolutions of a backbone to fuse, in pixels an entry: those named, else its own.
+
+    XFeat's map of stride 8 is made of its levels of strides 8, 16 and 32 already.
+
+    >>> strides_of("xfeat"), strides_of("resnet18"), strides_of("xfeat", (8, 16))
+    ((8,), (8, 16), (8, 16))
+    """
+    if strides is not None:
+        return strides
+    return (8,) if backbone == XFEAT else (8, 16)

@@ -10,7 +10,7 @@ from torch import nn
 
 from episodes.errors import ModelError, shorten
 from fewshot.models.hub import hub_or_cache, why_not
-from fewshot.models.levels import Level
+from fewshot.models.levels import XFEAT, Level
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -24,7 +24,7 @@ def build_timm(
         ModelError: timm has no such model, the model has no such stride, or weights are missing.
     """
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+        near = difflib.get_close_matches(name, [*timm.list_models(), XFEAT], n=5, cutoff=0.5)
         raise ModelError(f"timm has no model {name!r}; similar names: {shorten(near) or 'none'}")
     try:
         with hub_or_cache() if pretrained else contextlib.nullcontext():
