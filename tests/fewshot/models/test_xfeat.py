@@ -101,9 +101,11 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 
 def test_brightness_and_contrast_play_no_part(waves):
+    checks = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    torch.testing.assert_close(
+        standardize(checks.expand(1, 3, 2, 2)), 2 * checks[None, None] - 1, atol=1e-4, rtol=0
+    )
     grey = standardize(waves)
-    assert grey.mean().item() == pytest.approx(0, abs=1e-5)
-    assert grey.var(correction=0).item() == pytest.approx(1, abs=1e-3)
     torch.testing.assert_close(standardize(0.7 + 0.5 * waves), grey, atol=2e-3, rtol=0)
     assert torch.equal(standardize(torch.full((1, 3, 8, 8), 0.25)), torch.zeros(1, 1, 8, 8))
 
