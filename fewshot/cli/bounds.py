@@ -47,7 +47,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "weight": (0, 1000),
     # how many
     "way": (1, 254),
-    "shot": (1, 512),
+    **dict.fromkeys(("shot", "shots"), (1, 512)),
+    "supports": (1, 1000),
+    "queries": (1, 10**5),
     "episodes": (1, 10**6),
     "validation_episodes": (1, 10**5),
     "batch": (1, 4096),

@@ -14,6 +14,7 @@ import tyro
 from episodes.io.outputs import Outputs, guarded
 from episodes.plugins import loaded_plugins
 from fewshot.benchmark.settings import Benchmark
+from fewshot.benchmark.suite.settings import Suite
 from fewshot.cli.bounds import check_command
 from fewshot.cli.help import command_help, commands_help
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
@@ -41,6 +42,7 @@ COMMANDS: dict[str, type] = {
     "score": Score,
     "protocol": ProtocolRun,
     "benchmark": Benchmark,
+    "suite": Suite,
     "segment": Segment,
     "calibrate": Calibrate,
     "match": Match,
