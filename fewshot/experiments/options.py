@@ -75,8 +75,9 @@ class Train(RunOptions):
     head: HeadName = "alpnet"
     """How pixels are compared with the support."""
     backbone: str = "tf_efficientnet_lite0"
-    """Any timm model, or "xfeat"; weights of this one (from ImageNet) and of xfeat (from matching
-    photographs) are installed, others are downloaded."""
+    """Any timm model, "xfeat", or such a model with "+xfeat" behind its name for both side by side;
+    weights of this one (from ImageNet) and of xfeat (from matching photographs) are installed,
+    others are downloaded."""
     strides: tuple[int, ...] | None = None
     """Resolutions of the backbone to fuse; by default 8 of xfeat, 8 and 16 of any other."""
     size: int = 256

@@ -71,8 +71,9 @@ class NetworkOptions:
     """What makes embeddings."""
 
     network: str = "tf_efficientnet_lite0"
-    """Any timm model; "xfeat", trained to match photographs; or "small", a residual network for
-    small pictures, trained from nothing."""
+    """Any timm model; "xfeat", trained to match photographs; such a model with "+xfeat" behind its
+    name, for both side by side; or "small", a residual network for small pictures, trained from
+    nothing."""
     weights: Literal["imagenet", "none"] = "imagenet"
     """What a timm model starts with; "none" leaves XFeat without its own weights, too."""
     strides: tuple[int, ...] | None = None

@@ -1,4 +1,4 @@
-"""The shared CNN encoder: any timm backbone, or XFeat, its strides fused into one feature map."""
+"""The shared CNN encoder: a timm backbone, XFeat or both, their levels fused into one map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from torch.nn import functional
 from episodes.errors import ModelError, shorten
 from fewshot.models.efficientnet_lite0 import LEVELS, PIXEL_MEAN, PIXEL_STD, EfficientNetLite0
 from fewshot.models.levels import XFEAT, Level, strides_of
+from fewshot.models.with_xfeat import WithXFeat
 from fewshot.models.xfeat import CHANNELS, XFeat
 
 OFFLINE = "tf_efficientnet_lite0"
 """The backbone whose ImageNet weights come with the installation."""
+
+_AS_THEY_ARE = ((0.0,) * 3, (1.0,) * 3)  # mean and spread that leave pixels in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,11 @@ class EncoderSettings:
     """Which backbone, and which of its resolutions.
 
     Attributes:
-        name: "xfeat", or any timm model that can return feature maps.
+        name: "xfeat", any timm model that can return feature maps, or such a model and XFeat side
+            by side: "tf_efficientnet_lite0+xfeat".
         strides: the resolutions to fuse, in pixels an entry; the finest gives the output's grid.
-            None stands for the backbone's own: 8 of XFeat, 8 and 16 of all others.
+            None stands for the backbone's own: 8 of XFeat, 8 and 16 of all others. XFeat beside
+            another gives its map of stride 8 alone, which has to be one of them.
         weights: "imagenet" for pretrained ones (those of XFeat come from matching photographs),
             "none" for random ones.
     """
@@ -43,11 +48,11 @@ class Encoder(nn.Module):
 
     Each chosen level is scaled to unit length at every position, brought to the finest grid and
     concatenated, so that no level drowns the others and the cosine of two positions is the mean
-    of the levels' cosines. Normalisation layers keep their statistics in training: an episode of
-    a few images would ruin them.
+    of the levels' cosines, weighted where two backbones stand side by side. Normalisation layers
+    keep their statistics in training: an episode of a few images would ruin them.
 
     Raises:
-        ModelError: timm has no such model, the model has no such stride, or weights are missing.
+        ModelError: there is no such model, it has no such stride, or weights are missing.
     """
 
     def __init__(self, settings: EncoderSettings | None = None) -> None:
@@ -90,7 +95,9 @@ class Encoder(nn.Module):
             else functional.interpolate(level, size=grid, mode="bilinear", align_corners=False)
             for level in unit
         ]
-        return torch.cat(fused, dim=1) / len(fused) ** 0.5
+        total = sum(level.weight for level in self.levels)
+        lengths = [(total / level.weight) ** 0.5 for level in self.levels]
+        return torch.cat([maps / n for maps, n in zip(fused, lengths, strict=True)], dim=1)
 
     def train(self, mode: bool = True) -> "Encoder":
         """Switch to training, with the normalisation layers' statistics frozen."""
@@ -101,34 +108,48 @@ class Encoder(nn.Module):
         return self
 
 
-def _backbone(
-    settings: EncoderSettings,
-) -> tuple[nn.Module, tuple[Level, ...], Sequence[float], Sequence[float]]:
-    """Build the backbone; return its levels, and mean and spread of the pixels it was trained on.
+Built = tuple[nn.Module, tuple[Level, ...], Sequence[float], Sequence[float]]
+"""A backbone, its levels, and mean and spread of the pixels it was trained on."""
 
-    Those that are not ours come from timm, which is imported only then: it takes seconds.
-    """
+
+def _backbone(settings: EncoderSettings) -> Built:
+    """Build the backbone, or two side by side."""
     if not settings.strides or min(settings.strides) < 1:
         raise ModelError(f"strides are {settings.strides}; expected e.g. (4, 8, 16)")
     if len(set(settings.strides)) < len(settings.strides):
         raise ModelError(f"strides are {settings.strides}; expected each of them once")
     pretrained = settings.weights == "imagenet"
-    if settings.name == OFFLINE:
-        levels = _levels(settings, {stride: channels for stride, (_, channels) in LEVELS.items()})
-        return EfficientNetLite0(settings.strides, pretrained), levels, PIXEL_MEAN, PIXEL_STD
-    if settings.name == XFEAT:  # it normalises every image itself
-        levels = _levels(settings, CHANNELS)
-        return XFeat(settings.strides, pretrained), levels, (0.0,) * 3, (1.0,) * 3
+    name, plus, beside = settings.name.partition("+")
+    if not plus:
+        return _single(name, settings.strides, pretrained)
+    if beside != XFEAT or name == XFEAT:
+        raise ModelError(
+            f"the encoder is {settings.name!r}; expected another backbone's name before the plus "
+            f"and {XFEAT} behind it, e.g. {OFFLINE}+{XFEAT}"
+        )
+    both = WithXFeat(*_single(name, settings.strides, pretrained), pretrained)
+    return both, both.levels, *_AS_THEY_ARE
+
+
+def _single(name: str, strides: tuple[int, ...], pretrained: bool) -> Built:
+    """Build one backbone.
+
+    Those that are not ours come from timm, which is imported only then: it takes seconds.
+    """
+    if name == OFFLINE:
+        levels = _levels(name, strides, {s: channels for s, (_, channels) in LEVELS.items()})
+        return EfficientNetLite0(strides, pretrained), levels, PIXEL_MEAN, PIXEL_STD
+    if name == XFEAT:  # it normalises every image itself
+        levels = _levels(name, strides, CHANNELS)
+        return XFeat(strides, pretrained), levels, *_AS_THEY_ARE
     from fewshot.models.timm_backbone import build_timm
 
-    return build_timm(settings.name, settings.strides, pretrained)
+    return build_timm(name, strides, pretrained)
 
 
-def _levels(settings: EncoderSettings, channels: Mapping[int, int]) -> tuple[Level, ...]:
+def _levels(name: str, strides: tuple[int, ...], channels: Mapping[int, int]) -> tuple[Level, ...]:
     """Look the levels of the chosen strides up, the finest first."""
-    missing = [stride for stride in settings.strides if stride not in channels]
+    missing = [stride for stride in strides if stride not in channels]
     if missing:
-        raise ModelError(
-            f"{settings.name} has no stride {shorten(missing)}; it has {shorten(channels)}"
-        )
-    return tuple(Level(channels[stride], stride) for stride in sorted(settings.strides))
+        raise ModelError(f"{name} has no stride {shorten(missing)}; it has {shorten(channels)}")
+    return tuple(Level(channels[stride], stride) for stride in sorted(strides))

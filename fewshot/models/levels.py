@@ -13,10 +13,12 @@ class Level:
     Attributes:
         features: its channels; levels follow each other in the fused map, the finest first.
         stride: pixels of the image an entry of its own grid, before it was brought to the finest.
+        weight: of its cosine in the mean of all levels' cosines.
     """
 
     features: int
     stride: int
+    weight: float = 1.0
 
 
 def strides_of(backbone: str, strides: tuple[int, ...] | None = None) -> tuple[int, ...]:
