@@ -178,6 +178,8 @@ def _work(
     """Compute every cell that is not there yet, task by task."""
     found: list[Cell] = []
     total = sum(map(len, jobs.values()))
+    if there := sum(job.score is not None for of_task in jobs.values() for job in of_task):
+        print(f"{there} of {total} cases were scored before")
     with tqdm(total=total, desc="cases", disable=not sys.stderr.isatty()) as progress:
         for task, of_task in jobs.items():
             truth, cells = GroundTruth(catalogs[task]), []

@@ -100,10 +100,10 @@ def test_the_truth_scores_100_and_all_have_one_list(data, oracle, tmp_path, caps
     assert list(found["failed"]) == ["broken"]
     assert found["held_out"] == ["squares", "two"]
     queries = {}
-    for task, predictor, shots, draw, query, *_ in found["cases"]:
-        queries.setdefault(predictor, []).append((task, shots, draw, query))
+    for task, predictor, shots, draw, query, _, name, *_ in found["cases"]:
+        queries.setdefault(predictor, []).append((task, shots, draw, query, name))
     assert queries["oracle"] == queries["threshold"] == queries["copy-mask"]
-    assert len(queries["oracle"]) == 2 * 2 * 2 * 3
+    assert len(queries["oracle"]) == (1 + 2) * 2 * 2 * 3  # classes, shots, draws, queries
     table = (tmp_path / "out/suite.md").read_text()
     assert "| task | oracle | threshold | copy-mask |" in table
     assert "| two | 100.0" in table

@@ -13,8 +13,9 @@ from fewshot.benchmark.suite.settings import Suite
 from fewshot.evaluation import results
 from fewshot.metrics.tables import markdown_table, percent, text_table, with_bounds, with_interval
 
-COLUMNS = ("task", "predictor", "shots", "draw", "query", "subject", "dice", "expected")
-"""Columns of a case in result files; Dice of each class and the expected one from 0 to 100."""
+COLUMNS = ("task", "predictor", "shots", "draw", "query", "subject", "class", "dice", "expected")
+"""Columns of a case in result files: a class of a query, its Dice, and the Dice expected of all its
+classes, from 0 to 100."""
 
 
 def content(
@@ -56,11 +57,11 @@ def content(
         "cases": [
             [
                 *(cell.task, cell.predictor, cell.shots, cell.draw, each.query, each.subject),
-                [percent(value) for value in each.dice],
-                percent(each.expected),
+                *(name, percent(dice), percent(each.expected)),
             ]
             for cell in cells
             for each in cell.score.queries
+            for name, dice in zip(cell.score.classes, each.dice, strict=True)
         ],
     }
 
