@@ -8,7 +8,6 @@ from PIL import Image
 
 from episodes import plugins
 from episodes.errors import DataError
-from episodes.registry import forget
 from fewshot.benchmark.suite.settings import Suite
 from fewshot.benchmark.suite.tasks import Failure, read_tasks
 from fewshot.cli.main import main
@@ -76,9 +75,9 @@ def data(tmp_path_factory):
 def oracle(tmp_path_factory):
     path = tmp_path_factory.mktemp("plugin") / "oracle.py"
     path.write_text(ORACLE)
-    plugin = plugins.load_plugin(str(path))
+    plugins.load_plugin(path)
     yield path
-    forget(getattr(plugin, "__name__", str(plugin)))
+    plugins.unload_plugins()
 
 
 def run(data, out, *more):

@@ -6,7 +6,6 @@ import pytest
 
 from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
-from episodes.registry import forget
 from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.predictors.registered_slice import (
@@ -160,7 +159,7 @@ def test_a_predictor_of_a_users_own_file(tmp_path, segmenter, support_set, query
         "        result.labels[:] = 1 - (result.labels > 0)\n"
         "        return result\n"
     )
-    plugin = plugins.load_plugin(str(own))
+    plugins.load_plugin(own)
     try:
         made = build_predictor(segmenter.network, "inverse")
         plain = build_predictor(segmenter.network, "slice")
@@ -169,7 +168,7 @@ def test_a_predictor_of_a_users_own_file(tmp_path, segmenter, support_set, query
             != (plain.segment(query, plain.learn(support_set)).labels > 0)
         ).all()
     finally:
-        forget(getattr(plugin, "__name__", str(plugin)))
+        plugins.unload_plugins()
 
 
 def test_features_belong_to_the_pixels_and_not_to_where_they_lay(segmenter):
