@@ -91,34 +91,47 @@ def headlines(
         Entries of `headline` in result files; without `expected_dice_error` where the predictor
         expects nothing.
     """
-    first, found = predictors[0], []
+    found = []
     for number in shots:
         means = {name: _means(rows, name, number, tasks) for name in predictors}
-        ending = "" if number == shots[0] else f"_{number}shot"
-        head = f"suite_{number}shot_mean"
-        found.append(_over_tasks(head, means[first], means.get(COPY_MASK, {}), UNIT))
-        simple = [means[name] for name in SIMPLE if name in means and name != first]
-        wins = sum(
-            any(other.get(task, 0.0) > mean + WINS for other in simple)
-            for task, mean in means[first].items()
-        )
-        name, unit = "tasks_where_a_simple_method_wins", f"of {len(means[first])} tasks"
-        found.append(_entry(name + ending, float(wins), (None, None), None, unit))
-        lost = {
-            task: max(other.get(task, mean) for other in means.values()) - mean
-            for task, mean in means[first].items()
-        }
-        found.append(_over_tasks("regret_against_oracle" + ending, lost, {}, "points of Dice"))
         errors = {
             row.task: row.expected_error
             for row in rows
-            if (row.predictor, row.shots) == (first, number)
+            if (row.predictor, row.shots) == (predictors[0], number)
             and row.task in tasks
             and row.expected_error is not None
         }
+        ending = "" if number == shots[0] else f"_{number}shot"
+        found.append(
+            _over_tasks(
+                *(f"suite_{number}shot_mean", means[predictors[0]], UNIT),
+                baseline=means.get(COPY_MASK),
+            )
+        )
+        found += _compared(means, predictors[0], ending)
         if errors:
-            found.append(_over_tasks("expected_dice_error" + ending, errors, {}, "points of Dice"))
+            found.append(_over_tasks("expected_dice_error" + ending, errors, "points of Dice"))
     return found
+
+
+def _compared(
+    means: Mapping[str, Mapping[str, float]], first: str, ending: str
+) -> list[dict[str, Any]]:
+    """Compare a predictor with the simple ones, and with the best of all, task by task."""
+    own = means[first]
+    simple = [means[name] for name in SIMPLE if name in means and name != first]
+    wins = sum(
+        any(other.get(task, 0.0) > mean + WINS for other in simple) for task, mean in own.items()
+    )
+    lost = {
+        task: max(other.get(task, mean) for other in means.values()) - mean
+        for task, mean in own.items()
+    }
+    name = "tasks_where_a_simple_method_wins" + ending
+    return [
+        _entry(name, float(wins), (None, None), None, f"of {len(own)} tasks"),
+        _over_tasks("regret_against_oracle" + ending, lost, "points of Dice"),
+    ]
 
 
 def _means(
@@ -134,12 +147,12 @@ def _means(
 
 
 def _over_tasks(
-    name: str, values: Mapping[str, float], baseline: Mapping[str, float], unit: str
+    name: str, values: Mapping[str, float], unit: str, baseline: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
     """Mean over tasks, with its interval by drawing tasks; the baseline's on the same tasks."""
     found = bootstrap_mean(list(values.values()), list(values))
     bounds = (_known(found.low), _known(found.high))
-    both = [baseline[task] for task in values if task in baseline]
+    both = [baseline[task] for task in values if task in baseline] if baseline else []
     return _entry(name, _known(found.mean), bounds, fmean(both) if both else None, unit)
 
 
