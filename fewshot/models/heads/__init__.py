@@ -17,6 +17,10 @@ from fewshot.models.heads.mixture_prototypes import (
     MixturePrototypesHead,
     MixturePrototypesSettings,
 )
+from fewshot.models.heads.nearest_neighbours import (
+    NearestNeighboursHead,
+    NearestNeighboursSettings,
+)
 from fewshot.models.heads.panet import PANetHead, PANetSettings
 from fewshot.models.heads.pfenet_prior import PFENetPriorHead, PFENetPriorSettings
 from fewshot.models.heads.ridge import RidgeHead, RidgeSettings
@@ -40,6 +44,8 @@ __all__ = [
     "INSID3Settings",
     "MixturePrototypesHead",
     "MixturePrototypesSettings",
+    "NearestNeighboursHead",
+    "NearestNeighboursSettings",
     "PANetHead",
     "PANetSettings",
     "PFENetPriorHead",

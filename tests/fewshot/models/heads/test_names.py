@@ -40,7 +40,15 @@ def test_the_heads_of_the_package_have_these_names():
     assert own == {
         *("adnet", "alpnet", "anil", "fine-tuning", "fomaml", "gaussian", "gaussian-diagonal"),
         *("hsnet", "insid3", "kmeans-prototypes", "logistic", "maml", "meta-sgd"),
-        *("mixture-prototypes", "panet", "panet-euclidean", "pfenet-prior", "qnet", "reptile"),
+        *(
+            "mixture-prototypes",
+            "nearest-neighbours",
+            "panet",
+            "panet-euclidean",
+            "pfenet-prior",
+            "qnet",
+            "reptile",
+        ),
         *("ridge", "universeg"),
     }
 
