@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from episodes.errors import DataError
-from episodes.io.pixels import IGNORE
 from fewshot.baselines.image_predictor import (
     Fitted,
     ImagePredictor,
@@ -16,7 +15,7 @@ from fewshot.baselines.image_predictor import (
     training_images,
 )
 from fewshot.inference.inputs import ImageStack
-from fewshot.inference.pixel_features import SIGMAS, pixel_features
+from fewshot.inference.pixel_features import SIGMAS, draw_pixels, pixel_features
 from fewshot.inference.predictors.build import register_predictor
 from fewshot.inference.predictors.feature_predictor import AnnotatedSlices
 from fewshot.lazily import lazily
@@ -90,34 +89,3 @@ class PixelForestPredictor(ImagePredictor[Any]):
         found[support.model.classes_] = shares.T
         height, width = picture.pixels.shape[1:3]
         return enlarge(found.reshape(-1, *image.shape[:2]), (height, width))
-
-
-def draw_pixels(
-    maps: list[np.ndarray], pixels: int, generator: np.random.Generator
-) -> list[np.ndarray]:
-    """Draw known pixels, as many of each label as there are, up to an equal share.
-
-    Args:
-        maps: labels of each image [height width]; 255 is unknown and not drawn.
-        pixels: at most so many in all, but one of each label at least.
-        generator: of the draw.
-
-    Returns:
-        Positions in each flattened image, in order.
-    """
-    flat = np.concatenate([labels.ravel() for labels in maps])
-    present = [label for label in np.unique(flat) if label != IGNORE]
-    share = max(1, pixels // len(present))
-    drawn = []
-    for label in present:
-        places = np.flatnonzero(flat == label)
-        if len(places) > share:
-            places = generator.choice(places, share, replace=False)
-        drawn.append(places)
-    places = np.sort(np.concatenate(drawn))
-    ends = np.cumsum([labels.size for labels in maps])
-    starts = ends - [labels.size for labels in maps]
-    return [
-        places[(places >= start) & (places < end)] - start
-        for start, end in zip(starts, ends, strict=True)
-    ]

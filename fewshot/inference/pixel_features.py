@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
+from episodes.io.pixels import IGNORE
+
 SIGMAS = (0.7, 1.0, 1.6, 3.5, 5.0, 10.0)
 """Standard deviations of the Gaussians, in pixels."""
 FEATURES_PER_SCALE = 7
@@ -43,6 +45,37 @@ def pixel_features(image: np.ndarray, sigmas: Sequence[float] = SIGMAS) -> np.nd
                 found[..., position] = feature
                 position += 1
     return found
+
+
+def draw_pixels(
+    maps: list[np.ndarray], pixels: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Draw known pixels, as many of each label as there are, up to an equal share.
+
+    Args:
+        maps: labels of each image [height width]; 255 is unknown and not drawn.
+        pixels: at most so many in all, but one of each label at least.
+        generator: of the draw.
+
+    Returns:
+        Positions in each flattened image, in order.
+    """
+    flat = np.concatenate([labels.ravel() for labels in maps])
+    present = [label for label in np.unique(flat) if label != IGNORE]
+    share = max(1, pixels // len(present))
+    drawn = []
+    for label in present:
+        places = np.flatnonzero(flat == label)
+        if len(places) > share:
+            places = generator.choice(places, share, replace=False)
+        drawn.append(places)
+    places = np.sort(np.concatenate(drawn))
+    ends = np.cumsum([labels.size for labels in maps])
+    starts = ends - [labels.size for labels in maps]
+    return [
+        places[(places >= start) & (places < end)] - start
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def _at_scale(plane: np.ndarray, sigma: float) -> Iterator[np.ndarray]:

@@ -1,0 +1,147 @@
+"""A segmenter that configures itself: several methods, mixed as the annotated structures need."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from episodes.errors import ModelError, shorten
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.magnification import annotated_scale
+from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
+from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.predictors.build import register_predictor
+from fewshot.inference.predictors.feature_predictor import annotated_slices
+from fewshot.inference.preprocess import letterbox_of, only_selected
+from fewshot.inference.result import Segmentation
+from fewshot.inference.segment_stack import segmentation_of
+from fewshot.inference.self_configuration.candidates import CANDIDATES, Fitted
+from fewshot.inference.self_configuration.configuration import (
+    Configuration,
+    configure,
+    describe_masks,
+)
+from fewshot.inference.self_configuration.views import Shot, View
+from fewshot.inference.support_set import SupportSet
+from fewshot.models.network import FewShotNetwork
+from fewshot.models.scale import AnnotatedScale
+
+_CERTAIN = 10.0  # log odds of background beside the image
+
+
+@dataclass(frozen=True)
+class SelfConfiguringSettings:
+    """What is left to choose by hand.
+
+    Attributes:
+        postprocess: steps that follow; by default chosen with the method.
+        method: candidates that are mixed in equal parts, see `CANDIDATES`; by default chosen.
+    """
+
+    postprocess: PostprocessSettings = field(default_factory=PostprocessSettings)
+    method: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.method if name not in CANDIDATES]:
+            raise ModelError(
+                f"there is no method {shorten(unknown)}; expected some of {', '.join(CANDIDATES)}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class SelfConfigured:
+    """What was learned.
+
+    Attributes:
+        names, values: of the classes, see `SupportSet`.
+        configuration: what was chosen, and why.
+        fitted: the chosen candidates.
+        annotated: how large the annotated structures are.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    configuration: Configuration
+    fitted: Mapping[str, Fitted]
+    annotated: AnnotatedScale
+
+
+@register_predictor("self-configuring")
+class SelfConfiguringPredictor:
+    """Choose methods by what is annotated, learn them, and add their log odds.
+
+    Args:
+        network: ignored; it is in the contract of predictors.
+        settings: by default those of `SelfConfiguringSettings`.
+    """
+
+    Settings: ClassVar = SelfConfiguringSettings
+    whole_volumes: ClassVar[bool] = False
+    needs_network: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        network: FewShotNetwork | None = None,
+        settings: SelfConfiguringSettings | None = None,
+    ) -> None:
+        self.settings = settings or SelfConfiguringSettings()
+
+    @torch.inference_mode()
+    def learn(self, support_set: SupportSet) -> SelfConfigured:
+        """Choose and learn; see `Predictor`."""
+        shots = list(_shots(support_set))
+        way = len(support_set.names)
+        chosen = configure(describe_masks([shot.labels.numpy() for shot in shots], way))
+        if self.settings.method:
+            chosen = chosen.fixed(self.settings.method)
+        fitted = {name: CANDIDATES[name].fit(shots, way) for name in chosen.weights}
+        return SelfConfigured(
+            *(support_set.names, support_set.values, chosen, fitted),
+            annotated_scale(support_set.pictures, support_set.maps),
+        )
+
+    @torch.inference_mode()
+    def segment(self, image: ImageStack, support: SelfConfigured) -> Segmentation:
+        """Segment each selected plane; see `Predictor`."""
+        picture = only_selected(image)
+        frame = letterbox_of(picture, View(picture).side)
+        chunks = (
+            self._scored(View(picture, plane), support) for plane in range(len(picture.pixels))
+        )
+        probabilities = postprocess(chunks, frame, self.settings.postprocess)
+        return segmentation_of(
+            *(picture, probabilities, support.names, support.values), similarity=lambda: None
+        )
+
+    def _scored(self, view: View, support: SelfConfigured) -> SliceLogits:
+        """Put the mixture into the square, beside a background of log odds 0."""
+        frame = letterbox_of(view.picture, view.side)
+        odds = mixture(view, support, frame.inner)
+        square = functional.pad(odds, frame.padding, value=-_CERTAIN)
+        logits = torch.cat([torch.zeros_like(square[:1]), square])
+        image = frame.fit_image(view.image)
+        return SliceLogits(logits[None], image.expand(3, -1, -1)[None])
+
+
+def mixture(
+    view: View, support: SelfConfigured, shape: Sequence[int]
+) -> Float[Tensor, "way height width"]:
+    """Add the candidates' log odds with their weights, on a grid of some shape."""
+    total = torch.full((len(support.names), *shape), support.configuration.bias)
+    for name, weight in support.configuration.weights.items():
+        odds = support.fitted[name].log_odds(view).float()[None]
+        total += weight * functional.interpolate(
+            odds, size=tuple(shape), mode="bilinear", align_corners=False
+        )[0]
+    return total
+
+
+def _shots(support_set: SupportSet) -> Iterator[Shot]:
+    for number, plane in annotated_slices(support_set).planes:
+        labels = torch.from_numpy(np.ascontiguousarray(support_set.maps[number][plane]))
+        yield Shot(View(support_set.pictures[number], plane), labels)

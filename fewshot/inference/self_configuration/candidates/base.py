@@ -1,0 +1,45 @@
+"""The contract of the methods that a self-configuring segmenter tries."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fewshot.inference.self_configuration.views import Shot, View
+
+
+class Fitted(Protocol):
+    """A candidate that has learned."""
+
+    def log_odds(self, view: View) -> Float[Tensor, "way rows columns"]:
+        """Score a plane: the log odds of each class against all other labels, at any resolution."""
+        ...
+
+
+class Candidate(Protocol):
+    """A method that learns from a few annotated planes."""
+
+    def fit(self, shots: Sequence[Shot], way: int) -> Fitted:
+        """Learn from annotated planes.
+
+        Args:
+            shots: each class is marked in one at least.
+            way: number of classes.
+        """
+        ...
+
+
+def log_odds_of(
+    logits: Float[Tensor, "label rows columns"],
+) -> Float[Tensor, "way rows columns"]:
+    """Compare each class with the best other label, background included.
+
+    >>> log_odds_of(torch.tensor([0.0, 3.0, 1.0]).view(3, 1, 1)).flatten()
+    tensor([ 2., -2.])
+    """
+    best = logits.topk(2, dim=0)
+    first, second = best.values
+    others = torch.where(best.indices[:1] == torch.arange(len(logits))[:, None, None], second, first)
+    return (logits - others)[1:]

@@ -1,0 +1,103 @@
+"""Classifiers of single positions, on pixel features or deep ones, trained on the annotation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fewshot.inference.pixel_features import draw_pixels
+from fewshot.inference.self_configuration.views import COARSE, FINE, Level, Shot, View
+from fewshot.lazily import lazily
+
+ensemble = lazily("sklearn.ensemble")
+linear_model = lazily("sklearn.linear_model")
+pipeline = lazily("sklearn.pipeline")
+preprocessing = lazily("sklearn.preprocessing")
+
+DEEP = (
+    *(Level("lite", stride, FINE) for stride in (2, 4, 8, 16)),
+    Level("xfeat", 8, FINE),
+    *(Level("lite", stride, COARSE) for stride in (8, 16)),
+    Level("xfeat", 8, COARSE),
+)
+"""All levels, on the grid of the finest."""
+_POSITIONS = 10_000  # that are learned from, shared equally by the labels
+_TREES, _LEAF = 60, 3
+_REGULARISATION = 0.003  # C of scikit-learn: features are many and positions alike
+_SURE = 0.005  # least probability: forests of few trees give 0 and 1
+
+
+def pixel_view(view: View) -> Float[np.ndarray, "rows columns feature"]:
+    """Features of single pixels."""
+    return view.pixels
+
+
+def deep_view(view: View) -> Float[np.ndarray, "rows columns feature"]:
+    """Deep features of all levels, each of unit length."""
+    fused = view.fused(DEEP) * len(DEEP) ** 0.5
+    return fused.permute(1, 2, 0).numpy()
+
+
+def forest() -> Any:
+    """Extremely randomised trees (Geurts et al., Machine Learning 2006), on each label equally."""
+    return ensemble.ExtraTreesClassifier(
+        _TREES, min_samples_leaf=_LEAF, random_state=0, n_jobs=torch.get_num_threads()
+    )
+
+
+def logistic() -> Any:
+    """Regularised logistic regression on standardised features."""
+    model = linear_model.LogisticRegression(C=_REGULARISATION, max_iter=200)
+    return pipeline.make_pipeline(preprocessing.StandardScaler(), model)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier of scikit-learn on features of single positions.
+
+    Attributes:
+        features: of a plane.
+        make: the classifier.
+    """
+
+    features: Callable[[View], np.ndarray]
+    make: Callable[[], Any]
+
+    def fit(self, shots: Sequence[Shot], way: int) -> "FittedClassifier":
+        """Train on as many positions of each label; see `Candidate`."""
+        features = [self.features(shot.view) for shot in shots]
+        maps = [shot.labels_at(each.shape[:2]) for shot, each in zip(shots, features, strict=True)]
+        picked = draw_pixels(maps, _POSITIONS, np.random.default_rng(0))
+        flat = [each.reshape(-1, each.shape[2])[p] for each, p in zip(features, picked, strict=True)]
+        labels = [each.ravel()[p] for each, p in zip(maps, picked, strict=True)]
+        known = np.concatenate(labels)
+        if len(np.unique(known)) == 1:
+            return FittedClassifier(self.features, None, way, int(known[0]))
+        return FittedClassifier(self.features, self.make().fit(np.concatenate(flat), known), way)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassifier:
+    """A trained classifier; without one, everything has one label."""
+
+    features: Callable[[View], np.ndarray]
+    model: Any
+    way: int
+    only: int = 0
+
+    def log_odds(self, view: View) -> Float[Tensor, "way rows columns"]:
+        """Classify every position; see `Fitted`."""
+        features = self.features(view)
+        shares = np.zeros((features.shape[0] * features.shape[1], self.way + 1), np.float32)
+        if self.model is None:
+            shares[:, self.only] = 1
+        else:
+            shares[:, self.model.classes_] = self.model.predict_proba(
+                features.reshape(-1, features.shape[2])
+            )
+        found = np.clip(shares[:, 1:].T, _SURE, 1 - _SURE).reshape(-1, *features.shape[:2])
+        return torch.from_numpy(np.log(found / (1 - found)))

@@ -1,0 +1,156 @@
+"""What candidates see of one plane of an image: pixels and features at several sides, each once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from episodes.catalog.letterbox import to_tensor
+from episodes.sampling.episode import to_channels
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.pixel_features import pixel_features
+from fewshot.inference.preprocess import limits_of
+from fewshot.models.encoder import Encoder, EncoderSettings
+from fewshot.models.levels import XFEAT
+
+COARSE, FINE = 256, 512
+"""Longest sides at which features are computed, in pixels."""
+PIXEL_SIGMAS = (0.7, 1.6, 3.5, 8.0)
+"""Of the features of single pixels, in pixels."""
+_MULTIPLE = 32  # of both sides: what the backbones need
+_LEAST = 64
+
+
+@dataclass(frozen=True)
+class Level:
+    """One feature map.
+
+    Attributes:
+        encoder: "lite" for EfficientNet-Lite0 with ImageNet weights, or "xfeat".
+        stride: pixels an entry.
+        side: longest side of the image, in pixels.
+    """
+
+    encoder: str
+    stride: int
+    side: int
+
+
+class View:
+    """One plane of an image; what is computed of it is kept.
+
+    Args:
+        picture: its limits become 0 and 1.
+        plane: which.
+    """
+
+    def __init__(self, picture: ImageStack, plane: int = 0) -> None:
+        self.picture, self.plane = picture, plane
+        self._levels: dict[Level, Tensor] = {}
+        self._resized: dict[int, Tensor] = {}
+
+    @cached_property
+    def image(self) -> Float[Tensor, "channel height width"]:
+        """Intensities from 0 to 1 at the image's own size, one channel or three."""
+        return to_tensor(self.picture.pixels[self.plane], limits_of(self.picture, self.plane))
+
+    @property
+    def side(self) -> int:
+        """Longest side at which single pixels are classified, in pixels."""
+        return min(FINE, max(self.picture.pixels.shape[1:3]))
+
+    def resized(self, side: int) -> Float[Tensor, "channel rows columns"]:
+        """Scale the image to a longest side; both sides become multiples of 32 pixels."""
+        if side not in self._resized:
+            self._resized[side] = functional.interpolate(
+                self.image[None],
+                size=rectangle(self.picture.pixels.shape[1:3], side),
+                mode="bilinear",
+                antialias=True,
+                align_corners=False,
+            )[0].clamp(0, 1)
+        return self._resized[side]
+
+    def level(self, level: Level) -> Float[Tensor, "feature rows columns"]:
+        """Compute one feature map, of unit length at every position, minus its mean.
+
+        Subtracting the image's mean takes away what is common to all of its positions, such as
+        staining, contrast or the modality, by which images differ more than structures do.
+        """
+        if level not in self._levels:
+            encoder = backbone(level.encoder)
+            with torch.inference_mode():
+                maps = encoder.unit_levels(to_channels(self.resized(level.side), 3)[None])
+            for stride, found in zip(sorted(encoder.settings.strides), maps, strict=True):
+                unit = functional.normalize(found[0] - found[0].mean(dim=(1, 2), keepdim=True), dim=0)
+                self._levels[Level(level.encoder, stride, level.side)] = unit
+        return self._levels[level]
+
+    def fused(self, levels: Sequence[Level]) -> Float[Tensor, "feature rows columns"]:
+        """Concatenate levels on the grid of the first; of unit length at every position."""
+        grid = self.level(levels[0]).shape[1:]
+        return torch.cat([on_grid(self.level(each), grid) for each in levels]) / len(levels) ** 0.5
+
+    @cached_property
+    def pixels(self) -> Float[np.ndarray, "rows columns feature"]:
+        """Features of single pixels at several scales, see `pixel_features`."""
+        image = self.resized(self.side).permute(1, 2, 0).numpy()
+        return pixel_features(image, PIXEL_SIGMAS)
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """An annotated plane.
+
+    Attributes:
+        view: of the image.
+        labels: 0 background, 1..way, 255 unknown, at the image's own size.
+    """
+
+    view: View
+    labels: UInt8[Tensor, "height width"]
+
+    def labels_at(self, shape: Sequence[int]) -> UInt8[np.ndarray, "rows columns"]:
+        """Take the nearest label at each position of another grid."""
+        resized = functional.interpolate(
+            self.labels[None, None], size=tuple(shape), mode="nearest-exact"
+        )
+        return resized[0, 0].numpy()
+
+
+def on_grid(
+    found: Float[Tensor, "feature rows columns"], grid: Sequence[int]
+) -> Float[Tensor, "feature more_rows more_columns"]:
+    """Interpolate a map to another grid."""
+    if found.shape[1:] == tuple(grid):
+        return found
+    return functional.interpolate(
+        found[None], size=tuple(grid), mode="bilinear", align_corners=False
+    )[0]
+
+
+def rectangle(shape: Sequence[int], side: int) -> tuple[int, int]:
+    """Height and width of an image at a longest side, as multiples of 32.
+
+    >>> rectangle((1000, 480), 512)
+    (512, 256)
+    """
+    scale = side / max(shape)
+    height, width = (
+        max(_LEAST, round(each * scale / _MULTIPLE) * _MULTIPLE) for each in shape
+    )
+    return height, width
+
+
+@lru_cache(maxsize=2)
+def backbone(name: str) -> Encoder:
+    """Build an encoder with the weights that come with the package; built once."""
+    settings = (
+        EncoderSettings(XFEAT, (8,)) if name == XFEAT else EncoderSettings(strides=(2, 4, 8, 16))
+    )
+    return Encoder(settings).eval()
