@@ -79,16 +79,8 @@ class Encoder(nn.Module):
         Returns:
             float32 feature maps of unit length at every position, rows = height / stride.
         """
-        coarsest = max(self.settings.strides)
-        if images.shape[-2] % coarsest or images.shape[-1] % coarsest:
-            raise ModelError(
-                f"images are {images.shape[-2]} x {images.shape[-1]} pixels; expected multiples "
-                f"of {coarsest} (episodes.catalog.letterbox.Frame makes them so)"
-            )
-        pixels = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
-        levels = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+        unit = self.unit_levels(images)
         grid = (images.shape[-2] // self.stride, images.shape[-1] // self.stride)
-        unit = [functional.normalize(level.float(), dim=1) for level in levels]
         fused = [
             level
             if level.shape[-2:] == grid
@@ -98,6 +90,27 @@ class Encoder(nn.Module):
         total = sum(level.weight for level in self.levels)
         lengths = [(total / level.weight) ** 0.5 for level in self.levels]
         return torch.cat([maps / n for maps, n in zip(fused, lengths, strict=True)], dim=1)
+
+    def unit_levels(
+        self, images: Float[Tensor, "batch channel height width"]
+    ) -> list[Float[Tensor, "batch _ _ _"]]:
+        """Embed images at each of the strides, the finest first, before they are fused.
+
+        Args:
+            images: as in `forward`.
+
+        Returns:
+            float32 maps [batch feature height/stride width/stride] of unit length everywhere.
+        """
+        coarsest = max(self.settings.strides)
+        if images.shape[-2] % coarsest or images.shape[-1] % coarsest:
+            raise ModelError(
+                f"images are {images.shape[-2]} x {images.shape[-1]} pixels; expected multiples "
+                f"of {coarsest} (episodes.catalog.letterbox.Frame makes them so)"
+            )
+        pixels = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        levels = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+        return [functional.normalize(level.float(), dim=1) for level in levels]
 
     def train(self, mode: bool = True) -> "Encoder":
         """Switch to training, with the normalisation layers' statistics frozen."""

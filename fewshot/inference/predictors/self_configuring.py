@@ -135,9 +135,12 @@ def mixture(
     total = torch.full((len(support.names), *shape), support.configuration.bias)
     for name, weight in support.configuration.weights.items():
         odds = support.fitted[name].log_odds(view).float()[None]
-        total += weight * functional.interpolate(
-            odds, size=tuple(shape), mode="bilinear", align_corners=False
-        )[0]
+        total += (
+            weight
+            * functional.interpolate(odds, size=tuple(shape), mode="bilinear", align_corners=False)[
+                0
+            ]
+        )
     return total
 
 

@@ -87,7 +87,9 @@ class View:
             with torch.inference_mode():
                 maps = encoder.unit_levels(to_channels(self.resized(level.side), 3)[None])
             for stride, found in zip(sorted(encoder.settings.strides), maps, strict=True):
-                unit = functional.normalize(found[0] - found[0].mean(dim=(1, 2), keepdim=True), dim=0)
+                unit = functional.normalize(
+                    found[0] - found[0].mean(dim=(1, 2), keepdim=True), dim=0
+                )
                 self._levels[Level(level.encoder, stride, level.side)] = unit
         return self._levels[level]
 
@@ -141,9 +143,7 @@ def rectangle(shape: Sequence[int], side: int) -> tuple[int, int]:
     (512, 256)
     """
     scale = side / max(shape)
-    height, width = (
-        max(_LEAST, round(each * scale / _MULTIPLE) * _MULTIPLE) for each in shape
-    )
+    height, width = (max(_LEAST, round(each * scale / _MULTIPLE) * _MULTIPLE) for each in shape)
     return height, width
 
 

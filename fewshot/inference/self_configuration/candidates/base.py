@@ -41,5 +41,7 @@ def log_odds_of(
     """
     best = logits.topk(2, dim=0)
     first, second = best.values
-    others = torch.where(best.indices[:1] == torch.arange(len(logits))[:, None, None], second, first)
+    others = torch.where(
+        best.indices[:1] == torch.arange(len(logits))[:, None, None], second, first
+    )
     return (logits - others)[1:]

@@ -72,7 +72,9 @@ class Classifier:
         features = [self.features(shot.view) for shot in shots]
         maps = [shot.labels_at(each.shape[:2]) for shot, each in zip(shots, features, strict=True)]
         picked = draw_pixels(maps, _POSITIONS, np.random.default_rng(0))
-        flat = [each.reshape(-1, each.shape[2])[p] for each, p in zip(features, picked, strict=True)]
+        flat = [
+            each.reshape(-1, each.shape[2])[p] for each, p in zip(features, picked, strict=True)
+        ]
         labels = [each.ravel()[p] for each, p in zip(maps, picked, strict=True)]
         known = np.concatenate(labels)
         if len(np.unique(known)) == 1:
