@@ -12,6 +12,9 @@ from fewshot.inference.inputs import ImageStack
 from fewshot.inference.query_similarity import MIN_SIMILARITY
 from fewshot.plots import overlays as pictures
 
+MIN_EXPECTED_DICE = 0.3
+"""Expected Dice below which a user is warned."""
+
 
 @dataclass(frozen=True)
 class Segmentation:
@@ -27,6 +30,8 @@ class Segmentation:
             where the segmenter has no measure of it. See `fewshot.inference.query_similarity`.
         no_answer: why the labels are no answer at all; "" where they are one. See
             `fewshot.inference.magnification`.
+        expected_dice: the Dice that the labels are expected to have, 0 to 1, the mean of their
+            classes; None where the segmenter has no estimate.
     """
 
     labels: np.ndarray = field(repr=False)
@@ -36,6 +41,7 @@ class Segmentation:
     source: ImageStack = field(repr=False)
     query_support_similarity: float | None = None
     no_answer: str = ""
+    expected_dice: float | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -63,6 +69,12 @@ class Segmentation:
     @property
     def doubt(self) -> str:
         """Why the answer should not be used unseen; "" where nothing speaks against it."""
+        if self.expected_dice is not None and self.expected_dice < MIN_EXPECTED_DICE:
+            return (
+                f"the mask of {Path(self.source.name).name} is expected to be poor (Dice about "
+                f"{self.expected_dice:.2f}); look at its overlay before you use it, or annotate "
+                "one more image"
+            )
         if self.query_support_similarity is None or self.query_support_similarity >= MIN_SIMILARITY:
             return ""
         return (
@@ -106,6 +118,7 @@ class Segmentation:
             "answer": not self.no_answer,
             **({"reason": self.no_answer} if self.no_answer else {}),
             "agreement": self.query_support_similarity,
+            "expected_dice": self.expected_dice,
             "classes": classes,
         }
 

@@ -1,7 +1,7 @@
 """A segmenter that configures itself: several methods, mixed as the annotated structures need."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,15 +22,19 @@ from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segmentation_of
 from fewshot.inference.self_configuration.candidates import CANDIDATES, Fitted
 from fewshot.inference.self_configuration.configuration import (
+    PRIORS,
     Configuration,
+    by_hand,
     configure,
-    describe_masks,
 )
+from fewshot.inference.self_configuration.evidence import scores
+from fewshot.inference.self_configuration.expectation import expected_dice
 from fewshot.inference.self_configuration.views import Shot, View
 from fewshot.inference.support_set import SupportSet
 from fewshot.models.network import FewShotNetwork
 from fewshot.models.scale import AnnotatedScale
 
+_MOST = 16  # annotated planes that are learned; features of more would fill the memory
 _CERTAIN = 10.0  # log odds of background beside the image
 
 
@@ -96,10 +100,14 @@ class SelfConfiguringPredictor:
         """Choose and learn; see `Predictor`."""
         shots = list(_shots(support_set))
         way = len(support_set.names)
-        chosen = configure(describe_masks([shot.labels.numpy() for shot in shots], way))
+        names = self.settings.method or tuple(PRIORS)
+        tried = {name: CANDIDATES[name] for name in names}
+        fitted = {name: candidate.fit(shots, way) for name, candidate in tried.items()}
         if self.settings.method:
-            chosen = chosen.fixed(self.settings.method)
-        fitted = {name: CANDIDATES[name].fit(shots, way) for name in chosen.weights}
+            chosen = by_hand(names)
+        else:
+            chosen = configure(*scores(tried, fitted, shots, way))
+        fitted = {name: fitted[name] for name in chosen.weights}
         return SelfConfigured(
             *(support_set.names, support_set.values, chosen, fitted),
             annotated_scale(support_set.pictures, support_set.maps),
@@ -110,41 +118,69 @@ class SelfConfiguringPredictor:
         """Segment each selected plane; see `Predictor`."""
         picture = only_selected(image)
         frame = letterbox_of(picture, View(picture).side)
+        expected: list[tuple[float, float]] = []
         chunks = (
-            self._scored(View(picture, plane), support) for plane in range(len(picture.pixels))
+            self._scored(View(picture, plane), support, expected)
+            for plane in range(len(picture.pixels))
         )
         probabilities = postprocess(chunks, frame, self.settings.postprocess)
-        return segmentation_of(
+        result = segmentation_of(
             *(picture, probabilities, support.names, support.values), similarity=lambda: None
         )
+        return replace(result, expected_dice=_mean(expected))
 
-    def _scored(self, view: View, support: SelfConfigured) -> SliceLogits:
+    def _scored(
+        self, view: View, support: SelfConfigured, expected: list[tuple[float, float]]
+    ) -> SliceLogits:
         """Put the mixture into the square, beside a background of log odds 0."""
         frame = letterbox_of(view.picture, view.side)
-        odds = mixture(view, support, frame.inner)
+        parts = candidate_odds(view, support, frame.inner)
+        odds = support.configuration.mix(parts)
+        found = float((odds > 0).float().mean())
+        if support.configuration.on_copies:  # not known of what was chosen by hand
+            expected.append((expected_dice(parts, odds, support.configuration.weights), found))
         square = functional.pad(odds, frame.padding, value=-_CERTAIN)
         logits = torch.cat([torch.zeros_like(square[:1]), square])
         image = frame.fit_image(view.image)
         return SliceLogits(logits[None], image.expand(3, -1, -1)[None])
 
 
-def mixture(
+def candidate_odds(
     view: View, support: SelfConfigured, shape: Sequence[int]
-) -> Float[Tensor, "way height width"]:
-    """Add the candidates' log odds with their weights, on a grid of some shape."""
-    total = torch.full((len(support.names), *shape), support.configuration.bias)
-    for name, weight in support.configuration.weights.items():
-        odds = support.fitted[name].log_odds(view).float()[None]
-        total += (
-            weight
-            * functional.interpolate(odds, size=tuple(shape), mode="bilinear", align_corners=False)[
-                0
-            ]
-        )
-    return total
+) -> dict[str, Float[Tensor, "way height width"]]:
+    """Score a plane with every chosen candidate, on a grid of some shape."""
+    return {
+        name: functional.interpolate(
+            fitted.log_odds(view).float()[None],
+            size=tuple(shape),
+            mode="bilinear",
+            align_corners=False,
+        )[0]
+        for name, fitted in support.fitted.items()
+    }
+
+
+def _mean(expected: Sequence[tuple[float, float]]) -> float | None:
+    """Average over planes, weighted by what was found in them."""
+    if not expected:
+        return None
+    values, areas = zip(*expected, strict=True)
+    return float(np.average(values, weights=np.array(areas) + 1e-6))
 
 
 def _shots(support_set: SupportSet) -> Iterator[Shot]:
-    for number, plane in annotated_slices(support_set).planes:
+    for number, plane in _few(support_set):
         labels = torch.from_numpy(np.ascontiguousarray(support_set.maps[number][plane]))
         yield Shot(View(support_set.pictures[number], plane), labels)
+
+
+def _few(support_set: SupportSet) -> list[tuple[int, int]]:
+    """Choose annotated planes: evenly spaced, and of a class that they do not show the largest."""
+    planes = annotated_slices(support_set).planes
+    places = {round(place) for place in np.linspace(0, len(planes) - 1, min(len(planes), _MOST))}
+    chosen = [planes[place] for place in sorted(places)]
+    for label in range(1, len(support_set.names) + 1):
+        areas = {each: int((support_set.maps[each[0]][each[1]] == label).sum()) for each in planes}
+        if not any(areas[each] for each in chosen):
+            chosen.append(max(planes, key=areas.__getitem__))
+    return chosen

@@ -150,7 +150,5 @@ def rectangle(shape: Sequence[int], side: int) -> tuple[int, int]:
 @lru_cache(maxsize=2)
 def backbone(name: str) -> Encoder:
     """Build an encoder with the weights that come with the package; built once."""
-    settings = (
-        EncoderSettings(XFEAT, (8,)) if name == XFEAT else EncoderSettings(strides=(2, 4, 8, 16))
-    )
+    settings = EncoderSettings(XFEAT) if name == XFEAT else EncoderSettings(strides=(2, 4, 8, 16))
     return Encoder(settings).eval()

@@ -8,9 +8,9 @@ from episodes.errors import DataError
 from episodes.io.pixels import IGNORE
 from fewshot.baselines.copy_mask import copy_mask
 from fewshot.baselines.image_predictor import image_at, training_images
-from fewshot.inference.pixel_features import draw_pixels
 from fewshot.baselines.threshold import LEVELS, dice_of_levels, otsu_level
 from fewshot.inference.inputs import ImageStack
+from fewshot.inference.pixel_features import draw_pixels
 from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.predictors.feature_predictor import annotated_slices
 from fewshot.inference.support_set import SupportSet

@@ -28,9 +28,7 @@ CANDIDATES: Mapping[str, Candidate] = {
     "neighbours-256": Neighbours(_levels(COARSE, (8, 16), xfeat=True)),
     "neighbours-256-fine": Neighbours(_levels(COARSE, (4, 8, 16), xfeat=True)),
     "neighbours-512": Neighbours(_levels(FINE, (8, 16), xfeat=True)),
-    "neighbours-512-fine": Neighbours(_levels(FINE, (4, 8, 16), xfeat=False)),
     "pixel-forest": Classifier(pixel_view, forest),
-    "deep-forest": Classifier(deep_view, forest),
     "deep-logistic": Classifier(deep_view, logistic),
     "place": Place(),
 }

@@ -1,0 +1,60 @@
+"""From annotated images to masks without any choice by the user."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from episodes.errors import ModelError
+from fewshot.inference.inputs import image_planes
+from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.support_set import SupportSet, read_support_set
+from tests.fewshot.conftest import disc_scene
+
+
+def support(*seeds: int) -> SupportSet:
+    images, masks = zip(*map(disc_scene, seeds), strict=True)
+    return read_support_set(list(images), list(masks), {1: "disc", 2: "bar"})
+
+
+def test_it_segments_another_image_and_tells_what_it_chose():
+    predictor = build_predictor(None, "self-configuring")
+    learned = predictor.learn(support(0))
+    image, labels = disc_scene(3)
+    result = predictor.segment(image_planes(image), learned)
+    for label in (1, 2):
+        found, true = result.labels[0] == label, labels == label
+        assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.85
+    assert 0.6 < result.expected_dice <= 1
+    assert result.summary()["expected_dice"] == result.expected_dice
+    assert "chosen on the annotated images: " in learned.configuration.describe()
+    assert predictor.segment(image_planes(image), learned).labels.tolist() == result.labels.tolist()
+
+
+def test_by_hand_one_method_is_learned_and_nothing_is_expected():
+    predictor = build_predictor(None, "self-configuring", {"method": ("neighbours-256",)})
+    learned = predictor.learn(support(0))
+    assert list(learned.fitted) == ["neighbours-256"]
+    assert predictor.segment(image_planes(disc_scene(1)[0]), learned).expected_dice is None
+    with pytest.raises(ModelError, match=r"no method best.*expected some of neighbours-256"):
+        build_predictor(None, "self-configuring", {"method": ("best",)})
+
+
+def test_many_planes_are_thinned_and_no_class_is_lost():
+    few = support(0)
+    volume = np.repeat(few.pictures[0].pixels, 40, axis=0)
+    labels = np.repeat((few.maps[0] == 1).astype(np.uint8), 40, axis=0)
+    labels[7] = few.maps[0]
+    stack = replace(few.pictures[0], pixels=volume, volume=True)
+    many = replace(few, pictures=(stack,), maps=(labels,))
+    predictor = build_predictor(None, "self-configuring", {"method": ("place",)})
+    learned = predictor.learn(many)
+    assert torch.sigmoid(learned.fitted["place"].found[1]).max() > 0.04  # the bar, in plane 7 alone
+
+
+def test_a_poor_answer_is_told():
+    predictor = build_predictor(None, "self-configuring", {"method": ("place",)})
+    result = predictor.segment(image_planes(disc_scene(1)[0]), predictor.learn(support(0)))
+    assert result.doubt == ""
+    assert "Dice about 0.10" in replace(result, expected_dice=0.1).doubt

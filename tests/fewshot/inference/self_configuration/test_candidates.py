@@ -1,0 +1,98 @@
+"""Every candidate keeps one contract: fit on shots, log odds for a view."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.self_configuration.candidates import CANDIDATES
+from fewshot.inference.self_configuration.candidates.base import log_odds_of
+from fewshot.inference.self_configuration.evidence import dice, labels_of
+from fewshot.inference.self_configuration.views import Level, Shot, View, rectangle
+from tests.fewshot.conftest import disc_scene
+
+
+def shot_of(seed: int, values: tuple[int, ...] = (0, 1, 2)) -> Shot:
+    image, labels = disc_scene(seed)
+    table = np.array(values, np.uint8)
+    return Shot(View(ImageStack(image[None], f"scene {seed}")), torch.from_numpy(table[labels]))
+
+
+@pytest.fixture(scope="module")
+def shots() -> list[Shot]:
+    return [shot_of(seed) for seed in range(2)]
+
+
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if name != "place"])
+def test_it_finds_two_classes_in_another_image(name, shots):
+    fitted = CANDIDATES[name].fit(shots[:1], 2)
+    odds = fitted.log_odds(shots[1].view)
+    assert odds.shape[0] == 2
+    assert torch.isfinite(odds).all()
+    assert dice(fitted, shots[1], 2) > 0.7
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_unknown_pixels_teach_nothing(name, shots):
+    """What lies under them may be anything."""
+    image, labels = disc_scene(0)
+    labels[:, 48:] = 255
+    views = []
+    for changed in (labels, np.where(labels == 255, 255, labels).astype(np.uint8)):
+        shot = Shot(View(ImageStack(image[None], "scene")), torch.from_numpy(changed))
+        views.append(CANDIDATES[name].fit([shot], 2).log_odds(shots[1].view))
+    assert torch.equal(*views)
+    assert CANDIDATES[name].fit([shot], 2).log_odds(shots[1].view).isfinite().all()
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("values", [(1, 1, 1), (0, 1, 0)])
+def test_a_fully_marked_image_and_a_single_class(name, values, shots):
+    fitted = CANDIDATES[name].fit([shot_of(0, values)], 1)
+    odds = fitted.log_odds(shots[1].view)
+    assert odds.isfinite().all()
+    if values == (1, 1, 1):
+        assert (odds > 0).all()
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_one_pixel_of_a_class(name, shots):
+    image, labels = disc_scene(0)
+    mask = np.zeros_like(labels)
+    mask[40, 40] = 1
+    shot = Shot(View(ImageStack(image[None], "scene")), torch.from_numpy(mask))
+    assert CANDIDATES[name].fit([shot], 1).log_odds(shots[1].view).isfinite().all()
+
+
+def test_place_is_the_share_of_annotated_images():
+    masks = np.zeros((2, 128, 128), np.uint8)
+    masks[0, :64], masks[1, :, :64] = 1, 1
+    masks[1, 127, 127] = 255
+    shots = [
+        Shot(View(ImageStack(np.zeros((1, 128, 128), np.uint8), "x")), torch.from_numpy(mask))
+        for mask in masks
+    ]
+    chance = CANDIDATES["place"].fit(shots, 1).log_odds(shots[0].view)[0].sigmoid()
+    assert chance[0, 0].item() == pytest.approx(0.98)
+    assert chance[0, 100].item() == pytest.approx(0.5)
+    assert chance[100, 100].item() == pytest.approx(0.02)
+
+
+def test_log_odds_and_labels_by_hand():
+    logits = torch.tensor([[1.0, 4.0], [3.0, 0.0], [2.5, 1.0]])[..., None]
+    odds = log_odds_of(logits)
+    torch.testing.assert_close(odds[..., 0], torch.tensor([[0.5, -4.0], [-0.5, -3.0]]))
+    assert labels_of(odds).tolist() == [[1], [0]]
+
+
+def test_views_are_rectangles_whose_levels_are_centred():
+    image = np.random.default_rng(0).integers(0, 255, (1, 60, 130), np.uint8)
+    view = View(ImageStack(image, "x"))
+    assert rectangle((60, 130), 256) == (128, 256)
+    assert view.resized(256).shape == (1, 128, 256)
+    for encoder in ("lite", "xfeat"):
+        level = view.level(Level(encoder, 8, 256))
+        assert level.shape[1:] == (16, 32)
+        torch.testing.assert_close(level.norm(dim=0), torch.ones(16, 32))
+        assert level.mean(dim=(1, 2)).abs().max() < 0.1
+    assert view.side == 130

@@ -1,0 +1,90 @@
+"""Weights follow the evidence; the evidence is measured on the annotation alone."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.inference.self_configuration.candidates import CANDIDATES
+from fewshot.inference.self_configuration.configuration import (
+    ON_COPIES,
+    ON_PARTS,
+    PRIORS,
+    by_hand,
+    configure,
+)
+from fewshot.inference.self_configuration.evidence import (
+    changed_copies,
+    dice_of_labels,
+    disjoint_parts,
+    scores,
+)
+from tests.fewshot.inference.self_configuration.test_candidates import shot_of
+
+NAN = math.nan
+
+
+def test_weights_by_hand():
+    names = ("neighbours-256", "place")
+    chosen = configure({names[0]: 0.8, names[1]: 0.4}, {names[0]: 0.5, names[1]: NAN})
+    raised = PRIORS[names[0]] + 0.2 * ON_COPIES
+    assert chosen.weights[names[0]] == pytest.approx(math.log1p(math.exp(raised)))
+    lowered = PRIORS[names[1]] - 0.2 * ON_COPIES
+    assert chosen.weights[names[1]] == pytest.approx(math.log1p(math.exp(lowered)))
+
+
+def test_evidence_on_parts_moves_weights_and_a_hopeless_candidate_is_left_out():
+    even = dict.fromkeys(PRIORS, 0.5)
+    before = configure(even, dict.fromkeys(PRIORS, NAN)).weights
+    assert set(before) == set(PRIORS)
+    after = configure(even, {**even, "pixel-forest": 0.9}).weights
+    assert after["pixel-forest"] > before["pixel-forest"]
+    assert after["place"] < before["place"]
+    assert ON_PARTS > 0
+    assert "place" not in configure({**even, "place": 0.0}, {**even, "place": 0.0}).weights
+
+
+def test_by_hand_is_told():
+    chosen = by_hand(("place", "pixel-forest"))
+    assert chosen.weights == {"place": 0.5, "pixel-forest": 0.5}
+    assert chosen.describe() == "chosen by hand: place, pixel-forest"
+
+
+def test_copies_keep_labels_on_their_structures_and_differ():
+    shot = shot_of(0, (0, 1, 0))
+    first, second = changed_copies([shot])
+    again = next(changed_copies([shot]))
+    assert torch.equal(first.view.image, again.view.image)
+    assert not torch.equal(first.view.image, second.view.image)
+    for copy in (first, second):
+        inside = copy.view.image[0][copy.labels == 1].mean()
+        assert inside > copy.view.image[0][copy.labels == 0].mean() + 0.2
+
+
+def test_parts_of_one_image_are_halves_and_of_several_one_is_left_out():
+    shot = shot_of(0, (0, 0, 1))  # a bar from left to right
+    ((known,), left_out) = next(disjoint_parts([shot], 1))
+    assert ((known.labels == 255) != (left_out.labels == 255)).all()
+    corner = torch.zeros_like(shot.labels)
+    corner[:20, :20] = 1
+    assert list(disjoint_parts([replace(shot, labels=corner)], 1)) == []
+    several = [shot_of(seed) for seed in range(3)]
+    assert list(disjoint_parts(several, 2)) == [((several[1], several[2]), several[0])]
+
+
+def test_dice_by_hand_is_over_classes_that_are_shown():
+    truth = torch.tensor([[1, 1, 0, 255]], dtype=torch.uint8)
+    assert dice_of_labels(torch.tensor([[1, 0, 0, 1]]), truth, 2) == pytest.approx(2 / 3)
+    assert math.isnan(dice_of_labels(torch.tensor([[1]]), torch.zeros(1, 1, dtype=torch.uint8), 1))
+
+
+def test_scores_are_of_every_candidate():
+    shots = [shot_of(0), shot_of(1)]
+    tried = {name: CANDIDATES[name] for name in ("neighbours-256", "place")}
+    fitted = {name: candidate.fit(shots, 2) for name, candidate in tried.items()}
+    on_copies, on_parts = scores(tried, fitted, shots, 2)
+    assert set(on_copies) == set(on_parts) == set(tried)
+    assert on_copies["neighbours-256"] > on_copies["place"]
+    assert np.isfinite(list(on_parts.values())).all()
