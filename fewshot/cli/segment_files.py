@@ -45,6 +45,9 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     supports = _supports(support)
     for name, each in zip(command.support_names(), supports, strict=False):
         save_support(each, batch.out / f"{name}.safetensors")
+    chosen = getattr(support, "configuration", None)
+    if chosen is not None:
+        print(chosen.describe(), flush=True)
     reading, described = Reading(command.axes, command.channels), set(shots.axes())
 
     def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
@@ -61,6 +64,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         "predictor": command.inference.predictor,
         "settings": {**asdict(predictor.settings), "coordinates": command.coordinates},
         "adapt_seconds": command.adapt,
+        **({"configuration": asdict(chosen)} if chosen is not None else {}),
     }
     return batch.run(answer, about)
 

@@ -6,7 +6,7 @@ share the intensity range of the whole image, so that an empty part stays empty.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -56,36 +56,59 @@ def segment_tiles(
     if fields <= _HARDLY:
         with torch.inference_mode():
             return segment_stack(network, picture, supports, settings, how, True)
+
+    def segment(part: ImageStack) -> Segmentation:
+        with torch.inference_mode():
+            return segment_stack(network, part, supports, settings, how, True)
+
+    return join_tiles(picture, side, segment)
+
+
+def join_tiles(
+    picture: ImageStack, side: int, segment: Callable[[ImageStack], Segmentation]
+) -> Segmentation:
+    """Segment an image in overlapping parts and average their probabilities.
+
+    Args:
+        picture: to be segmented; a volume is cut in its planes alone.
+        side: of the parts, in pixels.
+        segment: one part, whose intensity range is that of the whole.
+    """
     limits = intensity_range(picture.pixels)
-    shape = (1 + len(supports[0].class_names), *picture.pixels.shape[:3])
-    sums, weights = np.zeros(shape, np.float32), np.zeros((height, width), np.float32)
-    found: list[tuple[float, float]] = []
+    height, width = picture.pixels.shape[1:3]
+    weights = np.zeros((height, width), np.float32)
+    sums = np.zeros((0, *picture.pixels.shape[:3]), np.float32)
+    results: list[tuple[Segmentation, float]] = []
     for rows, columns in parts(height, width, side):
         pixels = picture.pixels[:, rows, columns]
-        with torch.inference_mode():
-            part = replace(picture.with_pixels(pixels), limits=limits)
-            result = segment_stack(network, part, supports, settings, how, True)
+        result = segment(replace(picture.with_pixels(pixels), limits=limits))
+        if not len(sums):
+            sums = np.zeros((len(result.probabilities), *picture.pixels.shape[:3]), np.float32)
         weight = np.outer(*(_ramp(each) for each in pixels.shape[1:3]))
         sums[..., rows, columns] += result.probabilities * weight
         weights[rows, columns] += weight
-        if result.query_support_similarity is not None:
-            found.append((result.query_support_similarity, float((result.labels > 0).sum()) + 1e-3))
+        found = float((result.labels > 0).sum()) + 1e-3
+        nothing = np.zeros((0, 0, 0), np.uint8)  # the planes are in the sums
+        results.append((replace(result, labels=nothing, probabilities=nothing), found))
     probabilities = (sums / weights).astype(np.float16)
-    return Segmentation(
+    return replace(
+        results[0][0],
         labels=probabilities.argmax(axis=0).astype(np.uint8),
         probabilities=probabilities,
-        class_names=supports[0].class_names,
-        values=supports[0].values,
         source=picture,
-        query_support_similarity=_mean(found),
+        query_support_similarity=_mean(
+            [(one.query_support_similarity, area) for one, area in results]
+        ),
+        expected_dice=_mean([(one.expected_dice, area) for one, area in results]),
     )
 
 
-def _mean(found: Sequence[tuple[float, float]]) -> float | None:
-    """Average agreements, weighted by what was found in the parts."""
-    if not found:
+def _mean(found: Sequence[tuple[float | None, float]]) -> float | None:
+    """Average what is known of parts, weighted by what was found in them."""
+    known = [(value, area) for value, area in found if value is not None]
+    if not known:
         return None
-    values, areas = zip(*found, strict=True)
+    values, areas = zip(*known, strict=True)
     return float(np.average(values, weights=areas))
 
 

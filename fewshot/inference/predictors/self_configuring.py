@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from episodes.errors import ModelError, shorten
 from fewshot.inference.inputs import ImageStack
-from fewshot.inference.magnification import annotated_scale
+from fewshot.inference.magnification import annotated_scale, fields_along, vanishing
 from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
 from fewshot.inference.postprocessing.settings import PostprocessSettings
 from fewshot.inference.predictors.build import register_predictor
@@ -29,12 +29,14 @@ from fewshot.inference.self_configuration.configuration import (
 )
 from fewshot.inference.self_configuration.evidence import scores
 from fewshot.inference.self_configuration.expectation import expected_dice
-from fewshot.inference.self_configuration.views import Shot, View
+from fewshot.inference.self_configuration.views import FINE, Shot, View
 from fewshot.inference.support_set import SupportSet
+from fewshot.inference.tiles import join_tiles
 from fewshot.models.network import FewShotNetwork
 from fewshot.models.scale import AnnotatedScale
 
 _MOST = 16  # annotated planes that are learned; features of more would fill the memory
+_STRIDE = 8  # of the coarse levels, below which structures vanish
 _CERTAIN = 10.0  # log odds of background beside the image
 
 
@@ -115,8 +117,19 @@ class SelfConfiguringPredictor:
 
     @torch.inference_mode()
     def segment(self, image: ImageStack, support: SelfConfigured) -> Segmentation:
-        """Segment each selected plane; see `Predictor`."""
+        """Segment each selected plane; see `Predictor`.
+
+        A plane so much larger than the annotated ones that their structures would vanish is
+        segmented in parts of the annotated ones' size, see `fewshot.inference.tiles`.
+        """
         picture = only_selected(image)
+        if vanishing(support.annotated, picture, FINE, _STRIDE):
+            times, _ = fields_along(support.annotated, picture)
+            side = max(1, round(max(picture.pixels.shape[1:3]) / times))
+            return join_tiles(picture, side, lambda part: self._segment(part, support))
+        return self._segment(picture, support)
+
+    def _segment(self, picture: ImageStack, support: SelfConfigured) -> Segmentation:
         frame = letterbox_of(picture, View(picture).side)
         expected: list[tuple[float, float]] = []
         chunks = (

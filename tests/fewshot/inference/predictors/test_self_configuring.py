@@ -9,6 +9,7 @@ import torch
 from episodes.errors import ModelError
 from fewshot.inference.inputs import image_planes
 from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.segment_stack import segmentation_of
 from fewshot.inference.support_set import SupportSet, read_support_set
 from tests.fewshot.conftest import disc_scene
 
@@ -58,3 +59,26 @@ def test_a_poor_answer_is_told():
     result = predictor.segment(image_planes(disc_scene(1)[0]), predictor.learn(support(0)))
     assert result.doubt == ""
     assert "Dice about 0.10" in replace(result, expected_dice=0.1).doubt
+
+
+def test_an_image_of_many_fields_of_view_is_segmented_in_parts(monkeypatch):
+    """Annotated dots of 8 pixels in 64; in 640 they would be smaller than a feature."""
+    generator = np.random.default_rng(0)
+    rows, columns = np.mgrid[:640, :640]
+    truth = ((rows % 32 - 16) ** 2 + (columns % 32 - 16) ** 2 < 4.5**2).astype(np.uint8)
+    image = np.clip(truth * 150 + generator.normal(50, 5, truth.shape), 0, 255).astype(np.uint8)
+    predictor = build_predictor(None, "self-configuring", {"method": ("place",)})
+    learned = predictor.learn(read_support_set(image[:64, :64], truth[:64, :64], {1: "dot"}))
+    sides = []
+
+    def by_threshold(picture, _):
+        sides.append(picture.pixels.shape[1:3])
+        odds = torch.from_numpy(picture.pixels[0] / 10.0 - 12)
+        planes = [torch.stack([-odds, odds]).softmax(dim=0)]
+        return segmentation_of(picture, planes, ("dot",), (1,), similarity=lambda: None)
+
+    monkeypatch.setattr(predictor, "_segment", by_threshold)
+    found = predictor.segment(image_planes(image), learned)
+    assert set(sides) == {(64, 64)}
+    assert len(sides) >= 100
+    np.testing.assert_array_equal(found.labels[0], truth)
