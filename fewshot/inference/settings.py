@@ -18,8 +18,8 @@ class InferenceSettings:
     predictor: str = "end-to-end"
     """How queries are segmented: each slice by itself (end-to-end, slice), or volumes with what is
     annotated in whole volumes (multi-slice, registered-slice, registered-volume), or without a
-    model (self-configuring, copy-mask, threshold, pixel-forest); or as a recipe does it, such as alpnet-registered
-    (docs/refinement.md)."""
+    model (self-configuring, copy-mask, threshold, pixel-forest); or as a recipe does it, such as
+    alpnet-registered (docs/refinement.md)."""
     annotated: Literal["volume", "slices"] | None = None
     """What registered-volume takes as annotated: all slices, or only those that show a class; by
     default all, unless unmarked slices lie between marked ones or few are marked."""
