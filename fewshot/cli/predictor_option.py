@@ -13,12 +13,12 @@ def predictor_of(inference: InferenceSettings) -> tuple[str, dict[str, Any]]:
 
     Args:
         inference: names a predictor, or a recipe whose predictor and settings at test time are
-            taken; what differs from a default replaces the recipe's.
+            taken; what differs from a default replaces the recipe's. By default end-to-end.
 
     Raises:
         FewshotError: there is neither such a predictor nor such a recipe.
     """
-    name, settings = recipes.predictor_at_test(inference.predictor)
+    name, settings = recipes.predictor_at_test(inference.predictor or "end-to-end")
     for group, default in (
         (inference, InferenceSettings()),
         (inference.postprocess, PostprocessSettings()),

@@ -3,7 +3,7 @@
 What can be refused is refused here, before torch is imported, which takes longer than all of it.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from episodes.catalog.class_names import parse_names
 from episodes.errors import DataError
@@ -13,7 +13,10 @@ from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.queries import list_queries
 from fewshot.cli.options import Segment
 from fewshot.cli.startup import wait_quietly, without_collector
-from fewshot.inference.support_set import read_support_set
+from fewshot.inference.settings import InferenceSettings
+from fewshot.inference.support_set import SupportSet, read_support_set
+
+_BY_MODEL = "end-to-end"
 
 
 def segment(command: Segment) -> int:
@@ -30,6 +33,7 @@ def segment(command: Segment) -> int:
         ignore_affine=command.masks.ignore_affine,
         reading=Reading(command.axes, command.channels),
     )
+    command = _with_predictor(command, shots)
     supports = [f"{name}.safetensors" for name in command.support_names()]
     batch = Batch(queries, command.out, _settings(command), supports, max(shots.values))
     print(*shots.axes(), shots.describe(), sep="\n", flush=True)
@@ -44,7 +48,7 @@ def segment(command: Segment) -> int:
 
 def _check_options(command: Segment) -> None:
     """Refuse options that exclude each other."""
-    inference, name = command.inference, command.inference.predictor
+    inference, name = command.inference, command.inference.predictor or _BY_MODEL
     if inference.zoom and inference.ensemble is not None:
         raise DataError(
             "--zoom learns all annotated images together; leave out --ensemble "
@@ -65,6 +69,25 @@ def _check_options(command: Segment) -> None:
             "--annotated says what registered-volume may take as annotated; add --predictor "
             "registered-volume"
         )
+
+
+def _with_predictor(command: Segment, shots: SupportSet) -> Segment:
+    """Choose the predictor where none is named: by itself, unless something asks for a model.
+
+    Volumes have slices in number, which `self-configuring` would take minutes for.
+    """
+    inference = command.inference
+    if inference.predictor is not None:
+        return command
+    asked = (command.model, command.size, command.coordinates, command.tiles, command.adapt)
+    by_model = (
+        any(asked)
+        or command.other_magnification
+        or any(picture.volume for picture in shots.pictures)
+        or inference != InferenceSettings()
+    )
+    name = _BY_MODEL if by_model else "self-configuring"
+    return replace(command, inference=replace(inference, predictor=name))
 
 
 def _settings(command: Segment) -> str:

@@ -15,11 +15,12 @@ Ensemble = Literal["probabilities", "logits", "weighted", "majority"]
 class InferenceSettings:
     """Which predictor segments, and how."""
 
-    predictor: str = "end-to-end"
-    """How queries are segmented: each slice by itself (end-to-end, slice), or volumes with what is
-    annotated in whole volumes (multi-slice, registered-slice, registered-volume), or without a
-    model (self-configuring, copy-mask, threshold, pixel-forest); or as a recipe does it, such as
-    alpnet-registered (docs/refinement.md)."""
+    predictor: str | None = None
+    """How queries are segmented: by methods that are chosen on the annotated images
+    (self-configuring, the default of images without a model), each slice by itself (end-to-end, the
+    default otherwise, or slice), volumes with what is annotated in whole volumes (multi-slice,
+    registered-slice, registered-volume), or without a model (copy-mask, threshold, pixel-forest);
+    or as a recipe does it, such as alpnet-registered (docs/refinement.md)."""
     annotated: Literal["volume", "slices"] | None = None
     """What registered-volume takes as annotated: all slices, or only those that show a class; by
     default all, unless unmarked slices lie between marked ones or few are marked."""

@@ -61,7 +61,11 @@ def test_segment_a_folder_of_mixed_files(data, tmp_path):
     assert read_header(out / "deeper/photo.png").size == (96, 96)
     assert read_header(out / "deeper/deep.tif").size == (96, 96)
     assert read_header(out / "colour.png").size == (96, 96)
-    assert (out / "support.safetensors").exists()
+    assert not (out / "support.safetensors").exists()  # of a single model alone
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["predictor"] == "self-configuring"
+    assert sum(summary["configuration"]["weights"].values()) > 0
+    assert all(0 <= row["expected_dice"] <= 1 for row in summary["images"])
     assert json.loads((out / "deeper/photo.json").read_text())["mask"] == "deeper/photo.png"
 
 

@@ -70,7 +70,8 @@ def nuclei_command(out):
     nuclei = bundled.path("nuclei")
     pair = (str(nuclei / "images/img2d_00.png"), "--mask", str(nuclei / "masks/img2d_00.png"))
     query = ("--query", str(nuclei / "images"), "--classes", "nucleus", "--out", str(out))
-    return (*COMMAND, "segment", "--support", *pair, *query)
+    method = ("--predictor", "end-to-end")  # the quickest
+    return (*COMMAND, "segment", "--support", *pair, *query, *method)
 
 
 def test_a_full_disk_is_an_error_and_leaves_no_half_file(tmp_path):

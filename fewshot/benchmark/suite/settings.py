@@ -20,7 +20,7 @@ class Suite:
     data: Positional[tuple[Path, ...]]
     """Data sets, or folders of data sets with images/ and masks/. Each is a task; one of volumes is
     a task a class, of single slices."""
-    predictors: tuple[str, ...] = ("end-to-end", "threshold", "pixel-forest")
+    predictors: tuple[str, ...] = ("self-configuring", "end-to-end", "threshold", "pixel-forest")
     """Predictors, or recipes that have one, as in `fewshot segment`; headlines are of the first.
     copy-mask is always there."""
     shots: tuple[int, ...] = (1, 5)

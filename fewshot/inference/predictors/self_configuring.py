@@ -53,6 +53,14 @@ class SelfConfiguringSettings:
     method: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        steps = self.postprocess
+        needed = ("flip", "proximity", "similarity", "depth_temperature")
+        default = PostprocessSettings()
+        if asked := [n for n in needed if getattr(steps, n) != getattr(default, n)]:
+            raise ModelError(
+                f"{', '.join(asked)} needs the features of one model, and this predictor mixes "
+                "several; leave it out, or choose the predictor end-to-end"
+            )
         if unknown := [name for name in self.method if name not in CANDIDATES]:
             raise ModelError(
                 f"there is no method {shorten(unknown)}; expected some of {', '.join(CANDIDATES)}"

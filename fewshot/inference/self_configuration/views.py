@@ -53,6 +53,7 @@ class View:
         self.picture, self.plane = picture, plane
         self._levels: dict[Level, Tensor] = {}
         self._resized: dict[int, Tensor] = {}
+        self._pixels: dict[int, np.ndarray] = {}
 
     @cached_property
     def image(self) -> Float[Tensor, "channel height width"]:
@@ -98,11 +99,18 @@ class View:
         grid = self.level(levels[0]).shape[1:]
         return torch.cat([on_grid(self.level(each), grid) for each in levels]) / len(levels) ** 0.5
 
-    @cached_property
-    def pixels(self) -> Float[np.ndarray, "rows columns feature"]:
-        """Features of single pixels at several scales, see `pixel_features`."""
-        image = self.resized(self.side).permute(1, 2, 0).numpy()
-        return pixel_features(image, PIXEL_SIGMAS)
+    def pixels(self, channels: int) -> Float[np.ndarray, "rows columns feature"]:
+        """Features of single pixels at several scales, see `pixel_features`.
+
+        Args:
+            channels: 1 or 3; a grey image is taken thrice, of colours the mean.
+        """
+        if channels not in self._pixels:
+            image = self.resized(self.side)
+            image = image.mean(0, keepdim=True) if channels == 1 else to_channels(image, channels)
+            features = pixel_features(image.permute(1, 2, 0).numpy(), PIXEL_SIGMAS)
+            self._pixels[channels] = features
+        return self._pixels[channels]
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,12 +31,16 @@ _REGULARISATION = 0.003  # C of scikit-learn: features are many and positions al
 _SURE = 0.005  # least probability: forests of few trees give 0 and 1
 
 
-def pixel_view(view: View) -> Float[np.ndarray, "rows columns feature"]:
-    """Features of single pixels."""
-    return view.pixels
+Features = Callable[[View, int], np.ndarray]
+"""From a plane and 1 or 3 channels to features [rows columns feature]."""
 
 
-def deep_view(view: View) -> Float[np.ndarray, "rows columns feature"]:
+def pixel_view(view: View, channels: int) -> Float[np.ndarray, "rows columns feature"]:
+    """Features of single pixels, see `View.pixels`."""
+    return view.pixels(channels)
+
+
+def deep_view(view: View, channels: int) -> Float[np.ndarray, "rows columns feature"]:
     """Deep features of all levels, each of unit length."""
     fused = view.fused(DEEP) * len(DEEP) ** 0.5
     return fused.permute(1, 2, 0).numpy()
@@ -60,16 +64,17 @@ class Classifier:
     """A classifier of scikit-learn on features of single positions.
 
     Attributes:
-        features: of a plane.
+        features: of a plane, by as many channels as all annotated images have.
         make: the classifier.
     """
 
-    features: Callable[[View], np.ndarray]
+    features: Features
     make: Callable[[], Any]
 
     def fit(self, shots: Sequence[Shot], way: int) -> "FittedClassifier":
         """Train on as many positions of each label; see `Candidate`."""
-        features = [self.features(shot.view) for shot in shots]
+        channels = min(len(shot.view.image) for shot in shots)
+        features = [self.features(shot.view, channels) for shot in shots]
         maps = [shot.labels_at(each.shape[:2]) for shot, each in zip(shots, features, strict=True)]
         picked = draw_pixels(maps, _POSITIONS, np.random.default_rng(0))
         flat = [
@@ -78,22 +83,24 @@ class Classifier:
         labels = [each.ravel()[p] for each, p in zip(maps, picked, strict=True)]
         known = np.concatenate(labels)
         if len(np.unique(known)) == 1:
-            return FittedClassifier(self.features, None, way, int(known[0]))
-        return FittedClassifier(self.features, self.make().fit(np.concatenate(flat), known), way)
+            return FittedClassifier(self.features, channels, None, way, int(known[0]))
+        model = self.make().fit(np.concatenate(flat), known)
+        return FittedClassifier(self.features, channels, model, way)
 
 
 @dataclass(frozen=True, eq=False)
 class FittedClassifier:
     """A trained classifier; without one, everything has one label."""
 
-    features: Callable[[View], np.ndarray]
+    features: Features
+    channels: int
     model: Any
     way: int
     only: int = 0
 
     def log_odds(self, view: View) -> Float[Tensor, "way rows columns"]:
         """Classify every position; see `Fitted`."""
-        features = self.features(view)
+        features = self.features(view, self.channels)
         shares = np.zeros((features.shape[0] * features.shape[1], self.way + 1), np.float32)
         if self.model is None:
             shares[:, self.only] = 1

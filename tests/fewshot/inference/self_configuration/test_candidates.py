@@ -96,3 +96,12 @@ def test_views_are_rectangles_whose_levels_are_centred():
         torch.testing.assert_close(level.norm(dim=0), torch.ones(16, 32))
         assert level.mean(dim=(1, 2)).abs().max() < 0.1
     assert view.side == 130
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_colour_and_grey_images_go_together(name):
+    grey, (image, labels) = shot_of(0), disc_scene(1)
+    coloured = ImageStack(np.stack([image] * 3, axis=2)[None], "colour")
+    colour = Shot(View(coloured), torch.from_numpy(labels))
+    for learned, query in (([grey], colour), ([colour], grey), ([grey, colour], colour)):
+        assert CANDIDATES[name].fit(learned, 2).log_odds(query.view).isfinite().all()
