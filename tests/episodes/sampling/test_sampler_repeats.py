@@ -80,6 +80,11 @@ def test_ranks_share_out_the_numbers(world, start):
         assert part == sorted(part)
 
 
+def test_one_process_takes_all_numbers():
+    numbers = EpisodeSampler(toy(ONE_EACH, "ab")).indices()
+    assert list(itertools.islice(numbers, 3)) == [0, 1, 2]
+
+
 @pytest.mark.parametrize(("rank", "world"), [(-1, 2), (2, 2), (0, 0)])
 def test_ranks_that_are_none(rank, world):
     sampler = EpisodeSampler(toy(ONE_EACH, "ab"))

@@ -180,6 +180,18 @@ def test_supervoxels_from_files(scans, tmp_path):
         SupervoxelSampler(scans, files=files)
 
 
+def test_the_transform_changes_the_chosen_side_alone(scans):
+    def black(image, labels, generator):
+        return torch.zeros_like(image), labels
+
+    loader = Loader(SIDE)
+    source = SupervoxelSampler(scans, loader=loader, segment_regions=cut, transform=black, seed=4)
+    for index in (0, 1):  # the support and the queries in turn
+        episode = source.episode(index)
+        assert bool(episode.support_images.any()) == (index == 1)
+        assert bool(episode.query_images.any()) == (index == 0)
+
+
 def test_nothing_to_draw_from(scans):
     with pytest.raises(EpisodeError, match="no volume of several slices; take SuperpixelSampler"):
         SupervoxelSampler(scans.filter(lambda sample: sample.image.plane == 3))

@@ -8,10 +8,12 @@ from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
 from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.predictors.build import build_predictor, needs_network
+from fewshot.inference.predictors.feature_predictor import _runs
 from fewshot.inference.predictors.registered_slice import (
     RegisteredSlicePredictor,
     RegisteredSliceSettings,
 )
+from fewshot.inference.predictors.registered_volume import _kind_of
 from fewshot.inference.preprocess import only_selected
 from fewshot.inference.slice_features import SliceFeatures, identity_of
 from fewshot.inference.support_set import SupportSet, read_support_set
@@ -253,3 +255,18 @@ def test_propagation_of_another_registration_is_not_reused(segmenter):
     assert alike.atlas._coverage is one.atlas._coverage
     assert other.atlas._coverage is not one.atlas._coverage
     assert (alike.learns_like(one), other.learns_like(one)) == (True, False)
+
+
+def test_runs_of_planes_end_where_one_does_not_follow():
+    assert list(_runs([3, 4, 5, 8, 9, 2])) == [[0, 1, 2], [3, 4], [5]]
+    assert list(_runs([])) == []
+
+
+@pytest.mark.parametrize(
+    ("marked", "kind"),
+    [(range(2, 9), "volume"), ((2, 3, 4, 6, 7, 8), "slices"), ((2, 3), "slices"), ((), "slices")],
+)
+def test_what_is_annotated_is_told_by_gaps_and_number(marked, kind):
+    labels = np.zeros((10, 4, 4), np.uint8)
+    labels[list(marked), 1, 1] = 1
+    assert _kind_of(labels) == kind

@@ -142,3 +142,9 @@ def test_without_any_difference_middle_lies_on_middle():
         align_slices(same[:0], same, FeatureStandardizer.of([same]))
     with pytest.raises(DataError, match="no slice"):
         FeatureStandardizer.of([])
+
+
+def test_a_spacing_of_0_is_refused():
+    slices = np.eye(4)
+    with pytest.raises(DataError, match="distances above 0"):
+        align_slices(slices, slices, FeatureStandardizer.of([slices]), spacing=(0.0, 1.0))
