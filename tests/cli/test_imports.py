@@ -22,9 +22,9 @@ def pair(tmp_path):
     return tmp_path
 
 
-def imported(folder, mask: str, query: str = "image.png") -> tuple[list[str], str]:
+def imported(folder, mask: str, query: str = "image.png", *more: str) -> tuple[list[str], str]:
     """Run `segment` in a process of its own; the heavy modules it imported, and what it printed."""
-    paths = ["--support", "image.png", "--mask", mask, "--query", query, "--out", "out"]
+    paths = ["--support", "image.png", "--mask", mask, "--query", query, "--out", "out", *more]
     code = (
         "import sys\nfrom fewshot.cli.main import main\n"
         f"main(['segment', *{paths!r}])\n"
@@ -36,10 +36,18 @@ def imported(folder, mask: str, query: str = "image.png") -> tuple[list[str], st
 
 
 def test_segmenting_imports_torch_and_nothing_else_that_is_slow(pair):
-    modules, said = imported(pair, "mask.png")
+    modules, said = imported(pair, "mask.png", "image.png", "--predictor", "end-to-end")
     assert "error" not in said
     assert (pair / "out" / "image.png").exists() or list((pair / "out").glob("*image*"))
     assert modules == ["torch"]
+
+
+def test_choosing_methods_imports_no_library_that_it_does_not_use(pair):
+    """Scikit-learn brings pandas, the transforms of torchvision bring the others."""
+    modules, said = imported(pair, "mask.png")
+    assert "error" not in said
+    used = {"torch", "torchvision", "torch._dynamo", "torch._inductor", "sympy", "pandas"}
+    assert set(modules) <= used
 
 
 def test_scoring_masks_imports_no_torch(pair):
