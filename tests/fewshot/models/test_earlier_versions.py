@@ -17,6 +17,7 @@ from fewshot.models.heads import (
     HSNetSettings,
     INSID3Settings,
     MixturePrototypesSettings,
+    NearestNeighboursSettings,
     PANetSettings,
     PFENetPriorSettings,
     RidgeSettings,
@@ -85,7 +86,7 @@ SAVED = [
 def test_every_head_of_that_version_is_tried():
     assert {type(settings) for settings, _, _ in SAVED} == {
         type(entry.settings) for entry in HEADS.parts().values()
-    }
+    } - {NearestNeighboursSettings}  # is younger
 
 
 @pytest.mark.parametrize(("settings", "tag", "text"), SAVED, ids=[tag for _, tag, _ in SAVED])
