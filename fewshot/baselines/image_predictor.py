@@ -1,6 +1,5 @@
 """What baselines share that learn from pixels alone and segment each plane by itself."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -10,14 +9,17 @@ import torch
 from torch.nn import functional
 
 from episodes.catalog.letterbox import to_tensor
-from episodes.errors import shorten
-from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.predictors.feature_predictor import AnnotatedSlices, annotated_slices
-from fewshot.inference.preprocess import limits_of, only_selected
+from fewshot.inference.preprocess import (
+    has_colour,
+    limits_of,
+    nearest_labels,
+    only_selected,
+)
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segmentation_of
-from fewshot.inference.support_set import SupportSet
+from fewshot.inference.support_set import SupportSet, warn_of_one_label
 from fewshot.models.network import FewShotNetwork
 
 GREY = np.array((0.299, 0.587, 0.114), np.float32)  # luma of BT.601
@@ -58,8 +60,8 @@ class ImagePredictor(Generic[Model]):
     def learn(self, support_set: SupportSet) -> Fitted[Model]:
         """Fit the model; see `Predictor`."""
         annotated = annotated_slices(support_set)
-        _warn_of_one_label(support_set)
-        colour = all(_has_colour(picture.pixels) for picture in support_set.pictures)
+        warn_of_one_label(support_set)
+        colour = all(has_colour(picture.pixels) for picture in support_set.pictures)
         model = self.fit(annotated, colour)
         return Fitted(support_set.names, support_set.values, colour, model)
 
@@ -100,7 +102,7 @@ def training_images(
     """
     for number, plane in annotated.planes:
         image = image_at(annotated.shots.pictures[number], plane, colour, max_side)
-        yield image, _shrink_labels(annotated.shots.maps[number][plane], image.shape[:2])
+        yield image, nearest_labels(annotated.shots.maps[number][plane], image.shape[:2])
 
 
 def image_at(picture: ImageStack, plane: int, colour: bool, max_side: int) -> np.ndarray:
@@ -133,39 +135,3 @@ def enlarge(probabilities: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         torch.from_numpy(probabilities)[None], size=shape, mode="bilinear", align_corners=False
     )
     return scaled[0].numpy()
-
-
-def _has_colour(pixels: np.ndarray) -> bool:
-    """Whether three channels differ anywhere."""
-    return pixels.ndim == 4 and bool((pixels != pixels[..., :1]).any())
-
-
-def _shrink_labels(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Scale labels down to the nearest, and keep a pixel of what would be lost."""
-    if labels.shape == shape:
-        return labels
-    small = functional.interpolate(
-        torch.from_numpy(labels)[None, None], size=tuple(shape), mode="nearest-exact"
-    )[0, 0].numpy()
-    for label in np.setdiff1d(labels, small):
-        rows, columns = np.nonzero(labels == label)
-        scaled = (
-            index * small.shape[axis] // labels.shape[axis]
-            for axis, index in enumerate((rows, columns))
-        )
-        small[tuple(scaled)] = label
-    return small
-
-
-def _warn_of_one_label(support_set: SupportSet) -> None:
-    """Warn where nothing can be told apart: all that is known has one label."""
-    known = np.unique(np.concatenate([np.unique(found) for found in support_set.maps]))
-    known = known[known != IGNORE]
-    if len(known) == 1:
-        label = "background" if known[0] == 0 else support_set.names[known[0] - 1]
-        names = shorten(picture.name for picture in support_set.pictures)
-        warnings.warn(
-            f"all that is known of {names} is {label}, so every pixel will be; mark what is not "
-            f"{label}, too",
-            stacklevel=3,
-        )

@@ -13,10 +13,11 @@ from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.queries import list_queries
 from fewshot.cli.options import Segment
 from fewshot.cli.startup import wait_quietly, without_collector
-from fewshot.inference.settings import InferenceSettings
+from fewshot.inference.postprocessing.settings import FEATURE_STEPS
 from fewshot.inference.support_set import SupportSet, read_support_set
 
 _BY_MODEL = "end-to-end"
+_OF_A_MODEL = ("model", "size", "coordinates", "tiles", "other_magnification", "adapt")
 
 
 def segment(command: Segment) -> int:
@@ -72,22 +73,26 @@ def _check_options(command: Segment) -> None:
 
 
 def _with_predictor(command: Segment, shots: SupportSet) -> Segment:
-    """Choose the predictor where none is named: by itself, unless something asks for a model.
+    """Choose the predictor where none is named, and tell why where it is that of a single model.
 
     Volumes have slices in number, which `self-configuring` would take minutes for.
     """
-    inference = command.inference
-    if inference.predictor is not None:
+    if command.inference.predictor is not None:
         return command
-    asked = (command.model, command.size, command.coordinates, command.tiles, command.adapt)
-    by_model = (
-        any(asked)
-        or command.other_magnification
-        or any(picture.volume for picture in shots.pictures)
-        or inference != InferenceSettings()
-    )
-    name = _BY_MODEL if by_model else "self-configuring"
-    return replace(command, inference=replace(inference, predictor=name))
+    reasons = [f"--{name}" for name in _OF_A_MODEL if getattr(command, name)]
+    for group, names in (
+        (command.inference, ("ensemble", "zoom")),
+        (command.inference.postprocess, FEATURE_STEPS),
+    ):
+        default = type(group)()
+        reasons += [f"--{n}" for n in names if getattr(group, n) != getattr(default, n)]
+    if any(picture.volume for picture in shots.pictures):
+        reasons.append("a volume")
+    if reasons:
+        given = ", ".join(reasons).replace("_", "-")
+        print(f"segmented by a single model (end-to-end), because of {given}; --predictor decides")
+    name = _BY_MODEL if reasons else "self-configuring"
+    return replace(command, inference=replace(command.inference, predictor=name))
 
 
 def _settings(command: Segment) -> str:

@@ -64,7 +64,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         "predictor": command.inference.predictor,
         "settings": {**asdict(predictor.settings), "coordinates": command.coordinates},
         "adapt_seconds": command.adapt,
-        **({"configuration": asdict(chosen)} if chosen is not None else {}),
+        **({"configuration": chosen.record()} if chosen is not None else {}),
     }
     return batch.run(answer, about)
 

@@ -9,9 +9,10 @@ import numpy as np
 from episodes.io.pixels import IGNORE
 from episodes.io.read import planes_of
 from episodes.sampling.episode import Plan
-from fewshot.evaluation.confusion_counts import GroundTruth, count_pixels
+from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.support_set import SupportSet
+from fewshot.metrics.overlap import confusion_matrix, dice
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,10 @@ def score_case(predictor: Any, plan: Plan, truth: GroundTruth) -> CaseScore:
         started = time.perf_counter()
         result = predictor.segment(image, support)
         seconds = time.perf_counter() - started
-        dice = dice_of_classes(
+        scores = dice_of_classes(
             result.labels[0], labels_of_classes(truth, key, plan.classes), len(plan.classes)
         )
-        expected = getattr(result, "expected_dice", None)
-        expected = None if expected is None else float(expected)
-        queries.append(QueryScore(key, subject, dice, expected, seconds))
+        queries.append(QueryScore(key, subject, scores, result.expected_dice, seconds))
     return CaseScore(plan.classes, tuple(queries), learned)
 
 
@@ -114,9 +113,6 @@ def dice_of_classes(predicted: np.ndarray, truth: np.ndarray, ways: int) -> tupl
     >>> dice_of_classes(np.array([[1, 1, 0, 3]]), np.array([[1, 0, 255, 0]]), 3)
     (0.6666666666666666, nan, 0.0)
     """
-    found = []
-    for way in range(1, ways + 1):
-        mask = np.where(truth == IGNORE, IGNORE, truth == way)
-        tp, fn, fp, _ = count_pixels(predicted == way, mask).tolist()
-        found.append(2 * tp / (2 * tp + fn + fp) if tp + fn + fp else float("nan"))
-    return tuple(found)
+    known = truth != IGNORE
+    table = confusion_matrix(predicted[known], truth[known], ways + 1, None)
+    return tuple(dice(table)[1:].tolist())

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 from episodes.catalog.letterbox import Letterbox, intensity_range, to_tensor
 from episodes.errors import DataError
@@ -87,6 +89,38 @@ def only_selected(picture: ImageStack) -> ImageStack:
     limits = tuple(limits_of(picture, plane) for plane in picture.selected)
     part = replace(picture.with_pixels(picture.pixels[list(picture.selected)]), limits=limits)
     return part if len(picture.selected) == len(picture.pixels) else replace(part, geometry=None)
+
+
+def has_colour(pixels: np.ndarray) -> bool:
+    """Whether three channels differ anywhere in planes [... height width 3] or [... height width].
+
+    >>> has_colour(np.zeros((4, 4, 3))), has_colour(np.eye(3)[None])
+    (False, True)
+    """
+    if pixels.shape[-1] != 3:
+        return False
+    return bool((pixels != pixels[..., :1]).any())
+
+
+def nearest_labels(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Bring labels [height width] to another size; of what would be lost, places are kept.
+
+    >>> nearest_labels(np.diag([0, 1, 0, 0]).astype(np.uint8), (2, 2))
+    array([[1, 0],
+           [0, 0]], dtype=uint8)
+    """
+    if labels.shape == shape:
+        return labels
+    found = functional.interpolate(
+        torch.from_numpy(labels)[None, None], size=shape, mode="nearest-exact"
+    )[0, 0].numpy()
+    for label in np.setdiff1d(labels, found):
+        places = np.nonzero(labels == label)
+        scaled = (
+            index * new // old for index, new, old in zip(places, shape, labels.shape, strict=True)
+        )
+        found[tuple(scaled)] = label
+    return found
 
 
 def letterbox_of(picture: ImageStack, size: int) -> Letterbox:

@@ -21,6 +21,9 @@ class InferenceSettings:
     default otherwise, or slice), volumes with what is annotated in whole volumes (multi-slice,
     registered-slice, registered-volume), or without a model (copy-mask, threshold, pixel-forest);
     or as a recipe does it, such as alpnet-registered (docs/refinement.md)."""
+    method: tuple[str, ...] = ()
+    """Methods that self-configuring mixes in equal parts, such as neighbours-512
+    (docs/self-configuration.md); by default chosen on the annotated images."""
     annotated: Literal["volume", "slices"] | None = None
     """What registered-volume takes as annotated: all slices, or only those that show a class; by
     default all, unless unmarked slices lie between marked ones or few are marked."""

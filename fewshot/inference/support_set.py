@@ -4,13 +4,14 @@ No torch is imported here, so that wrong files and masks are refused at once;
 `fewshot.inference.preprocess` makes tensors of them.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from episodes.catalog.class_report import describe_classes
-from episodes.errors import DataError
+from episodes.errors import DataError, shorten
 from episodes.io.axes import Reading
 from episodes.io.pixels import IGNORE
 from episodes.masks.label_map import UNKNOWN, LabelMap, parse_label_map
@@ -92,6 +93,20 @@ class SupportSet:
                     "answers are fused have to show every class. Learn them together instead"
                 )
         return tuple(parts)
+
+
+def warn_of_one_label(support_set: SupportSet) -> None:
+    """Warn where nothing can be told apart: all that is known has one label."""
+    known = np.unique(np.concatenate([np.unique(found) for found in support_set.maps]))
+    known = known[known != IGNORE]
+    if len(known) == 1:
+        label = "background" if known[0] == 0 else support_set.names[known[0] - 1]
+        names = shorten(picture.name for picture in support_set.pictures)
+        warnings.warn(
+            f"all that is known of {names} is {label}, so every pixel will be; mark what is not "
+            f"{label}, too",
+            stacklevel=3,
+        )
 
 
 def read_support_set(

@@ -96,14 +96,14 @@ def join_tiles(
         labels=probabilities.argmax(axis=0).astype(np.uint8),
         probabilities=probabilities,
         source=picture,
-        query_support_similarity=_mean(
+        query_support_similarity=mean_of_known(
             [(one.query_support_similarity, area) for one, area in results]
         ),
-        expected_dice=_mean([(one.expected_dice, area) for one, area in results]),
+        expected_dice=mean_of_known([(one.expected_dice, area) for one, area in results]),
     )
 
 
-def _mean(found: Sequence[tuple[float | None, float]]) -> float | None:
+def mean_of_known(found: Sequence[tuple[float | None, float]]) -> float | None:
     """Average what is known of parts, weighted by what was found in them."""
     known = [(value, area) for value, area in found if value is not None]
     if not known:

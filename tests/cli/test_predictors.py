@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from episodes.catalog.class_areas import compute_class_areas
 from episodes.io.read import read_planes
@@ -22,6 +23,7 @@ from fewshot.inference.settings import InferenceSettings
 from fewshot.inference.support_set import read_support_set
 from fewshot.models.checkpoint import load_network
 from fewshot.models.network import NetworkSettings
+from tests.fewshot.conftest import disc_scene
 
 from .scans import write_scans
 
@@ -80,6 +82,35 @@ def test_a_recipe_names_a_predictor_and_its_settings():
         "slice",
         {"ensemble": "logits"},
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [(["--size", "64"], "because of --size;"), (["--flip", "query"], "because of --flip;")],
+)
+def test_options_of_a_single_model_choose_it_and_say_so(tmp_path, capsys, more, said):
+    image, labels = disc_scene(0, 64)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(labels).save(tmp_path / "a_mask.png")
+    pair = ["--support", str(tmp_path / "a.png"), "--mask", str(tmp_path / "a_mask.png")]
+    query = ["--query", str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]
+    assert main(["segment", *pair, *query, "--classes", "1=disc", "2=bar", *more]) == 0
+    assert said in capsys.readouterr().out
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["predictor"] == "end-to-end"
+
+
+def test_methods_are_chosen_by_hand(tmp_path, capsys):
+    image, labels = disc_scene(0, 64)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(labels).save(tmp_path / "a_mask.png")
+    pair = ["--support", str(tmp_path / "a.png"), "--mask", str(tmp_path / "a_mask.png")]
+    query = ["--query", str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]
+    chosen = ["--method", "neighbours-256", "--keep", "largest"]
+    assert main(["segment", *pair, *query, "--classes", "1=disc", "2=bar", *chosen]) == 0
+    assert "chosen by hand: neighbours-256" in capsys.readouterr().out
+    assert main(["segment", *pair, *query, "--method", "best", "--overwrite"]) == 2
+    assert "there is no method best; expected some of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from typing import Literal
 
 from episodes.errors import FewshotError
 
+FEATURE_STEPS = ("flip", "proximity", "similarity", "depth_temperature")
+"""Switches that need the features, the mirror images or the masks that a single model learned."""
+
 
 @dataclass(frozen=True)
 class PostprocessSettings:

@@ -14,7 +14,7 @@ from episodes.errors import ModelError, shorten
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.magnification import annotated_scale, fields_along, vanishing
 from fewshot.inference.postprocessing.pipeline import SliceLogits, postprocess
-from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.postprocessing.settings import FEATURE_STEPS, PostprocessSettings
 from fewshot.inference.predictors.build import register_predictor
 from fewshot.inference.predictors.feature_predictor import annotated_slices
 from fewshot.inference.preprocess import letterbox_of, only_selected
@@ -30,8 +30,8 @@ from fewshot.inference.self_configuration.configuration import (
 from fewshot.inference.self_configuration.evidence import scores
 from fewshot.inference.self_configuration.expectation import expected_dice
 from fewshot.inference.self_configuration.views import FINE, Shot, View
-from fewshot.inference.support_set import SupportSet
-from fewshot.inference.tiles import join_tiles
+from fewshot.inference.support_set import SupportSet, warn_of_one_label
+from fewshot.inference.tiles import join_tiles, mean_of_known
 from fewshot.models.network import FewShotNetwork
 from fewshot.models.scale import AnnotatedScale
 
@@ -45,7 +45,7 @@ class SelfConfiguringSettings:
     """What is left to choose by hand.
 
     Attributes:
-        postprocess: steps that follow; by default chosen with the method.
+        postprocess: steps that follow the mixture.
         method: candidates that are mixed in equal parts, see `CANDIDATES`; by default chosen.
     """
 
@@ -53,10 +53,9 @@ class SelfConfiguringSettings:
     method: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        steps = self.postprocess
-        needed = ("flip", "proximity", "similarity", "depth_temperature")
         default = PostprocessSettings()
-        if asked := [n for n in needed if getattr(steps, n) != getattr(default, n)]:
+        steps = ((name, getattr(self.postprocess, name)) for name in FEATURE_STEPS)
+        if asked := [name for name, value in steps if value != getattr(default, name)]:
             raise ModelError(
                 f"{', '.join(asked)} needs the features of one model, and this predictor mixes "
                 "several; leave it out, or choose the predictor end-to-end"
@@ -108,6 +107,7 @@ class SelfConfiguringPredictor:
     @torch.inference_mode()
     def learn(self, support_set: SupportSet) -> SelfConfigured:
         """Choose and learn; see `Predictor`."""
+        warn_of_one_label(support_set)
         shots = list(_shots(support_set))
         way = len(support_set.names)
         names = self.settings.method or tuple(PRIORS)
@@ -139,7 +139,7 @@ class SelfConfiguringPredictor:
 
     def _segment(self, picture: ImageStack, support: SelfConfigured) -> Segmentation:
         frame = letterbox_of(picture, View(picture).side)
-        expected: list[tuple[float, float]] = []
+        expected: list[tuple[float | None, float]] = []
         chunks = (
             self._scored(View(picture, plane), support, expected)
             for plane in range(len(picture.pixels))
@@ -148,16 +148,16 @@ class SelfConfiguringPredictor:
         result = segmentation_of(
             *(picture, probabilities, support.names, support.values), similarity=lambda: None
         )
-        return replace(result, expected_dice=_mean(expected))
+        return replace(result, expected_dice=mean_of_known(expected))
 
     def _scored(
-        self, view: View, support: SelfConfigured, expected: list[tuple[float, float]]
+        self, view: View, support: SelfConfigured, expected: list[tuple[float | None, float]]
     ) -> SliceLogits:
         """Put the mixture into the square, beside a background of log odds 0."""
         frame = letterbox_of(view.picture, view.side)
         parts = candidate_odds(view, support, frame.inner)
         odds = support.configuration.mix(parts)
-        found = float((odds > 0).float().mean())
+        found = float((odds > 0).float().mean()) + 1e-6  # which weighs planes without any, too
         if support.configuration.on_copies:  # not known of what was chosen by hand
             expected.append((expected_dice(parts, odds, support.configuration.weights), found))
         square = functional.pad(odds, frame.padding, value=-_CERTAIN)
@@ -179,14 +179,6 @@ def candidate_odds(
         )[0]
         for name, fitted in support.fitted.items()
     }
-
-
-def _mean(expected: Sequence[tuple[float, float]]) -> float | None:
-    """Average over planes, weighted by what was found in them."""
-    if not expected:
-        return None
-    values, areas = zip(*expected, strict=True)
-    return float(np.average(values, weights=np.array(areas) + 1e-6))
 
 
 def _shots(support_set: SupportSet) -> Iterator[Shot]:

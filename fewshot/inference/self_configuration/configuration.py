@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -46,6 +47,13 @@ class Configuration:
     def mix(self, odds: Mapping[str, Float[Tensor, "way *grid"]]) -> Float[Tensor, "way *grid"]:
         """Add log odds of the candidates on one grid with their weights, and the bias."""
         return torch.stack([w * odds[name] for name, w in self.weights.items()]).sum(0) + self.bias
+
+    def record(self) -> dict[str, Any]:
+        """What a JSON file keeps; what was not measured is None."""
+        found = asdict(self)
+        for measured in (found["on_copies"], found["on_parts"]):
+            measured |= {name: None for name, value in measured.items() if math.isnan(value)}
+        return found
 
     def describe(self) -> str:
         """Tell in one line what was chosen, and why."""

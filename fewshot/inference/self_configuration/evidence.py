@@ -7,7 +7,7 @@ from all other images, and segmenting what was left out: nothing is repeated, bu
 cannot be left out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,16 +16,23 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from episodes.augmentation.compose import Augment
+from episodes.augmentation.intensity import Gamma, GaussianNoise
+from episodes.augmentation.spatial import Affine, Elastic, Warp
 from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.self_configuration.candidates import Candidate, Fitted
 from fewshot.inference.self_configuration.views import Shot, View
+from fewshot.metrics.overlap import confusion_matrix
+from fewshot.metrics.overlap import dice as class_dice
 
 Task = tuple[tuple[Shot, ...], Shot]
 """Shots to learn from, and one to be segmented."""
 _COPIES, _HALVES = 2, 1
-_CHANGES = Augment(rotation=15.0, translation=0.06, scale=1.25, shear=5.0, gamma=1.5, noise=0.04)
+_CHANGES = (
+    Warp(Affine(15.0, 0.06, 5.0, (0.8, 1.25)), Elastic(alpha=480.0, sigma=16.0)),
+    Gamma((2 / 3, 3 / 2)),
+    GaussianNoise(0.04),
+)
 _GAIN, _OFFSET = 0.2, 0.08  # largest, of each channel
 _SHARE = 0.15  # of every class, that both halves have to show
 _SIDE = 512  # of the copies, in pixels, at most
@@ -37,7 +44,8 @@ def changed_copies(shots: Sequence[Shot], seed: int = 0) -> Iterator[Shot]:
     for number in range(_COPIES):
         shot = shots[number % len(shots)]
         image, labels = _at_most(shot, _SIDE)
-        image, labels = _CHANGES(image, labels, generator)
+        for change in _CHANGES:
+            image, labels = change(image, labels, generator)
         size = (len(image), 1, 1)
         gain = torch.from_numpy(1 + _GAIN * generator.uniform(-1, 1, size)).float()
         offset = torch.from_numpy(_OFFSET * generator.uniform(-1, 1, size)).float()
@@ -95,21 +103,10 @@ def dice(fitted: Fitted, shot: Shot, way: int) -> float:
         way: number of classes.
     """
     odds = fitted.log_odds(shot.view).float()
-    truth = torch.from_numpy(shot.labels_at(odds.shape[1:]))
-    return dice_of_labels(labels_of(odds), truth, way)
-
-
-def dice_of_labels(
-    found: Int[Tensor, "rows columns"], truth: UInt8[Tensor, "rows columns"], way: int
-) -> float:
-    """Mean Dice over the classes that the truth shows; NaN where it shows none."""
+    truth = shot.labels_at(odds.shape[1:])
     known = truth != IGNORE
-    values = []
-    for label in range(1, way + 1):
-        wanted, given = (truth == label), (found == label) & known
-        if wanted.any():
-            values.append(2 * float((wanted & given).sum()) / float(wanted.sum() + given.sum()))
-    return float(np.mean(values)) if values else float("nan")
+    table = confusion_matrix(labels_of(odds).numpy()[known], truth[known], way + 1, None)
+    return _mean(class_dice(table)[1:][table[1:].any(axis=1)])
 
 
 def labels_of(odds: Tensor) -> Int[Tensor, "rows columns"]:
@@ -153,6 +150,6 @@ def _shows(known: Tensor, left_out: Tensor, labels: Tensor, way: int) -> bool:
     )
 
 
-def _mean(values: Iterator[float]) -> float:
+def _mean(values: Iterable[float]) -> float:
     found = [value for value in values if not np.isnan(value)]
     return float(np.mean(found)) if found else float("nan")

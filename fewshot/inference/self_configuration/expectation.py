@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.inference.self_configuration.evidence import labels_of
+from fewshot.metrics.overlap import confusion_matrix, dice
 
 _CONSTANT, _AGREEMENT, _OVERLAP = -0.233, 0.269, 0.822
 """Ridge regression of the true Dice on both numbers, on the development tasks of
@@ -32,21 +34,21 @@ def expected_dice(
         0 to 1; 0 where nothing is found.
     """
     answer = labels_of(mixed)
-    found = [label for label in range(1, len(mixed) + 1) if bool((answer == label).any())]
-    if not found:
+    found = np.unique(answer[answer > 0].numpy())
+    if not len(found):
         return 0.0
-    overlap = agreement = 0.0
-    for label in found:
-        inside = (answer == label).float()
-        chance = mixed[label - 1].sigmoid()
+    overlap = 0.0
+    for label in found.tolist():
+        inside, chance = (answer == label).float(), mixed[label - 1].sigmoid()
         overlap += float(2 * (chance * inside).sum() / (chance.sum() + inside.sum()))
-        agreement += sum(
-            weight * _dice((labels_of(parts[name]) == label).float(), inside)
-            for name, weight in weights.items()
-        ) / sum(weights.values())
+    agreement = sum(
+        weight * float(_dice(labels_of(parts[name]), answer, len(mixed))[found].sum())
+        for name, weight in weights.items()
+    ) / sum(weights.values())
     value = _CONSTANT + (_AGREEMENT * agreement + _OVERLAP * overlap) / len(found)
     return min(1.0, max(0.0, value))
 
 
-def _dice(first: Tensor, second: Tensor) -> float:
-    return float(2 * (first * second).sum() / (first.sum() + second.sum()))
+def _dice(labels: Tensor, reference: Tensor, way: int) -> np.ndarray:
+    """Dice of every label, the background's first."""
+    return dice(confusion_matrix(labels.numpy(), reference.numpy(), way + 1, None))

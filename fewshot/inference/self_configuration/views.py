@@ -14,7 +14,7 @@ from episodes.catalog.letterbox import to_tensor
 from episodes.sampling.episode import to_channels
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.pixel_features import pixel_features
-from fewshot.inference.preprocess import limits_of
+from fewshot.inference.preprocess import has_colour, limits_of, nearest_labels
 from fewshot.models.encoder import Encoder, EncoderSettings
 from fewshot.models.levels import XFEAT
 
@@ -27,11 +27,11 @@ _LEAST = 64
 
 
 @dataclass(frozen=True)
-class Level:
-    """One feature map.
+class FeatureMap:
+    """Which features of an image.
 
     Attributes:
-        encoder: "lite" for EfficientNet-Lite0 with ImageNet weights, or "xfeat".
+        encoder: `fewshot.models.encoder.OFFLINE` or `fewshot.models.levels.XFEAT`.
         stride: pixels an entry.
         side: longest side of the image, in pixels.
     """
@@ -51,14 +51,16 @@ class View:
 
     def __init__(self, picture: ImageStack, plane: int = 0) -> None:
         self.picture, self.plane = picture, plane
-        self._levels: dict[Level, Tensor] = {}
+        self._features: dict[FeatureMap, Tensor] = {}
         self._resized: dict[int, Tensor] = {}
         self._pixels: dict[int, np.ndarray] = {}
 
     @cached_property
     def image(self) -> Float[Tensor, "channel height width"]:
-        """Intensities from 0 to 1 at the image's own size, one channel or three."""
-        return to_tensor(self.picture.pixels[self.plane], limits_of(self.picture, self.plane))
+        """Intensities from 0 to 1 at the image's own size; three channels where they differ."""
+        pixels = self.picture.pixels[self.plane]
+        image = to_tensor(pixels, limits_of(self.picture, self.plane))
+        return image if has_colour(pixels) else image[:1]
 
     @property
     def side(self) -> int:
@@ -77,27 +79,27 @@ class View:
             )[0].clamp(0, 1)
         return self._resized[side]
 
-    def level(self, level: Level) -> Float[Tensor, "feature rows columns"]:
+    def features(self, wanted: FeatureMap) -> Float[Tensor, "feature rows columns"]:
         """Compute one feature map, of unit length at every position, minus its mean.
 
         Subtracting the image's mean takes away what is common to all of its positions, such as
         staining, contrast or the modality, by which images differ more than structures do.
         """
-        if level not in self._levels:
-            encoder = backbone(level.encoder)
+        if wanted not in self._features:
+            encoder = backbone(wanted.encoder)
             with torch.inference_mode():
-                maps = encoder.unit_levels(to_channels(self.resized(level.side), 3)[None])
+                maps = encoder.unit_levels(to_channels(self.resized(wanted.side), 3)[None])
             for stride, found in zip(sorted(encoder.settings.strides), maps, strict=True):
                 unit = functional.normalize(
                     found[0] - found[0].mean(dim=(1, 2), keepdim=True), dim=0
                 )
-                self._levels[Level(level.encoder, stride, level.side)] = unit
-        return self._levels[level]
+                self._features[FeatureMap(wanted.encoder, stride, wanted.side)] = unit
+        return self._features[wanted]
 
-    def fused(self, levels: Sequence[Level]) -> Float[Tensor, "feature rows columns"]:
-        """Concatenate levels on the grid of the first; of unit length at every position."""
-        grid = self.level(levels[0]).shape[1:]
-        return torch.cat([on_grid(self.level(each), grid) for each in levels]) / len(levels) ** 0.5
+    def fused(self, maps: Sequence[FeatureMap]) -> Float[Tensor, "feature rows columns"]:
+        """Concatenate feature maps on the grid of the first; of unit length at every position."""
+        grid = self.features(maps[0]).shape[1:]
+        return torch.cat([on_grid(self.features(each), grid) for each in maps]) / len(maps) ** 0.5
 
     def pixels(self, channels: int) -> Float[np.ndarray, "rows columns feature"]:
         """Features of single pixels at several scales, see `pixel_features`.
@@ -126,11 +128,8 @@ class Shot:
     labels: UInt8[Tensor, "height width"]
 
     def labels_at(self, shape: Sequence[int]) -> UInt8[np.ndarray, "rows columns"]:
-        """Take the nearest label at each position of another grid."""
-        resized = functional.interpolate(
-            self.labels[None, None], size=tuple(shape), mode="nearest-exact"
-        )
-        return resized[0, 0].numpy()
+        """Take the nearest label at each position of another grid; no label is lost."""
+        return nearest_labels(self.labels.numpy(), tuple(shape))
 
 
 def on_grid(
@@ -158,5 +157,5 @@ def rectangle(shape: Sequence[int], side: int) -> tuple[int, int]:
 @lru_cache(maxsize=2)
 def backbone(name: str) -> Encoder:
     """Build an encoder with the weights that come with the package; built once."""
-    settings = EncoderSettings(XFEAT) if name == XFEAT else EncoderSettings(strides=(2, 4, 8, 16))
+    settings = EncoderSettings(name, (8,) if name == XFEAT else (2, 4, 8, 16))
     return Encoder(settings).eval()

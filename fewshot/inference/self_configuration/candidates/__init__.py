@@ -1,7 +1,8 @@
 """Methods that a self-configuring segmenter tries, one contract: `fit` on shots, then `log_odds`.
 
 Each name of `CANDIDATES` is one way to label a query from a few annotated planes; all scores are
-log odds, so that they can be added. A further candidate is one further entry.
+log odds, so that they can be added. A further candidate is one further
+entry here, and its prior in `fewshot.inference.self_configuration.configuration`.
 """
 
 from collections.abc import Mapping
@@ -16,18 +17,20 @@ from fewshot.inference.self_configuration.candidates.classifiers import (
 )
 from fewshot.inference.self_configuration.candidates.neighbours import Neighbours
 from fewshot.inference.self_configuration.candidates.place import Place
-from fewshot.inference.self_configuration.views import COARSE, FINE, Level
+from fewshot.inference.self_configuration.views import COARSE, FINE, FeatureMap
+from fewshot.models.encoder import OFFLINE
+from fewshot.models.levels import XFEAT
 
 
-def _levels(side: int, lite: tuple[int, ...], xfeat: bool) -> tuple[Level, ...]:
-    known = tuple(Level("lite", stride, side) for stride in lite)
-    return (*known, Level("xfeat", 8, side)) if xfeat else known
+def _maps(side: int, strides: tuple[int, ...]) -> tuple[FeatureMap, ...]:
+    known = (FeatureMap(OFFLINE, stride, side) for stride in strides)
+    return (*known, FeatureMap(XFEAT, 8, side))
 
 
 CANDIDATES: Mapping[str, Candidate] = {
-    "neighbours-256": Neighbours(_levels(COARSE, (8, 16), xfeat=True)),
-    "neighbours-256-fine": Neighbours(_levels(COARSE, (4, 8, 16), xfeat=True)),
-    "neighbours-512": Neighbours(_levels(FINE, (8, 16), xfeat=True)),
+    "neighbours-256": Neighbours(_maps(COARSE, (8, 16))),
+    "neighbours-256-fine": Neighbours(_maps(COARSE, (4, 8, 16))),
+    "neighbours-512": Neighbours(_maps(FINE, (8, 16))),
     "pixel-forest": Classifier(pixel_view, forest),
     "deep-logistic": Classifier(deep_view, logistic),
     "place": Place(),

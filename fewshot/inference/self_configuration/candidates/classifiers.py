@@ -10,8 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fewshot.inference.pixel_features import draw_pixels
-from fewshot.inference.self_configuration.views import COARSE, FINE, Level, Shot, View
+from fewshot.inference.self_configuration.views import COARSE, FINE, FeatureMap, Shot, View
 from fewshot.lazily import lazily
+from fewshot.models.encoder import OFFLINE
+from fewshot.models.levels import XFEAT
 
 ensemble = lazily("sklearn.ensemble")
 linear_model = lazily("sklearn.linear_model")
@@ -19,12 +21,12 @@ pipeline = lazily("sklearn.pipeline")
 preprocessing = lazily("sklearn.preprocessing")
 
 DEEP = (
-    *(Level("lite", stride, FINE) for stride in (2, 4, 8, 16)),
-    Level("xfeat", 8, FINE),
-    *(Level("lite", stride, COARSE) for stride in (8, 16)),
-    Level("xfeat", 8, COARSE),
+    *(FeatureMap(OFFLINE, stride, FINE) for stride in (2, 4, 8, 16)),
+    FeatureMap(XFEAT, 8, FINE),
+    *(FeatureMap(OFFLINE, stride, COARSE) for stride in (8, 16)),
+    FeatureMap(XFEAT, 8, COARSE),
 )
-"""All levels, on the grid of the finest."""
+"""All feature maps, on the grid of the finest."""
 _POSITIONS = 10_000  # that are learned from, shared equally by the labels
 _TREES, _LEAF = 60, 3
 _REGULARISATION = 0.003  # C of scikit-learn: features are many and positions alike
@@ -41,7 +43,7 @@ def pixel_view(view: View, channels: int) -> Float[np.ndarray, "rows columns fea
 
 
 def deep_view(view: View, channels: int) -> Float[np.ndarray, "rows columns feature"]:
-    """Deep features of all levels, each of unit length."""
+    """Deep features, each map of unit length."""
     fused = view.fused(DEEP) * len(DEEP) ** 0.5
     return fused.permute(1, 2, 0).numpy()
 

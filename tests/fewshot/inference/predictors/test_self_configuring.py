@@ -42,6 +42,14 @@ def test_by_hand_one_method_is_learned_and_nothing_is_expected():
         build_predictor(None, "self-configuring", {"method": ("best",)})
 
 
+def test_a_fully_marked_image_is_told_and_everything_is_the_class():
+    image, labels = disc_scene(0)
+    predictor = build_predictor(None, "self-configuring", {"method": ("neighbours-256", "place")})
+    with pytest.warns(UserWarning, match="all that is known of array is disc"):
+        learned = predictor.learn(read_support_set(image, np.ones_like(labels), {1: "disc"}))
+    assert (predictor.segment(image_planes(disc_scene(1)[0]), learned).labels == 1).all()
+
+
 def test_many_planes_are_thinned_and_no_class_is_lost():
     few = support(0)
     volume = np.repeat(few.pictures[0].pixels, 40, axis=0)

@@ -8,7 +8,9 @@ from fewshot.inference.inputs import ImageStack
 from fewshot.inference.self_configuration.candidates import CANDIDATES
 from fewshot.inference.self_configuration.candidates.base import log_odds_of
 from fewshot.inference.self_configuration.evidence import dice, labels_of
-from fewshot.inference.self_configuration.views import Level, Shot, View, rectangle
+from fewshot.inference.self_configuration.views import FeatureMap, Shot, View, rectangle
+from fewshot.models.encoder import OFFLINE
+from fewshot.models.levels import XFEAT
 from tests.fewshot.conftest import disc_scene
 
 
@@ -62,6 +64,21 @@ def test_one_pixel_of_a_class(name, shots):
     mask[40, 40] = 1
     shot = Shot(View(ImageStack(image[None], "scene")), torch.from_numpy(mask))
     assert CANDIDATES[name].fit([shot], 1).log_odds(shots[1].view).isfinite().all()
+    assert (shot.labels_at((32, 32)) == 1).sum() == 1  # it is lost on no grid
+
+
+def test_as_many_positions_are_kept_of_several_images(shots):
+    fitted = CANDIDATES["neighbours-256-fine"].fit(shots, 2)
+    one = CANDIDATES["neighbours-256-fine"].fit(shots[:1], 2)
+    kept = [each.support.tensors["positions_0"].shape[1] for each in (one, fitted)]
+    assert kept[1] <= 8192
+    assert kept[0] > 2048
+
+
+def test_grey_in_three_channels_is_grey():
+    image, _ = disc_scene(0)
+    grey, colours = (View(ImageStack(each[None], "x")) for each in (image, np.dstack([image] * 3)))
+    assert torch.equal(grey.image, colours.image)
 
 
 def test_place_is_the_share_of_annotated_images():
@@ -90,8 +107,8 @@ def test_views_are_rectangles_whose_levels_are_centred():
     view = View(ImageStack(image, "x"))
     assert rectangle((60, 130), 256) == (128, 256)
     assert view.resized(256).shape == (1, 128, 256)
-    for encoder in ("lite", "xfeat"):
-        level = view.level(Level(encoder, 8, 256))
+    for encoder in (OFFLINE, XFEAT):
+        level = view.features(FeatureMap(encoder, 8, 256))
         assert level.shape[1:] == (16, 32)
         torch.testing.assert_close(level.norm(dim=0), torch.ones(16, 32))
         assert level.mean(dim=(1, 2)).abs().max() < 0.1
@@ -101,7 +118,7 @@ def test_views_are_rectangles_whose_levels_are_centred():
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_colour_and_grey_images_go_together(name):
     grey, (image, labels) = shot_of(0), disc_scene(1)
-    coloured = ImageStack(np.stack([image] * 3, axis=2)[None], "colour")
+    coloured = ImageStack(np.stack([image, image // 2, 255 - image], axis=2)[None], "colour")
     colour = Shot(View(coloured), torch.from_numpy(labels))
     for learned, query in (([grey], colour), ([colour], grey), ([grey, colour], colour)):
         assert CANDIDATES[name].fit(learned, 2).log_odds(query.view).isfinite().all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from fewshot.inference.inputs import ImageStack
 from fewshot.inference.self_configuration.candidates import CANDIDATES
 from fewshot.inference.self_configuration.configuration import (
     ON_COPIES,
@@ -17,10 +18,11 @@ from fewshot.inference.self_configuration.configuration import (
 )
 from fewshot.inference.self_configuration.evidence import (
     changed_copies,
-    dice_of_labels,
+    dice,
     disjoint_parts,
     scores,
 )
+from fewshot.inference.self_configuration.views import Shot, View
 from tests.fewshot.inference.self_configuration.test_candidates import shot_of
 
 NAN = math.nan
@@ -33,6 +35,8 @@ def test_weights_by_hand():
     assert chosen.weights[names[0]] == pytest.approx(math.log1p(math.exp(raised)))
     lowered = PRIORS[names[1]] - 0.2 * ON_COPIES
     assert chosen.weights[names[1]] == pytest.approx(math.log1p(math.exp(lowered)))
+    assert chosen.record()["on_parts"] == {names[0]: 0.5, names[1]: None}
+    assert "neighbours-256" in chosen.describe()
 
 
 def test_evidence_on_parts_moves_weights_and_a_hopeless_candidate_is_left_out():
@@ -75,9 +79,14 @@ def test_parts_of_one_image_are_halves_and_of_several_one_is_left_out():
 
 
 def test_dice_by_hand_is_over_classes_that_are_shown():
-    truth = torch.tensor([[1, 1, 0, 255]], dtype=torch.uint8)
-    assert dice_of_labels(torch.tensor([[1, 0, 0, 1]]), truth, 2) == pytest.approx(2 / 3)
-    assert math.isnan(dice_of_labels(torch.tensor([[1]]), torch.zeros(1, 1, dtype=torch.uint8), 1))
+    class Given:
+        def log_odds(self, view):
+            return torch.tensor([[[5.0, -5.0, -5.0, 5.0]], [[-5.0, -5.0, -5.0, -5.0]]])
+
+    view = View(ImageStack(np.zeros((1, 1, 4), np.uint8), "x"))
+    shown = Shot(view, torch.tensor([[1, 1, 0, 255]], dtype=torch.uint8))
+    assert dice(Given(), shown, 2) == pytest.approx(2 / 3)
+    assert math.isnan(dice(Given(), replace(shown, labels=torch.zeros_like(shown.labels)), 2))
 
 
 def test_scores_are_of_every_candidate():
