@@ -43,11 +43,10 @@ def test_segmenting_imports_torch_and_nothing_else_that_is_slow(pair):
 
 
 def test_choosing_methods_imports_no_library_that_it_does_not_use(pair):
-    """Scikit-learn brings pandas, the transforms of torchvision bring the others."""
+    """Scikit-learn brings pandas where it is installed."""
     modules, said = imported(pair, "mask.png")
     assert "error" not in said
-    used = {"torch", "torchvision", "torch._dynamo", "torch._inductor", "sympy", "pandas"}
-    assert set(modules) <= used
+    assert {"torch"} <= set(modules) <= {"torch", "pandas"}
 
 
 def test_scoring_masks_imports_no_torch(pair):
