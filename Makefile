@@ -8,6 +8,8 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -
 COMPILE := $(BIN)/python -m compileall -q fewshot episodes
 # learn2learn compiles one extension; a machine without a C compiler borrows one from the registry.
 CC_FOUND := $(shell command -v cc || command -v gcc || command -v clang)
+# As `keep_freed_memory` in fewshot/cli/startup.py does for commands.
+KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test mutants notebooks lint format bench results clean
@@ -41,7 +43,7 @@ demo: $(VENV)/core.stamp  ## train on base classes, segment classes never seen, 
 	$(BIN)/fewshot demo --out demo --overwrite
 
 test: $(VENV)/dev.stamp  ## the whole test suite, notebooks included
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(KEEP_MEMORY) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 mutants: $(VENV)/dev.stamp  ## mutation testing: 200 small changes of the code, of which tests must notice 90 %
 	$(INSTALL) --editable '.[dev,mutants]'

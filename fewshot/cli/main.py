@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     from episodes.errors import FewshotError
     from fewshot.cli.dispatch import parse, run
+    from fewshot.cli.startup import keep_freed_memory
 
+    keep_freed_memory()
     try:
         return run(parse(arguments))
     except FewshotError as error:

@@ -24,9 +24,12 @@ from fewshot.evaluation import results
 from fewshot.evaluation.confusion_counts import GroundTruth
 from fewshot.evaluation.few_image_scores import CaseScore, score_case
 from fewshot.inference.predictors.build import build_predictor, needs_network
+from fewshot.inference.self_configuration.candidates import CANDIDATES
 from fewshot.models.checkpoint import build_network, load_network
 from fewshot.provenance import typed_command
 from fewshot.registry import PREDICTORS
+
+_METHODS = "self-configuring"  # the predictor whose methods are columns of their own
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def _build(command: Suite) -> dict[str, _Built]:
         name: recipes.predictor_at_test(name)
         for name in dict.fromkeys((*command.predictors, COPY_MASK))
     }
+    methods = CANDIDATES if command.methods == ("all",) else command.methods
+    chosen |= {f"method {name}": (_METHODS, {"method": (name,)}) for name in methods}
     network = None
     if any(needs_network(predictor) for predictor, _ in chosen.values()):
         network = load_network(command.model) if command.model else build_network()

@@ -12,6 +12,11 @@ from fewshot.inference.inputs import ImageLike, ImageStack, image_planes
 from fewshot.inference.magnification import annotated_scale
 from fewshot.inference.postprocessing.flip_tta import mirrored
 from fewshot.inference.postprocessing.settings import PostprocessSettings
+from fewshot.inference.predictors.self_configuring import (
+    SelfConfigured,
+    SelfConfiguringPredictor,
+    SelfConfiguringSettings,
+)
 from fewshot.inference.preprocess import CHUNK, fit_images, fit_masks
 from fewshot.inference.query_similarity import with_masks
 from fewshot.inference.resolution import upsampling_factor
@@ -35,17 +40,32 @@ class Segmenter:
     result = segmenter.segment("another.png", support)
     ```
 
+    Without a network it configures itself by the annotated images
+    (`fewshot.inference.predictors.self_configuring`), as `fewshot segment` does; with one, and for
+    annotated volumes, features of that network are compared.
+
     Args:
-        network: a trained one, or the settings of a new one; by default the default settings. It is
-            put into evaluation mode.
+        network: a trained one, or the settings of a new one, which is put into evaluation mode; by
+            default several methods are tried, and a network of the default settings is built where
+            one is needed.
 
     Raises:
         ModelError: the settings do not fit together.
     """
 
     def __init__(self, network: FewShotNetwork | NetworkSettings | None = None) -> None:
-        made = network if isinstance(network, FewShotNetwork) else build_network(network)
-        self.network = made.eval()
+        self._network: FewShotNetwork | None = None
+        if network is not None:
+            made = network if isinstance(network, FewShotNetwork) else build_network(network)
+            self._network = made.eval()
+        self.self_configuring = network is None
+
+    @property
+    def network(self) -> FewShotNetwork:
+        """The network, built when it is needed."""
+        if self._network is None:
+            self._network = build_network(None).eval()
+        return self._network
 
     @staticmethod
     def from_pretrained(name: str | Path) -> "Segmenter":
@@ -71,7 +91,7 @@ class Segmenter:
         ignore_affine: bool = False,
         axes: str | None = None,
         channels: Sequence[int] = (),
-    ) -> Support:
+    ) -> Support | SelfConfigured:
         """Learn classes from one or several annotated images.
 
         Args:
@@ -82,17 +102,18 @@ class Segmenter:
             classes: what the values mean, e.g. `{1: "liver", 255: "unknown"}`; a name alone for
                 all non-zero values; by default found out from the values, and refused where
                 two people might read them differently (`episodes.masks.values`).
-            size: side of the square in which images are compared, in pixels; by default the
-                settings' own, or up to three times as much where the marked structures would
-                be too small to be seen (`upsampling_factor`).
-            mirror: also learn the mirrored images, which `PostprocessSettings(flip="both")` needs.
+            size: side of the square in which images are compared by one network, in pixels; by
+                default the settings' own, or up to three times as much where the marked structures
+                would be too small to be seen (`upsampling_factor`).
+            mirror: also learn the mirrored images with one network, which
+                `PostprocessSettings(flip="both")` needs.
             ignore_affine: lay NIfTI masks on their images voxel for voxel; by default their
                 affines decide, and a mask that lies elsewhere is refused (`episodes.io.mask_grid`).
             axes: a letter an axis of arrays and stacks, e.g. "YXC"; by default as their files say.
             channels: which to use, from 0, at most three; by default all.
 
         Returns:
-            The support, for `segment`; it can be saved with
+            The support, for `segment`; that of one network can be saved with
             `fewshot.models.checkpoint.save_support`.
 
         Raises:
@@ -103,12 +124,15 @@ class Segmenter:
         shots = read_support_set(
             images, masks, classes, ignore_affine=ignore_affine, reading=reading
         )
+        volume = any(picture.volume for picture in shots.pictures)
+        if self.self_configuring and size is None and not mirror and not volume:
+            return SelfConfiguringPredictor().learn(shots)
         return self.learn_shots(shots, size=size, mirror=mirror)
 
     def learn_shots(
         self, shots: SupportSet, *, size: int | None = None, mirror: bool = False
     ) -> Support:
-        """Learn from annotated images that were read before; see `learn`."""
+        """Learn with the network from annotated images that were read before; see `learn`."""
         size = self.size_for(shots) if size is None else self.network.checked_size(size)
         planes = sum(len(found) for found in shots.maps)
         check_memory(self.network.encoder, size, min(CHUNK, planes), self.network.device)
@@ -145,7 +169,7 @@ class Segmenter:
     def segment(
         self,
         image: ImageLike | ImageStack,
-        support: Support | Sequence[Support],
+        support: Support | SelfConfigured | Sequence[Support],
         postprocess: PostprocessSettings | None = None,
         fuse: Ensemble = "probabilities",
         *,
@@ -158,14 +182,14 @@ class Segmenter:
 
         Args:
             image, axes, channels: as in `learn`.
-            support: from `learn`; of several, the answers are fused.
+            support: from `learn`; of several of one network, the answers are fused.
             postprocess: cues that improve the answer; by default none.
             fuse: how answers of several supports become one, see `fewshot.inference.ensemble`.
             other_magnification: whether the image need not be at the magnification of the
                 annotated ones. By default a much larger image, in which structures would vanish, is
                 warned of, and what is found in it is marked as no answer.
             tiles: segment a larger image in overlapping parts of the annotated ones' size, see
-                `fewshot.inference.tiles`.
+                `fewshot.inference.tiles`; what configured itself does so where it is needed.
 
         Raises:
             DataError: the image cannot be read.
@@ -173,8 +197,11 @@ class Segmenter:
                 or a cue lacks what it needs.
         """
         planes = image_planes(image, Reading(axes, tuple(channels)))
-        supports = list(support) if isinstance(support, Sequence) else [support]
         postprocess = postprocess or PostprocessSettings()
+        if isinstance(support, SelfConfigured):
+            chosen = SelfConfiguringSettings(postprocess)
+            return SelfConfiguringPredictor(None, chosen).segment(planes, support)
+        supports = list(support) if isinstance(support, Sequence) else [support]
         if tiles:
             return segment_tiles(self.network, planes, supports, postprocess, fuse)
         self.network.eval()
@@ -183,6 +210,8 @@ class Segmenter:
                 self.network, planes, supports, postprocess, fuse, other_magnification
             )
 
-    def segment_all(self, images: Iterable[ImageLike], support: Support) -> Iterator[Segmentation]:
+    def segment_all(
+        self, images: Iterable[ImageLike], support: Support | SelfConfigured
+    ) -> Iterator[Segmentation]:
         """Segment many images one after another."""
         return (self.segment(image, support) for image in images)

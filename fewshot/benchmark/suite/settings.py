@@ -23,6 +23,9 @@ class Suite:
     predictors: tuple[str, ...] = ("self-configuring", "end-to-end", "threshold", "pixel-forest")
     """Predictors, or recipes that have one, as in `fewshot segment`; headlines are of the first.
     copy-mask is always there."""
+    methods: tuple[str, ...] = ()
+    """Methods of self-configuring, each a column of its own as with `fewshot segment --method`; all
+    names every one. The regret is against the best column of each task."""
     shots: tuple[int, ...] = (1, 5)
     """How many images are annotated."""
     supports: int = 2

@@ -20,8 +20,9 @@ from fewshot.models.levels import XFEAT
 
 COARSE, FINE = 256, 512
 """Longest sides at which features are computed, in pixels."""
-PIXEL_SIGMAS = (0.7, 1.6, 3.5, 8.0)
-"""Of the features of single pixels, in pixels."""
+PIXEL_SIGMAS = {1: (0.7, 1.6), 2: (1.75,), 4: (2.0,)}
+"""Of the features of single pixels: by how much the image is shrunk, and sigmas in its pixels, in
+all 0.7, 1.6, 3.5 and 8 pixels of the whole one; wide filters on the whole one take most time."""
 _MULTIPLE = 32  # of both sides: what the backbones need
 _LEAST = 64
 
@@ -110,8 +111,8 @@ class View:
         if channels not in self._pixels:
             image = self.resized(self.side)
             image = image.mean(0, keepdim=True) if channels == 1 else to_channels(image, channels)
-            features = pixel_features(image.permute(1, 2, 0).numpy(), PIXEL_SIGMAS)
-            self._pixels[channels] = features
+            found = [_pixels(image, shrink, sigmas) for shrink, sigmas in PIXEL_SIGMAS.items()]
+            self._pixels[channels] = torch.cat(found).permute(1, 2, 0).numpy()
         return self._pixels[channels]
 
 
@@ -141,6 +142,15 @@ def on_grid(
     return functional.interpolate(
         found[None], size=tuple(grid), mode="bilinear", align_corners=False
     )[0]
+
+
+def _pixels(
+    image: Float[Tensor, "channel rows columns"], shrink: int, sigmas: Sequence[float]
+) -> Float[Tensor, "feature rows columns"]:
+    """Features of single pixels of a shrunk image, on the grid of the whole one."""
+    small = functional.avg_pool2d(image[None], shrink)[0].permute(1, 2, 0).numpy()
+    found = torch.from_numpy(pixel_features(small, sigmas)).permute(2, 0, 1)
+    return on_grid(found, image.shape[1:])
 
 
 def rectangle(shape: Sequence[int], side: int) -> tuple[int, int]:

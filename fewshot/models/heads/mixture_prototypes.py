@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.models.heads.alpnet import cosines, soft_similarity
+from fewshot.models.heads.alpnet import compare, soft_similarity
 from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
@@ -97,12 +97,13 @@ class MixturePrototypesHead(Head):
         centres: Float[Tensor, "batch cluster channel"],
         valid: Bool[Tensor, "batch cluster"],
     ) -> Float[Tensor, "batch query rows columns"]:
-        similarity = cosines(unit, centres)
-        if self.settings.score == "mean":
-            return soft_similarity(similarity, valid, self.settings.scale)
-        return self.settings.scale * torch.where(
-            valid[:, None, :, None, None], similarity, -1.0
-        ).amax(dim=2)
+        def score(similarity: Tensor) -> Tensor:
+            if self.settings.score == "mean":
+                return soft_similarity(similarity, valid, self.settings.scale)
+            counted = torch.where(valid[:, None, None, None], similarity, -1.0)
+            return self.settings.scale * counted.amax(dim=-1)
+
+        return compare(unit, centres, score)
 
     def _cluster(
         self,

@@ -1,6 +1,7 @@
 """Nearest neighbours: every position of the support is kept, and the most similar ones decide."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -8,7 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.models.heads.alpnet import cosines, thin_out
+from fewshot.models.heads.alpnet import compare, thin_out
 from fewshot.models.heads.base import Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
@@ -89,10 +90,14 @@ class NearestNeighboursHead(Head):
         """Compare every position with every kept one; see `Head`."""
         unit = functional.normalize(query_features, dim=2)
         scores = [
-            nearest_mean(
-                cosines(unit, support.tensors[f"positions_{label}"]),
-                support.tensors[f"valid_{label}"],
-                self.settings.neighbours,
+            compare(
+                unit,
+                support.tensors[f"positions_{label}"],
+                partial(
+                    nearest_mean,
+                    valid=support.tensors[f"valid_{label}"],
+                    neighbours=self.settings.neighbours,
+                ),
             )
             for label in range(len(support.tensors) // 2)
         ]
@@ -100,7 +105,7 @@ class NearestNeighboursHead(Head):
 
 
 def nearest_mean(
-    similarity: Float[Tensor, "batch query position rows columns"],
+    similarity: Float[Tensor, "batch query rows columns position"],
     valid: Bool[Tensor, "batch position"],
     neighbours: int,
 ) -> Float[Tensor, "batch query rows columns"]:
@@ -114,9 +119,10 @@ def nearest_mean(
     Returns:
         -1 where an episode has no valid position.
     """
-    masked = torch.where(valid[:, None, :, None, None], similarity, -torch.inf)
-    best = masked.topk(min(neighbours, masked.shape[2]), dim=2).values
+    if not valid.all():
+        similarity = torch.where(valid[:, None, None, None], similarity, -torch.inf)
+    best = similarity.topk(min(neighbours, similarity.shape[-1]), dim=-1).values
     counted = best.isfinite()
-    total = torch.where(counted, best, 0).sum(dim=2)
-    count = counted.sum(dim=2)
+    total = torch.where(counted, best, 0).sum(dim=-1)
+    count = counted.sum(dim=-1)
     return torch.where(count > 0, total / count.clamp(min=1), -1.0)

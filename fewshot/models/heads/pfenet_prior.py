@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from fewshot.models.heads.alpnet import cosines, thin_out
+from fewshot.models.heads.alpnet import compare, thin_out
 from fewshot.models.heads.base import Formerly, Head, Support, register_head
 from fewshot.models.prototypes import grid_weights
 
@@ -111,10 +111,11 @@ def prior_mask(
     """
     if positions.shape[1] == 0:
         return query_features[:, :, 0] * 0.0
-    similarity = cosines(
-        functional.normalize(query_features, dim=2), functional.normalize(positions, dim=2)
+    allowed = valid[:, None, None, None]
+    best = compare(
+        functional.normalize(query_features, dim=2),
+        functional.normalize(positions, dim=2),
+        lambda similarity: torch.where(allowed, similarity, -1.0).amax(dim=-1),
     )
-    allowed = valid[:, None, :, None, None]
-    best = torch.where(allowed, similarity, -1.0).amax(dim=2)
     lowest, highest = (f(best, dim=(-2, -1), keepdim=True) for f in (torch.amin, torch.amax))
     return (best - lowest) / (highest - lowest + 1e-7)

@@ -8,13 +8,8 @@ entry here, and its prior in `fewshot.inference.self_configuration.configuration
 from collections.abc import Mapping
 
 from fewshot.inference.self_configuration.candidates.base import Candidate, Fitted
-from fewshot.inference.self_configuration.candidates.classifiers import (
-    Classifier,
-    deep_view,
-    forest,
-    logistic,
-    pixel_view,
-)
+from fewshot.inference.self_configuration.candidates.forest import PixelForest
+from fewshot.inference.self_configuration.candidates.logistic import DeepLogistic
 from fewshot.inference.self_configuration.candidates.neighbours import Neighbours
 from fewshot.inference.self_configuration.candidates.place import Place
 from fewshot.inference.self_configuration.views import COARSE, FINE, FeatureMap
@@ -31,8 +26,8 @@ CANDIDATES: Mapping[str, Candidate] = {
     "neighbours-256": Neighbours(_maps(COARSE, (8, 16))),
     "neighbours-256-fine": Neighbours(_maps(COARSE, (4, 8, 16))),
     "neighbours-512": Neighbours(_maps(FINE, (8, 16))),
-    "pixel-forest": Classifier(pixel_view, forest),
-    "deep-logistic": Classifier(deep_view, logistic),
+    "pixel-forest": PixelForest(),
+    "deep-logistic": DeepLogistic((*_maps(FINE, (2, 4, 8, 16)), *_maps(COARSE, (8, 16)))),
     "place": Place(),
 }
 """By name: nearest neighbours at two sides and grids, trees and a linear model, and the place."""

@@ -10,6 +10,10 @@ from torch import Tensor
 from fewshot.inference.self_configuration.views import Shot, View
 
 
+SURE = 0.005
+"""Least probability of a classifier: few trees or positions give 0 and 1."""
+
+
 class Fitted(Protocol):
     """A candidate that has learned."""
 

@@ -81,7 +81,7 @@ def test_default_purity_lets_a_twentieth_be_of_others():
 
 
 def test_a_label_without_prototypes_scores_minus_scale_and_has_gradients():
-    similarity = torch.linspace(-1, 1, 6).reshape(1, 1, 3, 1, 2).requires_grad_()
+    similarity = torch.linspace(-1, 1, 6).reshape(1, 1, 1, 2, 3).requires_grad_()
     score = soft_similarity(similarity, torch.zeros(1, 3, dtype=torch.bool), 20.0)
     assert torch.equal(score, torch.full((1, 1, 1, 2), -20.0))
     score.sum().backward()
@@ -89,8 +89,8 @@ def test_a_label_without_prototypes_scores_minus_scale_and_has_gradients():
 
 
 def test_prototypes_that_do_not_count_have_no_weight():
-    similarity = torch.linspace(-1, 1, 6).reshape(1, 1, 3, 1, 2)
+    similarity = torch.linspace(-1, 1, 6).reshape(1, 1, 1, 2, 3)
     valid = torch.tensor([[True, True, False]])  # the one left out is the most similar
     found = soft_similarity(similarity, valid, 60.0)
-    expected = soft_similarity(similarity[:, :, :2], valid[:, :2], 60.0)
+    expected = soft_similarity(similarity[..., :2], valid[:, :2], 60.0)
     torch.testing.assert_close(found, expected)

@@ -27,7 +27,7 @@ def test_equals_a_loop_over_positions():
 
 
 def test_fewer_positions_than_neighbours_and_none_at_all():
-    similarity = torch.tensor([0.9, 0.1, -0.4]).view(1, 1, 3, 1, 1)
+    similarity = torch.tensor([0.9, 0.1, -0.4]).view(1, 1, 1, 1, 3)
     two = nearest_mean(similarity, torch.tensor([[True, False, True]]), 3)
     assert two.item() == pytest.approx(0.25)
     assert nearest_mean(similarity, torch.zeros(1, 3, dtype=torch.bool), 3).item() == -1
