@@ -36,7 +36,7 @@ from fewshot.inference.self_configuration.views import Shot, View
 
 PIXELS = 1500  # of each query that the fit sees
 STEPS, RATE = 200, 0.05
-WEIGHT_DECAY, START = 0.002, -1.5  # of the priors, towards their start
+WEIGHT_DECAY, START = 0.02, -1.5  # of the priors, towards their start
 SHARPNESS = 2.0  # of the soft Dice, in log odds
 
 

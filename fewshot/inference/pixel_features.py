@@ -35,14 +35,19 @@ def pixel_features(image: np.ndarray, sigmas: Sequence[float] = SIGMAS) -> np.nd
     >>> pixel_features(np.zeros((4, 5, 3), np.float32), (1.0, 2.0)).shape
     (4, 5, 42)
     """
+    return np.ascontiguousarray(np.moveaxis(pixel_planes(image, sigmas), 0, 2))
+
+
+def pixel_planes(image: np.ndarray, sigmas: Sequence[float] = SIGMAS) -> np.ndarray:
+    """The same, each feature a plane: float32 [feature height width]."""
     height, width, channels = image.shape
-    found = np.empty((height, width, channels * len(sigmas) * FEATURES_PER_SCALE), np.float32)
+    found = np.empty((channels * len(sigmas) * FEATURES_PER_SCALE, height, width), np.float32)
     position = 0
     for channel in range(channels):
         plane = np.ascontiguousarray(image[..., channel], np.float32)
         for sigma in sigmas:
             for feature in _at_scale(plane, sigma):
-                found[..., position] = feature
+                found[position] = feature
                 position += 1
     return found
 

@@ -44,7 +44,7 @@ def test_segmenting_imports_torch_and_nothing_else_that_is_slow(pair):
 
 def test_methods_import_no_library_that_they_do_not_use(pair):
     """Scikit-learn brings pandas where it is installed."""
-    modules, said = imported(pair, "mask.png", "image.png", "--method", "pixel-forest", "place")
+    modules, said = imported(pair, "mask.png", "image.png", "--method", "deep-logistic", "place")
     assert "error" not in said
     assert {"torch"} <= set(modules) <= {"torch", "pandas"}
 

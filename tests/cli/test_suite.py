@@ -187,10 +187,10 @@ def test_methods_are_columns_of_their_own(tmp_path, capsys):
     write_task(tmp_path / "task", 5, subjects=2)
     command = ["suite", str(tmp_path / "task"), "--predictors", "threshold", "--shots", "1"]
     command += ["--supports", "1", "--out", str(tmp_path / "out")]
-    assert main([*command, "--methods", "place", "pixel-forest"]) == 0
+    assert main([*command, "--methods", "place", "neighbours-256"]) == 0
     found = json.loads((tmp_path / "out/suite.json").read_text())
-    names = ["threshold", "copy-mask", "method place", "method pixel-forest"]
+    names = ["threshold", "copy-mask", "method place", "method neighbours-256"]
     assert list(found["predictors"]) == names
-    assert {row["predictor"] for row in found["rows"]} == set(names)
-    assert main([*command, "--methods", "places"]) == 1
+    assert {row["predictor"] for row in found["table"]} == set(names)
+    assert main([*command, "--methods", "places"]) == 2
     assert "there is no method" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from torch.nn import functional
 from episodes.catalog.letterbox import to_tensor
 from episodes.sampling.episode import to_channels
 from fewshot.inference.inputs import ImageStack
-from fewshot.inference.pixel_features import pixel_features
+from fewshot.inference.pixel_features import pixel_planes
 from fewshot.inference.preprocess import has_colour, limits_of, nearest_labels
 from fewshot.models.encoder import Encoder, EncoderSettings
 from fewshot.models.levels import XFEAT
@@ -54,7 +54,7 @@ class View:
         self.picture, self.plane = picture, plane
         self._features: dict[FeatureMap, Tensor] = {}
         self._resized: dict[int, Tensor] = {}
-        self._pixels: dict[int, np.ndarray] = {}
+        self._pixels: dict[int, Tensor] = {}
 
     @cached_property
     def image(self) -> Float[Tensor, "channel height width"]:
@@ -102,8 +102,8 @@ class View:
         grid = self.features(maps[0]).shape[1:]
         return torch.cat([on_grid(self.features(each), grid) for each in maps]) / len(maps) ** 0.5
 
-    def pixels(self, channels: int) -> Float[np.ndarray, "rows columns feature"]:
-        """Features of single pixels at several scales, see `pixel_features`.
+    def pixels(self, channels: int) -> Float[Tensor, "feature rows columns"]:
+        """Features of single pixels at several scales, see `pixel_planes`.
 
         Args:
             channels: 1 or 3; a grey image is taken thrice, of colours the mean.
@@ -112,7 +112,7 @@ class View:
             image = self.resized(self.side)
             image = image.mean(0, keepdim=True) if channels == 1 else to_channels(image, channels)
             found = [_pixels(image, shrink, sigmas) for shrink, sigmas in PIXEL_SIGMAS.items()]
-            self._pixels[channels] = torch.cat(found).permute(1, 2, 0).numpy()
+            self._pixels[channels] = torch.cat(found)
         return self._pixels[channels]
 
 
@@ -149,8 +149,7 @@ def _pixels(
 ) -> Float[Tensor, "feature rows columns"]:
     """Features of single pixels of a shrunk image, on the grid of the whole one."""
     small = functional.avg_pool2d(image[None], shrink)[0].permute(1, 2, 0).numpy()
-    found = torch.from_numpy(pixel_features(small, sigmas)).permute(2, 0, 1)
-    return on_grid(found, image.shape[1:])
+    return on_grid(torch.from_numpy(pixel_planes(small, sigmas)), image.shape[1:])
 
 
 def rectangle(shape: Sequence[int], side: int) -> tuple[int, int]:

@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from fewshot.inference.self_configuration.views import Shot, View
 
 
+POSITIONS = 10_000
+"""How many positions a classifier learns from, shared equally by the labels."""
 SURE = 0.005
-"""Least probability of a classifier: few trees or positions give 0 and 1."""
+"""Least probability of a classifier: few positions give 0 and 1."""
 
 
 class Fitted(Protocol):
@@ -49,3 +53,15 @@ def log_odds_of(
         best.indices[:1] == torch.arange(len(logits))[:, None, None], second, first
     )
     return (logits - others)[1:]
+
+
+def values_at(
+    found: Float[Tensor, "feature rows columns"], grid: Sequence[int], points: np.ndarray
+) -> Float[Tensor, "feature point"]:
+    """Interpolate a map at positions of a finer grid, numbered row by row, as `on_grid` does."""
+    rows, columns = np.unravel_index(points, tuple(grid))
+    where = np.stack([(columns + 0.5) / grid[1], (rows + 0.5) / grid[0]], axis=-1) * 2 - 1
+    wanted = torch.from_numpy(where).float()[None, None]
+    return functional.grid_sample(
+        found[None], wanted, mode="bilinear", padding_mode="border", align_corners=False
+    )[0, :, 0]

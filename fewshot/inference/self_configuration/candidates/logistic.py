@@ -7,16 +7,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from fewshot.inference.pixel_features import draw_pixels
-from fewshot.inference.self_configuration.candidates.base import SURE
+from fewshot.inference.self_configuration.candidates.base import POSITIONS, SURE, values_at
 from fewshot.inference.self_configuration.views import FeatureMap, Shot, View, on_grid
 from fewshot.lazily import lazily
 
 linear_model = lazily("sklearn.linear_model")
 
-_POSITIONS = 10_000  # that are learned from, shared equally by the labels
 _REGULARISATION = 0.003  # C of scikit-learn: features are many and positions alike
 
 
@@ -34,7 +32,7 @@ class DeepLogistic:
         """Train on as many positions of each label; see `Candidate`."""
         grids = [shot.view.features(self.maps[0]).shape[1:] for shot in shots]
         labels = [shot.labels_at(grid) for shot, grid in zip(shots, grids, strict=True)]
-        drawn = draw_pixels(labels, _POSITIONS, np.random.default_rng(0))
+        drawn = draw_pixels(labels, POSITIONS, np.random.default_rng(0))
         known = np.concatenate([each.ravel()[p] for each, p in zip(labels, drawn, strict=True)])
         weight = torch.zeros(way + 1, sum(self._channels(shots[0].view)))
         constant = torch.full((way + 1,), -torch.inf)  # of labels that are not annotated
@@ -44,7 +42,7 @@ class DeepLogistic:
             return FittedLogistic(self.maps, weight, constant)
         points = torch.cat(
             [
-                torch.cat([_at(shot.view.features(each), grid, p) for each in self.maps])
+                torch.cat([values_at(shot.view.features(each), grid, p) for each in self.maps])
                 for shot, grid, p in zip(shots, grids, drawn, strict=True)
             ],
             dim=1,
@@ -90,15 +88,3 @@ class FittedLogistic:
         )
         chance = logits.softmax(dim=0)[1:]
         return chance.clamp(SURE, 1 - SURE).logit()
-
-
-def _at(
-    found: Float[Tensor, "feature rows columns"], grid: Sequence[int], points: np.ndarray
-) -> Float[Tensor, "feature point"]:
-    """Interpolate a map at positions of a finer grid, numbered row by row, as `on_grid` does."""
-    rows, columns = np.unravel_index(points, tuple(grid))
-    where = np.stack([(columns + 0.5) / grid[1], (rows + 0.5) / grid[0]], axis=-1) * 2 - 1
-    wanted = torch.from_numpy(where).float()[None, None]
-    return functional.grid_sample(
-        found[None], wanted, mode="bilinear", padding_mode="border", align_corners=False
-    )[0, :, 0]

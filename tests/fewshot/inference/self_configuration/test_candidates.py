@@ -6,9 +6,15 @@ import torch
 
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.self_configuration.candidates import CANDIDATES
-from fewshot.inference.self_configuration.candidates.base import log_odds_of
+from fewshot.inference.self_configuration.candidates.base import SURE, log_odds_of, values_at
 from fewshot.inference.self_configuration.evidence import dice, labels_of
-from fewshot.inference.self_configuration.views import FeatureMap, Shot, View, rectangle
+from fewshot.inference.self_configuration.views import (
+    FeatureMap,
+    Shot,
+    View,
+    on_grid,
+    rectangle,
+)
 from fewshot.models.encoder import OFFLINE
 from fewshot.models.levels import XFEAT
 from tests.fewshot.conftest import disc_scene
@@ -68,8 +74,8 @@ def test_one_pixel_of_a_class(name, shots):
 
 
 def test_as_many_positions_are_kept_of_several_images(shots):
-    fitted = CANDIDATES["neighbours-256-fine"].fit(shots, 2)
-    one = CANDIDATES["neighbours-256-fine"].fit(shots[:1], 2)
+    fitted = CANDIDATES["neighbours-512"].fit(shots, 2)
+    one = CANDIDATES["neighbours-512"].fit(shots[:1], 2)
     kept = [each.support.tensors["positions_0"].shape[1] for each in (one, fitted)]
     assert kept[1] <= 8192
     assert kept[0] > 2048
@@ -122,3 +128,38 @@ def test_colour_and_grey_images_go_together(name):
     colour = Shot(View(coloured), torch.from_numpy(labels))
     for learned, query in (([grey], colour), ([colour], grey), ([grey, colour], colour)):
         assert CANDIDATES[name].fit(learned, 2).log_odds(query.view).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["deep-logistic", "perceptron"])
+def test_weighing_maps_on_their_own_grids_is_weighing_them_on_the_finest(name, shots):
+    """The first layer is linear, and so is interpolation."""
+    candidate, view = CANDIDATES[name], shots[1].view
+    fitted = candidate.fit(shots[:1], 2)
+    pixels = [view.pixels(1)] if name == "perceptron" else []
+    grid = pixels[0].shape[1:] if pixels else view.features(candidate.maps[0]).shape[1:]
+    middle = view.features(candidate.maps[0]).shape[1:]
+    maps = [on_grid(on_grid(view.features(each), middle), grid) for each in candidate.maps]
+    points = torch.cat([*maps, *pixels]).flatten(1)
+    if name == "perceptron":
+        for number, (weight, bias) in enumerate(fitted.layers):
+            points = weight @ (points.relu() if number else points) + bias[:, None]
+    else:
+        points = fitted.weight @ points + fitted.constant[:, None]
+    expected = points.softmax(0)[1:].clamp(SURE, 1 - SURE).logit().reshape(2, *grid)
+    torch.testing.assert_close(fitted.log_odds(view), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_training_a_perceptron_moves_no_random_number_of_others(shots):
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    one, two = (CANDIDATES["perceptron"].fit(shots[:1], 2) for _ in range(2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(one.layers[1][0], two.layers[1][0])
+    assert not one.layers[0][0].requires_grad
+
+
+def test_values_at_positions_are_those_of_the_whole_grid():
+    coarse = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    grid, points = (16, 20), np.array([0, 19, 37, 150, 319])
+    whole = on_grid(coarse, grid).flatten(1)[:, points]
+    torch.testing.assert_close(values_at(coarse, grid, points), whole)

@@ -43,17 +43,17 @@ def test_evidence_on_parts_moves_weights_and_a_hopeless_candidate_is_left_out():
     even = dict.fromkeys(PRIORS, 0.5)
     before = configure(even, dict.fromkeys(PRIORS, NAN)).weights
     assert set(before) == set(PRIORS)
-    after = configure(even, {**even, "pixel-forest": 0.9}).weights
-    assert after["pixel-forest"] > before["pixel-forest"]
+    after = configure(even, {**even, "perceptron": 0.9}).weights
+    assert after["perceptron"] > before["perceptron"]
     assert after["place"] < before["place"]
     assert ON_PARTS > 0
     assert "place" not in configure({**even, "place": 0.0}, {**even, "place": 0.0}).weights
 
 
 def test_by_hand_is_told():
-    chosen = by_hand(("place", "pixel-forest"))
-    assert chosen.weights == {"place": 0.5, "pixel-forest": 0.5}
-    assert chosen.describe() == "chosen by hand: place, pixel-forest"
+    chosen = by_hand(("place", "perceptron"))
+    assert chosen.weights == {"place": 0.5, "perceptron": 0.5}
+    assert chosen.describe() == "chosen by hand: place, perceptron"
 
 
 def test_copies_keep_labels_on_their_structures_and_differ():

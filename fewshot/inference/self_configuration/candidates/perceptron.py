@@ -1,0 +1,139 @@
+"""A small multilayer perceptron of single positions, on deep features and those of pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from fewshot.inference.pixel_features import draw_pixels
+from fewshot.inference.self_configuration.candidates.base import POSITIONS, SURE, values_at
+from fewshot.inference.self_configuration.views import FeatureMap, Shot, View, on_grid
+
+_HIDDEN = 48
+_STEPS, _BATCH, _RATE, _DECAY = 300, 512, 5e-3, 0.01
+_DROPPED, _NOISE, _SMOOTHING = 0.3, 0.1, 0.02  # against learning one image by heart
+_ROWS = 64  # that are classified at once
+
+Layer = tuple[Float[Tensor, "more fewer"], Float[Tensor, " more"]]
+"""Weight and bias."""
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """Two hidden layers on standardised features, each label having the same weight.
+
+    It learns with features dropped and noise added: one annotated image shows little of how images
+    differ.
+
+    Attributes:
+        maps: deep feature maps, the first the finest; features of pixels are joined to them.
+    """
+
+    maps: tuple[FeatureMap, ...]
+
+    def fit(self, shots: Sequence[Shot], way: int) -> "FittedPerceptron":
+        """Train on as many pixels of each label; see `Candidate`."""
+        channels = min(len(shot.view.image) for shot in shots)
+        pixels = [shot.view.pixels(channels) for shot in shots]
+        labels = [shot.labels_at(each.shape[1:]) for shot, each in zip(shots, pixels, strict=True)]
+        drawn = draw_pixels(labels, POSITIONS, np.random.default_rng(0))
+        known = np.concatenate([each.ravel()[p] for each, p in zip(labels, drawn, strict=True)])
+        points = torch.cat(
+            [
+                torch.cat(
+                    [
+                        *(values_at(s.view.features(each), x.shape[1:], p) for each in self.maps),
+                        x.flatten(1)[:, torch.from_numpy(p)],
+                    ]
+                )
+                for s, x, p in zip(shots, pixels, drawn, strict=True)
+            ],
+            dim=1,
+        ).T
+        mean, deviation = points.mean(0), points.std(0, correction=0)
+        deviation = deviation.where(deviation > 0, 1.0)
+        with torch.inference_mode(False):
+            standard = ((points - mean) / deviation).clone()
+            first, *others = _train(standard, torch.from_numpy(known).long(), way + 1)
+        weight = first[0] / deviation
+        return FittedPerceptron(
+            self.maps, channels, ((weight, first[1] - weight @ mean), *others)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPerceptron:
+    """A trained perceptron, on 1 or 3 channels."""
+
+    maps: tuple[FeatureMap, ...]
+    channels: int
+    layers: tuple[Layer, ...]
+
+    def log_odds(self, view: View) -> Float[Tensor, "way rows columns"]:
+        """Classify every pixel; see `Fitted`.
+
+        The first layer weighs each map on its own grid, see `FittedLogistic`.
+        """
+        (weight, bias), *others = self.layers
+        features, pixels = [view.features(each) for each in self.maps], view.pixels(self.channels)
+        *shares, of_pixels = weight.split([*map(len, features), len(pixels)], dim=1)
+        grid = features[0].shape[1:]
+        deep = sum(
+            on_grid(torch.einsum("hf,frc->hrc", share, each), grid)
+            for share, each in zip(shares, features, strict=True)
+        )
+        deep = on_grid(deep, pixels.shape[1:])
+        parts = []
+        for part, above in zip(pixels.split(_ROWS, 1), deep.split(_ROWS, 1), strict=True):
+            found = above + torch.einsum("hf,frc->hrc", of_pixels, part) + bias[:, None, None]
+            for each, constant in others:
+                found = torch.einsum("hf,frc->hrc", each, found.relu_()) + constant[:, None, None]
+            parts.append(found.softmax(dim=0)[1:].clamp(SURE, 1 - SURE).logit())
+        return torch.cat(parts, dim=1)
+
+
+def _train(
+    points: Float[Tensor, "point feature"], labels: Int[Tensor, " point"], count: int
+) -> list[Layer]:
+    """Minimise the weighted cross-entropy with AdamW, the rate rising and falling once."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = (points.shape[1], _HIDDEN, _HIDDEN, count)
+    layers: Any = [
+        (_uniform(more, fewer, generator), torch.zeros(more, requires_grad=True))
+        for fewer, more in zip(sizes, sizes[1:], strict=False)
+    ]
+    counts = torch.bincount(labels, minlength=count).float()
+    weights = (1 / counts).where(counts > 0, 0.0)
+    weights = weights / weights.max()
+    optimiser = torch.optim.AdamW(
+        [tensor for layer in layers for tensor in layer], _RATE, weight_decay=_DECAY
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, _STEPS)
+    for _ in range(_STEPS):
+        chosen = torch.randint(len(labels), (_BATCH,), generator=generator)
+        found = points[chosen]
+        kept = torch.rand(found.shape, generator=generator) >= _DROPPED
+        found = found * kept / (1 - _DROPPED)
+        found = found + _NOISE * torch.randn(found.shape, generator=generator)
+        for number, layer in enumerate(layers):
+            found = functional.linear(found.relu() if number else found, *layer)
+        loss = functional.cross_entropy(
+            found, labels[chosen], weights, label_smoothing=_SMOOTHING
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return [(weight.detach(), bias.detach()) for weight, bias in layers]
+
+
+def _uniform(more: int, fewer: int, generator: torch.Generator) -> Tensor:
+    """Draw first weights, smaller the more inputs there are."""
+    bound = fewer**-0.5
+    drawn = (2 * torch.rand(more, fewer, generator=generator) - 1) * bound
+    return drawn.requires_grad_()
