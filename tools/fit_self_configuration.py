@@ -34,8 +34,9 @@ from fewshot.inference.self_configuration.evidence import scores
 from fewshot.inference.self_configuration.expectation import overlap_and_agreement
 from fewshot.inference.self_configuration.views import Shot, View
 
-PIXELS = 1500  # of each query that the fit sees
-STEPS, RATE = 200, 0.05
+PIXELS = 3000  # of each query that the fit sees
+SIDE = 192  # of the grid of pixels on which queries are scored
+STEPS, RATE = 120, 0.06
 WEIGHT_DECAY, START = 0.02, -1.5  # of the priors, towards their start
 SHARPNESS = 2.0  # of the soft Dice, in log odds
 
@@ -78,14 +79,15 @@ def draws_of(catalog: Catalog, settings: FewImagesSettings) -> list[Draw]:
 
 
 def whole_of(fitted: dict, shot: Shot) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Log odds of a query on the grid of single pixels, and its labels there."""
-    grid = shot.view.resized(shot.view.side).shape[1:]
-    odds = {
-        name: functional.interpolate(
-            each.log_odds(shot.view).float()[None], size=grid, mode="bilinear"
-        )[0]
-        for name, each in fitted.items()
-    }
+    """Log odds of a query and its labels, at pixels of a grid that is not finer than `SIDE`."""
+    pixels = shot.view.resized(shot.view.side).shape[1:]
+    scale = min(1.0, SIDE / max(pixels))
+    grid = [max(1, round(each * scale)) for each in pixels]
+    odds = {}
+    for name, each in fitted.items():
+        found = each.log_odds(shot.view).float()[None]
+        whole = functional.interpolate(found, size=pixels, mode="bilinear")
+        odds[name] = functional.interpolate(whole, size=grid, mode="nearest-exact")[0]
     return odds, torch.from_numpy(shot.labels_at(grid))
 
 

@@ -28,6 +28,7 @@ _STEPS = (0, 10**9)
 BOUNDS: dict[str, tuple[float, float]] = {
     # time, in the unit of the option
     "minutes": (0, 60 * 24 * 366),
+    "train_on_queries": (0, 60 * 24 * 366),
     "adapt": (0, 24 * 3600),
     "checkpoint_seconds": (0, 366 * 24 * 3600),
     # seeds, steps and rates

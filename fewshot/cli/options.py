@@ -146,6 +146,10 @@ class Segment:
     would vanish."""
     adapt: float | None = None
     """Seconds of training on the annotated images before anything is segmented; by default none."""
+    train_on_queries: float | None = None
+    """Minutes of training on the images to segment, without labels, before anything is segmented.
+    What is trained becomes one more method, used as far as it is good on the annotated images; by
+    default none."""
     output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
     def support_names(self) -> list[str]:

@@ -65,6 +65,13 @@ def _check_options(command: Segment) -> None:
     }
     if unused := " ".join(f"--{option}" for option, used in alone.items() if used):
         raise DataError(f"--predictor {name} takes no such option; leave out {unused}")
+    if command.train_on_queries and (
+        command.model or inference.predictor not in (None, "self-configuring")
+    ):
+        raise DataError(
+            "--train-on-queries makes a model for the predictor self-configuring; leave out --model "
+            "and --predictor"
+        )
     if inference.annotated is not None and name == "end-to-end":
         raise DataError(
             "--annotated says what registered-volume may take as annotated; add --predictor "
@@ -86,7 +93,12 @@ def _with_predictor(command: Segment, shots: SupportSet) -> Segment:
     ):
         default = type(group)()
         reasons += [f"--{n}" for n in names if getattr(group, n) != getattr(default, n)]
-    if any(picture.volume for picture in shots.pictures):
+    if command.train_on_queries and reasons:
+        raise DataError(
+            "--train-on-queries makes one of several methods, but a single model is asked for; "
+            f"leave out {', '.join(reasons).replace('_', '-')}"
+        )
+    if any(picture.volume for picture in shots.pictures) and not command.train_on_queries:
         reasons.append("a volume")
     if reasons:
         given = ", ".join(reasons).replace("_", "-")

@@ -25,6 +25,7 @@ from fewshot.models.checkpoint import build_network, load_network, save_support
 from fewshot.models.heads import Support
 from fewshot.models.network import FewShotNetwork
 
+TRAINED = "trained"  # folder of a model that was trained on the queries
 _MAX_STEPS = 200  # of adaptation, should a machine be so fast
 
 
@@ -39,7 +40,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     Raises:
         DataError: queries failed (after all others were done).
     """
-    predictor = _predictor(command, shots)
+    predictor = _predictor(command, shots, batch)
     network: FewShotNetwork | None = getattr(predictor, "network", None)
     support = predictor.learn(shots)
     supports = _supports(support)
@@ -64,6 +65,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         "predictor": command.inference.predictor,
         "settings": {**asdict(predictor.settings), "coordinates": command.coordinates},
         "adapt_seconds": command.adapt,
+        "train_on_queries_minutes": command.train_on_queries,
         **({"configuration": chosen.record()} if chosen is not None else {}),
     }
     return batch.run(answer, about)
@@ -77,13 +79,23 @@ def _print_axes(picture: ImageStack, described: set[str]) -> None:
         described.add(words)
 
 
-def _predictor(command: Segment, shots: SupportSet) -> Any:
+def _predictor(command: Segment, shots: SupportSet, batch: Batch) -> Any:
     """Load the model, change it as asked for, and build what segments with it.
 
     Raises:
         DataError: options of a model are given for a predictor that needs none.
     """
     name, values = predictor_of(command.inference)
+    if command.train_on_queries:
+        from fewshot.training.pictures import train_on_pictures  # imports what training needs
+
+        paths = [*command.support, *(query.path for query in batch.queries)]
+        minutes, out = command.train_on_queries, batch.out / TRAINED
+        return build_predictor(train_on_pictures(paths, minutes, out), name, values)
+    if name == "self-configuring" and command.model:
+        if given := " ".join(f"--{n}" for n in ("coordinates", "size", "adapt") if getattr(command, n)):
+            raise DataError(f"{name} takes a model as it was trained; leave out {given}")
+        return build_predictor(load_network(command.model), name, values)
     if not needs_network(name):
         options = ("model", "coordinates", "size", "adapt")
         if given := " ".join(f"--{option}" for option in options if getattr(command, option)):

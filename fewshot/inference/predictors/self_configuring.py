@@ -20,9 +20,10 @@ from fewshot.inference.predictors.feature_predictor import annotated_slices
 from fewshot.inference.preprocess import letterbox_of, only_selected
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segmentation_of
-from fewshot.inference.self_configuration.candidates import CANDIDATES, Fitted
+from fewshot.inference.self_configuration.candidates import CANDIDATES, Candidate, Fitted
+from fewshot.inference.self_configuration.candidates.trained import Trained
 from fewshot.inference.self_configuration.configuration import (
-    PRIORS,
+    TRAINED,
     Configuration,
     by_hand,
     configure,
@@ -46,7 +47,8 @@ class SelfConfiguringSettings:
 
     Attributes:
         postprocess: steps that follow the mixture.
-        method: candidates that are mixed in equal parts, see `CANDIDATES`; by default chosen.
+        method: candidates that are mixed in equal parts, see `CANDIDATES`, or "trained" where there
+            is a network; by default chosen.
     """
 
     postprocess: PostprocessSettings = field(default_factory=PostprocessSettings)
@@ -60,9 +62,10 @@ class SelfConfiguringSettings:
                 f"{', '.join(asked)} needs the features of one model, and this predictor mixes "
                 "several; leave it out, or choose the predictor end-to-end"
             )
-        if unknown := [name for name in self.method if name not in CANDIDATES]:
+        known = (*CANDIDATES, TRAINED)
+        if unknown := [name for name in self.method if name not in known]:
             raise ModelError(
-                f"there is no method {shorten(unknown)}; expected some of {', '.join(CANDIDATES)}"
+                f"there is no method {shorten(unknown)}; expected some of {', '.join(known)}"
             )
 
 
@@ -89,7 +92,7 @@ class SelfConfiguringPredictor:
     """Choose methods by what is annotated, learn them, and add their log odds.
 
     Args:
-        network: ignored; it is in the contract of predictors.
+        network: one more method, at the size at which it was trained; by default there is none.
         settings: by default those of `SelfConfiguringSettings`.
     """
 
@@ -103,6 +106,11 @@ class SelfConfiguringPredictor:
         settings: SelfConfiguringSettings | None = None,
     ) -> None:
         self.settings = settings or SelfConfiguringSettings()
+        self.candidates: dict[str, Candidate] = dict(CANDIDATES)
+        if network is not None:
+            self.candidates[TRAINED] = Trained(network)
+        elif TRAINED in self.settings.method:
+            raise ModelError(f"the method {TRAINED} needs a model, and there is none")
 
     @torch.inference_mode()
     def learn(self, support_set: SupportSet) -> SelfConfigured:
@@ -110,8 +118,8 @@ class SelfConfiguringPredictor:
         warn_of_one_label(support_set)
         shots = list(_shots(support_set))
         way = len(support_set.names)
-        names = self.settings.method or tuple(PRIORS)
-        tried = {name: CANDIDATES[name] for name in names}
+        names = self.settings.method or tuple(self.candidates)
+        tried = {name: self.candidates[name] for name in names}
         fitted = {name: candidate.fit(shots, way) for name, candidate in tried.items()}
         if self.settings.method:
             chosen = by_hand(names)
