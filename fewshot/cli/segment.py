@@ -69,8 +69,8 @@ def _check_options(command: Segment) -> None:
         command.model or inference.predictor not in (None, "self-configuring")
     ):
         raise DataError(
-            "--train-on-queries makes a model for the predictor self-configuring; leave out --model "
-            "and --predictor"
+            "--train-on-queries makes a model for the predictor self-configuring; leave out "
+            "--model and --predictor"
         )
     if inference.annotated is not None and name == "end-to-end":
         raise DataError(

@@ -92,13 +92,13 @@ def _predictor(command: Segment, shots: SupportSet, batch: Batch) -> Any:
         paths = [*command.support, *(query.path for query in batch.queries)]
         minutes, out = command.train_on_queries, batch.out / TRAINED
         return build_predictor(train_on_pictures(paths, minutes, out), name, values)
+    options = ("coordinates", "size", "adapt")
     if name == "self-configuring" and command.model:
-        if given := " ".join(f"--{n}" for n in ("coordinates", "size", "adapt") if getattr(command, n)):
+        if given := " ".join(f"--{option}" for option in options if getattr(command, option)):
             raise DataError(f"{name} takes a model as it was trained; leave out {given}")
         return build_predictor(load_network(command.model), name, values)
     if not needs_network(name):
-        options = ("model", "coordinates", "size", "adapt")
-        if given := " ".join(f"--{option}" for option in options if getattr(command, option)):
+        if given := " ".join(f"--{n}" for n in ("model", *options) if getattr(command, n)):
             raise DataError(f"--predictor {name} uses no model; leave out {given}")
         return build_predictor(None, name, values)
     network = load_network(command.model) if command.model else build_network()

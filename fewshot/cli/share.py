@@ -9,6 +9,7 @@ from fewshot.cli.options import Share
 from fewshot.experiments.model_card import model_card
 from fewshot.inference.onnx import export_onnx
 from fewshot.inference.segmenter import Segmenter
+from fewshot.inference.support_set import read_support_set
 from fewshot.models.checkpoint import load_network, save_network, save_support
 from fewshot.provenance import CALIBRATION, SEGMENTER, WEIGHTS, unchanged
 from fewshot.training.folder import is_run, refuse_part, remove
@@ -33,12 +34,11 @@ def share(command: Share) -> int:
     support = None
     if command.support:
         label_map = parse_names(command.masks.classes)
-        support = segmenter.learn(
-            list(command.support),
-            list(command.mask),
-            label_map,
+        shots = read_support_set(
+            *(list(command.support), list(command.mask), label_map),
             ignore_affine=command.masks.ignore_affine,
         )
+        support = segmenter.learn_shots(shots)
     out = make_folder(command.out)
     remove(old, out)  # all of it: support, graph and scores would be of another model
     with atomic_write(out / CARD) as partial:

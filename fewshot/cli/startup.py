@@ -38,7 +38,9 @@ def keep_freed_memory() -> None:
     It gives large blocks back to the system at once else, which has to clear them again for each
     tensor: up to half of the processor's time where tensors of megabytes come and go.
     """
-    library = ctypes.CDLL(None) if os.name == "posix" else None
-    if hasattr(library, "mallopt") and not any(name.startswith("MALLOC_") for name in os.environ):
+    if os.name != "posix" or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    choose = getattr(ctypes.CDLL(None), "mallopt", None)
+    if choose is not None:
         for parameter in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
-            library.mallopt(parameter, _KEPT)
+            choose(parameter, _KEPT)

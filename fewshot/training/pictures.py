@@ -1,4 +1,4 @@
-"""Training on pictures without labels, such as those that somebody wants to have segmented."""
+"""Training on pictures without labels, such as those that are to be segmented."""
 
 import os
 from collections.abc import Sequence

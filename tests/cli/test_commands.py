@@ -69,6 +69,31 @@ def test_segment_a_folder_of_mixed_files(data, tmp_path):
     assert json.loads((out / "deeper/photo.json").read_text())["mask"] == "deeper/photo.png"
 
 
+def test_training_on_the_queries_makes_one_more_method(data, tmp_path, capsys):
+    queries, out = tmp_path / "queries", tmp_path / "out"
+    queries.mkdir()
+    for seed in (5, 6):
+        Image.fromarray(disc_scene(seed)[0]).save(queries / f"{seed}.png")
+    command = ["segment", "--support", str(data / "images/scene0.png"), "--out", str(out)]
+    command += ["--mask", str(data / "masks/scene0.png"), "--query", str(queries)]
+    command += ["--train-on-queries", "0.01"]
+    assert main([*command, "--method", "trained", "place"]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["configuration"]["weights"] == {"trained": 0.5, "place": 0.5}
+    assert summary["train_on_queries_minutes"] == 0.01
+    kept = ["--model", str(out / "trained"), "--predictor", "self-configuring"]
+    again = [*command[:-4], "--query", str(queries), *kept, "--method", "trained", "place"]
+    again[again.index(str(out))] = str(tmp_path / "again")
+    assert main(again) == 0
+    for name in ("5.png", "6.png"):
+        assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    capsys.readouterr()
+    assert main([*command, "--model", str(out / "trained")]) == 2
+    assert "leave out --model" in capsys.readouterr().err
+    assert main([*command, "--zoom", "2"]) == 2
+    assert "leave out --zoom" in capsys.readouterr().err
+
+
 def test_train_then_evaluate(data, tmp_path, capsys):
     run = tmp_path / "run"
     code = main(

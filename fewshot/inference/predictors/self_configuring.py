@@ -30,6 +30,7 @@ from fewshot.inference.self_configuration.configuration import (
 )
 from fewshot.inference.self_configuration.evidence import scores
 from fewshot.inference.self_configuration.expectation import expected_dice
+from fewshot.inference.self_configuration.unlike import warn_of_unlike
 from fewshot.inference.self_configuration.views import FINE, Shot, View
 from fewshot.inference.support_set import SupportSet, warn_of_one_label
 from fewshot.inference.tiles import join_tiles, mean_of_known
@@ -118,6 +119,7 @@ class SelfConfiguringPredictor:
         warn_of_one_label(support_set)
         shots = list(_shots(support_set))
         way = len(support_set.names)
+        warn_of_unlike(shots, way)
         names = self.settings.method or tuple(self.candidates)
         tried = {name: self.candidates[name] for name in names}
         fitted = {name: candidate.fit(shots, way) for name, candidate in tried.items()}

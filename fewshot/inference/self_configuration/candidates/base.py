@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from fewshot.inference.self_configuration.views import Shot, View
 
-
 POSITIONS = 10_000
 """How many positions a classifier learns from, shared equally by the labels."""
 SURE = 0.005

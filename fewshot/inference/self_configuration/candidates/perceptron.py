@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,7 @@ class Perceptron:
             standard = ((points - mean) / deviation).clone()
             first, *others = _train(standard, torch.from_numpy(known).long(), way + 1)
         weight = first[0] / deviation
-        return FittedPerceptron(
-            self.maps, channels, ((weight, first[1] - weight @ mean), *others)
-        )
+        return FittedPerceptron(self.maps, channels, ((weight, first[1] - weight @ mean), *others))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +82,12 @@ class FittedPerceptron:
         features, pixels = [view.features(each) for each in self.maps], view.pixels(self.channels)
         *shares, of_pixels = weight.split([*map(len, features), len(pixels)], dim=1)
         grid = features[0].shape[1:]
-        deep = sum(
-            on_grid(torch.einsum("hf,frc->hrc", share, each), grid)
-            for share, each in zip(shares, features, strict=True)
-        )
+        deep = torch.stack(
+            [
+                on_grid(torch.einsum("hf,frc->hrc", share, each), grid)
+                for share, each in zip(shares, features, strict=True)
+            ]
+        ).sum(0)
         deep = on_grid(deep, pixels.shape[1:])
         parts = []
         for part, above in zip(pixels.split(_ROWS, 1), deep.split(_ROWS, 1), strict=True):
@@ -105,7 +106,7 @@ def _train(
     sizes = (points.shape[1], _HIDDEN, _HIDDEN, count)
     layers: Any = [
         (_uniform(more, fewer, generator), torch.zeros(more, requires_grad=True))
-        for fewer, more in zip(sizes, sizes[1:], strict=False)
+        for fewer, more in pairwise(sizes)
     ]
     counts = torch.bincount(labels, minlength=count).float()
     weights = (1 / counts).where(counts > 0, 0.0)
@@ -120,9 +121,7 @@ def _train(
         found = functional.linear(points[chosen], weight * kept, bias)
         for layer in others:
             found = functional.linear(found.relu(), *layer)
-        loss = functional.cross_entropy(
-            found, labels[chosen], weights, label_smoothing=_SMOOTHING
-        )
+        loss = functional.cross_entropy(found, labels[chosen], weights, label_smoothing=_SMOOTHING)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -9,8 +9,11 @@ import torch
 from episodes.errors import ModelError
 from fewshot.inference.inputs import image_planes
 from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.predictors.self_configuring import SelfConfiguringPredictor
 from fewshot.inference.segment_stack import segmentation_of
+from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import SupportSet, read_support_set
+from fewshot.models.heads import Support
 from tests.fewshot.conftest import disc_scene
 
 
@@ -30,7 +33,27 @@ def test_it_segments_another_image_and_tells_what_it_chose():
     assert 0.6 < result.expected_dice <= 1
     assert result.summary()["expected_dice"] == result.expected_dice
     assert "chosen on the annotated images: " in learned.configuration.describe()
-    assert predictor.segment(image_planes(image), learned).labels.tolist() == result.labels.tolist()
+    again = Segmenter().segment(image, learned)  # the call that users have
+    assert again.labels.tolist() == result.labels.tolist()
+
+
+def test_a_segmenter_without_a_network_configures_itself_for_images(monkeypatch):
+    image, labels = disc_scene(0)
+    segmenter, asked = Segmenter(), []
+    quick = build_predictor(None, "self-configuring", {"method": ("place",)})
+    learn = SelfConfiguringPredictor.learn
+    monkeypatch.setattr(
+        *(SelfConfiguringPredictor, "learn"),
+        lambda self, shots: asked.append(shots.names) or learn(quick, shots),
+    )
+    segmenter.learn(image, labels, {1: "disc", 2: "bar"})
+    assert asked == [("disc", "bar")]
+    one = segmenter.learn(image, labels, {1: "disc", 2: "bar"}, size=64)
+    planes = np.stack([image] * 2), np.stack([labels] * 2)
+    volume = segmenter.learn(*planes, {1: "disc", 2: "bar"}, axes="ZYX")
+    assert isinstance(one, Support)
+    assert isinstance(volume, Support)
+    assert len(asked) == 1
 
 
 def test_by_hand_one_method_is_learned_and_nothing_is_expected():
