@@ -15,8 +15,8 @@
 # # One annotated image in, masks out
 #
 # A microscope picture of cell nuclei comes with the package, cut into four tiles. We annotate
-# **one** tile and let the segmenter do the others. Nothing is trained: the encoder has only ever
-# seen photographs (ImageNet), and what a nucleus looks like it learns from the one mask.
+# **one** tile and let the segmenter do the others. No network is trained: the encoder has only
+# ever seen photographs (ImageNet), and what a nucleus looks like is learned from the one mask.
 
 # %%
 from episodes import bundled, intensity_range, read_image, read_labels, read_planes
@@ -64,7 +64,8 @@ scores
 
 # %% [markdown]
 # A volume works the same way: annotate one slice, get the stack. Here one slice of a brain
-# (ICBM 2009) teaches grey and white matter; unmarked slices of the support are simply not used.
+# (ICBM 2009) teaches grey and white matter, and every seventh of the others is segmented; the
+# file's name in place of the array gives all of them.
 
 # %%
 brain = bundled.path("brain")
@@ -74,13 +75,13 @@ middle = len(volume) // 2
 
 names = {1: "grey matter", 2: "white matter"}
 support = segmenter.learn(volume[middle], tissue[middle], names)
-whole = segmenter.segment(brain / "image_icbm.nii.gz", support)
+whole = segmenter.segment(volume[8:30:7], support, axes="ZYX")
 whole.summary()["classes"]
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(10, 3.3))
-for axis, plane in zip(axes, (8, 14, 22, 28), strict=True):
-    axis.imshow(whole.overlay(plane))
-    axis.set_title(f"slice {plane}" + (" (annotated)" if plane == middle else ""))
+for number, (axis, plane) in enumerate(zip(axes, range(8, 30, 7), strict=True)):
+    axis.imshow(whole.overlay(number))
+    axis.set_title(f"slice {plane}")
     axis.axis("off")
 figure.tight_layout()

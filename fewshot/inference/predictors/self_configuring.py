@@ -1,5 +1,6 @@
 """A segmenter that configures itself: several methods, mixed as the annotated structures need."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+from tqdm import tqdm
 
 from episodes.errors import ModelError, shorten
 from fewshot.inference.inputs import ImageStack
@@ -122,11 +124,20 @@ class SelfConfiguringPredictor:
         warn_of_unlike(shots, way)
         names = self.settings.method or tuple(self.candidates)
         tried = {name: self.candidates[name] for name in names}
-        fitted = {name: candidate.fit(shots, way) for name, candidate in tried.items()}
-        if self.settings.method:
-            chosen = by_hand(names)
-        else:
-            chosen = configure(*scores(tried, fitted, shots, way))
+        with tqdm(
+            desc="choosing methods",
+            total=2 * len(tried),
+            disable=bool(self.settings.method) or not sys.stderr.isatty(),
+            leave=False,
+        ) as bar:
+            fitted = {}
+            for name, candidate in tried.items():
+                fitted[name] = candidate.fit(shots, way)
+                bar.update()
+            if self.settings.method:
+                chosen = by_hand(names)
+            else:
+                chosen = configure(*scores(tried, fitted, shots, way, bar.update))
         fitted = {name: fitted[name] for name in chosen.weights}
         return SelfConfigured(
             *(support_set.names, support_set.values, chosen, fitted),

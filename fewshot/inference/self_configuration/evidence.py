@@ -7,7 +7,7 @@ from all other images, and segmenting what was left out: nothing is repeated, bu
 cannot be left out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +71,7 @@ def scores(
     fitted: Mapping[str, Fitted],
     shots: Sequence[Shot],
     way: int,
+    done: Callable[[], object] = lambda: None,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Measure the Dice of every candidate on changed copies, and on disjoint parts.
 
@@ -79,6 +80,7 @@ def scores(
         fitted: the same, having learned all shots.
         shots: annotated planes.
         way: number of classes.
+        done: called after each candidate.
 
     Returns:
         Mean Dice, 0 to 1, by name; NaN where there is nothing to measure it on.
@@ -91,6 +93,7 @@ def scores(
         on_parts[name] = _mean(
             dice(candidate.fit(known, way), left_out, way) for known, left_out in parts
         )
+        done()
     return on_copies, on_parts
 
 
