@@ -86,7 +86,7 @@ class ANILHead(Head):
         rows, columns = support_features.shape[-2:]
         inside = grid_weights(support_masks == 1, rows, columns)
         outside = grid_weights(support_masks == 0, rows, columns)
-        learning = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        learning = torch.is_grad_enabled()  # False in inference mode, too
         weights, biases = [], []
         with torch.inference_mode(False), torch.enable_grad():
             # What inference mode made cannot be differentiated, its copies can.

@@ -109,3 +109,7 @@ def test_impossible_lists_are_told(monkeypatch):
     monkeypatch.setattr(module, "MAX_PAIRS", 5)
     with pytest.raises(EpisodeError, match="6 pairs; at most 5 are listed"):
         verification(catalog(*"ppqq"), ["p", "q"], negatives="all")
+
+
+def test_the_largest_list_takes_the_memory_that_is_told():
+    assert module.MAX_PAIRS * 2 * np.dtype(np.int32).itemsize == 400e6

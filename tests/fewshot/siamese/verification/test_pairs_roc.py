@@ -282,3 +282,7 @@ def test_bad_input_is_told():
         tar_at_far(draw(0).roc(), -1)
     with pytest.raises(DataError, match="level is 2"):
         bootstrap_pairs(draw(0), auc, level=2)
+
+
+def test_printing_pairs_does_not_print_millions_of_numbers():
+    assert repr(Pairs.of([0.5], [1], [2])) == "Pairs()"
