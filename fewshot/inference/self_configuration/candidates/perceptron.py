@@ -82,12 +82,9 @@ class FittedPerceptron:
         features, pixels = [view.features(each) for each in self.maps], view.pixels(self.channels)
         *shares, of_pixels = weight.split([*map(len, features), len(pixels)], dim=1)
         grid = features[0].shape[1:]
-        deep = torch.stack(
-            [
-                on_grid(torch.einsum("hf,frc->hrc", share, each), grid)
-                for share, each in zip(shares, features, strict=True)
-            ]
-        ).sum(0)
+        deep = weight.new_zeros(len(weight), *grid)
+        for share, each in zip(shares, features, strict=True):
+            deep += on_grid(torch.einsum("hf,frc->hrc", share, each), grid)
         deep = on_grid(deep, pixels.shape[1:])
         parts = []
         for part, above in zip(pixels.split(_ROWS, 1), deep.split(_ROWS, 1), strict=True):
