@@ -1,6 +1,5 @@
 """Segment files like annotated ones, and write masks, overlays and a summary."""
 
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -44,8 +43,8 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     predictor = _predictor(command, shots, batch)
     network: FewShotNetwork | None = getattr(predictor, "network", None)
     if command.inference.predictor == "self-configuring" and not command.inference.method:
-        print("choosing methods by the annotated images: 10 s for one of 512 x 512 on 2 cores")
-        sys.stdout.flush()
+        expected = "10 s for one of 512 x 512 on 2 cores"
+        print(f"choosing methods by the annotated images: {expected}", flush=True)
     support = predictor.learn(shots)
     supports = _supports(support)
     for name, each in zip(command.support_names(), supports, strict=False):

@@ -1,6 +1,8 @@
 """Training on pictures without labels, such as those that are to be segmented."""
 
+import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from episodes.sampling.superpixel_sampler import STRONG, SuperpixelSampler
 from fewshot.models.checkpoint import build_network
 from fewshot.models.network import FewShotNetwork
 from fewshot.training.episodic import episode_task
-from fewshot.training.folder import STATE
+from fewshot.training.folder import SPLIT, STATE
 from fewshot.training.loop import train
 from fewshot.training.settings import TrainSettings
 
@@ -29,7 +31,7 @@ def train_on_pictures(
         paths: of pictures and volumes; those that cannot be read are left out.
         minutes: that training may take.
         out: folder for the model and its log, as `fewshot train` writes them; a run that is there
-            goes on until the minutes are spent.
+            goes on until the minutes are spent, with a warning where it was of other pictures.
         seed: of the episodes.
 
     Returns:
@@ -46,8 +48,15 @@ def train_on_pictures(
         catalog, loader=Loader(network.settings.size), seed=seed, transform=STRONG
     )
     settings = TrainSettings(minutes=minutes, batch=BATCH, seed=seed)
-    there = (out / STATE).exists()
-    if train(episode_task(network, sampler), settings, out, resume=there).interrupted:
+    split, there = {"train_fingerprint": catalog.fingerprint}, (out / STATE).exists()
+    if there and json.loads((out / SPLIT).read_text(encoding="utf-8")) != split:
+        warnings.warn(
+            f"the network in {out} was trained on other pictures, and is used as it is; remove "
+            "that folder to train again",
+            stacklevel=2,
+        )
+    task = episode_task(network, sampler)
+    if train(task, settings, out, resume=there, split=split).interrupted:
         raise KeyboardInterrupt
     return network.eval()
 

@@ -23,6 +23,8 @@ def test_pictures_without_labels_train_a_network_that_is_kept(tmp_path):
     again = train_on_pictures(paths, 0.01, out)  # the minutes are spent
     assert again.fingerprint() == network.fingerprint()
     assert len((out / "log.jsonl").read_text().splitlines()) == steps
+    with pytest.warns(UserWarning, match="trained on other pictures"):
+        train_on_pictures(paths[:1], 0.01, out)
 
 
 def test_nothing_to_train_on_is_refused(tmp_path):
