@@ -27,7 +27,6 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -52,7 +51,7 @@ from episodes.readers import (
     tiff,
     voc,
 )
-from episodes.registry import Registry
+from episodes.registry import Registry, installed_entry_points
 
 Definition = TypeVar("Definition")
 
@@ -191,7 +190,7 @@ def installed() -> tuple[Reader, ...]:
         DataError: one of them cannot be imported, or is no reader.
     """
     found: list[Reader] = []
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in sorted(installed_entry_points(GROUP), key=lambda entry: entry.name):
         try:
             reader = entry.load()
         except (ImportError, AttributeError) as error:

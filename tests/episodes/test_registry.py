@@ -79,8 +79,17 @@ def install(monkeypatch, **entries):
     """Stand in for packages with entry points of the group test.toys; None cannot be loaded."""
     found = [SimpleNamespace(name=n, value=f"shop:{n}", load=load) for n, load in entries.items()]
     monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: found if group == "test.toys" else []
+        module, "installed_entry_points", lambda group: found if group == "test.toys" else []
     )
+
+
+def test_a_package_that_is_installed_meanwhile_is_found(toys, tmp_path):
+    assert "kite" not in toys  # what is installed is read, and kept while nothing changes
+    declared = tmp_path / "kites-1.0.dist-info" / "entry_points.txt"
+    declared.parent.mkdir()
+    declared.write_text("[test.toys]\nkite = shop:kite\n")
+    assert "kite" in toys
+    assert module.installed_entry_points("test.toys") is module.installed_entry_points("test.toys")
 
 
 def test_an_installed_part_is_loaded_at_its_first_use(toys, monkeypatch):

@@ -41,7 +41,7 @@ def test_a_reader_that_is_given(listed, index_set):
 
 def install(monkeypatch, *values):
     entries = [EntryPoint(f"r{n}", value, readers.GROUP) for n, value in enumerate(values)]
-    monkeypatch.setattr(readers, "entry_points", lambda group: entries)
+    monkeypatch.setattr(readers, "installed_entry_points", lambda group: entries)
 
 
 def test_a_reader_that_is_installed(listed, monkeypatch):
