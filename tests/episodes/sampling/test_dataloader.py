@@ -20,7 +20,7 @@ from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 from episodes.sampling.shared_memory_ring import SharedMemoryRing, batch_bytes
 from tests.episodes.sampling.test_sampler import wide
 
-COUNT = 500
+COUNT = 150
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def digests(batches):
     return found
 
 
-def test_500_episodes_byte_for_byte(make_sampler):
+def test_150_episodes_byte_for_byte(make_sampler):
     expected = digests(BatchLoader(make_sampler(), 4, stop=COUNT))
     assert sorted(expected) == list(range(COUNT))
     assert len(set(expected.values())) == COUNT
