@@ -68,8 +68,8 @@ class GroundTruth:
     def mask(self, key: str, name: str) -> np.ndarray:
         """Read the mask of one class: uint8 [height width], 0, 1, 255 unknown."""
         labels = self.labels(key)
-        mask = (labels == self.catalog.classes.index(name) + 1).astype(np.uint8)
-        mask[labels == IGNORE] = IGNORE
+        mask = (labels == self.catalog.classes.index(name) + 1).view(np.uint8)
+        mask |= -(labels == IGNORE).view(np.uint8)  # -1 is 255, and no index is needed
         return mask
 
     def support_mask(self, key: str, name: str) -> np.ndarray:

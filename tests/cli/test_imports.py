@@ -24,10 +24,10 @@ def pair(tmp_path):
 
 def imported(folder, mask: str, query: str = "image.png", *more: str) -> tuple[list[str], str]:
     """Run `segment` in a process of its own; the heavy modules it imported, and what it printed."""
-    paths = ["--support", "image.png", "--mask", mask, "--query", query, "--out", "out"]
+    paths = ["--support", "image.png", "--mask", mask, "--query", query, "--out", "out", *more]
     code = (
         "import sys\nfrom fewshot.cli.main import main\n"
-        f"main(['segment', *{[*paths, '--size', '64', *more]!r}])\n"
+        f"main(['segment', *{paths!r}])\n"
         f"print(*({{*{HEAVY!r}}} & {{*sys.modules}}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
