@@ -44,9 +44,9 @@ from fewshot import EmbeddingNetwork, EmbeddingSettings, SupervisedContrastiveLo
 from fewshot import TrainSettings, embed_catalog, pair_task, train
 
 settings = PairSettings(12, 2, regions=True, disjoint_subjects=True)
-sampler = PairSampler(base, settings, loader=Loader(128), transform=Augment())
-lister = PairSampler(novel, settings, loader=Loader(128))
-network = EmbeddingNetwork(EmbeddingSettings(size=128))
+sampler = PairSampler(base, settings, loader=Loader(96), transform=Augment())
+lister = PairSampler(novel, settings, loader=Loader(96))
+network = EmbeddingNetwork(EmbeddingSettings(size=96))
 before, names = embed_catalog(network, lister)
 
 task = pair_task(network, sampler, SupervisedContrastiveLoss(0.1))
