@@ -1,14 +1,10 @@
 """Tiny data sets made on the spot, and the real ones where they are at hand."""
 
-import functools
 import gc
 import json
 import os
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from unittest.mock import patch
 
-import jaxtyping._import_hook as jaxtyping_hook
 import nibabel as nib
 import numpy as np
 import pytest
@@ -16,26 +12,14 @@ import torch
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from PIL import Image
 
-from episodes import registry
+from tests import shape_checks
+
+shape_checks.install()
+
+from episodes import registry  # noqa: E402
 
 torch.set_num_threads(1)  # tensors here are tiny
 
-
-def _get_code(loader, name):
-    """Read the bytecode of a module whose types are checked, which has a name of its own.
-
-    jaxtyping changes the names of bytecode until the module has run, so torch and all else that it
-    imports would be compiled again: 10 s in each process of the tests.
-    """
-    own_name = functools.partial(
-        jaxtyping_hook._optimized_cache_from_source, loader._typechecker.get_hash()
-    )
-    with patch("importlib._bootstrap_external.cache_from_source", own_name):
-        return SourceFileLoader.get_code(loader, name)
-
-
-jaxtyping_hook._JaxtypingLoader.get_code = _get_code
-jaxtyping_hook._JaxtypingLoader.exec_module = SourceFileLoader.exec_module
 
 HEIGHT, WIDTH = 40, 56
 CLASSES = {"1": "disc", "2": "bar", "3": "square"}
