@@ -1,9 +1,13 @@
 """Features of every pixel at several scales, as interactive pixel classification uses them."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from scipy import ndimage
+from torch import Tensor
 
 from episodes.io.pixels import IGNORE
 
@@ -12,6 +16,8 @@ SIGMAS = (0.7, 1.0, 1.6, 3.5, 5.0, 10.0)
 FEATURES_PER_SCALE = 7
 _TRUNCATE = 3.0  # filters end at so many standard deviations
 _WINDOW = 0.5  # that the structure tensor is averaged over, in sigmas
+
+Plane = Float[Tensor, "height width"]
 
 
 def pixel_features(image: np.ndarray, sigmas: Sequence[float] = SIGMAS) -> np.ndarray:
@@ -44,7 +50,7 @@ def pixel_planes(image: np.ndarray, sigmas: Sequence[float] = SIGMAS) -> np.ndar
     found = np.empty((channels * len(sigmas) * FEATURES_PER_SCALE, height, width), np.float32)
     position = 0
     for channel in range(channels):
-        plane = np.ascontiguousarray(image[..., channel], np.float32)
+        plane = torch.from_numpy(np.ascontiguousarray(image[..., channel], np.float32))
         for sigma in sigmas:
             for feature in _at_scale(plane, sigma):
                 found[position] = feature
@@ -83,37 +89,57 @@ def draw_pixels(
     ]
 
 
-def _at_scale(plane: np.ndarray, sigma: float) -> Iterator[np.ndarray]:
+def _at_scale(plane: Plane, sigma: float) -> Iterator[Plane]:
     """Compute the features of one channel [height width] and scale."""
-    along = [_derivative(plane, sigma, 1, order) for order in range(3)]
-    gain = _gain(sigma)
-    smooth, across = (_derivative(along[order], sigma, 0, 0) for order in (0, 1))
-    across_across = _derivative(along[2], sigma, 0, 0) - gain * smooth
-    down, down_across = (_derivative(along[order], sigma, 0, 1) for order in (0, 1))
-    down_down = _derivative(along[0], sigma, 0, 2) - gain * smooth
+    smooth_along, across_along, second_along = _derivatives(plane, sigma, 1, (0, 1, 2))
+    smooth, down, down_down = _derivatives(smooth_along, sigma, 0, (0, 1, 2))
+    across, down_across = _derivatives(across_along, sigma, 0, (0, 1))
+    (across_across,) = _derivatives(second_along, sigma, 0, (0,))
     yield smooth
     yield down_down + across_across
-    yield np.hypot(down, across)
-    window = _WINDOW * sigma
+    yield torch.hypot(down, across)
     tensor = (
-        ndimage.gaussian_filter(product, window, truncate=_TRUNCATE)
+        _derivatives(_derivatives(product, _WINDOW * sigma, 0, (0,))[0], _WINDOW * sigma, 1, (0,))
         for product in (down * down, down * across, across * across)
     )
-    yield from _eigenvalues(*tensor)
+    yield from _eigenvalues(*(averaged for (averaged,) in tensor))
     yield from _eigenvalues(down_down, down_across, across_across)
 
 
-def _derivative(plane: np.ndarray, sigma: float, axis: int, order: int) -> np.ndarray:
-    return ndimage.gaussian_filter1d(plane, sigma, axis, order, truncate=_TRUNCATE)
+def _derivatives(plane: Plane, sigma: float, axis: int, orders: Sequence[int]) -> list[Plane]:
+    """Filter along one axis with derivatives of a Gaussian; beyond the borders is their mirror.
+
+    A filter is a weighted sum of shifted planes. This takes a fifth of the time of SciPy's, which
+    computes in double precision.
+    """
+    length, radius = plane.shape[axis], int(_TRUNCATE * sigma + 0.5)
+    places = torch.arange(-radius, length + radius) % (2 * length)
+    padded = plane.index_select(axis, torch.minimum(places, 2 * length - 1 - places))
+    shifted = [padded.narrow(axis, shift, length) for shift in range(2 * radius + 1)]
+    found = []
+    for order in orders:
+        total = torch.zeros_like(plane)
+        for weight, part in zip(_kernel(sigma, order), shifted, strict=True):
+            total.add_(part, alpha=weight)
+        found.append(total)
+    return found
 
 
-def _gain(sigma: float) -> float:
-    """Response of the second derivative to a constant 1, not 0 because the filter ends."""
-    one = np.ones(1)
-    return float(ndimage.gaussian_filter1d(one, sigma, order=2, truncate=_TRUNCATE)[0])
+@lru_cache(maxsize=64)
+def _kernel(sigma: float, order: int) -> tuple[float, ...]:
+    """Weights of SciPy's filter; a second derivative is 0 of a constant, although it ends."""
+    radius = int(_TRUNCATE * sigma + 0.5)
+    impulse = np.zeros(2 * radius + 1)
+    impulse[radius] = 1
+    found = ndimage.gaussian_filter1d(
+        impulse, sigma, order=order, truncate=_TRUNCATE, mode="constant"
+    )
+    if order == 2:
+        found = found - found.sum() * np.array(_kernel(sigma, 0))
+    return tuple(found.tolist())
 
 
-def _eigenvalues(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _eigenvalues(a: Plane, b: Plane, c: Plane) -> tuple[Plane, Plane]:
     """Return the larger and the smaller eigenvalue of [[a, b], [b, c]]."""
-    middle, radius = (a + c) / 2, np.hypot((a - c) / 2, b)
+    middle, radius = (a + c) / 2, torch.hypot((a - c) / 2, b)
     return middle + radius, middle - radius

@@ -1,5 +1,6 @@
 """Segmenter: what a user calls: learn from annotated images, segment others."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,8 +104,7 @@ class Segmenter:
                 all non-zero values; by default found out from the values, and refused where
                 two people might read them differently (`episodes.masks.values`).
             size: side of the square in which images are compared by one network, in pixels; by
-                default the settings' own, or up to three times as much where the marked structures
-                would be too small to be seen (`upsampling_factor`).
+                default chosen, see `size_for`.
             mirror: also learn the mirrored images with one network, which
                 `PostprocessSettings(flip="both")` needs.
             ignore_affine: lay NIfTI masks on their images voxel for voxel; by default their
@@ -160,11 +160,23 @@ class Segmenter:
         )
 
     def size_for(self, shots: SupportSet) -> int:
-        """Choose the side of the square in which all marked structures can be seen, in pixels."""
+        """Choose the side of the square in which all marked structures can be seen, in pixels.
+
+        A network with ImageNet's weights takes the settings' own, or up to three times as much
+        where the marked structures would be too small to be seen (`upsampling_factor`). One with
+        weights of its own was trained at the settings' size and keeps it; thin structures are told.
+        """
         size = self.network.settings.size
-        return self.network.checked_size(
-            size * upsampling_factor(shots.maps, size, self.network.encoder.stride)
+        factor = upsampling_factor(shots.maps, size, self.network.encoder.stride)
+        larger = self.network.checked_size(size * factor)
+        if self.network.settings.encoder.weights == "imagenet" or larger == size:
+            return larger
+        warnings.warn(
+            f"the marked structures are thin at the {size} pixels at which the model was trained; "
+            f"if it misses them, try size {larger}",
+            stacklevel=2,
         )
+        return size
 
     def segment(
         self,

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from fewshot.inference.pixel_features import draw_pixels
 from fewshot.inference.self_configuration.candidates.base import POSITIONS, SURE, values_at
-from fewshot.inference.self_configuration.views import FeatureMap, Shot, View, on_grid
+from fewshot.inference.self_configuration.views import FeatureMap, Shot, View
 
 _HIDDEN = 48
 _STEPS, _BATCH, _RATE, _DECAY = 300, 256, 5e-3, 0.01
 _DROPPED, _SMOOTHING = 0.5, 0.02  # against learning one image by heart
-_ROWS = 64  # that are classified at once
+_ROWS = 8  # that are classified at once, so that they stay in the cache
 
 Layer = tuple[Float[Tensor, "more fewer"], Float[Tensor, " more"]]
 """Weight and bias."""
@@ -81,18 +81,43 @@ class FittedPerceptron:
         (weight, bias), *others = self.layers
         features, pixels = [view.features(each) for each in self.maps], view.pixels(self.channels)
         *shares, of_pixels = weight.split([*map(len, features), len(pixels)], dim=1)
-        grid = features[0].shape[1:]
-        deep = weight.new_zeros(len(weight), *grid)
-        for share, each in zip(shares, features, strict=True):
-            deep += on_grid(torch.einsum("hf,frc->hrc", share, each), grid)
-        deep = on_grid(deep, pixels.shape[1:])
+        deep = _weighed(features, shares, pixels.shape[1:]) + bias
         parts = []
-        for part, above in zip(pixels.split(_ROWS, 1), deep.split(_ROWS, 1), strict=True):
-            found = above + torch.einsum("hf,frc->hrc", of_pixels, part) + bias[:, None, None]
+        for part, above in zip(pixels.split(_ROWS, 1), deep.split(_ROWS), strict=True):
+            found = torch.addmm(above.flatten(0, 1), part.flatten(1).T, of_pixels.T)
             for each, constant in others:
-                found = torch.einsum("hf,frc->hrc", each, found.relu_()) + constant[:, None, None]
-            parts.append(found.softmax(dim=0)[1:].clamp(SURE, 1 - SURE).logit())
-        return torch.cat(parts, dim=1)
+                found = torch.addmm(constant, found.relu_(), each.T)
+            parts.append(found.view(*part.shape[1:], -1))
+        chance = torch.cat(parts).movedim(-1, 0).softmax(dim=0)[1:]
+        return chance.clamp(SURE, 1 - SURE).logit()
+
+
+def _weighed(
+    features: Sequence[Float[Tensor, "_ _ _"]],
+    shares: Sequence[Float[Tensor, "hidden _"]],
+    grid: Sequence[int],
+) -> Float[Tensor, "rows columns hidden"]:
+    """Weigh each map on its own grid, add all on the first one's, and interpolate the sum.
+
+    Hidden units are last in memory, which takes a fifth of the time of interpolating planes.
+    """
+    total, inner = None, features[0].shape[1:]
+    for share, each in zip(shares, features, strict=True):
+        weighed = (each.flatten(1).T @ share.T).view(*each.shape[1:], -1)
+        found = _last_on_grid(weighed, inner)
+        total = found if total is None else total.add_(found)
+    return _last_on_grid(total, grid)
+
+
+def _last_on_grid(
+    found: Float[Tensor, "rows columns hidden"], grid: Sequence[int]
+) -> Float[Tensor, "more_rows more_columns hidden"]:
+    if found.shape[:2] == tuple(grid):
+        return found
+    channels_last = found[None].permute(0, 3, 1, 2)
+    size = tuple(grid)
+    scaled = functional.interpolate(channels_last, size=size, mode="bilinear", align_corners=False)
+    return scaled.permute(0, 2, 3, 1)[0]
 
 
 def _train(
