@@ -47,6 +47,7 @@ from .inference.predictors.slice import (
     SliceSettings as SliceSettings,
 )
 from .inference.result import Segmentation as Segmentation
+from .inference.saved_support import load_support as load_support, save_support as save_support
 from .inference.segmenter import Segmenter as Segmenter
 from .inference.support_set import SupportSet as SupportSet, read_support_set as read_support_set
 from .inference.test_time_training import (
@@ -69,10 +70,8 @@ from .models.calibration import Calibration as Calibration, fit_calibration as f
 from .models.checkpoint import (
     build_network as build_network,
     load_network as load_network,
-    load_support as load_support,
     network_from_pretrained as network_from_pretrained,
     save_network as save_network,
-    save_support as save_support,
 )
 from .models.embedding_network import (
     EmbeddingNetwork as EmbeddingNetwork,

@@ -77,6 +77,8 @@ class ProtocolRun:
     or all images of the test subjects from one annotated image of another subject (one-image)."""
     model: Path | None = None
     """Folder that `fewshot train` wrote; it must not have seen the fold's scans and classes."""
+    untrained: bool = False
+    """Also score the default network as it is installed, with features of photographs alone."""
     fold: int | None = None
     """Which fold; by default all of them."""
     folds: int | None = None
@@ -156,6 +158,8 @@ class Segment:
         """Names of the supports that are saved beside the masks."""
         if self.inference.zoom:
             return ["support", "support_window"]
+        if self.inference.predictor == "self-configuring":
+            return ["support"]
         if self.inference.predictor != "end-to-end":
             return []
         if self.inference.ensemble is None or len(self.support) == 1:

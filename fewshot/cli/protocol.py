@@ -34,8 +34,8 @@ from fewshot.evaluation.protocol_results import ProtocolResult
 from fewshot.experiments.run_record import commands_of, read_split, recorded_hold_out
 from fewshot.experiments.split import open_catalog
 from fewshot.inference.predictors.build import build_predictor, needs_network
-from fewshot.inference.segmenter import Segmenter
-from fewshot.models.checkpoint import load_network
+from fewshot.models.checkpoint import build_network, load_network
+from fewshot.models.network import FewShotNetwork
 from fewshot.provenance import typed_command, unchanged
 
 
@@ -58,8 +58,12 @@ def protocol(command: ProtocolRun) -> int:
         for parts in laid.values():
             check_unseen(command.model, parts, catalog, command.training_exclusion)
         with unchanged(command.model) as identity:
-            segmenter = Segmenter(load_network(command.model))
-        methods["model"] = _method(truth, segmenter, command)
+            network = load_network(command.model)
+        methods["model"] = _method(truth, network, command)
+    if command.untrained:
+        if alone:
+            raise DataError(f"--predictor {next(iter(alone))} uses no model; leave out --untrained")
+        methods["untrained"] = _method(truth, build_network(), command)
     methods |= alone
     found = [
         ProtocolResult(name, method, tuple(parts), tuple(_counts(parts, run, truth)))
@@ -124,12 +128,12 @@ def _without_network(truth: GroundTruth, command: ProtocolRun) -> dict[str, Prot
     return {name: ProtocolPredictor(truth, build_predictor(None, name, settings))}
 
 
-def _method(truth: GroundTruth, segmenter: Segmenter, command: ProtocolRun) -> ProtocolPredictor:
+def _method(truth: GroundTruth, network: FewShotNetwork, command: ProtocolRun) -> ProtocolPredictor:
     """Use the model as users do on single images, else with its features remembered."""
     name, settings = predictor_of(command.inference)
     if command.protocols[0] in SUBJECT_PROTOCOLS:
         name = "end-to-end"
-    return ProtocolPredictor(truth, build_predictor(segmenter.network, name, settings))
+    return ProtocolPredictor(truth, build_predictor(network.eval(), name, settings))
 
 
 def _folds(name: str, catalog: Catalog, command: ProtocolRun) -> list[Protocol]:

@@ -16,12 +16,14 @@ from fewshot.cli.predictor_option import predictor_of
 from fewshot.inference.inputs import ImageStack, image_planes, other_view
 from fewshot.inference.magnification import TooLargeError, annotated_scale
 from fewshot.inference.predictors.build import build_predictor, needs_network
+from fewshot.inference.predictors.self_configuring import SelfConfigured
 from fewshot.inference.result import Segmentation
+from fewshot.inference.saved_support import save_support
 from fewshot.inference.segment_stack import scale_mismatch, too_large
 from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import SupportSet
 from fewshot.inference.two_stage import TwoStageSupport
-from fewshot.models.checkpoint import build_network, load_network, save_support
+from fewshot.models.checkpoint import build_network, load_network
 from fewshot.models.heads import Support
 from fewshot.models.network import FewShotNetwork
 
@@ -47,7 +49,8 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         print(f"choosing methods by the annotated images: {expected}", flush=True)
     support = predictor.learn(shots)
     supports = _supports(support)
-    for name, each in zip(command.support_names(), supports, strict=False):
+    learned = [support] if isinstance(support, SelfConfigured) else supports
+    for name, each in zip(command.support_names(), learned, strict=False):
         save_support(each, batch.out / f"{name}.safetensors")
     chosen = getattr(support, "configuration", None)
     if chosen is not None:

@@ -51,9 +51,9 @@ def test_all_supports_are_runs(data, capsys):
 def test_a_trained_model_beside_copy_mask(data, trained, tmp_path, capsys):
     base = ["protocol", str(data), "--folds", "3", "--model", str(trained), "--novel", "spleen"]
     result = tmp_path / "r.json"
-    assert main([*base, "--fold", "0", "--result", str(result)]) == 0
+    assert main([*base, "--fold", "0", "--untrained", "--result", str(result)]) == 0
     content = json.loads(result.read_text())
-    assert [row["method"] for row in content["results"]] == ["copy-mask", "model"]
+    assert [row["method"] for row in content["results"]] == ["copy-mask", "model", "untrained"]
     assert len(content["headline"]) == 1
     assert len(content["commands"]) == 2
     assert main(base) == 2

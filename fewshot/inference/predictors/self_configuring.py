@@ -1,6 +1,7 @@
 """A segmenter that configures itself: several methods, mixed as the annotated structures need."""
 
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -217,4 +218,11 @@ def _few(support_set: SupportSet) -> list[tuple[int, int]]:
         areas = {each: int((support_set.maps[each[0]][each[1]] == label).sum()) for each in planes}
         if not any(areas[each] for each in chosen):
             chosen.append(max(planes, key=areas.__getitem__))
+    if len(chosen) < len(planes):
+        warnings.warn(
+            f"{len(planes)} planes are annotated; {len(chosen)} of them, evenly spaced, are "
+            "learned, as features of all would fill the memory. To use all, train on them "
+            "(docs/training.md)",
+            stacklevel=4,
+        )
     return chosen

@@ -1,6 +1,6 @@
 """The contract of the methods that a self-configuring segmenter tries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,10 @@ class Fitted(Protocol):
         """Score a plane: the log odds of each class against all other labels, at any resolution."""
         ...
 
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Give all that `Candidate.restore` needs; names have no dot."""
+        ...
+
 
 class Candidate(Protocol):
     """A method that learns from a few annotated planes."""
@@ -34,6 +38,14 @@ class Candidate(Protocol):
         Args:
             shots: each class is marked in one at least.
             way: number of classes.
+        """
+        ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> Fitted:
+        """Build what was fitted from its tensors.
+
+        Raises:
+            KeyError: one is missing.
         """
         ...
 

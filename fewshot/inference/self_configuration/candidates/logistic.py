@@ -1,6 +1,6 @@
 """A linear classifier of single positions on deep features of many strides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,10 @@ class DeepLogistic:
         constant[present] = constants - weight[present] @ mean
         return FittedLogistic(self.maps, weight, constant)
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> "FittedLogistic":
+        """Take weights and constants; see `Candidate`."""
+        return FittedLogistic(self.maps, tensors["weight"], tensors["constant"])
+
     def _channels(self, view: View) -> list[int]:
         return [len(view.features(each)) for each in self.maps]
 
@@ -88,3 +92,7 @@ class FittedLogistic:
         )
         chance = logits.softmax(dim=0)[1:]
         return chance.clamp(SURE, 1 - SURE).logit()
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Give weights and constants; see `Fitted`."""
+        return {"weight": self.weight, "constant": self.constant}

@@ -1,6 +1,6 @@
 """A small multilayer perceptron of single positions, on deep features and those of pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -64,6 +64,12 @@ class Perceptron:
         weight = first[0] / deviation
         return FittedPerceptron(self.maps, channels, ((weight, first[1] - weight @ mean), *others))
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> "FittedPerceptron":
+        """Take the layers; see `Candidate`."""
+        count = (len(tensors) - 1) // 2
+        layers = [(tensors[f"weight_{n}"], tensors[f"bias_{n}"]) for n in range(count)]
+        return FittedPerceptron(self.maps, int(tensors["channels"]), tuple(layers))
+
 
 @dataclass(frozen=True, eq=False)
 class FittedPerceptron:
@@ -90,6 +96,13 @@ class FittedPerceptron:
             parts.append(found.view(*part.shape[1:], -1))
         chance = torch.cat(parts).movedim(-1, 0).softmax(dim=0)[1:]
         return chance.clamp(SURE, 1 - SURE).logit()
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Give the layers; see `Fitted`."""
+        found = {"channels": torch.tensor(self.channels)}
+        for number, (weight, bias) in enumerate(self.layers):
+            found |= {f"weight_{number}": weight, f"bias_{number}": bias}
+        return found
 
 
 def _weighed(

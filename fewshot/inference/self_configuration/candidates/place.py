@@ -1,6 +1,6 @@
 """Place: where the classes lay in the annotated images; for anatomy, which lies alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,10 @@ class Place:
         share = (shares / known.clamp(min=1e-6)).clamp(_SURE, 1 - _SURE)
         return FittedPlace(torch.log(share / (1 - share)))
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> "FittedPlace":
+        """Take the log odds; see `Candidate`."""
+        return FittedPlace(tensors["odds"])
+
 
 @dataclass(frozen=True, eq=False)
 class FittedPlace:
@@ -38,3 +42,7 @@ class FittedPlace:
     def log_odds(self, view: View) -> Float[Tensor, "way rows columns"]:
         """Give the same for every image; see `Fitted`."""
         return self.found
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Give the log odds; see `Fitted`."""
+        return {"odds": self.found}

@@ -1,6 +1,6 @@
 """A trained network, at the size at which it was trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,10 @@ class Trained:
         support = self.network.encode_support(images, masks.to(self.network.device))
         return FittedTrained(self.network, support)
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> "FittedTrained":
+        """Take the condensed support; see `Candidate`."""
+        return FittedTrained(self.network, Support(dict(tensors)))
+
 
 @dataclass(frozen=True, eq=False)
 class FittedTrained:
@@ -55,6 +59,10 @@ class FittedTrained:
         left, _, top, _ = frame.padding
         rows, columns = frame.inner
         return log_odds_of(whole[:, top : top + rows, left : left + columns]) / _RATE
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Give the condensed support; see `Fitted`."""
+        return self.support.tensors
 
 
 def _square(view: View, size: int) -> Float[Tensor, "3 size size"]:

@@ -10,9 +10,11 @@ from episodes.errors import ModelError
 from fewshot.inference.inputs import image_planes
 from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.predictors.self_configuring import SelfConfiguringPredictor
+from fewshot.inference.saved_support import load_support, save_support
 from fewshot.inference.segment_stack import segmentation_of
 from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import SupportSet, read_support_set
+from fewshot.models.checkpoint import read_tensors, write_tensors
 from fewshot.models.heads import Support
 from tests.fewshot.conftest import disc_scene
 
@@ -22,7 +24,7 @@ def support(*seeds: int) -> SupportSet:
     return read_support_set(list(images), list(masks), {1: "disc", 2: "bar"})
 
 
-def test_it_segments_another_image_and_tells_what_it_chose():
+def test_it_segments_another_image_tells_what_it_chose_and_is_saved(tmp_path):
     predictor = build_predictor(None, "self-configuring")
     learned = predictor.learn(support(0))
     image, labels = disc_scene(3)
@@ -35,6 +37,29 @@ def test_it_segments_another_image_and_tells_what_it_chose():
     assert "chosen on the annotated images: " in learned.configuration.describe()
     again = Segmenter().segment(image, learned)  # the call that users have
     assert again.labels.tolist() == result.labels.tolist()
+    stored = load_support(save_support(learned, tmp_path / "support.safetensors"))
+    assert stored.configuration.describe() == learned.configuration.describe()
+    loaded = Segmenter().segment(image, stored)
+    assert np.array_equal(loaded.probabilities, result.probabilities)
+    assert loaded.expected_dice == pytest.approx(result.expected_dice, abs=1e-6)
+
+
+def test_a_saved_support_needs_the_network_that_took_part(tmp_path, own_segmenter, segmenter):
+    network = own_segmenter.network
+    predictor = build_predictor(network, "self-configuring", {"method": ("place", "trained")})
+    learned = predictor.learn(support(0))
+    path = save_support(learned, tmp_path / "support.safetensors")
+    image = image_planes(disc_scene(1)[0])
+    again = predictor.segment(image, load_support(path, network))
+    assert np.array_equal(again.probabilities, predictor.segment(image, learned).probabilities)
+    with pytest.raises(ModelError, match="a trained network took part"):
+        load_support(path)
+    with pytest.raises(ModelError, match="another network took part"):
+        load_support(path, segmenter.network)
+    tensors, _ = read_tensors(path)
+    write_tensors(tensors, path, {"self-configured": '{"format": 1}'})
+    with pytest.raises(ModelError, match="holds no support"):
+        load_support(path, network)
 
 
 def test_a_segmenter_without_a_network_configures_itself_for_images(monkeypatch):
@@ -81,7 +106,8 @@ def test_many_planes_are_thinned_and_no_class_is_lost():
     stack = replace(few.pictures[0], pixels=volume, volume=True)
     many = replace(few, pictures=(stack,), maps=(labels,))
     predictor = build_predictor(None, "self-configuring", {"method": ("place",)})
-    learned = predictor.learn(many)
+    with pytest.warns(UserWarning, match="40 planes are annotated; 17 of them"):
+        learned = predictor.learn(many)
     assert torch.sigmoid(learned.fitted["place"].found[1]).max() > 0.04  # the bar, in plane 7 alone
 
 
