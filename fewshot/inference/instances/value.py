@@ -14,6 +14,7 @@ from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, st
 from episodes.io.write import write_array, write_mask
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.table import BOX, object_rows
+from fewshot.inference.pixel_size import pixel_size
 from fewshot.plots import overlays as pictures
 
 PNG_MOST = 65_535
@@ -75,14 +76,8 @@ class Instances:
 
     @property
     def pixel_size(self) -> tuple[float, str]:
-        """Area or volume of a pixel and its unit: mm2, mm3, or 1 px where no spacing is known."""
-        geometry = self.source.geometry
-        if geometry is None or not geometry.declared:
-            return 1.0, "px"
-        if len(self.labels) > 1:
-            return geometry.voxel_mm3, "mm3"
-        _, height, width = geometry.plane_spacing
-        return height * width, "mm2"
+        """Area or volume of a pixel in the file's own unit, um2 or mm3; 1 px where none is known."""
+        return pixel_size(self.source).measure(len(self.labels))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,7 +111,7 @@ class Instances:
             **dict(zip(BOX, self.boxes.T, strict=True)),
             "touches_border": self.touches_border.astype(int),
         }
-        return object_rows(self.labels, self.source.pixels, known)
+        return object_rows(self.labels, self.source.pixels, known, pixel_size(self.source))
 
     def summary(self) -> list[dict[str, Any]]:
         """Count objects and their areas: one row a class, 0 where there is none."""

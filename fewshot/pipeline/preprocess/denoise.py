@@ -24,9 +24,9 @@ class Denoise(PreprocessStep):
 
     Attributes:
         method: non-local means, a bilateral filter, total variation, or a median.
-        strength: how much is removed. Of nl-means a multiple of the noise, which is estimated in
-            each plane; of bilateral the difference that counts as an edge, and of tv the weight of
-            smoothness, as shares of the range of intensities. A median has none.
+        strength: how much is removed, as a share of the range of intensities: of nl-means how far
+            patches may differ that are averaged (by default 0.05), of bilateral the difference that
+            counts as an edge (0.1), of tv the weight of smoothness (0.1). A median has none.
         size: width of the neighbourhood, in pixels; odd. Of nl-means the width of the compared
             patches; total variation has none.
 
@@ -36,7 +36,7 @@ class Denoise(PreprocessStep):
     """
 
     method: Literal["nl-means", "bilateral", "tv", "median"] = "median"
-    strength: Annotated[float | None, Range(0, 100)] = None
+    strength: Annotated[float | None, Range(0, 10)] = None
     size: Annotated[int, Range(1, 99)] = 3
 
     def apply(self, picture: ImageStack) -> ImageStack:
@@ -55,14 +55,11 @@ class Denoise(PreprocessStep):
         if self.method == "bilateral":
             edge = 0.1 if self.strength is None else self.strength
             return self._bilateral(plane, max(edge, 1e-6))
-        noise = float(np.mean(restoration.estimate_sigma(plane, channel_axis=colour)))
-        times = 0.8 if self.strength is None else self.strength
         return restoration.denoise_nl_means(
             plane,
             patch_size=self.size,
             patch_distance=2 * self.size,
-            h=max(times * noise, 1e-6),
-            sigma=noise,
+            h=max(0.05 if self.strength is None else self.strength, 1e-6),
             fast_mode=True,
             channel_axis=colour,
         )
