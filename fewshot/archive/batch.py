@@ -46,6 +46,8 @@ class Batch:
             segmented with equal settings, and did not change, is not segmented again.
         reserved: further names in the output folder.
         largest: the largest value of the masks.
+        details: keys of an answer that its JSON file holds, and neither ledger nor summary: long
+            lists of numbers.
 
     Raises:
         DataError: the folder cannot be written, or holds other files of a result's name.
@@ -56,6 +58,7 @@ class Batch:
     settings: str
     reserved: Sequence[str] = ()
     largest: int = 255
+    details: Sequence[str] = ()
     rows: dict[Path, Mapping[str, Any]] = field(default_factory=dict, init=False)
     failed: dict[Path, str] = field(default_factory=dict, init=False)
     large: dict[Path, str] = field(default_factory=dict, init=False)
@@ -151,6 +154,7 @@ class Batch:
         write_image(self.out / overlay, result.overlay())
         row = {**result.summary(), **more, "mask": files[0], "overlay": files[1]}
         write_json(self.out / about, row)
+        row = {key: value for key, value in row.items() if key not in self.details}
         self._ledger.end(
             self._key(path),
             {
@@ -162,14 +166,17 @@ class Batch:
         )
         self.rows[path] = row
 
-    def _summarise(self, metadata: Mapping[str, Any]) -> None:
-        rows = [self.rows[q.path] for q in self.queries if q.path in self.rows]
+    def all_rows(self) -> list[Mapping[str, Any]]:
+        """List the rows of the folder's results with these settings, those of this run first."""
         here = {self._key(query.path) for query in self.queries}
-        rows += [
+        return [self.rows[q.path] for q in self.queries if q.path in self.rows] + [
             row["row"]
             for key, row in self._ledger.rows.items()
-            if key not in here and row["settings"] == self.settings
+            if key not in here and row["settings"] == self.settings and "row" in row
         ]
+
+    def _summarise(self, metadata: Mapping[str, Any]) -> None:
+        rows = self.all_rows()
         rows += [
             {"image": path.name, "answer": False, "reason": reason}
             for path, reason in self.large.items()

@@ -16,7 +16,7 @@ INPUTS = frozenset(
     (
         *("choices", "data", "gallery", "image", "images"),
         *("mask", "model", "query", "support", "threshold"),
-        *("predictions", "truth"),
+        *("predictions", "truth", "pipeline", "inputs"),
     )
 )
 """Options whose paths are read; those of all others are written."""

@@ -25,6 +25,7 @@ from fewshot.cli.options import (
     Inspect,
     ProtocolRun,
     Recipes,
+    Run,
     Segment,
     Share,
 )
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type] = {
     "benchmark": Benchmark,
     "suite": Suite,
     "segment": Segment,
+    "run": Run,
     "calibrate": Calibrate,
     "match": Match,
     "inspect": Inspect,

@@ -164,6 +164,24 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Run:
+    """Run a pipeline of steps on images: masks, tables and a report (docs/pipeline.md)."""
+
+    pipeline: Positional[Path | None] = None
+    """File of the pipeline, YAML."""
+    inputs: Positional[tuple[Path, ...]] = ()
+    """Images, or folders of them."""
+    out: Path | None = None
+    """Folder for masks, tables (objects.csv, summary.csv) and report.html."""
+    steps: bool = False
+    """List the steps with their parameters, and do nothing else."""
+    example: str | None = None
+    """Print the example of this name, to be saved and changed, and do nothing else: nuclei or
+    organ."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
+
+
+@dataclass(frozen=True)
 class Calibrate:
     """Make a model's probabilities come true: fit a temperature on its training subjects."""
 
