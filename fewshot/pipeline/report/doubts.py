@@ -26,14 +26,14 @@ def doubts(
     """
     found = list(earlier)
     if failed:
-        found.append(f"{len(failed)} image(s) failed and are not in the tables; see Failed images.")
+        are = "image failed and is" if len(failed) == 1 else "images failed and are"
+        found.append(f"{len(failed):,} {are} not in the tables; see Failed images.")
     touching = sum(each["touching_border"] for each in classes)
     if touching:
         total = sum(each["count"] for each in classes)
         found.append(
-            f"{touching:,} of {total:,} objects touch the border of their image: a part of them "
-            "may be missing, so their sizes are lower bounds. The column touches_border of "
-            "objects.csv marks them."
+            f"{touching:,} of {total:,} objects touch the border of their image. A part of each may "
+            "be missing, so their sizes are lower bounds; the tables mark them."
         )
     if len(units) > 1:
         found.append(
@@ -51,12 +51,15 @@ def doubts(
             notes.setdefault(note, []).append(str(row["image"]))
     for note, images in notes.items():
         sentence = note[:1].upper() + note[1:].rstrip(".")
-        about = "" if any(image.rpartition("/")[2] in note for image in images) else _of(images)
+        named = any(image.rpartition("/")[2] in note for image in images)
+        about = "" if named else _of(images, len(rows))
         found.append(f"{sentence}{about}.")
     return found
 
 
-def _of(images: Sequence[str]) -> str:
+def _of(images: Sequence[str], count: int) -> str:
+    if len(images) == count > 1:
+        return f" (all {count:,} images)"
     if len(images) == 1:
         return f" ({images[0]})"
     return f" ({len(images):,} images: {shorten(images, 3)})"

@@ -21,8 +21,8 @@ def escape(value: object) -> str:
 def number(value: Any) -> str:
     """Write a number with four digits that count, and what is not known as a dash.
 
-    >>> number(1234567.8), number(0.123456), number(None), number(12)
-    ('1,234,568', '0.1235', '–', '12')
+    >>> number(1234567.8), number(0.123456), number(None), number(12), number(12.0)
+    ('1,234,568', '0.1235', '–', '12', '12')
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "\u2013"
@@ -30,9 +30,11 @@ def number(value: Any) -> str:
         return f"{int(value):,}"
     if not isinstance(value, float):
         return str(value)
-    if value and not 1e-4 <= abs(value) < 1e12:
+    if value.is_integer() and abs(value) < 1e12:
+        return f"{int(value):,}"
+    if not 1e-4 <= abs(value) < 1e12:
         return f"{value:.3e}"
-    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(digits, 7)}f}"
 
 

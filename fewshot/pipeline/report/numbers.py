@@ -32,9 +32,12 @@ def facts(rows: Sequence[Row], classes: Sequence[Row], failed: Sequence[str]) ->
     per = {name: count / max(1, len(rows)) for name, count in counts.items()}
     shown = [("Images", f"{len(rows):,}", f"{len(failed)} failed" if failed else "")]
     shown += [
-        (f"Objects of {name}", f"{count:,}", f"{number(per[name])} an image")
+        (f"Objects: {name}", f"{count:,}", f"{per[name]:.3g} an image")
         for name, count in islice(counts.items(), 7)
     ]
+    touching, total = (sum(row[key] for row in classes) for key in ("touching_border", "count"))
+    if total:
+        shown.append(("Touching the border", f"{touching:,}", f"{touching / total:.0%} of objects"))
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
         + (f" <small>{escape(more)}</small>" if more else "")

@@ -53,7 +53,7 @@ def write_report(
     shown = _chosen(rows)
     parts = [
         f"<h1>{escape(name)}</h1>",
-        f'<p class="lead">Report of a segmentation, {time.strftime("%-d %B %Y, %H:%M")}</p>',
+        f'<p class="lead">Report of a segmentation, {escape(_now())}</p>',
         facts(rows, classes, failed),
         section("Before these numbers are used", _listed(told), name="warnings"),
         section("What was done", _steps(pipeline)),
@@ -77,6 +77,11 @@ def write_report(
     return path
 
 
+def _now() -> str:
+    now = time.localtime()
+    return f"{now.tm_mday} {time.strftime('%B %Y, %H:%M', now)}"
+
+
 def _listed(sentences: Sequence[str]) -> str:
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f"<ul>{items}</ul>" if items else ""
@@ -90,8 +95,9 @@ def _steps(pipeline: Pipeline) -> str:
             f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(value)}</dd></div>"
             for name, value in parameters(step)
         )
+        stage = "" if step.stage in title(step).lower() else step.stage
         items.append(
-            f'<li><div><h3>{escape(title(step))}<span class="stage">{step.stage}</span></h3>'
+            f'<li><div><h3>{escape(title(step))}<span class="stage">{stage}</span></h3>'
             f"<p>{escape(first_sentence(type(step)))}</p>"
             + (f'<dl class="values">{values}</dl>' if values else "")
             + "</div></li>"

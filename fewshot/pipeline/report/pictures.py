@@ -127,11 +127,13 @@ def _numbered(picture: Image.Image, shown: Shown, shape: tuple[int, ...]) -> Ima
     if not 1 < len(rows) <= _NUMBERED:
         return picture
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(max(11, round(max(picture.size) / 36)))
+    size = max(11, round(max(picture.size) / 36))
+    font = ImageFont.load_default(size)
     for row in rows:
-        centre = (
-            (row["column"] + 0.5) * picture.width / shape[1],
-            (row["row"] + 0.5) * picture.height / shape[0],
+        places = zip((row["column"], row["row"]), picture.size, shape[1::-1], strict=True)
+        centre = tuple(
+            min(max((place + 0.5) * new / old, size * 0.7), new - size * 0.7)  # never cut off
+            for place, new, old in places
         )
         draw.text(
             *(centre, str(row["number"]), "white", font),

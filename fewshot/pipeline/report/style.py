@@ -24,11 +24,11 @@ h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.015em; margin: 0 0 6px
 h2 { font-size: 1.2rem; margin: 0 0 14px; letter-spacing: -.005em; }
 h3 { font-size: 1rem; margin: 0; }
 p { margin: 0 0 12px; }
-h1, h3, figcaption, td, th, dd, li { overflow-wrap: anywhere; }
+h1, h3, figcaption, dd, li { overflow-wrap: anywhere; }
 .lead { color: var(--soft); margin-bottom: 26px; }
 section { margin: 38px 0 0; }
 .soft, caption, .more { color: var(--soft); font-size: .9rem; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(196px, 1fr)); gap: 12px;
   margin: 0; }
 .facts div { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 14px 16px; }
@@ -65,7 +65,8 @@ th, td { padding: 7px 14px; text-align: left; border-top: 1px solid var(--line);
   vertical-align: baseline; }
 thead th { font-size: .82rem; color: var(--soft); font-weight: 600; border-top: 0;
   vertical-align: bottom; overflow-wrap: normal; }
-tbody th { font-weight: 500; min-width: 110px; }
+tbody th { font-weight: 500; min-width: 130px; max-width: 320px; overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; max-width: 320px; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr));
@@ -82,7 +83,7 @@ figcaption p { margin: 4px 0 0; color: var(--soft); }
 figcaption .note { color: var(--alert); }
 .key { display: inline-flex; align-items: center; margin-right: 14px; white-space: nowrap; }
 .key i { width: 11px; height: 11px; border-radius: 3px; margin-right: 6px; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr));
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr));
   gap: 16px; }
 .chart { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 14px 16px 10px; }
@@ -99,7 +100,8 @@ footer { margin-top: 44px; padding-top: 16px; border-top: 1px solid var(--line);
 @media (max-width: 560px) {
   main { padding: 24px 16px 48px; }
   h1 { font-size: 1.55rem; }
-  .facts { grid-template-columns: 1fr 1fr; }
+  .facts { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); }
+  .facts small { display: block; }
   .facts dd { font-size: 1.25rem; }
   th, td { padding: 6px 10px; }
   .warnings { padding: 14px 16px 4px; }
