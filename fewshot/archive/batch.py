@@ -10,10 +10,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
@@ -21,18 +21,13 @@ from episodes.errors import DataError, FewshotError
 from episodes.io import outputs
 from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
 from episodes.io.write import make_folder, write_image, write_json
+from fewshot.archive.answer import Answer, Result
 from fewshot.archive.ledger import LEDGER, Ledger, digest
 from fewshot.archive.queries import Query, result_names, results_of
 from fewshot.inference.magnification import TooLargeError
 
-if TYPE_CHECKING:  # it imports torch, before which much can be refused
-    from fewshot.inference.result import Segmentation
-
 SUMMARY = "summary.json"
 _SECONDS = 2.0  # between summaries that are written while a run goes on
-
-Answer = Callable[[Path], tuple["Segmentation", Mapping[str, Any]]]
-"""From the path of a query to its segmentation, and what else is noted of it."""
 
 
 @dataclass
@@ -144,7 +139,7 @@ class Batch:
                 self._summarise(metadata)
                 written = time.monotonic()
 
-    def _write(self, path: Path, result: "Segmentation", more: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, result: Result, more: Mapping[str, Any]) -> None:
         """Write mask, overlay and JSON of one query, and note them."""
         mask, overlay, about = results_of(self._masks[path])
         files = [each.as_posix() for each in (mask, overlay, about)]
@@ -263,7 +258,7 @@ def refuse_inside(out: Path, data: Path) -> None:
         )
 
 
-def nothing_left(query: Path) -> tuple["Segmentation", Mapping[str, Any]]:
+def nothing_left(query: Path) -> tuple[Result, Mapping[str, Any]]:
     """The answer of a batch in which everything was segmented before."""
     raise DataError(f"{query} was segmented before; expected no query to be left")
 

@@ -1,4 +1,4 @@
-"""`fewshot run`: a pipeline of steps on images; what is wrong is refused before torch is imported."""
+"""`fewshot run`: a pipeline on images; what is wrong is refused before torch is imported."""
 
 import textwrap
 from collections.abc import Iterator

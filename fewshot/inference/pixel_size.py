@@ -1,4 +1,4 @@
-"""How large a pixel is, in the unit that the image's own file names; never a guess without a word."""
+"""How large a pixel is, in the unit that the image's own file names."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from fewshot.inference.inputs import ImageLike, ImageStack, image_planes
 from fewshot.inference.pixel_size import pixel_size
 from fewshot.inference.support_set import SupportSet
 from fewshot.lazily import lazily
+from fewshot.pipeline.analyse.separate import Separate
 from fewshot.pipeline.preprocess.resample import Resample
 from fewshot.pipeline.segment import Segment
 from fewshot.pipeline.step import (
@@ -21,23 +23,30 @@ from fewshot.pipeline.step import (
     FuseStep,
     PostprocessStep,
     PreprocessStep,
+    SeparateStep,
     Step,
     label_of,
 )
+from fewshot.plots import overlays
 
 if TYPE_CHECKING:
+    from fewshot.inference.instances.value import Instances
     from fewshot.inference.result import Segmentation
 
-torch = lazily("torch")
+torch = lazily("torch")  # and so do the modules of ours below
 functional = lazily("torch.nn.functional")
-preprocess = lazily("fewshot.inference.preprocess")  # imports torch
+yaml_file = lazily("fewshot.pipeline.yaml_file")
+letterbox = lazily("episodes.catalog.letterbox")
+preprocess = lazily("fewshot.inference.preprocess")
 
 Rows = list[dict[str, Any]]
+
+_OPACITY = 0.4
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Preprocess, segment, fuse, post-process and analyse images, always in this order.
+    """Preprocess, segment, fuse, post-process, separate and analyse, always in this order.
 
     ```
     pipeline = Pipeline((
@@ -71,6 +80,47 @@ class Pipeline:
             raise DataError(f"a step is {wrong[0]!r}; expected one such as Denoise()")
         _check_order(self.steps)
         self.reading  # noqa: B018 - it checks axes and channels
+
+    @staticmethod
+    def from_yaml(text: str, folder: Path | None = None) -> "Pipeline":
+        """Make a pipeline of YAML, which executes nothing; see `fewshot.pipeline.yaml_file`.
+
+        Args:
+            text: with the key steps.
+            folder: paths are relative to it; by default they stay as they are.
+
+        Raises:
+            DataError: there is no such step, whose nearest is named, or a value does not fit.
+        """
+        found: Pipeline = yaml_file.parse_pipeline(text, folder)
+        return found
+
+    def to_yaml(self, folder: Path | None = None) -> str:
+        """Write every step with all its values, of which `from_yaml` makes an equal pipeline.
+
+        Args:
+            folder: paths are written relative to it; by default as they are.
+
+        Raises:
+            DataError: an annotated image is an array, and no file.
+        """
+        text: str = yaml_file.dump_pipeline(self, folder)
+        return text
+
+    @staticmethod
+    def load(path: Path | str) -> "Pipeline":
+        """Read a file of YAML; its paths are relative to it.
+
+        Raises:
+            DataError: it cannot be read, or see `from_yaml`.
+        """
+        found: Pipeline = yaml_file.load_pipeline(path)
+        return found
+
+    def save(self, path: Path | str) -> Path:
+        """Write a file of YAML that `load` reads; see `to_yaml`."""
+        written: Path = yaml_file.save_pipeline(self, path)
+        return written
 
     @property
     def reading(self) -> Reading:
@@ -135,13 +185,45 @@ class PipelineResult:
 
     Attributes:
         segmentation: labels at the size of the original image.
+        objects: numbered, with their classes.
         tables: rows of each analyse step, by its name.
         notes: what to know before the numbers are used.
     """
 
     segmentation: "Segmentation"
+    objects: "Instances"
     tables: Mapping[str, Rows]
     notes: tuple[str, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """Why the answer should not be used unseen; "" where nothing speaks against it."""
+        return self.segmentation.doubt
+
+    @property
+    def plane(self) -> int:
+        """The plane of a volume with the largest area, from 0, which `overlay` shows."""
+        return int((self.segmentation.labels > 0).sum(axis=(1, 2)).argmax())
+
+    def summary(self) -> dict[str, Any]:
+        """Areas and confidences; see `Segmentation.summary`."""
+        return self.segmentation.summary()
+
+    def save(self, path: Path | str) -> Path:
+        """Write the mask of the classes; see `Segmentation.save`."""
+        return self.segmentation.save(path)
+
+    def overlay(self) -> np.ndarray:
+        """Draw the classes in colours, and the outline of every object: uint8 [height width 3]."""
+        source, labels = self.segmentation.source, self.segmentation.labels[self.plane]
+        drawn = labels > 0
+        return overlays.blend(
+            overlays.to_rgb(source.pixels[self.plane], letterbox.intensity_range(source.pixels)),
+            overlays.COLOURS[(labels.astype(np.int64) - 1) % len(overlays.COLOURS)],
+            drawn,
+            overlays.outline(self.objects.labels[self.plane]) & drawn,
+            _OPACITY,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,11 +254,13 @@ class LearnedPipeline:
         result = fuses[0].fuse(results) if fuses else results[0]
         for step in self.pipeline.of(PostprocessStep):
             result = step.apply(result)
+        separate = self.pipeline.of(SeparateStep) or [Separate(neck=None)]
+        objects = separate[0].objects(result)
         analyses = self.pipeline.of(AnalyseStep)
-        tables = {label_of(type(step)): step.rows(result) for step in analyses}
+        tables = {label_of(type(step)): step.rows(result, objects) for step in analyses}
         note = pixel_size(picture).note if analyses else ""
         notes = [words for words in (result.no_answer, result.doubt, note) if words]
-        return PipelineResult(result, tables, tuple(notes))
+        return PipelineResult(result, objects, tables, tuple(notes))
 
 
 def _check_order(steps: Sequence[Step]) -> None:
@@ -192,14 +276,14 @@ def _check_order(steps: Sequence[Step]) -> None:
             f"the pipeline has {len(segments)} segment and {fuses} fuse steps; expected one "
             "segment step, or several and one fuse step behind them"
         )
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         if STAGES.index(before.stage) > STAGES.index(after.stage):
             raise DataError(
                 f"{label_of(type(after))} stands behind {label_of(type(before))}; expected all "
                 f"steps of {after.stage} before those of {before.stage}"
             )
-    once = [n for n, step in zip(names, steps, strict=True) if isinstance(step, AnalyseStep)]
-    once += [n for n, step in zip(names, steps, strict=True) if isinstance(step, Resample)]
+    kinds = (AnalyseStep, SeparateStep, Resample)
+    once = [n for n, step in zip(names, steps, strict=True) if isinstance(step, kinds)]
     if twice := [name for name in once if once.count(name) > 1]:
         raise DataError(f"the step {twice[0]} stands in the pipeline twice; expected it once")
 

@@ -1,4 +1,4 @@
-"""A pipeline over files: masks, tables and a report, in a folder that a stopped run goes on with."""
+"""A pipeline over files: masks, tables and a report, in a folder that a stopped run goes on in."""
 
 import json
 import platform
@@ -7,23 +7,21 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from episodes.errors import DataError
 from episodes.io import outputs
 from fewshot import __version__
-from fewshot.archive.batch import Answer, Batch, nothing_left
+from fewshot.archive.answer import Answer
+from fewshot.archive.batch import Batch, nothing_left
 from fewshot.archive.ledger import digest, settings_hash
 from fewshot.archive.queries import Query
 from fewshot.lazily import lazily
 from fewshot.pipeline.analyse.classes import Classes
 from fewshot.pipeline.analyse.objects import Objects
-from fewshot.pipeline.pipeline import LearnedPipeline, Pipeline
+from fewshot.pipeline.pipeline import LearnedPipeline, Pipeline, PipelineResult
 from fewshot.pipeline.tables import write_table
 from fewshot.pipeline.yaml_file import dump_pipeline, save_pipeline, step_values
-
-if TYPE_CHECKING:
-    from fewshot.inference.result import Segmentation
 
 page = lazily("fewshot.pipeline.report.page")
 
@@ -88,21 +86,20 @@ def run_files(pipeline: Pipeline, queries: Sequence[Query], out: Path) -> int:
 def _answer(learned: LearnedPipeline, names: Mapping[Path, str]) -> Answer:
     """Run a pipeline on a file, and keep its tables and what was warned of."""
 
-    def answer(path: Path) -> "tuple[Segmentation, dict[str, Any]]":
+    def answer(path: Path) -> tuple[PipelineResult, dict[str, Any]]:
         found, warned = _heard(lambda: learned.run(path))
         tables = {
             name: [{**row, "image": names[path]} for row in rows]
             for name, rows in found.tables.items()
         }
-        labels = found.segmentation.labels
         more = {
             "image": names[path],
             "sha256": digest(path),
             "notes": list(dict.fromkeys([*found.notes, *warned])),
-            "plane": int((labels > 0).sum(axis=(1, 2)).argmax()),  # that the overlay shows
+            "plane": found.plane,
             "tables": tables,
         }
-        return found.segmentation, more
+        return found, more
 
     return answer
 

@@ -3,7 +3,6 @@
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,9 +12,10 @@ from fewshot.pipeline.values import checked, nearest
 from fewshot.registry import STEPS
 
 if TYPE_CHECKING:  # it imports torch, before which a wrong file can be refused
+    from fewshot.inference.instances.value import Instances
     from fewshot.inference.result import Segmentation
 
-Stage = Literal["preprocess", "segment", "fuse", "postprocess", "analyse"]
+Stage = Literal["preprocess", "segment", "fuse", "postprocess", "separate", "analyse"]
 STAGES: tuple[Stage, ...] = typing.get_args(Stage)
 
 
@@ -82,17 +82,26 @@ class PostprocessStep(Step):
         raise NotImplementedError
 
 
-class AnalyseStep(Step):
-    """A step that measures labels, in the intensities of the original image."""
+class SeparateStep(Step):
+    """A step from labels to numbered objects."""
 
-    stage: ClassVar[Stage] = "analyse"
+    stage: ClassVar[Stage] = "separate"
 
-    def rows(self, result: "Segmentation") -> list[dict[str, Any]]:
-        """Measure a segmentation: one row an object or a class, all with the same keys."""
+    def objects(self, result: "Segmentation") -> "Instances":
+        """Number the objects of a segmentation."""
         raise NotImplementedError
 
 
-@cache
+class AnalyseStep(Step):
+    """A step that measures objects, in the intensities of the original image."""
+
+    stage: ClassVar[Stage] = "analyse"
+
+    def rows(self, result: "Segmentation", objects: "Instances") -> list[dict[str, Any]]:
+        """Measure a segmentation and its objects: one row an object or a class."""
+        raise NotImplementedError
+
+
 def hints_of(kind: type) -> dict[str, Any]:
     """Types of the fields of a dataclass, with what they are annotated with."""
     return typing.get_type_hints(kind, include_extras=True)

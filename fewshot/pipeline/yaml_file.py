@@ -1,11 +1,11 @@
 """Pipelines as YAML: a list of steps, read without executing anything, and written with defaults.
 
-    name: nuclei
-    steps:
-      - denoise: {method: median, size: 3}
-      - segment: {support: a.png, mask: a_mask.png, predictor: threshold}
-      - least-size: {least: 20 px}
-      - objects
+name: nuclei
+steps:
+  - denoise: {method: median, size: 3}
+  - segment: {support: a.png, mask: a_mask.png, predictor: threshold}
+  - least-size: {least: 20 px}
+  - objects
 """
 
 import os
@@ -82,7 +82,7 @@ def parse_pipeline(text: str, folder: Path | None = None) -> Pipeline:
     if len(text) > MAX_BYTES:
         raise DataError(f"the text has more than {MAX_BYTES:,} characters; expected a short list")
     try:
-        content = yaml.load(text, _Loader)  # noqa: S506 - of the safe loader
+        content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise DataError(_told(error)) from error
     except (RecursionError, ValueError) as error:
@@ -120,9 +120,7 @@ def dump_pipeline(pipeline: Pipeline, folder: Path | None = None) -> str:
     if pipeline.channels:
         content["channels"] = list(pipeline.channels)
     content["steps"] = [_plain_step(step, folder) for step in pipeline.steps]
-    text: str = yaml.dump(
-        content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 
 
@@ -162,7 +160,7 @@ def _step(item: object, number: int, folder: Path | None) -> Step:
 
 def _moved(step: Step, move: Callable[[Path], Path]) -> Step:
     """Change the paths of a step."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for name, value in step_values(step).items():
         if isinstance(value, Path):
             changed[name] = move(value)

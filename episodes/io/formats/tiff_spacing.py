@@ -1,4 +1,4 @@
-"""The size of a pixel in a TIFF that tells it: OME-TIFF and ImageJ."""
+"""The size of a pixel, where a TIFF holds it: OME-TIFF and ImageJ."""
 
 import math
 import xml.etree.ElementTree as ElementTree

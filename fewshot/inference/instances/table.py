@@ -79,16 +79,14 @@ def object_rows(
     return [dict(zip(columns, row, strict=True)) for row in zip(*listed, strict=True)]
 
 
-def _measure(labels: np.ndarray, pixels: np.ndarray) -> dict[str, np.ndarray]:
+def _measure(labels: np.ndarray, pixels: np.ndarray) -> dict[str, Any]:
     shapes = SHAPES if labels.ndim == 2 else ()
     names = ("centroid", *shapes, *(f"intensity_{name}" for name in INTENSITIES))
     found = measure.regionprops_table(labels, pixels.astype(np.float64), properties=names)
     return {_column(name): values for name, values in found.items()}
 
 
-def _shapes(
-    labels: np.ndarray, perimeter: np.ndarray, pixel: PixelSize
-) -> dict[str, np.ndarray | list[None]]:
+def _shapes(labels: np.ndarray, perimeter: np.ndarray, pixel: PixelSize) -> dict[str, Any]:
     """Shapes that depend on the size of a pixel, with all lengths in its unit."""
     if abs(pixel.row / pixel.column - 1) < 1e-3:
         return {"perimeter": perimeter * pixel.row}

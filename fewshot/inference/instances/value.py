@@ -76,7 +76,7 @@ class Instances:
 
     @property
     def pixel_size(self) -> tuple[float, str]:
-        """Area or volume of a pixel in the file's own unit, um2 or mm3; 1 px where none is known."""
+        """Area or volume of a pixel in the file's own unit, um2 or mm3; else 1 px."""
         return pixel_size(self.source).measure(len(self.labels))
 
     @property

@@ -35,6 +35,7 @@ def filter_components(
     >>> filter_components(np.array([[[1, 0, 1, 1]]]), "largest")
     array([[[0, 0, 1, 1]]])
     """
+
     def stay(areas: np.ndarray) -> np.ndarray:
         if keep == "largest":
             return np.arange(len(areas)) == areas.argmax()

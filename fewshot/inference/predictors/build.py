@@ -69,7 +69,8 @@ def setting_names(kind: Any) -> list[str]:
 
 def setting_types(kind: Any) -> dict[str, Any]:
     """List the names that `make_settings` takes, with the types of their values."""
-    hints, types = get_type_hints(kind, include_extras=True), {}
+    hints = get_type_hints(kind, include_extras=True)
+    types: dict[str, Any] = {}
     for each in fields(kind):
         if each.name in _FLAT:
             inner = type(getattr(kind(), each.name))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewshot.pipeline.analyse.connected import connected_objects
 from fewshot.pipeline.step import AnalyseStep
 from fewshot.registry import register_step
 
 if TYPE_CHECKING:
+    from fewshot.inference.instances.value import Instances
     from fewshot.inference.result import Segmentation
 
 
@@ -20,20 +20,20 @@ class Classes(AnalyseStep):
 
     | column | what it is |
     |---|---|
-    | image, class, count | how many connected parts a class has |
-    | total_area, mean_area, unit | of all parts and of one, in px, or um2, mm2, mm3 and so on |
-    | touching_border | parts of which something may lie outside of the image |
+    | image, class, count | how many objects a class has |
+    | total_area, mean_area, unit | of all objects and of one, in px, or um2, mm2, mm3 and so on |
+    | touching_border | objects of which something may lie outside of the image |
     | pixels, share | of the class, and their share of the image, 0 to 1 |
     | confidence | mean probability of the class in its pixels |
     | mean_, std_intensity | in its pixels, of the original image; of colours their mean |
     | expected_dice | of the whole image, where the predictor has an estimate |
     """
 
-    def rows(self, result: "Segmentation") -> list[dict[str, Any]]:
+    def rows(self, result: "Segmentation", objects: "Instances") -> list[dict[str, Any]]:
         """Measure; see the class for the columns."""
         pixels = result.source.pixels
         grey = pixels.mean(axis=3) if pixels.ndim == 4 else pixels
-        rows = connected_objects(result).summary()
+        rows = objects.summary()
         for way, row in enumerate(rows, 1):
             where = result.labels == way
             area = int(where.sum())

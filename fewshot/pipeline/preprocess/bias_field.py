@@ -17,11 +17,11 @@ from fewshot.registry import register_step
 
 @register_step("bias-field")
 @dataclass(frozen=True)
-class BiasField(PreprocessStep):
+class BiasFieldCorrection(PreprocessStep):
     """Divide by a smooth field that is estimated by N4; a volume has one field in three dimensions.
 
     Attributes:
-        shrink: the field is estimated on an image so many times smaller.
+        shrink: the field is estimated on an image so many times smaller, at least 32 pixels a side.
         iterations: at most so many at each level of resolution.
         levels: of resolution, each with half the distance of control points.
 
@@ -59,7 +59,7 @@ class BiasField(PreprocessStep):
         size = pixel_size(picture)
         spacing = [size.column, size.row, *([] if flat else [size.plane or 1.0])]
         image.SetSpacing([length / min(spacing) for length in spacing])
-        factors = [max(1, min(self.shrink, side // 4)) for side in image.GetSize()]
+        factors = [max(1, min(self.shrink, side // 32)) for side in image.GetSize()]
         small = library.Shrink(image, factors)
         n4 = library.N4BiasFieldCorrectionImageFilter()
         n4.SetNumberOfThreads(1)  # sums of several threads differ from run to run

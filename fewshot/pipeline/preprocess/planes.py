@@ -11,6 +11,7 @@ from fewshot.lazily import lazily
 letterbox = lazily("episodes.catalog.letterbox")  # imports torch
 
 UNIT = (0.0, 1.0)
+Limits = tuple[float, float] | tuple[tuple[float, float], ...]
 
 
 def map_planes(pixels: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -44,8 +45,6 @@ def scaled(picture: ImageStack) -> tuple[np.ndarray, float, float]:
     return (picture.pixels.astype(np.float32) - np.float32(low)) / np.float32(span), low, span
 
 
-def with_intensities(
-    picture: ImageStack, pixels: np.ndarray, limits: tuple[float, float] | None
-) -> ImageStack:
+def with_intensities(picture: ImageStack, pixels: np.ndarray, limits: Limits | None) -> ImageStack:
     """Put pixels into the place of an image's; limits become black and white."""
     return replace(picture, pixels=pixels, limits=limits, key=None)

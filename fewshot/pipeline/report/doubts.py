@@ -32,8 +32,8 @@ def doubts(
     if touching:
         total = sum(each["count"] for each in classes)
         found.append(
-            f"{touching:,} of {total:,} objects touch the border of their image. A part of each may "
-            "be missing, so their sizes are lower bounds; the tables mark them."
+            f"{touching:,} of {total:,} objects touch the border of their image. A part of each "
+            "may be missing, so their sizes are lower bounds; the tables mark them."
         )
     if len(units) > 1:
         found.append(
@@ -42,8 +42,8 @@ def doubts(
         )
     if changed := [str(row["image"]) for row in rows if row.get("changed")]:
         found.append(
-            f"The results of {shorten(changed, 5)} were changed after they were written; the tables "
-            "are of what was written first."
+            f"The results of {shorten(changed, 5)} were changed after they were written; the "
+            "tables are of what was written first."
         )
     notes: dict[str, list[str]] = {}
     for row in rows:

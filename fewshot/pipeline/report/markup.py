@@ -21,8 +21,8 @@ def escape(value: object) -> str:
 def number(value: Any) -> str:
     """Write a number with four digits that count, and what is not known as a dash.
 
-    >>> number(1234567.8), number(0.123456), number(None), number(12), number(12.0)
-    ('1,234,568', '0.1235', '–', '12', '12')
+    >>> number(1234567.8), number(0.123456), number(12), number(12.0)
+    ('1,234,568', '0.1235', '12', '12')
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "\u2013"
@@ -49,9 +49,7 @@ def unit(name: str) -> str:
     return plain.replace("um", "µm") + power
 
 
-def table(
-    caption: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], words: int = 1
-) -> str:
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], words: int = 1) -> str:
     """Draw a table that scrolls sideways where the page is narrow.
 
     Args:

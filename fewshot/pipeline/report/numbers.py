@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.pipeline.report.histogram import histogram
-from fewshot.pipeline.report.markup import escape, number, table, unit
+from fewshot.pipeline.report.markup import escape, table, unit
 from fewshot.pipeline.tables import all_rows
 
 Row = Mapping[str, Any]

@@ -146,7 +146,10 @@ def _pictures(
 def _again(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
     """How the run can be repeated: the pipeline, the contents of files, the versions."""
     files = [
-        *((each["file"], "annotated image, mask or model", each["sha256"]) for each in _files(about)),
+        *(
+            (each["file"], "annotated image, mask or model", each["sha256"])
+            for each in _files(about)
+        ),
         *((str(row["image"]), "image", row.get("sha256", "")) for row in islice(rows, _NAMED)),
     ]
     listed = table("Files, by the first 32 digits of their SHA-256", _FILE_HEADS, files, words=3)

@@ -74,7 +74,7 @@ def _caption(shown: Shown) -> str:
     row = shown.row
     size = row.get("size", {})
     lengths = [size[axis] for axis in ("depth", "height", "width") if axis in size]
-    about = [" × ".join(map(str, lengths)) + (" voxels" if len(lengths) > 2 else " pixels")]
+    about = [" \u00d7 ".join(map(str, lengths)) + (" voxels" if len(lengths) > 2 else " pixels")]
     if len(lengths) > 2:
         about.append(f"plane {int(row.get('plane', 0)) + 1} is shown")
     if row.get("expected_dice") is not None:
@@ -85,9 +85,7 @@ def _caption(shown: Shown) -> str:
         for place, each in enumerate(shown.classes)
     )
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in shown.notes)
-    return (
-        f"<h3>{escape(row['image'])}</h3><p>{keys}</p><p>{escape(', '.join(about))}</p>{notes}"
-    )
+    return f"<h3>{escape(row['image'])}</h3><p>{keys}</p><p>{escape(', '.join(about))}</p>{notes}"
 
 
 def _colour(place: int) -> str:
