@@ -124,7 +124,7 @@ def make_step(name: object, values: dict[str, Any], where: str) -> Step:
     Raises:
         DataError: there is no such step or parameter, or a value does not fit.
     """
-    if not isinstance(name, str) or name not in STEPS.names():
+    if not isinstance(name, str) or name not in STEPS:
         raise DataError(f"{where}: there is no step {name!r}; {nearest(name, STEPS.names())}")
     kind = STEPS[name]
     known = [each.name for each in fields(kind)]

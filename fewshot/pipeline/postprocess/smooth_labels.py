@@ -48,7 +48,9 @@ class SmoothLabels(PostprocessStep):
             if self.method == "opening":
                 smoothed[morphology.isotropic_opening(own, self.radius) & own] = label
                 continue
-            added = morphology.isotropic_closing(own, self.radius) & (plane == 0)
+            wide = np.pad(own, self.radius + 1)  # else the image's border would attract it
+            inner = (slice(self.radius + 1, -self.radius - 1),) * 2
+            added = morphology.isotropic_closing(wide, self.radius)[inner] & (plane == 0)
             smoothed[added] = label
             claims += added
         smoothed[claims > 1] = 0  # between two classes nothing is decided
