@@ -28,7 +28,7 @@ SEGMENT = Segment(IMAGE, LABELS, classes="square", predictor="threshold")
 
 
 def test_objects_are_measured_in_the_original_intensities_and_the_border_is_marked():
-    image, labels = squares((0, 20), (40, 10))
+    image, _ = squares((0, 20), (40, 10))
     steps = (Window(60, 120), Denoise("median"), SEGMENT, LeastSize("20 px"), Objects(), Classes())
     result = Pipeline(steps).run(image)
     first, second = result.tables["objects"]
@@ -51,7 +51,7 @@ def test_an_empty_image_has_counts_of_0():
 
 
 def test_touching_objects_are_separated_on_request():
-    image, labels = squares((20, 10), (20, 19))
+    image, _ = squares((20, 10), (20, 19))
     image[:22, 18:21] = image[28:, 18:21] = 5  # a neck between both
     counts = [
         Pipeline((SEGMENT, *more, Classes())).run(image).tables["classes"][0]["count"]
@@ -74,7 +74,7 @@ def test_labels_of_a_resampled_image_come_back_on_its_own_grid(factor):
 def test_several_segment_steps_are_fused():
     other = Segment(IMAGE, LABELS, classes="square", predictor="copy-mask")
     steps = (SEGMENT, other, SEGMENT, FuseLabels(), Classes())
-    image, labels = squares((40, 12))
+    image, _ = squares((40, 12))
     assert Pipeline(steps).run(image).tables["classes"][0]["count"] == 1
 
 
