@@ -74,7 +74,7 @@ def test_a_folder_of_images_gets_masks_tables_and_a_report(folder, capsys):
     assert "<script" not in page
     assert "&lt;script&gt;.png" in page
     assert not re.search(r'(src|href)="(?!data:image/jpeg;base64,)', page)  # needs no other file
-    assert "1 of 3 objects touch the border" in page
+    assert "1 of 3 objects touches the border" in page
     assert "counted in pixels (all 3 images)" in page
     images = re.findall(r"<img [^>]*>", page)
     assert len(images) == 6

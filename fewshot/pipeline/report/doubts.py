@@ -31,8 +31,9 @@ def doubts(
     touching = sum(each["touching_border"] for each in classes)
     if touching:
         total = sum(each["count"] for each in classes)
+        verb = "touches" if touching == 1 else "touch"
         found.append(
-            f"{touching:,} of {total:,} objects touch the border of their image. A part of each "
+            f"{touching:,} of {total:,} objects {verb} the border of their image. A part of each "
             "may be missing, so their sizes are lower bounds; the tables mark them."
         )
     if len(units) > 1:

@@ -65,7 +65,7 @@ th, td { padding: 7px 14px; text-align: left; border-top: 1px solid var(--line);
   vertical-align: baseline; }
 thead th { font-size: .82rem; color: var(--soft); font-weight: 600; border-top: 0;
   vertical-align: bottom; overflow-wrap: normal; }
-tbody th { font-weight: 500; min-width: 130px; max-width: 320px; overflow-wrap: anywhere; }
+tbody th { font-weight: 500; min-width: 160px; max-width: 320px; overflow-wrap: anywhere; }
 td { overflow-wrap: break-word; max-width: 320px; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
