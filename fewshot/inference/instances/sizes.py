@@ -7,7 +7,6 @@ import numpy as np
 from scipy import ndimage
 
 
-
 @dataclass(frozen=True)
 class ObjectSizes:
     """Sizes of annotated objects, in pixels.
