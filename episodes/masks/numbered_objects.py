@@ -28,8 +28,7 @@ def numbers_objects(masks: Sequence[np.ndarray], least: int, *, strict: bool = T
         masks: labels [depth height width], or colours, which number nothing.
         least: values that one of them has to hold at least.
         strict: at least half of the masks with as many values follow `is_numbered`; otherwise most
-            values are one blob each, and one mask has several: enough where it is known that all
-            values are of one class.
+            values are one blob each: enough where it is known that all values are of one class.
     """
     if any(each.ndim != 3 or each.max(initial=0) >= _COLOURS for each in masks):
         return False
@@ -37,7 +36,7 @@ def numbers_objects(masks: Sequence[np.ndarray], least: int, *, strict: bool = T
     if strict:
         held = [each for each, count in zip(masks, counts, strict=True) if count >= least]
         return bool(held) and sum(map(is_numbered, held)) > len(held) / 2
-    if max(counts, default=0) < 2:
+    if max(counts, default=0) < max(2, least):
         return False
     return sum(_single_blobs(each) for each in masks) >= _WHOLE * sum(counts)
 

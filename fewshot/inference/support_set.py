@@ -146,7 +146,7 @@ def read_support_set(
         named = {"instances": classes} if isinstance(classes, str) else _plain(classes)
         label_map = parse_label_map(named)
     numbers = [drawn.planes.pixels for drawn in drawings]
-    if label_map is None and numbers_objects(numbers, 4 if instances else 8):
+    if label_map is None and numbers_objects(numbers, 4 if instances else 8, strict=not instances):
         label_map = OBJECT
         held = len(np.unique(np.concatenate([np.unique(each) for each in numbers]))) - 1
         warnings.warn(
@@ -156,7 +156,7 @@ def read_support_set(
         )
     maps, names, values = settle_masks(pictures, drawings, label_map)
     objects = None
-    if isinstance(label_map, str) and numbers_objects(numbers, 1, strict=False):
+    if isinstance(label_map, str) and numbers_objects(numbers, 2, strict=False):
         objects = tuple(np.where(each < 2**31, each, 0).astype(np.int32) for each in numbers)
     return SupportSet(tuple(pictures), tuple(maps), names, values, objects=objects)
 

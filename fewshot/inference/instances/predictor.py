@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -19,9 +19,9 @@ from fewshot.inference.instances.splitting import SplitMethod, Splitting, object
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.predictors.base import Predictor
 from fewshot.inference.result import Segmentation
+from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 
-InstanceMethod = Literal["auto", "distance", "border", "seeds"]
 TRIED: tuple[SplitMethod, ...] = ("distance", "border")
 """What "auto" tries on numbered objects; "seeds" was never better on the development images."""
 _MARGIN = 0.01  # of the Bowl's score that learned rims have to gain over the distance

@@ -55,13 +55,16 @@ def choose_splitting(
         The choice, and the score of the answers alone, 0 to 1.
     """
     start = Splitting(method, least_area=round(LEAST[1] * sizes.small))
-    best, reached = start, _rating(start, images)
+    rating = _Rating(images)
+    best, reached = start, rating(start)
     for _ in range(_ROUNDS):
         before = best
         for name, values in _values(method, sizes):
             for value in values:
                 changed: Splitting = replace(best, **{name: value})  # type: ignore[arg-type]
-                score = _rating(changed, images)
+                if changed == best:
+                    continue
+                score = rating(changed)
                 if score > reached + _MARGIN:
                     best, reached = changed, score
         if best == before:
@@ -92,12 +95,22 @@ def _values(
     yield "least_area", [round(share * sizes.small) for share in LEAST]
 
 
-def _rating(splitting: Splitting, images: Sequence[Annotated]) -> float:
-    score = answer_score(splitting, images)
-    if splitting.method != "distance":
-        return score
-    true = [
-        replace(each, foreground=(each.numbers > 0).astype(np.float32), inside=None)
-        for each in images
-    ]
-    return (score + answer_score(splitting, true)) / 2
+class _Rating:
+    """Rates splittings; the true masks are split once for each setting that they depend on."""
+
+    def __init__(self, images: Sequence[Annotated]) -> None:
+        self.images = images
+        self.true = [
+            replace(each, foreground=(each.numbers > 0).astype(np.float32), inside=None)
+            for each in images
+        ]
+        self.known: dict[Splitting, float] = {}
+
+    def __call__(self, splitting: Splitting) -> float:
+        score = answer_score(splitting, self.images)
+        if splitting.method != "distance":
+            return score
+        key = replace(splitting, threshold=0.5)
+        if key not in self.known:
+            self.known[key] = answer_score(key, self.true)
+        return (score + self.known[key]) / 2
