@@ -157,6 +157,8 @@ class Batch:
             written, found = self.objects.write(mask, result)
             files += [each.as_posix() for each in written]
             row |= found
+            if "objects_doubt" in found:
+                warnings.warn(found["objects_doubt"], stacklevel=2)
         write_json(self.out / about, row)
         self._ledger.end(
             self._key(path),

@@ -1,7 +1,7 @@
 """Objects with any segmenter: what is learned of annotated objects, and how it is chosen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from episodes.errors import DataError
 from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.held_out import held_out_probabilities, subset
+from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.look import groups_of, look_of
+from fewshot.inference.instances.make import make_instances, spacing_of
 from fewshot.inference.instances.rims import INSIDE, NAMES, RIM, rim_map
 from fewshot.inference.instances.search import Annotated, choose_splitting
 from fewshot.inference.instances.sizes import ObjectSizes, measure_objects
-from fewshot.inference.instances.splitting import SplitMethod, Splitting, objects_of
+from fewshot.inference.instances.splitting import SplitMethod, Splitting
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.predictors.base import Predictor
 from fewshot.inference.result import Segmentation
@@ -25,73 +27,6 @@ from fewshot.inference.support_set import SupportSet
 TRIED: tuple[SplitMethod, ...] = ("distance", "border")
 """What "auto" tries on numbered objects; "seeds" was never better on the development images."""
 _MARGIN = 0.01  # of the Bowl's score that learned rims have to gain over the distance
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectModel:
-    """What makes objects of the images of one look.
-
-    Attributes:
-        support: learned of the classes.
-        rims: learned of insides and rims of the objects; None where none are needed.
-        splittings: one a class.
-        sizes: of the annotated objects of each class.
-        scores: of each method that was tried, on annotated images that it did not learn, 0 to 1.
-    """
-
-    support: Any
-    rims: Any
-    splittings: tuple[Splitting, ...]
-    sizes: tuple[ObjectSizes, ...]
-    scores: Mapping[str, float]
-
-    @property
-    def method(self) -> SplitMethod:
-        """How objects are split."""
-        return self.splittings[0].method
-
-
-@dataclass(frozen=True, eq=False)
-class LearnedObjects:
-    """What was learned of annotated objects.
-
-    Attributes:
-        names, values: of the classes, see `SupportSet`.
-        models: one for each look of the annotated images, see `look_of`.
-    """
-
-    names: tuple[str, ...]
-    values: tuple[int, ...]
-    models: Mapping[str, ObjectModel]
-
-    def describe(self) -> str:
-        """Tell the sizes, the splitting and its score on the annotated images, a line each."""
-        lines = []
-        for look, model in self.models.items():
-            where = f"{look} images: " if len(self.models) > 1 else ""
-            for name, sizes, splitting in zip(
-                self.names, model.sizes, model.splittings, strict=True
-            ):
-                label = f"{name}: " if len(self.names) > 1 else ""
-                lines.append(f"{where}{label}{sizes.describe()}; {splitting.describe()}")
-            tried = ", ".join(f"{name} {score:.2f}" for name, score in model.scores.items())
-            lines.append(f"{where}Bowl score on annotated images, by method: {tried}")
-        return "\n".join(lines)
-
-    def record(self) -> dict[str, Any]:
-        """Return the same as JSON values."""
-        return {
-            look: {
-                "scores": dict(model.scores),
-                "classes": {
-                    name: {"sizes": vars(sizes), "splitting": vars(splitting)}
-                    for name, sizes, splitting in zip(
-                        self.names, model.sizes, model.splittings, strict=True
-                    )
-                },
-            }
-            for look, model in self.models.items()
-        }
 
 
 class InstancePredictor:
@@ -161,7 +96,7 @@ class InstancePredictor:
         if model.rims is not None:
             found = self.predictor.segment(image, model.rims)
             insides = found.probabilities[INSIDE].astype(np.float32)
-        return _instances(answer, insides, learned, model, doubt or answer.doubt)
+        return make_instances(answer, insides, learned, model, doubt or answer.doubt)
 
     def _learned(self, shots: SupportSet, models: Mapping[str, ObjectModel]) -> LearnedObjects:
         return LearnedObjects(shots.names, shots.values, models)
@@ -233,63 +168,5 @@ def _annotated(
         hidden = known == IGNORE
         inside = None if insides is None else np.where(hidden, 0, insides[place])[first]
         foreground = np.where(hidden, 0, probabilities[place][way])[first]
-        found.append(Annotated(numbers[place][first], foreground, inside, _spacing(picture)))
+        found.append(Annotated(numbers[place][first], foreground, inside, spacing_of(picture)))
     return found
-
-
-def _spacing(picture: ImageStack) -> tuple[float, ...] | None:
-    if picture.geometry is None or not picture.geometry.declared:
-        return None
-    spacing = picture.geometry.plane_spacing
-    return spacing if len(picture.pixels) > 1 else spacing[1:]
-
-
-def _instances(
-    answer: Segmentation,
-    insides: np.ndarray | None,
-    learned: LearnedObjects,
-    model: ObjectModel,
-    doubt: str,
-) -> Instances:
-    """Make the objects of each class, numbered on from class to class."""
-    chance = answer.probabilities.astype(np.float32)
-    labels = np.zeros(chance.shape[1:], np.int32)
-    classes: list[int] = []
-    scores: list[np.ndarray] = []
-    best = chance.argmax(axis=0)
-    for way, splitting in enumerate(model.splittings, 1):
-        foreground = chance[way]
-        if len(learned.names) > 1:
-            foreground = np.where(best == way, foreground, 0)  # a pixel is of one class
-        found = _split(foreground, insides, splitting, answer.source)
-        count = int(found.max())
-        if count:
-            means = ndimage.mean(foreground, found, np.arange(1, count + 1))
-            scores.append(np.asarray(means))
-        labels[found > 0] = found[found > 0] + len(classes)
-        classes += [way] * count
-    return Instances(
-        labels,
-        np.array(classes, np.int64),
-        np.concatenate(scores) if scores else np.zeros(0),
-        learned.names,
-        learned.values,
-        answer.source,
-        doubt,
-    )
-
-
-def _split(
-    foreground: np.ndarray,
-    inside: np.ndarray | None,
-    splitting: Splitting,
-    source: ImageStack,
-) -> np.ndarray:
-    """Make objects of a volume, or of each plane of a stack without place."""
-    spacing = _spacing(source)
-    if len(foreground) == 1:
-        flat = objects_of(
-            foreground[0], inside if inside is None else inside[0], splitting, spacing
-        )
-        return flat[None]
-    return objects_of(foreground, inside, splitting, spacing)
