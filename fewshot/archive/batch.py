@@ -23,6 +23,7 @@ from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, st
 from episodes.io.write import make_folder, write_image, write_json
 from fewshot.archive.answer import Answer, Result
 from fewshot.archive.ledger import LEDGER, Ledger, digest
+from fewshot.archive.object_files import ObjectFiles
 from fewshot.archive.queries import Query, result_names, results_of
 from fewshot.inference.magnification import TooLargeError
 
@@ -56,6 +57,7 @@ class Batch:
     details: Sequence[str] = ()
     rows: dict[Path, Mapping[str, Any]] = field(default_factory=dict, init=False)
     failed: dict[Path, str] = field(default_factory=dict, init=False)
+    objects: ObjectFiles | None = field(default=None, init=False)
     large: dict[Path, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -143,11 +145,18 @@ class Batch:
         """Write mask, overlay and JSON of one query, and note them."""
         mask, overlay, about = results_of(self._masks[path])
         files = [each.as_posix() for each in (mask, overlay, about)]
-        self._ledger.begin(self._key(path), files)
+        beside = [] if self.objects is None else self.objects.names(mask)
+        self._ledger.begin(self._key(path), [*files, *(each.as_posix() for each in beside)])
         make_folder((self.out / mask).parent)
         result.save(self.out / mask)
         write_image(self.out / overlay, result.overlay())
         row = {**result.summary(), **more, "mask": files[0], "overlay": files[1]}
+        if self.objects is not None:
+            written, found = self.objects.write(mask, result)
+            files += [each.as_posix() for each in written]
+            row |= found
+            if "objects_doubt" in found:
+                warnings.warn(found["objects_doubt"], stacklevel=2)
         write_json(self.out / about, row)
         row = {key: value for key, value in row.items() if key not in self.details}
         self._ledger.end(
@@ -179,6 +188,8 @@ class Batch:
         failed = [self.failed[q.path] for q in self.queries if q.path in self.failed]
         content = {**metadata, "images": rows, "failed": failed, "missing": len(self.to_do)}
         write_json(self.out / SUMMARY, content)
+        if self.objects is not None:
+            self.objects.finish(rows)
 
     def _report(self) -> int:
         count, fine = len(self.queries), len(self.rows)

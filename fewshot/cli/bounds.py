@@ -15,7 +15,7 @@ from episodes.errors import DataError, FewshotError
 INPUTS = frozenset(
     (
         *("choices", "data", "gallery", "image", "images"),
-        *("mask", "model", "query", "support", "threshold"),
+        *("labels", "mask", "model", "query", "support", "threshold"),
         *("predictions", "truth", "pipeline", "inputs"),
     )
 )

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from episodes.errors import DataError
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch
+from fewshot.cli.instances import number_objects
 from fewshot.cli.options import Segment
 from fewshot.cli.predictor_option import predictor_of
 from fewshot.inference.inputs import ImageStack, image_planes
@@ -51,6 +52,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     if chosen is not None:
         print(chosen.describe(), flush=True)
     any_size = command.tiles or command.other_magnification
+    objects = number_objects(command, predictor, shots, support, batch)
     reading, described = Reading(command.axes, command.channels), set(shots.axes())
 
     def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
@@ -69,6 +71,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         "adapt_seconds": command.adapt,
         "train_on_queries_minutes": command.train_on_queries,
         **({"configuration": chosen.record()} if chosen is not None else {}),
+        **({"instances": objects} if objects else {}),
     }
     return batch.run(answer, about)
 

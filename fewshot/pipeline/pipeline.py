@@ -176,7 +176,9 @@ class Pipeline:
             _nearest(labels, picture.pixels.shape[:3])
             for labels, picture in zip(shots.maps, pictures, strict=True)
         )
-        return replace(shots, pictures=pictures, maps=maps)
+        same = all(new is old for new, old in zip(maps, shots.maps, strict=True))
+        objects = shots.objects if same else None  # numbers of another grid
+        return replace(shots, pictures=pictures, maps=maps, objects=objects)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,8 @@ def measure_objects(numbers: Sequence[np.ndarray], numbered: bool = True) -> Obj
             if box is None:
                 continue
             inside = each[box] == number
-            distance = ndimage.distance_transform_edt(np.pad(inside, 1)).max()
+            around = [(1, 1) if side > 1 else (0, 0) for side in each.shape]
+            distance = ndimage.distance_transform_edt(np.pad(inside, around)).max()
             ends = zip(box, each.shape, strict=True)
             whole = all(part.start > 0 and part.stop < side for part, side in ends if side > 1)
             (inner if whole else cut).append((int(inside.sum()), float(distance)))

@@ -79,9 +79,7 @@ def split_mask(
     distance = ndimage.gaussian_filter(distance, _SMOOTHING)[(slice(1, -1),) * mask.ndim]
     height = np.where(mask, np.log(np.maximum(distance, 1e-3)), _OUTSIDE)
     lowered = morphology.reconstruction(height + np.log1p(-neck), height)
-    seeds = ndimage.label(
-        morphology.local_maxima(lowered) & mask, np.ones((3,) * mask.ndim)
-    )[0]
+    seeds = ndimage.label(morphology.local_maxima(lowered) & mask, np.ones((3,) * mask.ndim))[0]
     return segmentation.watershed(-height, seeds, mask=mask).astype(np.int32)
 
 

@@ -22,9 +22,10 @@ def test_touching_discs_are_split_where_they_meet():
     left, right = disc(20, 18, 10), disc(20, 36, 10)
     found = split_mask(left | right, 0.1)
     assert found.max() == 2
-    assert len(np.unique(found[left & ~right])) == 1 or (
-        (found == found[20, 18]) & left
-    ).sum() > 0.97 * left.sum()
+    assert (
+        len(np.unique(found[left & ~right])) == 1
+        or ((found == found[20, 18]) & left).sum() > 0.97 * left.sum()
+    )
     assert found[20, 18] != found[20, 36]
     assert split_mask(left | right, None).max() == 1
 
