@@ -108,7 +108,8 @@ class Registry(Generic[Part]):
         return self._entries[name].part
 
     def __contains__(self, name: str) -> bool:
-        return name in self.names()
+        known = name in self._entries or name in self._declared
+        return known or name in self._entry_points()  # which take 40 ms
 
     def names(self) -> tuple[str, ...]:
         """List the names in the order of the alphabet, without importing any part."""

@@ -108,9 +108,34 @@ from .models.prototypes import class_prototypes as class_prototypes
 from .models.small_encoder import SmallSettings as SmallSettings
 from .models.stroke_augmentation import InkSettings as InkSettings
 from .numerics import unit_rows as unit_rows
+from .pipeline.analyse.classes import Classes as Classes
+from .pipeline.analyse.objects import Objects as Objects
+from .pipeline.analyse.separate import Separate as Separate
+from .pipeline.pipeline import (
+    LearnedPipeline as LearnedPipeline,
+    Pipeline as Pipeline,
+    PipelineResult as PipelineResult,
+)
+from .pipeline.postprocess.fill_holes import FillHoles as FillHoles
+from .pipeline.postprocess.fuse_labels import FuseLabels as FuseLabels
+from .pipeline.postprocess.largest_parts import LargestParts as LargestParts
+from .pipeline.postprocess.least_size import LeastSize as LeastSize
+from .pipeline.postprocess.smooth_labels import SmoothLabels as SmoothLabels
+from .pipeline.preprocess.bias_field import BiasFieldCorrection as BiasFieldCorrection
+from .pipeline.preprocess.contrast import Contrast as Contrast
+from .pipeline.preprocess.denoise import Denoise as Denoise
+from .pipeline.preprocess.normalise import Normalise as Normalise
+from .pipeline.preprocess.resample import Resample as Resample
+from .pipeline.preprocess.window import Window as Window
+from .pipeline.segment import Segment as Segment
+from .pipeline.step import (
+    AnalyseStep as AnalyseStep,
+    PostprocessStep as PostprocessStep,
+    PreprocessStep as PreprocessStep,
+)
 from .plots.class_sheets import class_sheets as class_sheets
 from .plots.overlays import contact_sheet as contact_sheet, overlay as overlay
-from .registry import register_loss as register_loss
+from .registry import register_loss as register_loss, register_step as register_step
 from .siamese.collapse_monitor import CollapseMonitor as CollapseMonitor
 from .siamese.cross_batch_memory import CrossBatchMemory as CrossBatchMemory
 from .siamese.hard_negatives import (

@@ -54,3 +54,18 @@ BASELINES: Registry[Any] = Registry(
 `fewshot.evaluation.confusion_counts.Method`; size and stride are those of the compared squares."""
 
 register_baseline = BASELINES.register
+
+STEPS: Registry[Any] = Registry(
+    "step",
+    "register_step",
+    (
+        "fewshot.pipeline.preprocess",
+        "fewshot.pipeline.segment",
+        "fewshot.pipeline.postprocess",
+        "fewshot.pipeline.analyse",
+    ),
+    "fewshot.steps",
+)
+"""Of the subclasses of `fewshot.pipeline.step.Step`."""
+
+register_step = STEPS.register

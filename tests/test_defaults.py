@@ -22,6 +22,8 @@ ROOMS = (
     *("fewshot/losses", "fewshot/metrics", "fewshot/models", "fewshot/models/heads"),
     *("fewshot/inference", "fewshot/inference/predictors", "fewshot/inference/volumes"),
     "fewshot/inference/postprocessing",
+    *(f"fewshot/pipeline/{stage}" for stage in ("preprocess", "postprocess", "analyse")),
+    "fewshot/pipeline",
     *("fewshot/training", "fewshot/siamese", "fewshot/siamese/losses", "fewshot/siamese/miners"),
     *("fewshot/siamese/retrieval", "fewshot/siamese/verification"),
 )

@@ -29,7 +29,7 @@ FLOORS = {
         ("training",),
         ("siamese", "baselines"),
         ("evaluation", "archive"),
-        ("experiments",),
+        ("experiments", "pipeline"),
         ("recipes",),
         ("benchmark",),
         ("cli",),

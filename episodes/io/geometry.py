@@ -1,6 +1,6 @@
 """How the planes of a volume lie in its file and in the body."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,22 @@ class Geometry:
         """Depth, height and width of the planes."""
         depth, height, width = (self.grid[axis] for axis in self.order)
         return depth, height, width
+
+    def resized(self, plane_shape: tuple[int, int, int]) -> "Geometry":
+        """Cover the same space by another number of planes, rows and columns.
+
+        >>> Geometry(np.eye(4), (4, 4, 2), (2, 1, 0), ()).resized((2, 2, 4)).affine.diagonal()
+        array([1., 2., 1., 1.])
+        """
+        shape = list(self.grid)
+        for axis, length in zip(self.order, plane_shape, strict=True):
+            shape[axis] = length
+        times = np.array(self.grid) / np.array(shape)  # old voxels along a new one
+        change = np.diag([*times, 1.0])
+        change[:3, 3] = (times - 1) / 2  # the outer faces stay, not the centres
+        place = self.affine @ change
+        first, second, third = shape
+        return replace(self, affine=place, shape=(first, second, third), qform=None, header=None)
 
     def to_planes(self, voxels: np.ndarray) -> np.ndarray:
         """Rearrange an array in file order to [depth, height, width] in radiological display."""

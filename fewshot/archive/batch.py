@@ -10,10 +10,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
@@ -21,18 +21,14 @@ from episodes.errors import DataError, FewshotError
 from episodes.io import outputs
 from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
 from episodes.io.write import make_folder, write_image, write_json
+from fewshot.archive.answer import Answer, Result
 from fewshot.archive.ledger import LEDGER, Ledger, digest
+from fewshot.archive.object_files import ObjectFiles
 from fewshot.archive.queries import Query, result_names, results_of
 from fewshot.inference.magnification import TooLargeError
 
-if TYPE_CHECKING:  # it imports torch, before which much can be refused
-    from fewshot.inference.result import Segmentation
-
 SUMMARY = "summary.json"
 _SECONDS = 2.0  # between summaries that are written while a run goes on
-
-Answer = Callable[[Path], tuple["Segmentation", Mapping[str, Any]]]
-"""From the path of a query to its segmentation, and what else is noted of it."""
 
 
 @dataclass
@@ -46,6 +42,8 @@ class Batch:
             segmented with equal settings, and did not change, is not segmented again.
         reserved: further names in the output folder.
         largest: the largest value of the masks.
+        details: keys of an answer that its JSON file holds, and neither ledger nor summary: long
+            lists of numbers.
 
     Raises:
         DataError: the folder cannot be written, or holds other files of a result's name.
@@ -56,8 +54,10 @@ class Batch:
     settings: str
     reserved: Sequence[str] = ()
     largest: int = 255
+    details: Sequence[str] = ()
     rows: dict[Path, Mapping[str, Any]] = field(default_factory=dict, init=False)
     failed: dict[Path, str] = field(default_factory=dict, init=False)
+    objects: ObjectFiles | None = field(default=None, init=False)
     large: dict[Path, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -141,16 +141,24 @@ class Batch:
                 self._summarise(metadata)
                 written = time.monotonic()
 
-    def _write(self, path: Path, result: "Segmentation", more: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, result: Result, more: Mapping[str, Any]) -> None:
         """Write mask, overlay and JSON of one query, and note them."""
         mask, overlay, about = results_of(self._masks[path])
         files = [each.as_posix() for each in (mask, overlay, about)]
-        self._ledger.begin(self._key(path), files)
+        beside = [] if self.objects is None else self.objects.names(mask)
+        self._ledger.begin(self._key(path), [*files, *(each.as_posix() for each in beside)])
         make_folder((self.out / mask).parent)
         result.save(self.out / mask)
         write_image(self.out / overlay, result.overlay())
         row = {**result.summary(), **more, "mask": files[0], "overlay": files[1]}
+        if self.objects is not None:
+            written, found = self.objects.write(mask, result)
+            files += [each.as_posix() for each in written]
+            row |= found
+            if "objects_doubt" in found:
+                warnings.warn(found["objects_doubt"], stacklevel=2)
         write_json(self.out / about, row)
+        row = {key: value for key, value in row.items() if key not in self.details}
         self._ledger.end(
             self._key(path),
             {
@@ -162,14 +170,17 @@ class Batch:
         )
         self.rows[path] = row
 
-    def _summarise(self, metadata: Mapping[str, Any]) -> None:
-        rows = [self.rows[q.path] for q in self.queries if q.path in self.rows]
+    def all_rows(self) -> list[Mapping[str, Any]]:
+        """List the rows of the folder's results with these settings, those of this run first."""
         here = {self._key(query.path) for query in self.queries}
-        rows += [
+        return [self.rows[q.path] for q in self.queries if q.path in self.rows] + [
             row["row"]
             for key, row in self._ledger.rows.items()
-            if key not in here and row["settings"] == self.settings
+            if key not in here and row["settings"] == self.settings and "row" in row
         ]
+
+    def _summarise(self, metadata: Mapping[str, Any]) -> None:
+        rows = self.all_rows()
         rows += [
             {"image": path.name, "answer": False, "reason": reason}
             for path, reason in self.large.items()
@@ -177,6 +188,8 @@ class Batch:
         failed = [self.failed[q.path] for q in self.queries if q.path in self.failed]
         content = {**metadata, "images": rows, "failed": failed, "missing": len(self.to_do)}
         write_json(self.out / SUMMARY, content)
+        if self.objects is not None:
+            self.objects.finish(rows)
 
     def _report(self) -> int:
         count, fine = len(self.queries), len(self.rows)
@@ -256,7 +269,7 @@ def refuse_inside(out: Path, data: Path) -> None:
         )
 
 
-def nothing_left(query: Path) -> tuple["Segmentation", Mapping[str, Any]]:
+def nothing_left(query: Path) -> tuple[Result, Mapping[str, Any]]:
     """The answer of a batch in which everything was segmented before."""
     raise DataError(f"{query} was segmented before; expected no query to be left")
 

@@ -15,8 +15,8 @@ from episodes.errors import DataError, FewshotError
 INPUTS = frozenset(
     (
         *("choices", "data", "gallery", "image", "images"),
-        *("mask", "model", "query", "support", "threshold"),
-        *("predictions", "truth"),
+        *("labels", "mask", "model", "query", "support", "threshold"),
+        *("predictions", "truth", "pipeline", "inputs"),
     )
 )
 """Options whose paths are read; those of all others are written."""

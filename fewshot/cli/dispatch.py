@@ -20,15 +20,17 @@ from fewshot.cli.help import command_help, commands_help
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
 from fewshot.cli.options import (
     Calibrate,
+    Count,
     Demo,
     Evaluate,
     Inspect,
     ProtocolRun,
     Recipes,
+    Run,
     Segment,
     Share,
 )
-from fewshot.cli.parse import find_command, help_wanted, parse_typed, with_none
+from fewshot.cli.parse import find_command, help_wanted, parse_typed, with_auto, with_none
 from fewshot.cli.plugin_option import HELP, without_plugins
 from fewshot.cli.score_options import Score
 from fewshot.cli.startup import without_collector
@@ -44,6 +46,8 @@ COMMANDS: dict[str, type] = {
     "benchmark": Benchmark,
     "suite": Suite,
     "segment": Segment,
+    "run": Run,
+    "count": Count,
     "calibrate": Calibrate,
     "match": Match,
     "inspect": Inspect,
@@ -81,7 +85,7 @@ def parse(arguments: list[str]) -> Any:
         trains = name.removeprefix("fewshot ")
         recipe = words[words.index("--recipe") + 1]
         defaults["default"] = recipes.command(recipe, tyro.MISSING, trains)
-    typed = with_none(kind, rest)
+    typed = with_none(kind, with_auto(kind, rest))
     # The chosen command alone: making the options of all of them takes a third of a second.
     made = parse_typed(lambda: tyro.cli(kind, prog=name, args=typed, **defaults), name, kind, rest)
     return Match(made) if name.startswith("fewshot match ") else made

@@ -14,7 +14,7 @@ from episodes.protocols.names import IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS, VOLUME_
 from fewshot.cli.score_options import ScoreOptions
 from fewshot.experiments.choices import Choice
 from fewshot.experiments.settings import DatasetSettings, MaskSettings, OutputSettings
-from fewshot.inference.settings import InferenceSettings
+from fewshot.inference.settings import InferenceSettings, InstanceMethod
 
 ProtocolName = Annotated[str, Choice(VOLUME_PROTOCOLS, IMAGE_PROTOCOLS, SUBJECT_PROTOCOLS)]
 
@@ -115,7 +115,7 @@ class Segment:
 
     FIRST: ClassVar = (
         *("support", "mask", "query", "out", "model"),
-        *("classes", "size", "zoom", "tiles", "overwrite"),
+        *("classes", "size", "zoom", "tiles", "instances", "overwrite"),
     )
     support: tuple[Path, ...]
     """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
@@ -148,6 +148,12 @@ class Segment:
     would vanish."""
     adapt: float | None = None
     """Seconds of training on the annotated images before anything is segmented; by default none."""
+    instances: InstanceMethod | None = None
+    """Also number the objects: touching ones are split by the distance to the outline, by learned
+    borders or by learned seeds, or by what is best on the annotated objects (auto, the same as
+    --instances alone). Masks with numbered objects turn it on."""
+    bowl: bool = False
+    """With --instances, also write bowl.csv, the run-length file of the 2018 Data Science Bowl."""
     train_on_queries: float | None = None
     """Minutes of training on the images to segment, without labels, before anything is segmented.
     What is trained becomes one more method, used as far as it is good on the annotated images; by
@@ -165,6 +171,53 @@ class Segment:
         if self.inference.ensemble is None or len(self.support) == 1:
             return ["support"]
         return [f"support_{number}" for number in range(1, len(self.support) + 1)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a pipeline of steps on images: masks, tables and a report (docs/pipeline.md)."""
+
+    pipeline: Positional[Path | None] = None
+    """File of the pipeline, YAML."""
+    inputs: Positional[tuple[Path, ...]] = ()
+    """Images, or folders of them."""
+    out: Path | None = None
+    """Folder for masks, tables (objects.csv, summary.csv) and report.html."""
+    steps: bool = False
+    """List the steps with their parameters, and do nothing else."""
+    example: str | None = None
+    """Print the example of this name, to be saved and changed, and do nothing else: nuclei or
+    organ."""
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count and measure objects like the annotated ones: a row an object, a total an image."""
+
+    FIRST: ClassVar = ("support", "mask", "query", "out", "labels", "classes", "overwrite")
+    out: Path
+    """Folder for counts.csv, objects.csv, bowl.csv, masks and overlays."""
+    support: tuple[Path, ...] = ()
+    """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
+    mask: tuple[Path, ...] = ()
+    """Their masks, in the same order: numbered objects, or a class whose parts do not touch."""
+    query: tuple[Path, ...] = ()
+    """Images to count in, or folders of them."""
+    labels: Path | None = None
+    """Count numbered objects that are there already, in this file or folder, instead."""
+    masks: OmitArgPrefixes[MaskSettings] = field(default_factory=MaskSettings)
+    axes: str | None = None
+    """What the axes of arrays and stacks are, as in segment."""
+    channels: tuple[int, ...] = ()
+    """Which channels to use, from 0, at most three; by default all."""
+    model: Path | None = None
+    """Folder of a trained model; by default ImageNet features."""
+    instances: InstanceMethod = "auto"
+    """How touching objects are split: by the distance to the outline, by learned borders or by
+    learned seeds; by default as is best on the annotated objects."""
+    inference: OmitArgPrefixes[InferenceSettings] = field(default_factory=InferenceSettings)
+    output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True)

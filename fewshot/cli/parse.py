@@ -116,6 +116,27 @@ def _check_options(name: str, kind: type, arguments: Sequence[str]) -> None:
         raise FewshotError(f"`{name}` has no option {flag}; {hint} See `{name} --help`")
 
 
+def with_auto(kind: type, arguments: Sequence[str]) -> list[str]:
+    """Write auto after an option that may stand alone and has it among its values."""
+    alone = {flag for flag, hint in _hints(kind) if "auto" in _words(hint)}
+    words = []
+    for word, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="--"):
+        words.append(word)
+        if word in alone and following.startswith("--"):
+            words.append("auto")
+    return words
+
+
+def _words(hint: Any) -> set[Any]:
+    """The words that a choice, or one that may be left out, allows."""
+    parts = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return set(parts)
+    return set().union(
+        *(typing.get_args(p) for p in parts if typing.get_origin(p) is typing.Literal)
+    )
+
+
 def with_none(kind: type, arguments: Sequence[str]) -> list[str]:
     """Write None, as tyro reads it, for `none` after an option whose number may be left out."""
     numbers = {flag for flag, hint in _hints(kind) if {int, float} & set(typing.get_args(hint))}

@@ -7,7 +7,7 @@ from episodes.plugins import load_plugins
 
 OPTION = "--plugin"
 HELP = f"Every command takes {OPTION} FILE: a file of Python that adds heads, losses, miners, \
-readers, protocols, metrics, predictors or baselines (docs/plugins.md)."
+readers, protocols, metrics, predictors, baselines or steps of pipelines (docs/plugins.md)."
 
 
 def without_plugins(arguments: Sequence[str]) -> list[str]:

@@ -10,7 +10,9 @@ from episodes.errors import DataError
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch, nothing_left
 from fewshot.archive.ledger import model_files, settings_hash
+from fewshot.archive.object_files import BOWL, COUNTS, OBJECTS
 from fewshot.archive.queries import list_queries
+from fewshot.cli.instances import refuse_instance_names, with_instances
 from fewshot.cli.options import Segment
 from fewshot.cli.startup import wait_quietly, without_collector
 from fewshot.inference.postprocessing.settings import FEATURE_STEPS
@@ -33,10 +35,14 @@ def segment(command: Segment) -> int:
         *(list(command.support), list(command.mask), parse_names(command.masks.classes)),
         ignore_affine=command.masks.ignore_affine,
         reading=Reading(command.axes, command.channels),
+        instances=command.instances is not None,
     )
-    command = _with_predictor(command, shots)
-    supports = [f"{name}.safetensors" for name in command.support_names()]
-    batch = Batch(queries, command.out, _settings(command), supports, max(shots.values))
+    command = with_instances(_with_predictor(command, shots), shots)
+    reserved = [f"{name}.safetensors" for name in command.support_names()]
+    if command.instances is not None:
+        reserved += [OBJECTS, COUNTS, BOWL]
+        refuse_instance_names(queries)
+    batch = Batch(queries, command.out, _settings(command), reserved, max(shots.values))
     print(*shots.axes(), shots.describe(), sep="\n", flush=True)
     about = batch.earlier_metadata()
     if about is not None:

@@ -1,6 +1,5 @@
 """Segment files like annotated ones, and write masks, overlays and a summary."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,19 +10,18 @@ from tqdm import tqdm
 from episodes.errors import DataError
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch
+from fewshot.cli.instances import number_objects
 from fewshot.cli.options import Segment
 from fewshot.cli.predictor_option import predictor_of
-from fewshot.inference.inputs import ImageStack, image_planes, other_view
-from fewshot.inference.magnification import TooLargeError, annotated_scale
+from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.predictors.build import build_predictor, needs_network
+from fewshot.inference.predictors.load import check_query, load_predictor
 from fewshot.inference.predictors.self_configuring import SelfConfigured
 from fewshot.inference.result import Segmentation
 from fewshot.inference.saved_support import save_support
-from fewshot.inference.segment_stack import scale_mismatch, too_large
 from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import SupportSet
 from fewshot.inference.two_stage import TwoStageSupport
-from fewshot.models.checkpoint import build_network, load_network
 from fewshot.models.heads import Support
 from fewshot.models.network import FewShotNetwork
 
@@ -55,11 +53,13 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     chosen = getattr(support, "configuration", None)
     if chosen is not None:
         print(chosen.describe(), flush=True)
+    any_size = command.tiles or command.other_magnification
+    objects = number_objects(command, predictor, shots, support, batch)
     reading, described = Reading(command.axes, command.channels), set(shots.axes())
 
     def answer(query: Path) -> tuple[Segmentation, dict[str, Any]]:
         picture = image_planes(query, reading)
-        _check(command, shots, network, supports, picture)
+        check_query(shots, network, supports, picture, any_size=any_size)
         result = predictor.segment(picture, support)
         _print_axes(picture, described)
         return result, {}
@@ -73,6 +73,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         "adapt_seconds": command.adapt,
         "train_on_queries_minutes": command.train_on_queries,
         **({"configuration": chosen.record()} if chosen is not None else {}),
+        **({"instances": objects} if objects else {}),
     }
     return batch.run(answer, about)
 
@@ -102,29 +103,28 @@ def _predictor(command: Segment, shots: SupportSet, batch: Batch) -> Any:
     if name == "self-configuring" and command.model:
         if given := " ".join(f"--{option}" for option in options if getattr(command, option)):
             raise DataError(f"{name} takes a model as it was trained; leave out {given}")
-        return build_predictor(load_network(command.model), name, values)
-    if not needs_network(name):
+    elif not needs_network(name):
         if given := " ".join(f"--{n}" for n in ("model", *options) if getattr(command, n)):
             raise DataError(f"--predictor {name} uses no model; leave out {given}")
-        return build_predictor(None, name, values)
-    network = load_network(command.model) if command.model else build_network()
-    if command.coordinates:
-        network = network.with_coordinates(command.coordinates)
-    size = command.size or Segmenter(network).size_for(shots)
-    if command.adapt:
-        from fewshot.inference.test_time_training import (  # imports torchvision
-            TestTimeSettings,
-            adapt_to_shots,
-        )
+    elif name == "end-to-end":
+        values |= {"tiles": command.tiles}
 
-        settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
-        network = adapt_to_shots(Segmenter(network), shots, settings, size=size).network
-    if command.inference.predictor == "end-to-end":
-        values |= {"size": size, "tiles": command.tiles}
-        values["other_magnification"] = True  # checked before
-    elif command.size is not None:
-        network = network.with_size(command.size)
-    return build_predictor(network, name, values)
+    def change(network: FewShotNetwork, size: int) -> FewShotNetwork:
+        if command.coordinates:
+            network = network.with_coordinates(command.coordinates)
+        if command.adapt:
+            from fewshot.inference.test_time_training import (  # imports torchvision
+                TestTimeSettings,
+                adapt_to_shots,
+            )
+
+            settings = TestTimeSettings(steps=_MAX_STEPS, seconds=command.adapt)
+            network = adapt_to_shots(Segmenter(network), shots, settings, size=size).network
+        return network
+
+    return load_predictor(
+        shots, name, values, model=command.model, size=command.size, change=change
+    )
 
 
 def _supports(support: Any) -> Sequence[Support]:
@@ -135,28 +135,3 @@ def _supports(support: Any) -> Sequence[Support]:
             return [support.whole]
         return [support.whole, support.window]
     return support if isinstance(support, tuple) else []
-
-
-def _check(
-    command: Segment,
-    shots: SupportSet,
-    network: FewShotNetwork | None,
-    supports: Sequence[Support],
-    query: ImageStack,
-) -> None:
-    """Warn where a query's slices cut the body otherwise than the annotated ones.
-
-    Raises:
-        TooLargeError: annotated structures would vanish in it, and nothing was said of that.
-    """
-    if words := other_view(shots.pictures, query):
-        warnings.warn(words, stacklevel=2)
-    if network is None or command.tiles or command.other_magnification:
-        return
-    if supports:
-        reason = too_large(network, query, supports[:1])
-    else:
-        scale = annotated_scale(shots.pictures, shots.maps)
-        reason = scale_mismatch(network, query, scale, network.settings.size, tiles=False)
-    if reason:
-        raise TooLargeError(reason)

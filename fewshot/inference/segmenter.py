@@ -7,9 +7,12 @@ from pathlib import Path
 
 import torch
 
+from episodes.errors import ModelError
 from episodes.io.axes import Reading
 from episodes.masks.label_map import LabelMap
 from fewshot.inference.inputs import ImageLike, ImageStack, image_planes
+from fewshot.inference.instances.predictor import InstancePredictor, LearnedObjects
+from fewshot.inference.instances.value import Instances
 from fewshot.inference.magnification import annotated_scale
 from fewshot.inference.postprocessing.flip_tta import mirrored
 from fewshot.inference.postprocessing.settings import PostprocessSettings
@@ -23,7 +26,7 @@ from fewshot.inference.query_similarity import with_masks
 from fewshot.inference.resolution import upsampling_factor
 from fewshot.inference.result import Segmentation
 from fewshot.inference.segment_stack import segment_stack
-from fewshot.inference.settings import Ensemble
+from fewshot.inference.settings import Ensemble, InstanceMethod
 from fewshot.inference.support_set import SupportSet, read_support_set
 from fewshot.inference.tiles import segment_tiles
 from fewshot.memory import check_memory
@@ -60,6 +63,7 @@ class Segmenter:
             made = network if isinstance(network, FewShotNetwork) else build_network(network)
             self._network = made.eval()
         self.self_configuring = network is None
+        self._objects: dict[tuple[SelfConfigured, InstanceMethod], LearnedObjects] = {}
 
     @property
     def network(self) -> FewShotNetwork:
@@ -221,6 +225,41 @@ class Segmenter:
             return segment_stack(
                 self.network, planes, supports, postprocess, fuse, other_magnification
             )
+
+    def instances(
+        self,
+        image: ImageLike | ImageStack,
+        support: SelfConfigured,
+        method: InstanceMethod = "auto",
+    ) -> Instances:
+        """Segment an image and number its objects.
+
+        How objects are told apart is chosen at the first image: by the annotated objects where the
+        masks number them, else by the connected parts of the masks.
+
+        Args:
+            image: see `segment`.
+            support: of `learn`, without a network.
+            method: how touching objects are split, see
+                `fewshot.inference.instances.splitting`; "auto" takes what is best on the annotated
+                objects.
+
+        Raises:
+            DataError: the image cannot be read, or the masks number no objects and borders or
+                seeds are to be learned from them.
+            ModelError: a network's support, whose annotated images are not kept; use
+                `fewshot.inference.instances.predictor.InstancePredictor`.
+        """
+        shots = getattr(support, "shots", None)
+        if not isinstance(support, SelfConfigured) or shots is None:
+            raise ModelError(
+                "this support keeps no annotated images, by which objects are told apart; learn "
+                "with an InstancePredictor of fewshot.inference.instances.predictor"
+            )
+        maker = InstancePredictor(SelfConfiguringPredictor(), method)
+        if (support, method) not in self._objects:
+            self._objects[support, method] = maker.learn(shots, support)
+        return maker.instances(image_planes(image), self._objects[support, method])
 
     def segment_all(
         self, images: Iterable[ImageLike], support: Support | SelfConfigured

@@ -11,6 +11,10 @@ Ensemble = Literal["probabilities", "logits", "weighted", "majority"]
 """How the predictions by several supports become one, see `fewshot.inference.ensemble`."""
 
 
+InstanceMethod = Literal["auto", "distance", "border", "seeds"]
+"""How touching objects are split, see `fewshot.inference.instances.splitting`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class InferenceSettings:
     """Which predictor segments, and how."""

@@ -15,7 +15,11 @@ from episodes.errors import DataError, shorten
 from episodes.io.axes import Reading
 from episodes.io.pixels import IGNORE
 from episodes.masks.label_map import UNKNOWN, LabelMap, parse_label_map
+from episodes.masks.numbered_objects import numbers_objects
 from fewshot.inference.inputs import ImageLike, ImageStack, image_planes, mask_planes, settle_masks
+
+OBJECT = "object"
+"""The class of numbered objects that have no name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,8 @@ class SupportSet:
         values: the number that stands for each way in mask files.
         annotated: the planes of each picture whose labels are complete, background included; by
             default those in which a class is marked.
+        objects: the numbered objects of each picture, int32 [depth height width], where the masks
+            number objects of one class; else None.
     """
 
     pictures: tuple[ImageStack, ...]
@@ -36,6 +42,7 @@ class SupportSet:
     names: tuple[str, ...]
     values: tuple[int, ...]
     annotated: tuple[tuple[int, ...], ...] | None = None
+    objects: tuple[np.ndarray, ...] | None = None
 
     def annotated_planes(self) -> tuple[tuple[int, ...], ...]:
         """List the annotated planes of each picture."""
@@ -116,8 +123,12 @@ def read_support_set(
     *,
     ignore_affine: bool = False,
     reading: Reading | None = None,
+    instances: bool = False,
 ) -> SupportSet:
     """Read annotated images; see `Segmenter.learn` for the arguments.
+
+    Masks without names in which eight values at least are one blob each, as programs number
+    objects, are read as objects of one class; with `instances` four values are enough.
 
     Raises:
         DataError: unreadable files, sizes that differ, masks that do not lie on their images, or
@@ -134,8 +145,20 @@ def read_support_set(
     if classes is not None:
         named = {"instances": classes} if isinstance(classes, str) else _plain(classes)
         label_map = parse_label_map(named)
+    numbers = [drawn.planes.pixels for drawn in drawings]
+    if label_map is None and numbers_objects(numbers, 4 if instances else 8, strict=not instances):
+        label_map = OBJECT
+        held = len(np.unique(np.concatenate([np.unique(each) for each in numbers]))) - 1
+        warnings.warn(
+            f"the masks hold {held} values, each of one blob: they were read as numbered objects "
+            f'of one class, "{OBJECT}"; name it, or the classes, with --classes',
+            stacklevel=3,
+        )
     maps, names, values = settle_masks(pictures, drawings, label_map)
-    return SupportSet(tuple(pictures), tuple(maps), names, values)
+    objects = None
+    if isinstance(label_map, str) and numbers_objects(numbers, 2, strict=False):
+        objects = tuple(np.where(each < 2**31, each, 0).astype(np.int32) for each in numbers)
+    return SupportSet(tuple(pictures), tuple(maps), names, values, objects=objects)
 
 
 def _listed(items: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:

@@ -103,6 +103,22 @@ def from_pairs(text: str, size: tuple[int, int]) -> np.ndarray:
     return (np.cumsum(steps[:-1], out=steps[:-1]) > 0).reshape(size, order="F")
 
 
+def to_pairs(mask: np.ndarray) -> str:
+    """Pack a mask as `start length start length …`, what `from_pairs` unpacks.
+
+    Args:
+        mask: bool [height width].
+
+    >>> to_pairs(np.array([[0, 1, 0], [1, 0, 1]], bool))
+    '2 2 6 1'
+    """
+    padded = np.concatenate([[0], mask.ravel(order="F").astype(np.int8), [0]])
+    steps = np.diff(padded)
+    starts = np.flatnonzero(steps == 1)
+    lengths = np.flatnonzero(steps == -1) - starts
+    return " ".join(map(str, np.stack([starts + 1, lengths], axis=1).ravel().tolist()))
+
+
 def read_pairs(text: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Read the pairs of `from_pairs`: where runs start, from 0, and how long they are.
 

@@ -1,5 +1,6 @@
 """Which connected parts of an answer stay, and whether its holes are closed."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -34,20 +35,45 @@ def filter_components(
     >>> filter_components(np.array([[[1, 0, 1, 1]]]), "largest")
     array([[[0, 0, 1, 1]]])
     """
+
+    def stay(areas: np.ndarray) -> np.ndarray:
+        if keep == "largest":
+            return np.arange(len(areas)) == areas.argmax()
+        return areas >= min_share * areas.sum()
+
+    settled = labels.copy() if keep == "all" else keep_components(labels, stay)
+    return fill_holes(settled) if fill else settled
+
+
+def keep_components(labels: np.ndarray, stay: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Drop connected parts of each class by their areas.
+
+    Args:
+        labels: [depth height width], 0 background.
+        stay: from the areas of a class's parts, in pixels, to whether each stays.
+
+    Returns:
+        Labels of the same shape and type; dropped pixels become background.
+
+    >>> keep_components(np.array([[[1, 0, 1, 1]]]), lambda areas: areas > 1)
+    array([[[0, 0, 1, 1]]])
+    """
     settled = labels.copy()
     for label in np.unique(labels[labels > 0]):
         parts, count = ndimage.label(labels == label)
-        if keep != "all" and count > 1:
-            areas = np.bincount(parts.ravel(), minlength=count + 1)
-            areas[0] = 0
-            stay = areas >= min_share * areas.sum()
-            if keep == "largest":
-                stay = np.arange(count + 1) == areas.argmax()
-            settled[(parts > 0) & ~stay[parts]] = 0
-        if fill:
-            for plane in settled:
-                holes = ndimage.binary_fill_holes(plane == label) & (plane == 0)
-                plane[holes] = label
+        areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+        kept = np.concatenate([[True], stay(areas)])
+        settled[~kept[parts]] = 0
+    return settled
+
+
+def fill_holes(labels: np.ndarray) -> np.ndarray:
+    """Close the holes of each class [depth height width]; see `filter_components`."""
+    settled = labels.copy()
+    for label in np.unique(labels[labels > 0]):
+        for plane in settled:
+            holes = ndimage.binary_fill_holes(plane == label) & (plane == 0)
+            plane[holes] = label
     return settled
 
 

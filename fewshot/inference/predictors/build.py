@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from episodes.errors import ModelError
 from fewshot.models.network import FewShotNetwork
@@ -64,11 +64,21 @@ def make_settings(kind: Any, values: dict[str, Any], name: str) -> Any:
 
 def setting_names(kind: Any) -> list[str]:
     """List the names that `make_settings` takes."""
-    names: list[str] = []
+    return list(setting_types(kind))
+
+
+def setting_types(kind: Any) -> dict[str, Any]:
+    """List the names that `make_settings` takes, with the types of their values."""
+    hints = get_type_hints(kind, include_extras=True)
+    types: dict[str, Any] = {}
     for each in fields(kind):
-        inner = fields(getattr(kind(), each.name)) if each.name in _FLAT else (each,)
-        names += [one.name for one in inner]
-    return names
+        if each.name in _FLAT:
+            inner = type(getattr(kind(), each.name))
+            inner_hints = get_type_hints(inner, include_extras=True)
+            types |= {one.name: inner_hints[one.name] for one in fields(inner)}
+        else:
+            types[each.name] = hints[each.name]
+    return types
 
 
 def _filled(default: Any, values: Mapping[str, Any]) -> Any:

@@ -82,6 +82,7 @@ class SelfConfigured:
         configuration: what was chosen, and why.
         fitted: the chosen candidates.
         annotated: how large the annotated structures are.
+        shots: the annotated images, from which objects are learned.
     """
 
     names: tuple[str, ...]
@@ -89,6 +90,7 @@ class SelfConfigured:
     configuration: Configuration
     fitted: Mapping[str, Fitted]
     annotated: AnnotatedScale
+    shots: SupportSet | None = None
 
 
 @register_predictor("self-configuring")
@@ -143,6 +145,7 @@ class SelfConfiguringPredictor:
         return SelfConfigured(
             *(support_set.names, support_set.values, chosen, fitted),
             annotated_scale(support_set.pictures, support_set.maps),
+            support_set,
         )
 
     @torch.inference_mode()

@@ -1,0 +1,1 @@
+"""Objects one by one: from a semantic answer to numbered instances, their table and files."""

@@ -1,0 +1,172 @@
+"""Objects with any segmenter: what is learned of annotated objects, and how it is chosen."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from episodes.errors import DataError
+from episodes.io.pixels import IGNORE
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.instances.held_out import held_out_probabilities, subset
+from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
+from fewshot.inference.instances.look import groups_of, look_of
+from fewshot.inference.instances.make import make_instances, spacing_of
+from fewshot.inference.instances.rims import INSIDE, NAMES, RIM, rim_map
+from fewshot.inference.instances.search import Annotated, choose_splitting
+from fewshot.inference.instances.sizes import ObjectSizes, measure_objects
+from fewshot.inference.instances.splitting import SplitMethod, Splitting
+from fewshot.inference.instances.value import Instances
+from fewshot.inference.predictors.base import Predictor
+from fewshot.inference.result import Segmentation
+from fewshot.inference.settings import InstanceMethod
+from fewshot.inference.support_set import SupportSet
+
+TRIED: tuple[SplitMethod, ...] = ("distance", "border")
+"""What "auto" tries on numbered objects; "seeds" was never better on the development images."""
+_MARGIN = 0.01  # of the Bowl's score that learned rims have to gain over the distance
+
+
+class InstancePredictor:
+    """Makes numbered objects with a segmenter of classes.
+
+    Where the annotated images have several looks (stained, bright, dark), each is learned by
+    itself, and a query is compared with those that look like it.
+
+    Args:
+        predictor: any `Predictor`; it is taught several times, on parts of the annotated images,
+            too.
+        method: how objects that touch are split; "auto" takes what is best on annotated images.
+    """
+
+    def __init__(self, predictor: Predictor[Any], method: InstanceMethod = "auto") -> None:
+        if method not in ("auto", "distance", "border", "seeds"):
+            raise DataError(f"the method is {method!r}; expected auto, distance, border or seeds")
+        self.predictor, self.method = predictor, method
+
+    def learn(self, shots: SupportSet, support: Any = None) -> LearnedObjects:
+        """Learn objects of annotated images.
+
+        Args:
+            shots: with `objects` where the masks number them; otherwise connected parts of a class
+                are its objects, and touching ones cannot be told apart.
+            support: what the predictor learned of them already.
+
+        Raises:
+            DataError: insides are to be learned, and no objects are numbered.
+        """
+        if self.method in ("border", "seeds") and shots.objects is None:
+            raise DataError(
+                f"--instances {self.method} learns from numbered objects, and the masks mark "
+                "classes; number the objects 1, 2, 3, … and name their class, or choose distance"
+            )
+        groups = groups_of(shots.pictures)
+        alone = len(groups) == 1 or len(shots.names) > 1
+        if alone:
+            return self._learned(shots, {next(iter(groups)): self._model(shots, support)})
+        models = {look: self._model(subset(shots, places)) for look, places in groups.items()}
+        return self._learned(shots, models)
+
+    def instances(
+        self, image: ImageStack, learned: LearnedObjects, answer: Segmentation | None = None
+    ) -> Instances:
+        """Find the objects of an image.
+
+        Args:
+            image: of which the selected planes are segmented.
+            learned: of `learn`.
+            answer: the predictor's own, where it is there already.
+        """
+        look = look_of(image)
+        doubt = ""
+        if look not in learned.models:
+            known = next(iter(learned.models))
+            if len(learned.models) > 1 or {look, known} != {"bright", "dark"}:
+                doubt = (
+                    f"{image.name} is {look} and the annotated images are "
+                    f"{' and '.join(learned.models)}; annotate one like it"
+                )
+            look = known
+        model = learned.models[look]
+        if answer is None or len(learned.models) > 1:
+            answer = self.predictor.segment(image, model.support)
+        insides = None
+        if model.rims is not None:
+            found = self.predictor.segment(image, model.rims)
+            insides = found.probabilities[INSIDE].astype(np.float32)
+        return make_instances(answer, insides, learned, model, doubt or answer.doubt)
+
+    def _learned(self, shots: SupportSet, models: Mapping[str, ObjectModel]) -> LearnedObjects:
+        return LearnedObjects(shots.names, shots.values, models)
+
+    def _model(self, shots: SupportSet, support: Any = None) -> ObjectModel:
+        numbers = _numbers(shots)
+        numbered = shots.objects is not None
+        sizes = tuple(measure_objects(each, numbered) for each in numbers)
+        methods: tuple[SplitMethod, ...] = (
+            ("distance",) if not numbered else TRIED if self.method == "auto" else (self.method,)
+        )
+        chosen: dict[SplitMethod, tuple[tuple[Splitting, ...], float]] = {}
+        found = held_out_probabilities(self.predictor, shots)
+        for method in methods:
+            insides = None
+            if method != "distance":
+                taught = _taught(shots, method, sizes[0])
+                insides = [each[INSIDE] for each in held_out_probabilities(self.predictor, taught)]
+            each = [
+                choose_splitting(method, _annotated(shots, found, insides, way, of_class), size)
+                for way, (of_class, size) in enumerate(zip(numbers, sizes, strict=True), 1)
+            ]
+            splittings, reached = zip(*each, strict=True)
+            chosen[method] = (splittings, float(np.mean(reached)))
+        scores: dict[str, float] = {name: score for name, (_, score) in chosen.items()}
+        best = max(chosen, key=lambda name: scores[name] + _MARGIN * (name == "distance"))
+        if support is None:
+            support = self.predictor.learn(shots)
+        rims = None
+        if best != "distance":
+            rims = self.predictor.learn(_taught(shots, best, sizes[0]))
+        return ObjectModel(support, rims, chosen[best][0], sizes, scores)
+
+
+def _taught(shots: SupportSet, method: SplitMethod, sizes: ObjectSizes) -> SupportSet:
+    """The annotated images with insides and rims for labels."""
+    assert shots.objects is not None  # checked by `learn`
+    maps = tuple(
+        np.where(known == IGNORE, np.uint8(IGNORE), rim_map(each, method, sizes.radius))
+        for each, known in zip(shots.objects, shots.maps, strict=True)
+    )
+    return replace(shots, maps=maps, names=NAMES, values=(INSIDE, RIM))
+
+
+def _numbers(shots: SupportSet) -> list[list[np.ndarray]]:
+    """The objects of each class and image [depth height width]."""
+    if shots.objects is not None:
+        return [list(shots.objects)]
+    return [
+        [
+            ndimage.label(found == way, np.ones((3, 3, 3)))[0].astype(np.int32)
+            for found in shots.maps
+        ]
+        for way in range(1, len(shots.names) + 1)
+    ]
+
+
+def _annotated(
+    shots: SupportSet,
+    probabilities: list[np.ndarray],
+    insides: list[np.ndarray] | None,
+    way: int,
+    numbers: list[np.ndarray],
+) -> list[Annotated]:
+    """Pair the objects of a class with what was found, of images without the axis of depth."""
+    found = []
+    for place, (picture, known) in enumerate(zip(shots.pictures, shots.maps, strict=True)):
+        first = 0 if len(known) == 1 else ...
+        hidden = known == IGNORE
+        inside = None if insides is None else np.where(hidden, 0, insides[place])[first]
+        foreground = np.where(hidden, 0, probabilities[place][way])[first]
+        found.append(Annotated(numbers[place][first], foreground, inside, spacing_of(picture)))
+    return found

@@ -1,0 +1,1 @@
+"""Steps that measure labels in the original image: one table a step."""

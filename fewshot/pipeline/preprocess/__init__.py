@@ -1,0 +1,1 @@
+"""Steps that change the intensities or the grid of images, the annotated ones as all others."""

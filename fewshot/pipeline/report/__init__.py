@@ -1,0 +1,1 @@
+"""The results of a pipeline as one page of HTML."""

@@ -1,0 +1,229 @@
+"""Count nuclei of the 2018 Data Science Bowl from a few annotated images, and score the objects.
+
+python tools/nuclei.py ../shared/data/dsb2018 --annotated 1 10 --images 40 \
+    --out docs/results/nuclei.json
+
+Images whose name has an even first byte of its SHA-256 are for development, from which the
+annotated images are taken; the others are the test, which is scored once. Both are ordered by that
+hash, so that the first n are a random sample that nobody chose; of each kind of picture (stained,
+bright-field, fluorescence) the annotated images have its share.
+"""
+
+import argparse
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from episodes.io.write import atomic_write, write_json
+from episodes.readers.instances import read
+from fewshot.benchmark.suite.kinds import kind_of_sample
+from fewshot.evaluation.results import machine
+from fewshot.inference.inputs import image_planes
+from fewshot.inference.instances.predictor import InstancePredictor, LearnedObjects
+from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.support_set import SupportSet, read_support_set
+from fewshot.metrics.instances import average_precision, count_error, dsb_score, f1, match_counts
+from fewshot.metrics.overlap_table import overlap_table
+from fewshot.metrics.report import Report
+from fewshot.metrics.tables import markdown_table
+
+SCORES = ("bowl", "ap50", "f1", "count_mae")
+
+
+@dataclass(frozen=True)
+class Nucleus:
+    """One image, its numbered nuclei, and its kind."""
+
+    name: str
+    image: Path
+    numbers: Path
+    kind: str
+
+
+def split(root: Path) -> tuple[list[Nucleus], list[Nucleus]]:
+    """Development and test images, each in the order of their hashes."""
+    parts: tuple[list[tuple[bytes, Nucleus]], ...] = ([], [])
+    for sample in read(root).samples:
+        path = sample.image.source.path
+        mark = hashlib.sha256(path.name.encode()).digest()
+        found = Nucleus(path.name, path, sample.masks[0].pixels.path, kind_of_sample(sample))
+        parts[mark[0] % 2].append((mark, found))
+    first, second = ([each for _, each in sorted(part, key=lambda pair: pair[0])] for part in parts)
+    return first, second
+
+
+def stratified(images: Sequence[Nucleus], count: int) -> list[Nucleus]:
+    """Take the first images of each kind, as many as its share; at least one where count allows."""
+    by_kind: dict[str, list[Nucleus]] = {}
+    for each in images:
+        by_kind.setdefault(each.kind, []).append(each)
+    ordered = sorted(by_kind.values(), key=len, reverse=True)
+    quota = [max(1, round(count * len(part) / len(images))) for part in ordered]
+    quota[0] = max(1, count - sum(quota[1:]))
+    chosen = [each for part, number in zip(ordered, quota, strict=True) for each in part[:number]]
+    return chosen[:count]
+
+
+def support_of(images: Sequence[Nucleus]) -> SupportSet:
+    """Read annotated images."""
+    return read_support_set(
+        [each.image for each in images], [each.numbers for each in images], "nucleus"
+    )
+
+
+def without_splitting(learned: LearnedObjects) -> LearnedObjects:
+    """Keep the mask, label its connected parts, and remove nothing."""
+    models = {
+        look: replace(
+            model,
+            splittings=tuple(
+                replace(each, method="distance", neck=None, least_area=0, threshold=0.5)
+                for each in model.splittings
+            ),
+        )
+        for look, model in learned.models.items()
+    }
+    return replace(learned, models=models)
+
+
+def score(
+    maker: InstancePredictor, learned: LearnedObjects, images: Sequence[Nucleus]
+) -> Iterator[tuple[Nucleus, dict[str, float]]]:
+    """Number the objects of every image and hold them against the true ones."""
+    for each in images:
+        found = maker.instances(image_planes(each.image), learned)
+        truth = read_support_set([each.image], [each.numbers], "nucleus").objects
+        numbers = truth[0] if truth else np.zeros_like(found.labels)
+        table = overlap_table(found.labels, numbers)
+        counts = match_counts(table)
+        yield (
+            each,
+            {
+                "bowl": dsb_score(table),
+                "ap50": float(average_precision(counts)[0]),
+                "f1": float(f1(counts)[0]),
+                "count_mae": float(count_error(table).absolute),
+            },
+        )
+
+
+def main() -> None:
+    """Score every method with every number of annotated images, and write the result."""
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("data", type=Path)
+    options.add_argument("--annotated", type=int, nargs="+", default=[1, 5, 10])
+    options.add_argument("--methods", nargs="+", default=["threshold", "pixel-forest"])
+    options.add_argument("--instances", default="distance")
+    options.add_argument("--images", type=int, default=40)
+    options.add_argument("--part", choices=("development", "test"), default="test")
+    options.add_argument("--out", type=Path)
+    chosen = options.parse_args()
+    warnings.simplefilter("ignore")
+    development, test = split(chosen.data)
+    tested = (development[::-1] if chosen.part == "development" else test)[: chosen.images]
+    report, learned_from, seconds = Report(), {}, {}
+    for count in chosen.annotated:
+        annotated = stratified(development, count)
+        learned_from[count] = [each.name for each in annotated]
+        shots = support_of(annotated)
+        for method in chosen.methods:
+            start = time.monotonic()
+            maker = InstancePredictor(build_predictor(None, method), chosen.instances)
+            learned = maker.learn(shots)
+            print(f"{method}, {count} annotated:\n{learned.describe()}", flush=True)
+            ways = {f"{method} + splitting, {count}": learned}
+            if method == "threshold":
+                ways[f"{method} + labels, {count}"] = without_splitting(learned)
+            for name, model in ways.items():
+                for each, scores in score(maker, model, tested):
+                    report.add(each.name, each.name, scores, method=name)
+                    report.add(each.name, each.name, scores, method=name, target=each.kind)
+            seconds[f"{method}, {count}"] = round(time.monotonic() - start)
+            print(report, flush=True)
+    if chosen.out:
+        write(chosen, report, learned_from, seconds, tested)
+
+
+def write(
+    chosen: argparse.Namespace,
+    report: Report,
+    learned_from: dict[int, list[str]],
+    seconds: dict[str, int],
+    tested: Sequence[Nucleus],
+) -> None:
+    """Write the JSON file and the table beside it."""
+    most = max(chosen.annotated)
+    last = f"{chosen.methods[-1]} + splitting, {most}"
+    classical = f"threshold + splitting, {most}"
+    rows = {(each.method, each.target, each.score): each.interval for each in report.summary()}
+
+    def headline(name: str, method: str, scored: str, target: str = "") -> dict[str, Any]:
+        found = rows[method, target, scored]
+        baseline = rows.get((f"threshold + labels, {most}", target, scored))
+        return {
+            "name": name,
+            "value": found.mean,
+            "ci95": [found.low, found.high],
+            "baseline": baseline and baseline.mean,
+            "unit": "objects" if scored == "count_mae" else "share",
+            "method": method,
+        }
+
+    heads = [
+        headline("bowl_classical", classical, "bowl"),
+        headline(f"bowl_{most}_images", last, "bowl"),
+        headline("ap50_fluorescence", last, "ap50", "fluorescence"),
+        headline(f"count_mae_{most}_images", last, "count_mae"),
+    ]
+    names = " ".join(map(str, chosen.annotated))
+    content = {
+        "headline": heads,
+        "baseline": "threshold + connected components",
+        "command": f"python tools/nuclei.py DATA --annotated {names} --methods "
+        f"{' '.join(chosen.methods)} --instances {chosen.instances} --images {chosen.images} "
+        f"--out {chosen.out}",
+        "machine": machine(),
+        "date": date.today().isoformat(),
+        "seconds": seconds,
+        "annotated": learned_from,
+        "test_images": len(tested),
+        "test_hash": hashlib.sha256("".join(each.name for each in tested).encode()).hexdigest(),
+        **report.to_dict(),
+    }
+    write_json(chosen.out, json.loads(json.dumps(content)))
+    kinds = ["", *sorted({each.kind for each in tested})]
+    methods = list(dict.fromkeys(row.method for row in report.rows))
+    lines = [
+        *("# Nuclei, one by one", ""),
+        f"`{content['command']}`, {len(tested)} images that were not used for development; means "
+        "over images with 95 % bootstrap intervals.",
+    ]
+    for kind in kinds:
+        cells = [
+            [method, *(_cell(rows.get((method, kind, each))) for each in SCORES)]
+            for method in methods
+        ]
+        count = sum(not kind or each.kind == kind for each in tested)
+        lines += ["", f"## {kind or 'all'} ({count} images)", ""]
+        heads_of = ["method, annotated images", "Bowl score", "AP@.5", "F1@.5", "count MAE"]
+        lines += markdown_table(heads_of, cells)
+    with atomic_write(chosen.out.with_suffix(".md")) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _cell(interval: Any) -> str | None:
+    if interval is None:
+        return None
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()
