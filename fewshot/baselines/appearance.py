@@ -24,8 +24,7 @@ exceptions = lazily("sklearn.exceptions")
 
 _SIGMAS = (1.0, 4.0)  # pixels: of a colour, and of its surroundings
 _LEAST = 10  # pixels a component, below which fewer are fitted
-_VARIANCE = 1e-4  # least of a component, in squared intensities 0..1; about 2 grey levels of 255
-_FAR = -60.0  # log-likelihood below which a pixel is no less likely
+_FAR = 60.0  # largest difference of log-likelihoods, so that one pixel does not outvote a region
 _AGREEMENT = 0.4  # weight of the appearance beside a labelling, see `softened`
 
 
@@ -35,12 +34,15 @@ class AppearanceSettings:
 
     Attributes:
         components: of the Gaussian mixture of each label.
+        spread: standard deviation added to that of the annotated pixels, in intensities 0 to 1, for
+            images differ more than their pixels do.
         pixels: at most so many are learned from, shared equally by the background and the classes.
         max_side: larger images are scaled down to this side, in pixels.
         seed: of the draw of pixels and of the mixtures.
     """
 
     components: int = 3
+    spread: float = 0.01
     pixels: int = 12_000
     max_side: int = 512
     seed: int = 0
@@ -49,6 +51,8 @@ class AppearanceSettings:
         for name in ("components", "pixels", "max_side"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not 0 < self.spread < 1:
+            raise DataError(f"spread is {self.spread}; expected a number between 0 and 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,26 +129,27 @@ def fit_appearance(
     learned, given = np.concatenate(features), np.concatenate(found)
     counts = np.array([sum(int((m == label).sum()) for m in maps) for label in range(ways + 1)])
     mixtures = tuple(
-        fit_mixture(learned[given == label], settings.components, settings.seed)
+        fit_mixture(learned[given == label], settings)
         for label in range(ways + 1)
     )
     return Appearance(mixtures, counts / counts.sum())
 
 
-def fit_mixture(features: np.ndarray, components: int, seed: int) -> Any:
+def fit_mixture(features: np.ndarray, settings: AppearanceSettings) -> Any:
     """Fit a Gaussian mixture; None without features, fewer components where there are few.
 
     Args:
         features: [pixel feature].
-        components: at most.
-        seed: of its first means.
+        settings: how.
     """
     if not len(features):
         return None
     if len(features) == 1:
         features = np.repeat(features, 2, axis=0)
-    count = max(1, min(components, len(features) // _LEAST))
-    made = mixture.GaussianMixture(count, reg_covar=_VARIANCE, random_state=seed)
+    count = max(1, min(settings.components, len(features) // _LEAST))
+    made = mixture.GaussianMixture(
+        count, reg_covar=settings.spread**2, random_state=settings.seed
+    )
     with warnings.catch_warnings():  # a mixture that could move on a little is good enough
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
         return made.fit(features)
@@ -154,10 +159,11 @@ def log_likelihoods(image: np.ndarray, learned: Appearance) -> np.ndarray:
     """Log of likelihood times share of each label: float32 [label height width]."""
     described = colour_features(image)
     flat = described.reshape(-1, described.shape[2])
-    found = np.full((len(learned.mixtures), len(flat)), 2 * _FAR, np.float32)
+    found = np.full((len(learned.mixtures), len(flat)), -np.inf, np.float32)
     for label, (made, share) in enumerate(zip(learned.mixtures, learned.shares, strict=True)):
         if made is not None:
-            found[label] = np.maximum(made.score_samples(flat), _FAR) + np.log(share)
+            found[label] = made.score_samples(flat) + np.log(share)
+    found = np.maximum(found, found.max(axis=0) - _FAR)
     return found.reshape(-1, *image.shape[:2])
 
 

@@ -135,7 +135,7 @@ class AtlasPredictor(SearchedPredictor[Atlases]):
         return self.fuse(_warped(fixed, learned.planes, affines, values), learned.ways)
 
     def fuse(self, votes: Sequence[np.ndarray], ways: int) -> np.ndarray:
-        """Shares of the atlases that have each label at a pixel; those that are unknown do not vote.
+        """Shares of the atlases that have each label at a pixel; unknown pixels do not vote.
 
         Args:
             votes: labels of each atlas on the image; 255 unknown.
@@ -170,7 +170,7 @@ class AtlasPredictor(SearchedPredictor[Atlases]):
         )
 
     def _volumes(self, annotated: AnnotatedSlices) -> Iterator[Atlas]:
-        """Give the volumes, at most as many as there may be; none unless all are annotated whole."""
+        """Give some of the volumes; none unless all pictures are volumes annotated throughout."""
         shots = annotated.shots
         pairs = list(zip(shots.pictures, shots.maps, range(len(shots.maps)), strict=True))
         if not all(_is_whole(shots.pictures[n], m, shots.annotated, n) for _, m, n in pairs):
@@ -248,4 +248,4 @@ def _is_whole(
         return len(annotated[number]) == len(labels)
     marked = np.flatnonzero(((labels > 0) & (labels != IGNORE)).any(axis=(1, 2)))
     known = bool((labels != IGNORE).any(axis=(1, 2)).all())
-    return known and len(marked) >= LEAST and len(marked) == np.ptp(marked) + 1
+    return known and len(marked) >= LEAST and len(marked) == int(np.ptp(marked)) + 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class BandRule:
         dice: on the annotated images, 0 to 1.
         precision: share of the class among the known pixels of its bands.
         missed: share of the class among all other known pixels.
+        whole: whether all known pixels are of the class.
     """
 
     view: int
@@ -58,6 +59,7 @@ class BandRule:
     dice: float
     precision: float
     missed: float
+    whole: bool
 
 
 class BandPredictor(ImagePredictor[tuple[BandRule, ...]]):
@@ -99,9 +101,9 @@ class BandPredictor(ImagePredictor[tuple[BandRule, ...]]):
         """Shares of each class in and out of its bands, as annotated; see `Predictor`."""
         image = image_at(picture, plane, support.colour, self.settings.max_side)
         shape = picture.pixels.shape[1:3]
-        if np.ptp(image) == 0:
-            everything = all(rule.missed == 0 and rule.precision == 1 for rule in support.model)
-            return constant(int(everything), len(support.model) + 1, shape)
+        whole = [way for way, rule in enumerate(support.model, 1) if rule.whole]
+        if whole or np.ptp(image.reshape(-1, image.shape[2]), axis=0).max() == 0:
+            return constant(whole[0] if whole else 0, len(support.model) + 1, shape)
         views = dict(enumerate(channel_views(image, self.settings.sigmas)))
         claims = np.zeros((len(support.model), *image.shape[:2]), np.float32)
         for claim, rule in zip(claims, support.model, strict=True):
@@ -164,6 +166,7 @@ def best_range(
         *(view, values or {}, first, last, float(dice[first, last])),
         precision=inside / max(area, 1),
         missed=(int(hits[-1]) - inside) / max(outside, 1),
+        whole=bool(hits[-1] == found[-1]),
     )
 
 

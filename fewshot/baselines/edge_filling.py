@@ -24,7 +24,7 @@ from fewshot.lazily import lazily
 feature = lazily("skimage.feature")
 morphology = lazily("skimage.morphology")
 
-_LOW = 0.4  # of the upper threshold of edges
+_LOW = 1.5  # times as many pixels lie above the lower threshold of edges as above the upper one
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,8 @@ def fill_edges(image: np.ndarray, sigma: float, quantile: float, radius: int) ->
         quantile: share of pixels whose gradient lies below the upper threshold.
         radius: of the closing of gaps, in pixels.
     """
-    edges = feature.canny(
-        image, sigma, _LOW * quantile, quantile, use_quantiles=True, mode="nearest"
-    )
+    low = 1 - _LOW * (1 - quantile)
+    edges = feature.canny(image, sigma, low, quantile, use_quantiles=True, mode="nearest")
     disc = morphology.disk(radius)
     padded = np.pad(edges, radius + 1)
     closed = ndimage.binary_closing(padded, disc)

@@ -1,6 +1,7 @@
 """Gaussian mixtures of the colours of each label, and Bayes' rule.
 
-Paper: Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977.
+Paper: Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm,
+1977.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,6 +16,7 @@ from episodes.optional import import_optional
 LEAST = 4
 """Pixels or slices along every axis, below which the filters of the library do not work."""
 _BINS, _SAMPLED = 32, 0.3  # of the mutual information: intensities, and share of the pixels
+_SEED = 1  # of the jitter of the sampled grid; 0 would be the time of the day
 _AFFINE_LEVELS = ((4, 2.0), (2, 1.0))  # shrink factor, and smoothing in pixels
 _AFFINE_STEPS = 100
 _DEMONS_LEVELS = ((4, 40), (2, 30), (1, 15))  # shrink factor, and steps
@@ -61,7 +62,7 @@ def register_affine(fixed: Any, moving: Any) -> Any:
     method.SetNumberOfThreads(1)  # several add up in an order of their own
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(_SAMPLED)
+    method.SetMetricSamplingPercentage(_SAMPLED, _SEED)
     method.SetInterpolator(library.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, _AFFINE_STEPS)
     method.SetOptimizerScalesFromPhysicalShift()

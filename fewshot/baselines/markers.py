@@ -30,22 +30,24 @@ def markers_of(posterior: np.ndarray, certainty: float) -> np.ndarray:
     return markers
 
 
-def seeds_of(certain: np.ndarray, probability: np.ndarray, most: int) -> list[tuple[int, int]]:
-    """Find the most probable pixel of each connected component, of the largest ones.
+def seeds_of(certain: np.ndarray, view: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """Find a typical pixel of each connected component: that nearest to the component's median.
 
     Args:
         certain: bool [height width].
-        probability: of the class [height width].
+        view: intensities [height width].
         most: components, the largest first.
 
-    >>> certain = np.array([[True, True, False, True]])
-    >>> seeds_of(certain, np.array([[0.8, 0.9, 0.1, 0.8]]), 5)
-    [(0, 1), (0, 3)]
+    >>> certain = np.array([[True, True, True, False, True]])
+    >>> seeds_of(certain, np.array([[0.2, 0.5, 0.9, 0.1, 0.8]]), 5)
+    [(0, 1), (0, 4)]
     """
     components, count = ndimage.label(certain)
     if not count:
         return []
     sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
     kept = np.argsort(-sizes, kind="stable")[:most] + 1
-    places = ndimage.maximum_position(probability, components, kept)
+    medians = np.zeros(count + 1)
+    medians[kept] = ndimage.median(view, components, kept)
+    places = ndimage.minimum_position(np.abs(view - medians[components]), components, kept)
     return [(int(row), int(column)) for row, column in places]

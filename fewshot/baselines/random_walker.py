@@ -21,7 +21,8 @@ from fewshot.lazily import lazily
 
 segmentation = lazily("skimage.segmentation")
 
-_TOLERANCE = 0.1  # of probabilities beyond 0 and 1, by the accuracy of the solver; they are clipped
+_ACCURACY = 1e-4  # of the solver
+_BEYOND = 0.5  # of probabilities beyond 0 and 1 by its errors, which are clipped, without a warning
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class RandomWalkerPredictor(AppearancePredictor):
             mode="cg_j",
             return_full_prob=True,
             channel_axis=-1,
-            prob_tol=_TOLERANCE,
+            tol=_ACCURACY,
+            prob_tol=_BEYOND,
         )
         found[present - 1] = np.clip(reached, 0, 1)
         return found / np.maximum(found.sum(axis=0), 1e-6)

@@ -43,7 +43,7 @@ class RegionGrowingSettings(AppearanceSettings):
     """
 
     certainties: tuple[float, ...] = (0.5, 0.8, 0.95)
-    tolerances: tuple[float, ...] = (0.5, 1.0, 1.5, 2.5)
+    tolerances: tuple[float, ...] = (0.75, 1.5, 2.5, 4.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,8 @@ class RegionGrowingPredictor(AppearancePredictor):
             zip(learned.directions, learned.spreads, strict=True), 1
         ):
             certain = posterior[way] >= values["certainties"]
-            seeds = seeds_of(certain, posterior[way], _SEEDS)
             view = np.ascontiguousarray(smooth @ direction)
+            seeds = seeds_of(certain, view, _SEEDS)
             masks.append(_grown(view, seeds, values["tolerances"] * spread))
         return softened(one_against_rest(masks, posterior), posterior)
 

@@ -56,9 +56,7 @@ def best_setting(
     >>> best_setting({"size": (1, 2, 3)}, lambda values: -abs(values["size"] - 2)).values
     {'size': 2}
     """
-    settings = [
-        dict(zip(grid, each, strict=True)) for each in itertools.product(*grid.values())
-    ]
+    settings = [dict(zip(grid, each, strict=True)) for each in itertools.product(*grid.values())]
     if score is None:
         return Chosen(settings[0], math.nan, 0)
     scores = [score(values) for values in settings]

@@ -11,6 +11,7 @@ from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch, nothing_left
 from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.queries import list_queries
+from fewshot.cli.method_option import with_baseline
 from fewshot.cli.options import Segment
 from fewshot.cli.startup import wait_quietly, without_collector
 from fewshot.inference.postprocessing.settings import FEATURE_STEPS
@@ -28,6 +29,7 @@ def segment(command: Segment) -> int:
             (after all others were done).
     """
     queries = list_queries(command.query)
+    command = replace(command, inference=with_baseline(command.inference))
     _check_options(command)
     shots = read_support_set(
         *(list(command.support), list(command.mask), parse_names(command.masks.classes)),
