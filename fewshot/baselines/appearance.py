@@ -128,10 +128,7 @@ def fit_appearance(
         found.append(labels.ravel()[places])
     learned, given = np.concatenate(features), np.concatenate(found)
     counts = np.array([sum(int((m == label).sum()) for m in maps) for label in range(ways + 1)])
-    mixtures = tuple(
-        fit_mixture(learned[given == label], settings)
-        for label in range(ways + 1)
-    )
+    mixtures = tuple(fit_mixture(learned[given == label], settings) for label in range(ways + 1))
     return Appearance(mixtures, counts / counts.sum())
 
 
@@ -147,9 +144,7 @@ def fit_mixture(features: np.ndarray, settings: AppearanceSettings) -> Any:
     if len(features) == 1:
         features = np.repeat(features, 2, axis=0)
     count = max(1, min(settings.components, len(features) // _LEAST))
-    made = mixture.GaussianMixture(
-        count, reg_covar=settings.spread**2, random_state=settings.seed
-    )
+    made = mixture.GaussianMixture(count, reg_covar=settings.spread**2, random_state=settings.seed)
     with warnings.catch_warnings():  # a mixture that could move on a little is good enough
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
         return made.fit(features)

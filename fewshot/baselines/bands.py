@@ -172,6 +172,8 @@ def best_range(
 
 def _shared(claims: np.ndarray) -> np.ndarray:
     """Give a pixel that several classes claim to the largest claim: [label height width]."""
+    if len(claims) == 1:
+        return np.concatenate([1 - claims, claims])
     winner = claims.argmax(axis=0)
     others = np.where(np.arange(len(claims))[:, None, None] == winner, 0, claims)
     claims = np.where(others > 0.5, 0, claims)

@@ -71,7 +71,7 @@ def test_what_cannot_be_learned_is_told(name):
     with pytest.raises(DataError, match="no annotated plane of image shows c; mark it in one, or"):
         predictor.learn(shots((image, labels), names=("a", "b", "c")))
     flat = np.full_like(image, 7)
-    with pytest.raises(DataError, match="one intensity throughout.*annotate another image"):
+    with pytest.raises(DataError, match=r"one intensity throughout.*annotate another image"):
         predictor.learn(shots((flat, labels), names=("a", "b")))
     with pytest.warns(UserWarning, match="all that is known of image is a, so every pixel will be"):
         learned = predictor.learn(shots((image, np.ones_like(labels))))
