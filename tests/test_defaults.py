@@ -22,6 +22,7 @@ ROOMS = (
     *("fewshot/losses", "fewshot/metrics", "fewshot/models", "fewshot/models/heads"),
     *("fewshot/inference", "fewshot/inference/predictors", "fewshot/inference/volumes"),
     "fewshot/inference/postprocessing",
+    "fewshot/baselines",
     *("fewshot/training", "fewshot/siamese", "fewshot/siamese/losses", "fewshot/siamese/miners"),
     *("fewshot/siamese/retrieval", "fewshot/siamese/verification"),
 )
