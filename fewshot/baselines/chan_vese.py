@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from episodes.errors import DataError
 from fewshot.baselines.appearance import (
     Appearance,
     AppearancePredictor,
@@ -33,7 +34,8 @@ class ChanVeseSettings(AppearanceSettings):
     Attributes:
         max_side: larger images are scaled down to this side, in pixels.
         smoothings: of the contour in each step.
-        steps: of the evolution.
+        steps: of the evolution, even numbers: the library alternates two operators, and goes on
+            with it from call to call, so that an odd number would change the next answer.
         weights: of the classes against the background; above 1 more is found.
     """
 
@@ -41,6 +43,11 @@ class ChanVeseSettings(AppearanceSettings):
     smoothings: tuple[int, ...] = (1, 3)
     steps: tuple[int, ...] = (10, 30)
     weights: tuple[float, ...] = (1.0, 3.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(steps < 2 or steps % 2 for steps in self.steps):
+            raise DataError(f"steps are {self.steps}; expected even numbers from 2")
 
 
 @register_predictor("chan-vese")

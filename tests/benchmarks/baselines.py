@@ -120,7 +120,7 @@ def of_chan_vese(image: np.ndarray, learned: Any) -> np.ndarray:
 def of_geodesic(image: np.ndarray, learned: Any) -> np.ndarray:
     start = ndimage.gaussian_filter(posterior(image, learned), 2) > 0.5
     edges = segmentation.inverse_gaussian_gradient(image.astype(np.float64), 100, 2)
-    return segmentation.morphological_geodesic_active_contour(edges, 25, start)
+    return segmentation.morphological_geodesic_active_contour(edges, 24, start)
 
 
 def of_atlas(image: np.ndarray, learned: Any) -> np.ndarray:

@@ -19,7 +19,7 @@ QUICK = {
     "felzenszwalb": {"scales": (20.0,), **_ONE_WEIGHT},
     "graph-cut": {"strengths": (1.0,), **_ONE_WEIGHT},
     "grabcut": {"strengths": (1.0,), "rounds": (1,), "pixels": 1000, "components": 1},
-    "chan-vese": {"smoothings": (1,), "steps": (5,), **_ONE_WEIGHT},
+    "chan-vese": {"smoothings": (1,), "steps": (6,), **_ONE_WEIGHT},
     "geodesic-contour": {"balloons": (0,), "alphas": (100.0,), **_ONE_WEIGHT},
     "shape-model": {"edges": (0.5,), "modes": (0,)},
     "atlas": {"smoothings": (1.5,)},

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from episodes.errors import DataError
 from fewshot.baselines.atlas import AtlasPredictor, AtlasStaplePredictor
 from fewshot.baselines.edge_filling import fill_edges
 from fewshot.baselines.histogram_valleys import HistogramValleysPredictor
@@ -120,6 +121,20 @@ def test_a_geodesic_contour_moves_to_the_edge():
     mask, other = disc(26, 28, 16), disc(36, 34, 16)
     first, second = (noisy(np.where(each, 150, 60), 12, n) for n, each in enumerate((mask, other)))
     assert score("geodesic-contour", [(first, mask)], second, other) > 0.95
+
+
+def test_contours_are_the_same_in_every_call():
+    """The library alternates two operators from call to call: an odd number of steps is refused."""
+    image = noisy(np.where(disc(26, 28, 16), 110, 90), 40)
+    pair = image, disc(26, 28, 16).astype(np.uint8)
+    for name in ("chan-vese", "geodesic-contour"):
+        predictor = build_predictor(None, name, QUICK[name])
+        learned = predictor.learn(shots(pair))
+        first, second, third = (predictor.segment(stack(image), learned).labels for _ in range(3))
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, third)
+    with pytest.raises(DataError, match=r"steps are \(5,\); expected even numbers"):
+        build_predictor(None, "chan-vese", {"steps": (5,)})
 
 
 def test_grabcut_follows_colours_that_differ_from_the_annotated_ones():
