@@ -115,6 +115,11 @@ class Registry(Generic[Part]):
         """List the names in the order of the alphabet, without importing any part."""
         return tuple(sorted({*self._declared, *self._entries, *self._entry_points()}))
 
+    def names_in(self, package: str) -> tuple[str, ...]:
+        """List the names that the modules of a package define, without importing any part."""
+        modules = {name: entry.module for name, entry in self._entries.items()} | self._declared
+        return tuple(sorted(n for n, m in modules.items() if m.startswith(f"{package}.")))
+
     def parts(self) -> dict[str, Part]:
         """Import all parts and return them by their names."""
         return {name: self[name] for name in self.names()}

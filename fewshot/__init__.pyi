@@ -1,6 +1,6 @@
 """The names of the package, and the module that defines each: see `fewshot/__init__.py`."""
 
-from . import losses as losses, metrics as metrics, recipes as recipes
+from . import baselines as baselines, losses as losses, metrics as metrics, recipes as recipes
 from .baselines.copy_mask import copy_mask as copy_mask, paste as paste
 from .evaluation.classification import (
     ClassificationResult as ClassificationResult,

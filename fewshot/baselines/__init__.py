@@ -1,1 +1,14 @@
-"""What few-shot methods are compared with."""
+"""Classical segmentation: what few-shot methods are compared with.
+
+    from fewshot import baselines
+
+    fitted = baselines.fit("watershed", "cell.png", "cell_mask.png")
+    fitted.segment("another.png").save("another_mask.png")
+
+A baseline is one file: a class that registers by `register_predictor` and follows `ImagePredictor`,
+or `SearchedPredictor` where it has parameters to search. docs/baselines.md lists them.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,6 @@
 """What baselines share that learn from pixels alone and segment each plane by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from episodes.catalog.letterbox import to_tensor
+from fewshot.baselines.search import Chosen
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.predictors.feature_predictor import AnnotatedSlices, annotated_slices
 from fewshot.inference.preprocess import (
@@ -34,12 +35,14 @@ class Fitted(Generic[Model]):
         names, values: of the classes, see `SupportSet`.
         colour: whether the model works on three channels instead of one.
         model: of the baseline.
+        configuration: what was chosen on the annotated images; None where nothing was.
     """
 
     names: tuple[str, ...]
     values: tuple[int, ...]
     colour: bool
     model: Model
+    configuration: Chosen | None = None
 
 
 class ImagePredictor(Generic[Model]):
@@ -63,7 +66,8 @@ class ImagePredictor(Generic[Model]):
         warn_of_one_label(support_set)
         colour = all(has_colour(picture.pixels) for picture in support_set.pictures)
         model = self.fit(annotated, colour)
-        return Fitted(support_set.names, support_set.values, colour, model)
+        chosen = self.configuration(model, support_set.names)
+        return Fitted(support_set.names, support_set.values, colour, model, chosen)
 
     def segment(self, image: ImageStack, support: Fitted[Model]) -> Segmentation:
         """Segment each selected plane; see `Predictor`."""
@@ -84,6 +88,15 @@ class ImagePredictor(Generic[Model]):
             colour: whether all pictures have colour.
         """
         raise NotImplementedError
+
+    def configuration(self, model: Model, names: Sequence[str]) -> Chosen | None:
+        """Give what was chosen on the annotated images, for a report; by default nothing.
+
+        Args:
+            model: of `fit`.
+            names: of the classes.
+        """
+        return None
 
     def probabilities(self, picture: ImageStack, plane: int, support: Fitted[Model]) -> np.ndarray:
         """Compute the probabilities of a plane: float32 [label height width]."""

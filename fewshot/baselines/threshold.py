@@ -1,21 +1,21 @@
 """The best threshold of one smoothed channel, fitted on the annotated images, or Otsu's."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import ndimage
 
 from episodes.io.pixels import IGNORE
+from fewshot.baselines.channels import LEVELS, channel_views, quantised, view_name
 from fewshot.baselines.image_predictor import (
-    GREY,
     Fitted,
     ImagePredictor,
     enlarge,
     image_at,
     training_images,
 )
+from fewshot.baselines.search import Chosen
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.predictors.build import register_predictor
 from fewshot.inference.predictors.feature_predictor import AnnotatedSlices
@@ -23,7 +23,6 @@ from fewshot.lazily import lazily
 
 filters = lazily("skimage.filters")
 
-LEVELS = 1024  # that intensities 0..1 are compared in
 _MAX_SIDE = 1024
 _STEEPNESS = 2.0  # of the probability, in margins of one standard deviation
 
@@ -47,7 +46,7 @@ class Rule:
     """How one class is told from all others.
 
     Attributes:
-        view: number of the channel and sigma, in the order of `_views`.
+        view: number of the channel and sigma, in the order of `channel_views`.
         bright: whether the class is above the threshold.
         level: the threshold, 0 to `LEVELS`; None for Otsu's of each image.
         spread: standard deviation of the annotated images, in levels.
@@ -86,13 +85,26 @@ class ThresholdPredictor(ImagePredictor[tuple[Rule, ...]]):
     ) -> np.ndarray:
         """Softmax of the margins, the background's being 0."""
         image = image_at(picture, plane, support.colour, _MAX_SIDE)
-        views = dict(enumerate(_views(image, self.settings.sigmas)))
+        views = dict(enumerate(channel_views(image, self.settings.sigmas)))
         logits = np.zeros((len(support.model) + 1, *image.shape[:2]), np.float32)
         for way, rule in enumerate(support.model, 1):
-            logits[way] = _STEEPNESS * _margin(rule, _quantised(views[rule.view]))
+            logits[way] = _STEEPNESS * _margin(rule, quantised(views[rule.view]))
         odds = np.exp(np.clip(logits - logits.max(axis=0), -80, 0))
         height, width = picture.pixels.shape[1:3]
         return enlarge(odds / odds.sum(axis=0), (height, width))
+
+    def configuration(self, model: tuple[Rule, ...], names: Sequence[str]) -> Chosen:
+        """Report the rule of each class; see `ImagePredictor`."""
+        sigmas = self.settings.sigmas
+        values = {
+            name: {
+                "channel": view_name(rule.view, sigmas),
+                "side": "bright" if rule.bright else "dark",
+                "threshold": "Otsu" if rule.level is None else rule.level / LEVELS,
+            }
+            for name, rule in zip(names, model, strict=True)
+        }
+        return Chosen(values, float(np.mean([rule.dice for rule in model])), 4 * LEVELS)
 
     def _histograms(self, image: np.ndarray, labels: np.ndarray, ways: int) -> np.ndarray:
         """Count the levels of known pixels: [view label level]; unknown ones come last."""
@@ -100,9 +112,9 @@ class ThresholdPredictor(ImagePredictor[tuple[Rule, ...]]):
         return np.stack(
             [
                 np.bincount(
-                    (kept * LEVELS + _quantised(view)).ravel(), minlength=(ways + 2) * LEVELS
+                    (kept * LEVELS + quantised(view)).ravel(), minlength=(ways + 2) * LEVELS
                 ).reshape(ways + 2, LEVELS)
-                for view in _views(image, self.settings.sigmas)
+                for view in channel_views(image, self.settings.sigmas)
             ]
         )
 
@@ -167,22 +179,6 @@ def _at(levels: list[int], of_class: np.ndarray, known: np.ndarray, bright: bool
         part = slice(level, None) if bright else slice(0, level)
         tp, found = tp + counts[part].sum(), found + all_counts[part].sum()
     return float(2 * tp / max(found + of_class.sum(), 1))
-
-
-def _views(image: np.ndarray, sigmas: tuple[float, ...]) -> Iterator[np.ndarray]:
-    """Give each channel at each sigma: [height width], 0 to 1."""
-    channels = [image[..., 0]]
-    if image.shape[2] == 3:
-        value, low = image.max(axis=2), image.min(axis=2)
-        saturation = (value - low) / np.maximum(value, 1e-6)
-        channels = [image @ GREY, *np.moveaxis(image, 2, 0), saturation, value]
-    for channel in channels:
-        for sigma in sigmas:
-            yield ndimage.gaussian_filter(channel, sigma) if sigma else channel
-
-
-def _quantised(view: np.ndarray) -> np.ndarray:
-    return np.clip(view * LEVELS, 0, LEVELS - 1).astype(np.int64)
 
 
 def _margin(rule: Rule, levels: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from fewshot.benchmark.methods import COPY_MASK
 from fewshot.evaluation.protocol_results import read_count
 from fewshot.metrics.bootstrap import bootstrap_mean
 from fewshot.metrics.tables import percent
-from fewshot.registry import BASELINES
+from fewshot.registry import BASELINES, PREDICTORS
 
 BEST = "best"
 """Stands for the method, copy-mask and the ceiling aside, with the highest mean in the table."""
@@ -105,7 +105,8 @@ def read_headlines(
 
 def best(rows: Sequence[Row]) -> Row:
     """Return the row with the highest mean; copy-mask where there is nothing else."""
-    own = [row for row in rows if row["method"] not in BASELINES]
+    baselines = (*BASELINES.names(), *PREDICTORS.names_in("fewshot.baselines"))
+    own = [row for row in rows if row["method"] not in baselines]
     copied = [row for row in rows if row["method"] == COPY_MASK]
     return max(own or copied, key=lambda row: -1.0 if row["mean"] is None else row["mean"])
 

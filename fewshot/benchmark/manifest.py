@@ -15,7 +15,7 @@ from fewshot.benchmark.settings import Benchmark
 from fewshot.experiments.options import Train
 from fewshot.experiments.runs import flatten
 from fewshot.models.levels import strides_of
-from fewshot.registry import BASELINES, HEADS
+from fewshot.registry import BASELINES, HEADS, PREDICTORS
 
 NAME, FORMAT = "benchmark-settings.json", 1
 _KEPT = ("way", "shot", "mix", "head", "backbone", "size", "model", "train")
@@ -41,14 +41,24 @@ def resolve(command: Benchmark, catalog: Catalog, recipes: Iterable[Recipe]) -> 
         },
         FEATURE_GRID: {"size": size, "stride": stride},
         **{recipe.name: _describe(recipe, command) for recipe in recipes},
-        **_plugin_baselines(command),
+        **_baselines(command),
     }
     return json.loads(json.dumps(sections, default=str))
 
 
-def _plugin_baselines(command: Benchmark) -> dict[str, Section]:
-    plugins = {n: plugin_of(BASELINES.module_of(n)) for n in baselines_of(command.methods)}
-    return {name: {"plugin": plugin.sha256} for name, plugin in plugins.items() if plugin}
+def _baselines(command: Benchmark) -> dict[str, Section]:
+    """Describe the baselines that have settings, or are of a plugin."""
+    found: dict[str, Section] = {}
+    for name in baselines_of(command.methods):
+        registry = BASELINES if name in BASELINES else PREDICTORS
+        section: Section = {}
+        if registry is PREDICTORS:
+            section["settings"] = asdict(PREDICTORS[name].Settings())
+        if plugin := plugin_of(registry.module_of(name)):
+            section["plugin"] = plugin.sha256
+        if section:
+            found[name] = section
+    return found
 
 
 def settle(folder: Path, sections: dict[str, Section]) -> None:

@@ -13,11 +13,11 @@ from fewshot.evaluation.confusion_counts import CasePredictor, GroundTruth
 from fewshot.evaluation.protocol_predictor import ProtocolPredictor
 from fewshot.experiments.options import Train
 from fewshot.experiments.train import network_settings
-from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.models.checkpoint import build_network, load_network
 from fewshot.models.levels import strides_of
 from fewshot.models.network import FewShotNetwork
-from fewshot.registry import BASELINES, HEADS
+from fewshot.registry import BASELINES, HEADS, PREDICTORS
 
 COPY_MASK, FEATURE_GRID = "copy-mask", "feature-grid"
 ALWAYS = (COPY_MASK, FEATURE_GRID)
@@ -106,11 +106,13 @@ def _check_known(name: str, base: str, joined: str, head: str) -> None:
     fits = base in recipes.names("train") and head in heads if joined else name in known
     if fits or (head in HEADS and head not in heads):
         return
-    near = difflib.get_close_matches(name, [*known, *BASELINES.names()], n=1, cutoff=0.3) or known
+    others = [*BASELINES.names(), *PREDICTORS.names_in("fewshot.baselines")]
+    near = difflib.get_close_matches(name, [*known, *others], n=1, cutoff=0.3) or known
     raise FewshotError(
         f"there is no method {name!r}; did you mean {near[0]!r}? Expected a recipe (`fewshot "
-        f"recipes`), {UNTRAINED}HEAD, or RECIPE{SHARED_ENCODER}HEAD (its encoder) or "
-        f"RECIPE{TRAINED_WITH}HEAD (trained as it is) with a head of {', '.join(heads)}"
+        f"recipes`), a baseline (docs/baselines.md), {UNTRAINED}HEAD, or "
+        f"RECIPE{SHARED_ENCODER}HEAD (its encoder) or RECIPE{TRAINED_WITH}HEAD (trained as it is) "
+        f"with a head of {', '.join(heads)}"
     )
 
 
@@ -131,14 +133,21 @@ def grid_of(found: Sequence[Recipe]) -> tuple[int, int]:
     return command.size, min(strides_of(command.backbone, command.strides))
 
 
+def is_baseline(name: str) -> bool:
+    """Whether a method has no network: a registered baseline, or a predictor that needs none."""
+    return name in BASELINES or (name in PREDICTORS and not needs_network(name))
+
+
 def baselines_of(names: Iterable[str]) -> list[str]:
     """List the baselines of a table: those that are always there and those named."""
-    return list(dict.fromkeys([*ALWAYS, *(name for name in names if name in BASELINES)]))
+    return list(dict.fromkeys([*ALWAYS, *(name for name in names if is_baseline(name))]))
 
 
 def build_baseline(name: str, grid: tuple[int, int], truth: GroundTruth) -> CasePredictor:
-    """Make a registered baseline, such as copy-mask or the ceiling of a feature grid."""
-    return BASELINES[name](truth, *grid)
+    """Make a baseline, such as copy-mask, the ceiling of a feature grid, or a classical method."""
+    if name in BASELINES:
+        return BASELINES[name](truth, *grid)
+    return ProtocolPredictor(truth, build_predictor(None, name))
 
 
 def build_method(

@@ -23,8 +23,8 @@ class Benchmark:
     """Folder with volumes and masks, each volume being a scan, in the order of their numbers."""
     methods: tuple[str, ...] = ("superpixels-local", "superpixels-panet")
     """Names of recipes, RECIPE+HEAD (another head on its encoder), RECIPE@HEAD (another head
-    trained like its own), or untrained-HEAD (ImageNet features); copy-mask and feature-grid, the
-    ceiling, are always there."""
+    trained like its own), untrained-HEAD (ImageNet features), or a baseline such as watershed
+    (docs/baselines.md); copy-mask and feature-grid, the ceiling, are always there."""
     protocols: tuple[Annotated[str, Choice(VOLUME_PROTOCOLS)], ...] = ("alpnet", "full-thirds")
     """Protocols, as in `fewshot protocol`."""
     training_exclusion: tuple[Literal["keep", "any", "all"], ...] = ("keep",)

@@ -31,6 +31,7 @@ from fewshot.benchmark.methods import (
     build_baseline,
     build_method,
     grid_of,
+    is_baseline,
     load_for,
     read_recipe,
 )
@@ -48,7 +49,6 @@ from fewshot.evaluation.confusion_counts import (
 from fewshot.experiments.split import open_catalog
 from fewshot.models.network import FewShotNetwork
 from fewshot.provenance import MEASURED_ON, typed_command, unchanged, why_not_of
-from fewshot.registry import BASELINES
 from fewshot.training.loop import peak_memory
 
 _PLACES = ("protocols", "training_exclusion", "support")
@@ -113,7 +113,7 @@ def _check(command: Benchmark) -> list[Recipe]:
             raise DataError(f"--{name.replace('_', '-')} is empty; name at least one")
     if min(command.seeds) < 0:
         raise DataError(f"seeds are {command.seeds}; expected whole numbers from 0")
-    own = [name for name in dict.fromkeys(command.methods) if name not in BASELINES]
+    own = [name for name in dict.fromkeys(command.methods) if not is_baseline(name)]
     return [read_recipe(name, command) for name in own]
 
 

@@ -13,6 +13,7 @@ from fewshot.archive.ledger import model_files, settings_hash
 from fewshot.archive.object_files import BOWL, COUNTS, OBJECTS
 from fewshot.archive.queries import list_queries
 from fewshot.cli.instances import refuse_instance_names, with_instances
+from fewshot.cli.method_option import with_baseline
 from fewshot.cli.options import Segment
 from fewshot.cli.startup import wait_quietly, without_collector
 from fewshot.inference.postprocessing.settings import FEATURE_STEPS
@@ -30,6 +31,7 @@ def segment(command: Segment) -> int:
             (after all others were done).
     """
     queries = list_queries(command.query)
+    command = replace(command, inference=with_baseline(command.inference))
     _check_options(command)
     shots = read_support_set(
         *(list(command.support), list(command.mask), parse_names(command.masks.classes)),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from episodes.errors import ModelError
@@ -60,6 +60,17 @@ def segment_stack(
     )
 
 
+def _most_probable(
+    probabilities: Float[Tensor, "label height width"],
+) -> UInt8[Tensor, "height width"]:
+    """Label with the highest probability, the first of equal ones; faster than argmax."""
+    best, labels = probabilities[0], torch.zeros_like(probabilities[0], dtype=torch.uint8)
+    for label, each in enumerate(probabilities[1:], 1):
+        labels.masked_fill_(each > best, label)
+        best = torch.maximum(best, each)
+    return labels
+
+
 def segmentation_of(
     picture: ImageStack,
     probabilities: Iterable[Float[Tensor, "label height width"]],
@@ -80,7 +91,7 @@ def segmentation_of(
     """
     labels, kept = [], []
     for each in probabilities:
-        labels.append(each.argmax(dim=0).to(torch.uint8).cpu().numpy())
+        labels.append(_most_probable(each).cpu().numpy())
         kept.append(each.half().cpu().numpy())
     return Segmentation(
         labels=np.stack(labels),

@@ -23,11 +23,16 @@ class InferenceSettings:
     """How queries are segmented: by methods that are chosen on the annotated images
     (self-configuring, the default of images without a model), each slice by itself (end-to-end, the
     default otherwise, or slice), volumes with what is annotated in whole volumes (multi-slice,
-    registered-slice, registered-volume), or without a model (copy-mask, threshold, pixel-forest);
-    or as a recipe does it, such as alpnet-registered (docs/refinement.md)."""
+    registered-slice, registered-volume), or without a model (copy-mask or any baseline of
+    --method); or as a recipe does it, such as alpnet-registered (docs/refinement.md)."""
     method: tuple[str, ...] = ()
     """Methods that self-configuring mixes in equal parts, such as neighbours-512
-    (docs/self-configuration.md); by default chosen on the annotated images."""
+    (docs/self-configuration.md); by default chosen on the annotated images. Or one baseline, which
+    uses no network (docs/baselines.md): thresholds (threshold, local-threshold, multi-otsu,
+    histogram-valleys), regions (region-growing, watershed, felzenszwalb), edges (edge-filling),
+    clusters and colour models (k-means, gaussian-mixture), graphs (random-walker, graph-cut,
+    grabcut), contours and shapes (chan-vese, geodesic-contour, shape-model), atlases (atlas,
+    atlas-staple), pixel classification (pixel-forest), or copy-mask."""
     annotated: Literal["volume", "slices"] | None = None
     """What registered-volume takes as annotated: all slices, or only those that show a class; by
     default all, unless unmarked slices lie between marked ones or few are marked."""

@@ -113,6 +113,32 @@ def test_methods_are_chosen_by_hand(tmp_path, capsys):
     assert "there is no method best; expected some of" in capsys.readouterr().err
 
 
+def test_a_method_may_be_a_baseline(tmp_path, capsys):
+    """It is the predictor of this name, and what it chose is told and written."""
+    image, labels = disc_scene(0, 64)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(labels).save(tmp_path / "a_mask.png")
+    pair = ["--support", str(tmp_path / "a.png"), "--mask", str(tmp_path / "a_mask.png")]
+    pair += ["--query", str(tmp_path / "a.png"), "--classes", "1=disc", "2=bar"]
+    outs = {option: tmp_path / option for option in ("method", "predictor")}
+    for option, out in outs.items():
+        assert main(["segment", *pair, "--out", str(out), f"--{option}", "multi-otsu"]) == 0
+        assert "chosen on the annotated images: disc (channel luma" in capsys.readouterr().out
+    one, other = (read_planes(out / "a.png") for out in outs.values())
+    np.testing.assert_array_equal(one, other)
+    summary = json.loads((outs["method"] / "summary.json").read_text())
+    assert (summary["predictor"], summary["model"]) == ("multi-otsu", None)
+    assert 0 < summary["configuration"]["dice"] <= 1
+    more = [*pair, "--out", str(tmp_path / "third"), "--method"]
+    for words, message in (
+        (["multi-otsu", "place"], "is a baseline, which is not mixed with other methods; leave ou"),
+        (["multi-otsu", "--predictor", "threshold"], "is a predictor of its own; leave out --pred"),
+        (["multi-otzu"], "there is no method multi-otzu; did you mean multi-otsu? expected some o"),
+    ):
+        assert main(["segment", *more, *words]) == 2
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

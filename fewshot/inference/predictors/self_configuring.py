@@ -1,5 +1,6 @@
 """A segmenter that configures itself: several methods, mixed as the annotated structures need."""
 
+import difflib
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from fewshot.inference.support_set import SupportSet, warn_of_one_label
 from fewshot.inference.tiles import join_tiles, mean_of_known
 from fewshot.models.network import FewShotNetwork
 from fewshot.models.scale import AnnotatedScale
+from fewshot.registry import PREDICTORS
 
 _MOST = 16  # annotated planes that are learned; features of more would fill the memory
 _STRIDE = 8  # of the coarse levels, below which structures vanish
@@ -68,8 +70,11 @@ class SelfConfiguringSettings:
             )
         known = (*CANDIDATES, TRAINED)
         if unknown := [name for name in self.method if name not in known]:
+            near = difflib.get_close_matches(unknown[0], [*known, *PREDICTORS.names()], n=2)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise ModelError(
-                f"there is no method {shorten(unknown)}; expected some of {', '.join(known)}"
+                f"there is no method {shorten(unknown)}; {hint}expected some of "
+                f"{', '.join(known)}, or one baseline (docs/baselines.md)"
             )
 
 

@@ -23,11 +23,9 @@ from fewshot.models.encoder import EncoderSettings
 from fewshot.models.heads.gradient_settings import GradientSettings
 from fewshot.models.network import NetworkSettings
 from fewshot.registry import PREDICTORS
+from tests.fewshot.baselines.scenes import QUICK as BASELINES
 
-QUICK = {
-    "pixel-forest": {"trees": 5, "pixels": 500, "sigmas": (1.0,)},
-    "self-configuring": {"method": ("neighbours-256",)},
-}
+QUICK = {**BASELINES, "self-configuring": {"method": ("neighbours-256",)}}
 VOLUMES = ("multi-slice", "registered-slice", "registered-volume")
 
 
@@ -148,7 +146,8 @@ def test_settings_are_filled_by_their_names(segmenter):
 
 def test_a_network_is_built_for_those_alone_that_need_one():
     without = {name for name in PREDICTORS.names() if not needs_network(name)}
-    assert without == {"copy-mask", "pixel-forest", "self-configuring", "threshold"}
+    assert without == {*PREDICTORS.names_in("fewshot.baselines"), "self-configuring"}
+    assert {"copy-mask", "watershed"} <= without
     with pytest.raises(ModelError, match="predictor slice needs a network; load one"):
         build_predictor(None, "slice")
 
