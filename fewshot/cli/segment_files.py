@@ -47,7 +47,9 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
         print(f"choosing methods by the annotated images: {expected}", flush=True)
     support = predictor.learn(shots)
     supports = _supports(support)
-    learned = [support] if isinstance(support, SelfConfigured) else supports
+    learned: Sequence[Support | SelfConfigured] = (
+        [support] if isinstance(support, SelfConfigured) else supports
+    )
     for name, each in zip(command.support_names(), learned, strict=False):
         save_support(each, batch.out / f"{name}.safetensors")
     chosen = getattr(support, "configuration", None)

@@ -114,11 +114,11 @@ def _weighed(
 
     Hidden units are last in memory, which takes a fifth of the time of interpolating planes.
     """
-    total, inner = None, features[0].shape[1:]
+    inner = features[0].shape[1:]
+    total = features[0].new_zeros(*inner, len(shares[0]))
     for share, each in zip(shares, features, strict=True):
         weighed = (each.flatten(1).T @ share.T).view(*each.shape[1:], -1)
-        found = _last_on_grid(weighed, inner)
-        total = found if total is None else total.add_(found)
+        total += _last_on_grid(weighed, inner)
     return _last_on_grid(total, grid)
 
 
