@@ -92,7 +92,8 @@ class KMeansPredictor(SearchedPredictor[Clusters]):
         weights[0] = 1
         shares = learned.shares[count] * weights
         shares /= shares.sum(axis=1, keepdims=True)
-        return shares.T[:, numbers].reshape(-1, *seen.shape[:2]).astype(np.float32)
+        table = np.ascontiguousarray(shares.T, np.float32)
+        return np.take(table, numbers, axis=1).reshape(-1, *seen.shape[:2])
 
 
 def _shares(
