@@ -20,7 +20,7 @@ from fewshot.cli.help import command_help, commands_help
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
 from fewshot.cli.options import (
     Calibrate,
-    Count,
+    CountObjects,
     Demo,
     Evaluate,
     Inspect,
@@ -45,7 +45,7 @@ COMMANDS: dict[str, type] = {
     "benchmark": Benchmark,
     "suite": Suite,
     "segment": Segment,
-    "count": Count,
+    "count": CountObjects,
     "calibrate": Calibrate,
     "match": Match,
     "inspect": Inspect,
