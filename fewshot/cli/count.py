@@ -53,7 +53,7 @@ def _as_segment(command: CountObjects) -> Segment:
 
 
 def _count_labels(path: Path, out: Path) -> int:
-    """CountObjects the numbers of label images; an object is what has one number."""
+    """Count the numbers of label images; an object is what has one number."""
     make_folder(out)
     files = [path] if path.is_file() else list(naming.by_stem(path).values())
     if not files:
