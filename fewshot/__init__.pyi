@@ -20,6 +20,9 @@ from .evaluation.retrieved_support_predictor import (
     RetrievedSupportPredictor as RetrievedSupportPredictor,
 )
 from .inference.postprocessing.settings import PostprocessSettings as PostprocessSettings
+from .inference.instances.predictor import InstancePredictor as InstancePredictor
+from .inference.instances.splitting import split_mask as split_mask
+from .inference.instances.value import Instances as Instances
 from .inference.inputs import ImageStack as ImageStack, image_planes as image_planes
 from .inference.predictors.base import Predictor as Predictor
 from .inference.predictors.build import (

@@ -11,7 +11,7 @@ from episodes.io.read import read_labels
 from episodes.io.write import atomic_write, make_folder
 from episodes.readers import naming
 from fewshot.archive.object_files import COUNT_COLUMNS, COUNTS, OBJECTS
-from fewshot.cli.options import Count, Segment
+from fewshot.cli.options import CountObjects, Segment
 from fewshot.cli.segment import segment
 from fewshot.lazily import lazily
 from fewshot.metrics.tables import csv_table, text_table
@@ -22,7 +22,7 @@ inputs = lazily("fewshot.inference.inputs")
 _SHOWN = 12  # rows that are printed
 
 
-def count(command: Count) -> int:
+def count(command: CountObjects) -> int:
     """Segment every query and number its objects; or count numbers that are there.
 
     Raises:
@@ -46,7 +46,7 @@ def count(command: Count) -> int:
         _show(command.out / COUNTS)
 
 
-def _as_segment(command: Count) -> Segment:
+def _as_segment(command: CountObjects) -> Segment:
     settings = Segment(command.support, command.mask, command.query, command.out)
     names = ("model", "masks", "axes", "channels", "instances", "inference", "output")
     return replace(settings, bowl=True, **{name: getattr(command, name) for name in names})

@@ -20,7 +20,7 @@ from fewshot.cli.help import command_help, commands_help
 from fewshot.cli.match_options import MATCH_COMMANDS, Match
 from fewshot.cli.options import (
     Calibrate,
-    Count,
+    CountObjects,
     Demo,
     Evaluate,
     Inspect,
@@ -47,7 +47,7 @@ COMMANDS: dict[str, type] = {
     "suite": Suite,
     "segment": Segment,
     "run": Run,
-    "count": Count,
+    "count": CountObjects,
     "calibrate": Calibrate,
     "match": Match,
     "inspect": Inspect,

@@ -192,7 +192,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Count:
+class CountObjects:
     """Count and measure objects like the annotated ones: a row an object, a total an image."""
 
     FIRST: ClassVar = ("support", "mask", "query", "out", "labels", "classes", "overwrite")

@@ -141,8 +141,10 @@ OBJECT_METRICS: dict[str, tuple[Unit, Callable[[OverlapTable], float]]] = {
     "aji": ("share", instances.aggregated_jaccard),
     "pq": ("share", _matched(instances.panoptic_quality)),
     "count_error": ("number", lambda table: float(instances.count_error(table).difference)),
+    "count_mae": ("number", lambda table: float(instances.count_error(table).absolute)),
 }
-"""Scores of numbered objects, matched at IoU > 0.5; count_error is predicted minus actual."""
+"""Scores of numbered objects, matched at IoU > 0.5; count_error is predicted minus actual, and
+count_mae its absolute value, whose mean over images is the mean absolute error."""
 
 
 def check_metrics(names: Sequence[str]) -> None:

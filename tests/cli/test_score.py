@@ -127,6 +127,7 @@ def test_objects_are_matched_whatever_their_numbers(tmp_path, capsys):
     assert values(report, "objects_recall") == [pytest.approx(2 / 3)]
     assert values(report, "pq") == [0.8]
     assert values(report, "count_error") == [-1.0]
+    assert values(report, "count_mae") == [1.0]
     assert values(report, "dice", "cell") == [0.8]
     assert "-1.0" in said
     error = run(tmp_path, capsys, "--instances", "--classes", "1=cell", "2=dirt", code=2)

@@ -1,4 +1,4 @@
-"""How large annotated objects are: what tells crumbs from objects, and parts from wholes."""
+"""How large annotated objects are, which separates objects from crumbs and from clusters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
