@@ -202,6 +202,14 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # Without quotes a line break of Unicode (U+0085, U+2028) would be read as a space.
+        odd = not data.isprintable()
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if odd else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
 
 def _told(error: yaml.YAMLError) -> str:
     """Explain in one line what is no YAML; a tag is refused by its name."""

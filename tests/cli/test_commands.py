@@ -11,6 +11,7 @@ from PIL import Image
 from episodes import bundled
 from episodes.io.read import read_header
 from fewshot.cli.main import main
+from fewshot.inference.saved_support import load_support
 from fewshot.inference.segmenter import Segmenter
 from fewshot.models.checkpoint import load_network
 from tests.fewshot.conftest import disc_scene
@@ -61,7 +62,7 @@ def test_segment_a_folder_of_mixed_files(data, tmp_path):
     assert read_header(out / "deeper/photo.png").size == (96, 96)
     assert read_header(out / "deeper/deep.tif").size == (96, 96)
     assert read_header(out / "colour.png").size == (96, 96)
-    assert not (out / "support.safetensors").exists()  # of a single model alone
+    assert load_support(out / "support.safetensors").values == (1, 2)
     summary = json.loads((out / "summary.json").read_text())
     assert summary["predictor"] == "self-configuring"
     assert sum(summary["configuration"]["weights"].values()) > 0
@@ -215,7 +216,8 @@ def test_share_writes_a_model_with_a_card_and_a_graph(data, tmp_path, monkeypatc
     assert main([*arguments, "--minutes", "0", "--steps", "1", "--batch", "1"]) == 0
     assert main(["evaluate", str(run), "--episodes", "2"]) == 0
     pair = ["--support", str(data / "images/scene0.png"), "--mask", str(data / "masks/scene0.png")]
-    assert main(["share", str(run), "--out", str(out), "--licence", "cc-by-4.0", *pair]) == 0
+    with pytest.warns(UserWarning, match="thin at the 64 pixels"):
+        assert main(["share", str(run), "--out", str(out), "--licence", "cc-by-4.0", *pair]) == 0
     names = {path.name for path in out.iterdir()}
     assert names == {
         *("segmenter.json", "model.safetensors", "README.md"),

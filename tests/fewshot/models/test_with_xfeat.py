@@ -76,7 +76,9 @@ def test_it_trains_segments_and_comes_back_the_same(tmp_path):
     loaded = load_network(save_network(network, tmp_path))
     assert loaded.fingerprint() == network.fingerprint()
     first, second = Segmenter(network.eval()), Segmenter(loaded)
-    result, again = (s.segment(image, s.learn(image, labels == 1)) for s in (first, second))
+    result, again = (
+        s.segment(image, s.learn(image, labels == 1, size=64)) for s in (first, second)
+    )
     assert ((result.mask > 0) & (labels == 1)).sum() > 0.8 * (labels == 1).sum()
     np.testing.assert_array_equal(again.probabilities, result.probabilities)
 
@@ -85,6 +87,6 @@ def test_a_head_that_works_on_levels_takes_all_three():
     random = EncoderSettings(BOTH, weights="none")
     segmenter = Segmenter(build_network(NetworkSettings(random, HSNetSettings(16, 8), 64)))
     image, labels = disc_scene(0)
-    result = segmenter.segment(image, segmenter.learn(image, labels == 1))
+    result = segmenter.segment(image, segmenter.learn(image, labels == 1, size=64))
     assert np.isfinite(result.probabilities).all()
     assert len(segmenter.network.head.levels) == 3

@@ -154,7 +154,7 @@ def xfeat_segmenter():
 def test_it_segments_and_comes_back_the_same(xfeat_segmenter, tmp_path):
     image, labels = disc_scene(0)
     query, truth = disc_scene(1)
-    result = xfeat_segmenter.segment(query, xfeat_segmenter.learn(image, labels == 1))
+    result = xfeat_segmenter.segment(query, xfeat_segmenter.learn(image, labels == 1, size=64))
     found = result.mask > 0
     overlap = 2 * (found & (truth == 1)).sum() / (found.sum() + (truth == 1).sum())
     assert overlap > 0.6
@@ -163,7 +163,8 @@ def test_it_segments_and_comes_back_the_same(xfeat_segmenter, tmp_path):
     assert network.fingerprint() == xfeat_segmenter.network.fingerprint()
     again = Segmenter(network)
     np.testing.assert_array_equal(
-        again.segment(query, again.learn(image, labels == 1)).probabilities, result.probabilities
+        again.segment(query, again.learn(image, labels == 1, size=64)).probabilities,
+        result.probabilities,
     )
     other = build_network(NetworkSettings(encoder=EncoderSettings("xfeat", (8, 16)), size=64))
     assert other.fingerprint() != network.fingerprint()
@@ -180,6 +181,6 @@ def test_every_head_takes_its_features(name):
     settings = NetworkSettings(EncoderSettings("xfeat", weights="none"), HEADS[name].settings, 64)
     segmenter = Segmenter(build_network(settings))
     image, labels = disc_scene(0)
-    result = segmenter.segment(image, segmenter.learn(image, labels == 1))
+    result = segmenter.segment(image, segmenter.learn(image, labels == 1, size=64))
     assert result.mask.shape == image.shape
     assert np.isfinite(result.probabilities).all()
