@@ -115,7 +115,7 @@ class Segment:
 
     FIRST: ClassVar = (
         *("support", "mask", "query", "out", "model"),
-        *("classes", "size", "zoom", "tiles", "instances", "overwrite"),
+        *("classes", "size", "tiles", "instances", "overwrite"),
     )
     support: tuple[Path, ...]
     """Annotated images (PNG, JPEG, TIFF, NIfTI)."""
@@ -195,7 +195,10 @@ class Run:
 class CountObjects:
     """Count and measure objects like the annotated ones: a row an object, a total an image."""
 
-    FIRST: ClassVar = ("support", "mask", "query", "out", "labels", "classes", "overwrite")
+    FIRST: ClassVar = (
+        *("support", "mask", "query", "out", "labels"),
+        *("model", "classes", "predictor", "instances", "overwrite"),
+    )
     out: Path
     """Folder for counts.csv, objects.csv, bowl.csv, masks and overlays."""
     support: tuple[Path, ...] = ()

@@ -71,7 +71,8 @@ def test_a_head_of_a_plugin_is_trained_saved_and_used(data, tmp_path, plugin, ca
     before = network.fingerprint()
 
     support = ["--support", str(image), "--mask", str(data / "masks" / "scene0.png")]
-    segment = ["segment", *support, "--query", str(image), "--model", str(run), "--out"]
+    segment = ["segment", *support, "--query", str(image), "--model", str(run)]
+    segment += ["--size", "64", "--out"]
     plugins.unload_plugins()
     capsys.readouterr()
     assert main([*segment, str(tmp_path / "masks")]) == 2

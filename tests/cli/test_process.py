@@ -63,7 +63,8 @@ def test_ctrl_c_in_training_keeps_log_and_checkpoint(tmp_path):
     assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
     segmenter = Segmenter(load_network(run))
     image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-    assert segmenter.segment(image, segmenter.learn(image, image > 128)).mask.shape == (64, 64)
+    support = segmenter.learn(image, image > 128, size=64)
+    assert segmenter.segment(image, support).mask.shape == (64, 64)
 
 
 def nuclei_command(out):
