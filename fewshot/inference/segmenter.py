@@ -166,14 +166,14 @@ class Segmenter:
     def size_for(self, shots: SupportSet) -> int:
         """Choose the side of the square in which all marked structures can be seen, in pixels.
 
-        A network with ImageNet's weights takes the settings' own, or up to three times as much
-        where the marked structures would be too small to be seen (`upsampling_factor`). One with
-        weights of its own was trained at the settings' size and keeps it; thin structures are told.
+        It is the settings' own, or up to three times as much where the marked structures would be
+        too small to be seen (`upsampling_factor`). A network that was loaded from a folder keeps
+        the size at which it was trained, and thin structures are told.
         """
         size = self.network.settings.size
         factor = upsampling_factor(shots.maps, size, self.network.encoder.stride)
         larger = self.network.checked_size(size * factor)
-        if self.network.settings.encoder.weights == "imagenet" or larger == size:
+        if larger == size or not self.network.from_folder:
             return larger
         warnings.warn(
             f"the marked structures are thin at the {size} pixels at which the model was trained; "

@@ -102,6 +102,7 @@ def load_network(folder: Path | str) -> FewShotNetwork:
     network = build_network(settings)
     load_weights(network, folder / WEIGHTS, SETTINGS)
     network.calibration = _read_calibration(folder / CALIBRATION)
+    network.from_folder = True
     return network.eval()
 
 

@@ -48,6 +48,7 @@ class FewShotNetwork(nn.Module):
 
     Attributes:
         calibration: of its logits.
+        from_folder: whether it was loaded from a folder of a model, and so trained at its size.
 
     Raises:
         ModelError: the settings do not fit together.
@@ -61,6 +62,7 @@ class FewShotNetwork(nn.Module):
         places = (Level(2, self.encoder.stride),) if self._checked_coordinates() else ()
         self.head = self._make_head((*self.encoder.levels, *places))
         self.calibration = Calibration()
+        self.from_folder = False
         self.to(default_device())
 
     def _make_head(self, levels: Sequence[Level]) -> Head:
@@ -176,7 +178,7 @@ class FewShotNetwork(nn.Module):
         plain = replace(self.settings.encoder, weights="none")  # they are copied from the old one
         changed = FewShotNetwork(replace(self.settings, encoder=plain, coordinates=weight))
         changed.load_state_dict(self.state_dict())
-        changed.calibration = self.calibration
+        changed.calibration, changed.from_folder = self.calibration, self.from_folder
         return changed.eval()
 
     def checked_size(self, size: int) -> int:

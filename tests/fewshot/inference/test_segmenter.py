@@ -5,6 +5,7 @@ import torch
 from episodes.errors import DataError, ModelError
 from episodes.io.write import write_image, write_mask
 from fewshot.inference.resolution import upsampling_factor
+from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import read_support_set
 from fewshot.metrics.overlap import confusion_matrix, dice
 from tests.fewshot.conftest import disc_scene
@@ -100,7 +101,7 @@ def test_masks_keep_the_numbers_of_the_support(segmenter, tmp_path):
 
 def test_a_support_of_another_model_is_refused(segmenter, own_segmenter):
     image, labels = disc_scene(0)
-    support = own_segmenter.learn(image, labels == 1, size=64)
+    support = own_segmenter.learn(image, labels == 1)
     with pytest.raises(ModelError, match="another model made this support"):
         segmenter.segment(image, support)
 
@@ -148,12 +149,11 @@ def test_thin_structures_are_compared_larger():
     assert upsampling_factor([both], 256, 8) == 3
 
 
-def test_a_network_with_weights_of_its_own_keeps_its_size_and_tells_of_thin_structures(
-    segmenter, own_segmenter
-):
+def test_a_loaded_network_keeps_its_size_and_tells_of_thin_structures(own_segmenter, tmp_path):
     thin = np.zeros((96, 96), np.uint8)
     thin[40:42] = 1
     shots = read_support_set(thin, thin)
-    assert segmenter.size_for(shots) > segmenter.network.settings.size
+    assert own_segmenter.size_for(shots) == 192
+    loaded = Segmenter.from_pretrained(own_segmenter.save_pretrained(tmp_path / "model"))
     with pytest.warns(UserWarning, match="try size 192"):
-        assert own_segmenter.size_for(shots) == 64
+        assert loaded.size_for(shots) == 64

@@ -185,7 +185,7 @@ def _check_segmenter(head: Head) -> None:
     segmenter = Segmenter(settings)
     _check_training(segmenter)
     image, labels = disc_scene(0)
-    support = segmenter.learn(image, labels == 1, size=settings.size)
+    support = segmenter.learn(image, labels == 1)
     expected = segmenter.segment(image, support).probabilities
     assert np.isfinite(expected).all()
     with tempfile.TemporaryDirectory() as folder:
