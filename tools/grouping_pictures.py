@@ -1,4 +1,4 @@
-"""Draw the figures of docs/grouping.md and score the methods that they show.
+"""Draw the figures of docs/grouping.md, score the methods that they show, and fill in its table.
 
     python tools/grouping_pictures.py
 
@@ -29,7 +29,7 @@ from fewshot.inference.inputs import image_planes
 from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.support_set import read_support_set
 from fewshot.metrics.report import Report
-from fewshot.metrics.tables import percent, shown, with_bounds
+from fewshot.metrics.tables import markdown_table, percent, shown, with_bounds
 from fewshot.models.checkpoint import build_network
 from fewshot.plots.overlays import (
     COLOURS,
@@ -44,6 +44,7 @@ from fewshot.plots.overlays import (
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 RESULT = ROOT / "docs" / "results" / "grouping.json"
+GUIDE = ROOT / "docs" / "grouping.md"
 COMMAND = "python tools/grouping_pictures.py"
 
 DEFAULT, TRIVIAL = "self-configuring", "copy-mask"
@@ -52,6 +53,7 @@ METHODS = (
     *("chan-vese", "shape-model", "pixel-forest", "end-to-end", DEFAULT, TRIVIAL),
 )
 """One or two of each family."""
+_START, _END = "<!-- table: grouping -->", "<!-- end -->"
 _COLUMNS = 5
 _LIMITS = (0, 255)
 
@@ -110,11 +112,11 @@ def draw_figure(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG of 128 colours, a third as large as with all of them."""
+    """Write a figure as a PNG of 192 colours, which is half as large as with all of them."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     picture = Image.open(buffer).convert("RGB")
-    small = picture.quantize(128, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    small = picture.quantize(192, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with atomic_write(path) as partial:
         small.save(partial, format="png", optimize=True)
 
@@ -153,6 +155,25 @@ def table_of(report: Report, methods: Sequence[str], names: Sequence[str]) -> di
         "columns": ["method", *(n.replace("_", " ") for n in names)],
         "rows": rows,
     }
+
+
+def guide_table(table: Mapping[str, Any]) -> str:
+    """Write the means alone, principles down and methods across, whole numbers, as Markdown."""
+    methods = [row[0] for row in table["rows"]]
+    lines = [
+        [name, *(f"{float(row[number].split()[0]):.0f}" for row in table["rows"])]
+        for number, name in enumerate(table["columns"][1:], 1)
+    ]
+    return "\n".join(markdown_table(["", *methods], lines))
+
+
+def fill_guide(table: Mapping[str, Any]) -> None:
+    """Put the table between its two comments in the guide."""
+    text = GUIDE.read_text(encoding="utf-8")
+    before, rest = text.split(f"{_START}\n")
+    with atomic_write(GUIDE) as partial:
+        after = rest.split(_END)[1]
+        partial.write_text(f"{before}{_START}\n{guide_table(table)}\n{_END}{after}", "utf-8")
 
 
 def headlines(report: Report, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -203,6 +224,8 @@ def main() -> None:
         **report.to_dict(),
     }
     add_part(chosen.out, "one_annotated", part)
+    if chosen.out == RESULT:
+        fill_guide(part["tables"][0])
 
 
 if __name__ == "__main__":

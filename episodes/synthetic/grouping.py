@@ -96,11 +96,17 @@ def similarity_of_texture(generator: np.random.Generator, side: int) -> Scene:
 
 
 def proximity(generator: np.random.Generator, side: int) -> Scene:
-    """Draw equal dots, which lie closer to each other within the area."""
-    mask = blob_area(generator, side)
-    near = spaced_points(generator, ndimage.binary_erosion(mask, iterations=2), side / 20)
-    far = spaced_points(generator, ndimage.distance_transform_edt(~mask) > side / 16, side / 8)
-    return Scene(_on_paper(generator, side, lambda pen: dots(pen, [*near, *far], side / 64)), mask)
+    """Draw equal dots, some of them closer to each other; the area is that around these."""
+    area = blob_area(generator, side)
+    near = spaced_points(generator, area, side / 20)
+    far = spaced_points(generator, ndimage.distance_transform_edt(~area) > side / 16, side / 8)
+    radius, reach = side / 64, side / 14
+    around = ndimage.distance_transform_edt(
+        coverage(side, lambda pen: dots(pen, near, radius)) == 0
+    )
+    # A closing by discs that span the gaps between the near dots, with a rim of one pixel.
+    mask = ndimage.distance_transform_edt(around < reach) > reach - 1
+    return Scene(_on_paper(generator, side, lambda pen: dots(pen, [*near, *far], radius)), mask)
 
 
 def common_region(generator: np.random.Generator, side: int) -> Scene:
@@ -160,7 +166,7 @@ def symmetry(generator: np.random.Generator, side: int) -> Scene:
     Paper: Bertamini, Silvanto, Norcia, Makin and Wagemans, The neural basis of visual symmetry,
     2018.
     """
-    chosen = generator.integers(4)
+    chosen = int(generator.integers(4))
     covered = np.zeros((side, side), bool)
     mask = covered
     for number in range(4):
