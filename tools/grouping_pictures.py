@@ -1,6 +1,7 @@
 """Draw the figures of docs/grouping.md, score the methods that they show, and fill in its table.
 
     python tools/grouping_pictures.py
+    python tools/grouping_pictures.py --principles symmetry
 
 Every method learns one generated image of a principle and segments others of it. Seed 0 is the
 annotated image, the seeds from 1 on are the queries, and the figure shows query 1: they were fixed
@@ -9,6 +10,7 @@ before anything was drawn. Every method has its defaults; nothing is chosen on t
 
 import argparse
 import io
+import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -67,6 +69,11 @@ def answers_of(method: str, support: Scene, queries: Sequence[Scene]) -> list[np
     return [(np.squeeze(each.labels) > 0).astype(np.uint8) for each in found]
 
 
+def title_of(name: str) -> str:
+    """Write the name of a principle in words."""
+    return name.replace("_moving", ", moving").replace("_", " ")
+
+
 def panel(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Show an image with the contour of a mask, white within black so that it is always seen."""
     picture = to_rgb(image, _LIMITS)
@@ -104,7 +111,7 @@ def draw_figure(
     for axes, (title, pixels) in zip(grid.flat, panels, strict=False):
         axes.imshow(pixels, interpolation="nearest")
         axes.set_title(title, fontsize=9.5)
-    figure.suptitle(name.replace("_", " ").capitalize(), fontsize=13)
+    figure.suptitle(title_of(name).capitalize(), fontsize=13)
     colours = {"found": TRUE_POSITIVE, "missed": FALSE_NEGATIVE, "wrongly found": FALSE_POSITIVE}
     patches = [matplotlib.patches.Patch(color=np.array(each) / 255) for each in colours.values()]
     figure.legend(patches, colours, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
@@ -135,97 +142,79 @@ def score(
         for seed, (mask, truth) in enumerate(zip(found, others, strict=True), 1):
             dice = mean_dice([mask], [truth.mask], 1)
             case = f"{name} {seed}"
-            report.add(case, case, {"dice": dice}, target=name, method=method)
+            report.add(case, case, {"dice": dice}, method=method)
     save_figure(draw_figure(name, support, others[0], first), pictures / f"grouping_{name}.png")
     return seconds
 
 
-def table_of(report: Report, methods: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """Put the means and their intervals into one table, methods down, principles across."""
-    found = {(each.method, each.target): each.interval for each in report.summary()}
-
-    def written(method: str, name: str) -> str:
-        each = found[method, name]
-        return with_bounds(*(percent(value) for value in (each.mean, each.low, each.high)))
-
-    rows = [[method, *(written(method, name) for name in names)] for method in methods]
-    title = "Dice, 0 to 100, mean over queries with 95 % bootstrap intervals over them"
+def part_of(
+    name: str, report: Report, queries: int, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Put a principle's scores into a part of the result file, the default as its headline."""
+    found = {each.method: each.interval for each in report.summary()}
+    dice = {
+        method: [percent(value) for value in (each.mean, each.low, each.high)]
+        for method, each in found.items()
+    }
+    mean, low, high = dice[DEFAULT]
+    head = {"name": f"{name}_dice", "value": mean, "ci95": [low, high], "unit": "Dice, 0 to 100"}
     return {
-        "title": title,
-        "columns": ["method", *(n.replace("_", " ") for n in names)],
-        "rows": rows,
+        "headline": [{**head, "baseline": dice[TRIVIAL][0]}],
+        "baseline": f"{TRIVIAL} on the same images",
+        "commands": [COMMAND],
+        "seconds": sum(seconds.values()),
+        **dated(),
+        "about": f"Each method learned one annotated image (seed 0) and segmented {queries} others "
+        f"(seeds 1 to {queries}), all generated, with its defaults; the headline is of {DEFAULT}.",
+        "tables": [
+            {
+                "title": "Dice, 0 to 100, mean over queries with the 95 % bootstrap interval",
+                "columns": ["method", "Dice"],
+                "rows": [[method, with_bounds(*values)] for method, values in dice.items()],
+            }
+        ],
+        "means": {method: values[0] for method, values in dice.items()},
+        "seeds": {"annotated": 0, "queries": list(range(1, queries + 1))},
+        "processor_seconds": dict(seconds),
+        **report.to_dict(),
     }
 
 
-def guide_table(table: Mapping[str, Any]) -> str:
-    """Write the means alone, principles down and methods across, whole numbers, as Markdown."""
-    methods = [row[0] for row in table["rows"]]
-    lines = [
-        [name, *(f"{float(row[number].split()[0]):.0f}" for row in table["rows"])]
-        for number, name in enumerate(table["columns"][1:], 1)
+def guide_table(path: Path) -> str:
+    """Write the means of a result file, principles down, methods across, as Markdown."""
+    parts = json.loads(path.read_text(encoding="utf-8"))["parts"]
+    rows = [
+        [title_of(name), *(f"{parts[name]['means'][method]:.0f}" for method in METHODS)]
+        for name in PRINCIPLES
+        if name in parts
     ]
-    return "\n".join(markdown_table(["", *methods], lines))
+    return "\n".join(markdown_table(["", *METHODS], rows))
 
 
-def fill_guide(table: Mapping[str, Any]) -> None:
+def fill_guide() -> None:
     """Put the table between its two comments in the guide."""
-    text = GUIDE.read_text(encoding="utf-8")
-    before, rest = text.split(f"{_START}\n")
+    before, rest = GUIDE.read_text(encoding="utf-8").split(f"{_START}\n")
+    after = rest.split(_END)[1]
     with atomic_write(GUIDE) as partial:
-        after = rest.split(_END)[1]
-        partial.write_text(f"{before}{_START}\n{guide_table(table)}\n{_END}{after}", "utf-8")
-
-
-def headlines(report: Report, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Head each principle by the default's mean Dice, copy-mask beside it."""
-    found = {(each.method, each.target): each.interval for each in report.summary()}
-    return [
-        {
-            "name": f"{name}_dice",
-            "value": percent(found[DEFAULT, name].mean),
-            "ci95": [percent(found[DEFAULT, name].low), percent(found[DEFAULT, name].high)],
-            "baseline": percent(found[TRIVIAL, name].mean),
-            "unit": "Dice, 0 to 100",
-        }
-        for name in names
-    ]
+        partial.write_text(f"{before}{_START}\n{guide_table(RESULT)}\n{_END}{after}", "utf-8")
 
 
 def main() -> None:
     """Score every method on every principle; draw the figures, and write the table."""
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    options.add_argument("--principles", nargs="+", choices=PRINCIPLES, default=list(PRINCIPLES))
     options.add_argument("--queries", type=int, default=5)
-    options.add_argument("--pictures", type=Path, default=PICTURES)
-    options.add_argument("--out", type=Path, default=RESULT)
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    make_folder(chosen.pictures)
-    report, seconds, names = Report(), {}, tuple(PRINCIPLES)
-    for name in names:
-        seconds[name] = score(name, METHODS, chosen.queries, report, chosen.pictures)
-        means = {
-            each.method: each.interval.mean for each in report.summary() if each.target == name
-        }
-        line = ", ".join(f"{method} {shown(percent(mean))}" for method, mean in means.items())
-        print(f"{name}: {line} ({sum(seconds[name].values()):.0f} s)", flush=True)
-    part = {
-        "headline": headlines(report, names),
-        "baseline": "copy-mask on the same images",
-        "commands": [COMMAND],
-        "seconds": sum(sum(each.values()) for each in seconds.values()),
-        **dated(),
-        "about": f"Each method learned one annotated image (seed 0) and segmented {chosen.queries} "
-        f"others (seeds 1 to {chosen.queries}), all generated, with its defaults; headlines are of "
-        f"{DEFAULT}.",
-        "tables": [table_of(report, METHODS, names)],
-        "seeds": {"annotated": 0, "queries": list(range(1, chosen.queries + 1))},
-        "processor_seconds": seconds,
-        **report.to_dict(),
-    }
-    add_part(chosen.out, "one_annotated", part)
-    if chosen.out == RESULT:
-        fill_guide(part["tables"][0])
+    make_folder(PICTURES)
+    for name in chosen.principles:
+        report = Report()
+        seconds = score(name, METHODS, chosen.queries, report, PICTURES)
+        part = part_of(name, report, chosen.queries, seconds)
+        print(name, {method: shown(mean) for method, mean in part["means"].items()}, flush=True)
+        add_part(RESULT, name, part)
+    fill_guide()
 
 
 if __name__ == "__main__":

@@ -207,8 +207,8 @@ def illusory_contours(generator: np.random.Generator, side: int) -> Scene:
     corners = int(generator.integers(3, 5))
     angles = generator.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(corners) / corners
     directions = np.stack([np.sin(angles), np.cos(angles)], axis=1)
-    centre = (0.5 + generator.uniform(-0.1, 0.1, 2)) * side
-    outline = centre + 0.26 * side * directions
+    centre = (0.5 + generator.uniform(-0.18, 0.18, 2)) * side
+    outline = centre + 0.22 * side * directions
     radius = 0.23 * float(np.linalg.norm(outline[0] - outline[1]))
     mask = coverage(side, lambda pen: pen.polygon(outline)) > 0.5
     notch = np.pi * (1 - 2 / corners)
