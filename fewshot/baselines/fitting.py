@@ -84,8 +84,8 @@ class FittedBaseline:
         """
         if not isinstance(self.predictor, deep.DeepPredictor) or not self.support.model.network:
             raise ModelError(
-                f"{self.name} has no trained network to save; keep the annotated images, and fit it "
-                "again"
+                f"{self.name} has no trained network to save; keep the annotated images, and fit "
+                "it again"
             )
         self.predictor.save(self.support, Path(folder))
         return Path(folder)

@@ -128,4 +128,3 @@ def warn_of_random(name: str, weights: Weights) -> None:
 def is_trained(name: str, weights: Weights) -> bool:
     """Whether the encoder's first weights are trained ones."""
     return weights == "hub" or (weights == "installed" and name == INSTALLED)
-

@@ -94,8 +94,8 @@ def train_on_catalog(
         )
     if getattr(predictor, "finds_objects", False):
         raise DataError(
-            f"{predictor.name} trains on objects, which a data set of classes does not number; give "
-            "the images and masks to baselines.fit"
+            f"{predictor.name} trains on objects, which a data set of classes does not number; "
+            "give the images and masks to baselines.fit"
         )
     if not catalog.has_areas:  # which are a part of the fingerprint
         catalog = compute_class_areas(catalog)
@@ -108,4 +108,3 @@ def train_on_catalog(
         *(images, images.longest, catalog.fingerprint, about, Path(folder)), workers=workers
     )
     return Fitted(names, values, True, trained)
-

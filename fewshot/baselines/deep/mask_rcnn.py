@@ -131,7 +131,11 @@ class MaskRCNNPredictor(DeepPredictor):
         """
         chosen = self.settings
         encoder, channels, (mean, std) = build_encoder(chosen.encoder, chosen.weights, STRIDES)
-        frozen, width, labels = is_trained(chosen.encoder, chosen.weights), chosen.channels, ways + 1
+        frozen, width, labels = (
+            is_trained(chosen.encoder, chosen.weights),
+            chosen.channels,
+            ways + 1,
+        )
         *sizes, detections = extras
         levels = [str(number) for number in range(len(STRIDES))]
         return detection.MaskRCNN(

@@ -1,6 +1,5 @@
 """A trained network as two files: weights in safetensors, all else in JSON."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -76,7 +75,7 @@ def load_weights(network: nn.Module, folder: Path) -> None:
 def tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Give values of JSON as settings have them, lists as tuples.
 
-    >>> tuples(json.loads('{"decoder": [8, 4]}'))
+    >>> tuples({"decoder": [8, 4]})
     {'decoder': (8, 4)}
     """
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
