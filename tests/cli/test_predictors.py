@@ -150,13 +150,14 @@ def test_a_network_is_trained_with_settings_and_used_again(tmp_path, capsys):
     words += [f"run={tmp_path / 'run'}", "--out"]
     for out in ("one", "two"):
         assert main([*words, str(tmp_path / out)]) == 0, capsys.readouterr().err
-        told = "training fcn (test_resnet) on 1 annotated images: 2 steps, about 0.0 min on 2 cores"
+        told = "training fcn (test_resnet) on 1 annotated images: 2 steps"
         assert told in capsys.readouterr().out
     summary = json.loads((tmp_path / "two" / "summary.json").read_text())
     assert (summary["settings"]["steps"], summary["settings"]["loss"]) == (2, "dice")
     one, two = (read_planes(tmp_path / out / "a.png") for out in ("one", "two"))
     np.testing.assert_array_equal(one, two)
-    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+    (log,) = tmp_path.glob("run/*/log.jsonl")
+    assert len(log.read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(

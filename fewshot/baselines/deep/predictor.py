@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from episodes.io.pixels import IGNORE
 from episodes.sampling.episode import to_channels
+from fewshot.baselines.deep.encoder import INSTALLED
 from fewshot.baselines.deep.patches import STRIDE, Annotated, Images, Patches, patch_side
 from fewshot.baselines.deep.saved import load_weights, save_trained
 from fewshot.baselines.deep.settings import DeepSettings
@@ -109,8 +110,11 @@ class DeepPredictor(ImagePredictor[Trained]):
         chosen, count = self.settings, sum(map(len, support_set.annotated_planes()))
         budget = f"at most {chosen.minutes:g} min" if chosen.minutes else ""
         if chosen.steps:
-            minutes = chosen.steps * self.seconds_per_step * chosen.batch / 4 / 60
-            about = f"{chosen.steps} steps, about {minutes:.1f} min on 2 cores at {chosen.patch}²"
+            about = f"{chosen.steps} steps"
+            if chosen.encoder == INSTALLED:
+                size = chosen.batch * chosen.patch**2 / (DeepSettings.batch * DeepSettings.patch**2)
+                minutes = chosen.steps * self.seconds_per_step * size / 60
+                about += f", about {minutes:.1f} min on 2 cores"
             budget = f"{about}, {budget}" if budget else about
         return f"training {self.name} ({chosen.encoder}) on {count} annotated images: {budget}"
 
@@ -132,8 +136,8 @@ class DeepPredictor(ImagePredictor[Trained]):
             "values": list(annotated.shots.values),
             "colour": colour,
         }
-        folder = Path(self.settings.run) if self.settings.run else None
-        return self.train(pairs, pairs.longest, pairs.fingerprint, about, folder)
+        run, known = self.settings.run, pairs.fingerprint
+        return self.train(pairs, pairs.longest, known, about, Path(run) / known if run else None)
 
     def annotated(
         self, annotated: AnnotatedSlices, images: Sequence[tuple[np.ndarray, np.ndarray]]

@@ -29,8 +29,8 @@ class DeepSettings:
         patch: side of the parts of images that are trained on, in pixels.
         augmentation: of patches.
         max_side: larger images are scaled down to this side, in pixels.
-        run: folder of the run, in which a stopped run goes on and a finished one is used again; by
-            default nothing is kept.
+        run: folder of runs, one of each set of annotated images, in which a stopped run goes on and
+            a finished one is used again; by default nothing is kept.
         seed: of the first weights, the patches and their augmentation.
     """
 
