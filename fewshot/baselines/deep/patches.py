@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ Pair = tuple[Tensor, Tensor]
 """Image float32 [channel height width] and labels uint8 [height width]."""
 
 
+@runtime_checkable
 class Images(Protocol):
     """Annotated images by their numbers."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from episodes.errors import DataError
 from fewshot.inference.inputs import ImageStack
@@ -12,6 +12,7 @@ from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 
 
+@runtime_checkable
 class ObjectPredictor(Protocol):
     """A `Predictor` that gives objects beside classes.
 
