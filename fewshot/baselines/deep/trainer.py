@@ -77,21 +77,12 @@ def train_network(
     there = folder is not None and (folder / STATE).exists()
     if folder is not None and there:
         _check_same(folder, split)
-    budget = TrainSettings(
-        minutes=settings.minutes,
-        steps=settings.steps,
-        batch=settings.batch,
-        learning_rate=settings.learning_rate,
-        seed=settings.seed,
-        workers=workers,
-        checkpoint_seconds=_NEVER if folder is None else TrainSettings.checkpoint_seconds,
-    )
     with ExitStack() as stack:
         stack.enter_context(seeded_weights(settings.seed))  # dropout and samples of boxes
         kept = folder or Path(stack.enter_context(TemporaryDirectory()))
         result = train(
             Task(objective, load, save if folder else _nothing),
-            *(budget, kept, callbacks),
+            *(_budget(settings, workers, keep=folder is not None), kept, callbacks),
             resume=there,
             split=split,
             log=folder is not None,
@@ -99,6 +90,18 @@ def train_network(
     if result.interrupted:
         raise KeyboardInterrupt
     return result
+
+
+def _budget(settings: DeepSettings, workers: int, *, keep: bool) -> TrainSettings:
+    return TrainSettings(
+        minutes=settings.minutes,
+        steps=settings.steps,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        workers=workers,
+        checkpoint_seconds=TrainSettings.checkpoint_seconds if keep else _NEVER,
+    )
 
 
 def _fixed(settings: DeepSettings) -> dict[str, Any]:
