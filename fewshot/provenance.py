@@ -20,7 +20,7 @@ from typing import Any
 from episodes.errors import ModelError
 
 WEIGHTS, CALIBRATION = "model.safetensors", "calibration.json"
-SEGMENTER, EMBEDDING = "segmenter.json", "embedding.json"
+SEGMENTER, EMBEDDING, BASELINE = "segmenter.json", "embedding.json", "baseline.json"
 MEASURED_ON = "measured_on"
 """Key of an identity in files that hold scores."""
 MAX_HEADER = 10**7  # bytes; the headers of our own files have some 20 kB

@@ -42,7 +42,7 @@ MINERS: Registry[Any] = Registry(
 PREDICTORS: Registry[Any] = Registry(
     "predictor",
     "register_predictor",
-    ("fewshot.inference.predictors", "fewshot.baselines"),
+    ("fewshot.inference.predictors", "fewshot.baselines", "fewshot.baselines.deep"),
     "fewshot.predictors",
 )
 """Of classes that follow `fewshot.inference.predictors.base.Predictor`."""

@@ -24,7 +24,7 @@ ROOMS = (
     "fewshot/inference/postprocessing",
     *(f"fewshot/pipeline/{stage}" for stage in ("preprocess", "postprocess", "analyse")),
     "fewshot/pipeline",
-    "fewshot/baselines",
+    *("fewshot/baselines", "fewshot/baselines/deep"),
     *("fewshot/training", "fewshot/siamese", "fewshot/siamese/losses", "fewshot/siamese/miners"),
     *("fewshot/siamese/retrieval", "fewshot/siamese/verification"),
 )

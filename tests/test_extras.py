@@ -15,6 +15,7 @@ MODULES = {
     "faster-coco-eval": "faster_coco_eval",
     "milvus-lite": "milvus_lite",
     "pymaxflow": "maxflow",
+    "segmentation-models-pytorch": "segmentation_models_pytorch",
     "simpleitk": "SimpleITK",
     "tensorboard": "torch.utils.tensorboard",
 }

@@ -1,4 +1,4 @@
-"""Classical segmentation: what few-shot methods are compared with.
+"""Classical segmentation and trained networks: what few-shot methods are compared with.
 
     from fewshot import baselines
 
@@ -6,7 +6,8 @@
     fitted.segment("another.png").save("another_mask.png")
 
 A baseline is one file: a class that registers by `register_predictor` and follows `ImagePredictor`,
-or `SearchedPredictor` where it has parameters to search. docs/baselines.md lists them.
+`SearchedPredictor` where it has parameters to search, or `DeepPredictor` where it is a network to
+be trained. docs/baselines.md lists them.
 """
 
 import lazy_loader

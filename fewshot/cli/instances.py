@@ -20,10 +20,13 @@ def with_instances(command: Segment, shots: SupportSet) -> Segment:
     """Turn instances on where the masks number objects, and tell so."""
     if command.instances is not None or shots.objects is None:
         return command
-    print(
-        "the mask has numbered objects; instances are written, split by distance (--instances auto "
-        "also tries learned borders)"
-    )
+    if command.inference.predictor == "mask-rcnn":  # whose class imports torch
+        print("the mask has numbered objects; instances are written")
+    else:
+        print(
+            "the mask has numbered objects; instances are written, split by distance (--instances "
+            "auto also tries learned borders)"
+        )
     return replace(command, instances="distance")
 
 

@@ -45,6 +45,8 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     if command.inference.predictor == "self-configuring" and not command.inference.method:
         expected = "10 s for one of 512 x 512 on 2 cores"
         print(f"choosing methods by the annotated images: {expected}", flush=True)
+    if cost := getattr(predictor, "cost", None):
+        print(cost(shots), flush=True)
     support = predictor.learn(shots)
     supports = _supports(support)
     learned: Sequence[Support | SelfConfigured] = (

@@ -28,11 +28,15 @@ class InferenceSettings:
     method: tuple[str, ...] = ()
     """Methods that self-configuring mixes in equal parts, such as neighbours-512
     (docs/self-configuration.md); by default chosen on the annotated images. Or one baseline, which
-    uses no network (docs/baselines.md): thresholds (threshold, local-threshold, multi-otsu,
+    uses no trained network (docs/baselines.md): thresholds (threshold, local-threshold, multi-otsu,
     histogram-valleys), regions (region-growing, watershed, felzenszwalb), edges (edge-filling),
     clusters and colour models (k-means, gaussian-mixture), graphs (random-walker, graph-cut,
     grabcut), contours and shapes (chan-vese, geodesic-contour, shape-model), atlases (atlas,
-    atlas-staple), pixel classification (pixel-forest), or copy-mask."""
+    atlas-staple), pixel classification (pixel-forest), networks trained on the annotated images for
+    minutes (unet, fcn, mask-rcnn), or copy-mask."""
+    setting: tuple[str, ...] = ()
+    """Settings of the predictor or baseline by their names, such as --setting steps=400
+    loss=focal encoder=resnet18 of unet; a tuple as decoder=[64,32,16]."""
     annotated: Literal["volume", "slices"] | None = None
     """What registered-volume takes as annotated: all slices, or only those that show a class; by
     default all, unless unmarked slices lie between marked ones or few are marked."""

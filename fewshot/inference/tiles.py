@@ -84,7 +84,7 @@ def join_tiles(
         result = segment(replace(picture.with_pixels(pixels), limits=limits))
         if not len(sums):
             sums = np.zeros((len(result.probabilities), *picture.pixels.shape[:3]), np.float32)
-        weight = np.outer(*(_ramp(each) for each in pixels.shape[1:3]))
+        weight = np.outer(*(ramp(each) for each in pixels.shape[1:3]))
         sums[..., rows, columns] += result.probabilities * weight
         weights[rows, columns] += weight
         found = float((result.labels > 0).sum()) + 1e-3
@@ -129,7 +129,7 @@ def _starts(length: int, side: int) -> list[slice]:
     return [slice(start, start + side) for start in starts]
 
 
-def _ramp(length: int) -> np.ndarray:
+def ramp(length: int) -> np.ndarray:
     """Weights along a side: 1 inside, falling over the overlap towards both ends."""
     away = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
     return np.minimum(1.0, away / max(1.0, _OVERLAP * length)).astype(np.float32)

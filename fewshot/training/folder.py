@@ -10,14 +10,14 @@ import os
 from pathlib import Path
 
 from episodes.errors import DataError, shorten
-from fewshot.provenance import CALIBRATION, EMBEDDING, SEGMENTER, WEIGHTS
+from fewshot.provenance import BASELINE, CALIBRATION, EMBEDDING, SEGMENTER, WEIGHTS
 
 SPLIT, SETTINGS, STATE = "split.json", "settings.json", "state.pt"
 LOG, VALIDATION_LOG = "log.jsonl", "measured.jsonl"
 SCORES = "evaluation/scores.json"
 PARTS = ("best", "average")
 """Sub-folders with models of their own."""
-_MODEL = (WEIGHTS, SEGMENTER, EMBEDDING, CALIBRATION)
+_MODEL = (WEIGHTS, SEGMENTER, EMBEDDING, BASELINE, CALIBRATION)
 _LOGS = ("curves.png", "log.csv", VALIDATION_LOG, LOG)
 _PATTERNS = ("pictures/step_[0-9]*.png", "tensorboard/events.out.tfevents.*")
 _RESERVED = (*PARTS, "evaluation", "pictures", "tensorboard")

@@ -63,6 +63,7 @@ def train(
     overwrite: bool = False,
     split: Mapping[str, Any] | None = None,
     progress: bool = True,
+    log: bool = True,
 ) -> TrainResult:
     """Train in place; `folder` gets a log line a step, the model and the state of the run.
 
@@ -78,6 +79,7 @@ def train(
         overwrite: remove what an earlier run left in the folder, instead of refusing it.
         split: what is remembered of the data, in `split.json`.
         progress: show a progress bar with the time left and the loss.
+        log: write a log, with its table and curves; a folder that is not kept needs none.
 
     Raises:
         DataError: the folder cannot be written, or holds a run that may not be replaced.
@@ -89,7 +91,8 @@ def train(
     processes = Processes(_device(task.objective))
     _check_micro_batches(settings, processes.world)
     first = processes.rank == 0
-    run = Run(task, settings, folder, [JsonLog(), Curves(), *callbacks] if first else [])
+    logs = (JsonLog(), Curves()) if log else ()
+    run = Run(task, settings, folder, [*logs, *callbacks] if first else [])
     objective = processes.wrap(task.objective)
     if resume:
         load_state(run, processes)

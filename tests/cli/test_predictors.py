@@ -139,6 +139,27 @@ def test_a_method_may_be_a_baseline(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_a_network_is_trained_with_settings_and_used_again(tmp_path, capsys):
+    image, labels = disc_scene(0)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray((labels == 1).astype(np.uint8)).save(tmp_path / "a_mask.png")
+    picture, mask = str(tmp_path / "a.png"), str(tmp_path / "a_mask.png")
+    words = ["segment", "--support", picture, "--mask", mask]
+    words += ["--query", picture, "--method", "fcn", "--setting", "steps=2"]
+    words += ["encoder=test_resnet", "weights=none", "patch=32", "stride=4", "loss=dice"]
+    words += [f"run={tmp_path / 'run'}", "--out"]
+    for out in ("one", "two"):
+        assert main([*words, str(tmp_path / out)]) == 0, capsys.readouterr().err
+        told = "training fcn (test_resnet) on 1 annotated images: 2 steps"
+        assert told in capsys.readouterr().out
+    summary = json.loads((tmp_path / "two" / "summary.json").read_text())
+    assert (summary["settings"]["steps"], summary["settings"]["loss"]) == (2, "dice")
+    one, two = (read_planes(tmp_path / out / "a.png") for out in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+    (log,) = tmp_path.glob("run/*/log.jsonl")
+    assert len(log.read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -150,6 +171,8 @@ def test_a_method_may_be_a_baseline(tmp_path, capsys):
         (["--predictor", "threshold", "--size", "64"], "uses no model; leave out --size"),
         (["--predictor", "threshold", "--threshold", "0.4"], "no setting threshold; expected some"),
         (["--annotated", "slices"], "add --predictor registered-volume"),
+        (["--method", "fcn", "--setting", "step=3"], "--setting step=3: did you mean steps?"),
+        (["--method", "fcn", "--setting", "steps=many"], "--setting steps"),
     ],
 )
 def test_what_does_not_fit_is_refused(scans, tmp_path, capsys, more, message):

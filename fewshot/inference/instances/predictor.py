@@ -10,6 +10,11 @@ from scipy import ndimage
 from episodes.errors import DataError
 from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
+from fewshot.inference.instances.detected import (
+    DetectedObjects,
+    finds_objects,
+    learn_detected,
+)
 from fewshot.inference.instances.held_out import held_out_probabilities, subset
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.look import groups_of, look_of
@@ -37,7 +42,7 @@ class InstancePredictor:
 
     Args:
         predictor: any `Predictor`; it is taught several times, on parts of the annotated images,
-            too.
+            too. One that finds objects by itself is taught once.
         method: how objects that touch are split; "auto" takes what is best on annotated images.
     """
 
@@ -62,6 +67,9 @@ class InstancePredictor:
                 f"--instances {self.method} learns from numbered objects, and the masks mark "
                 "classes; number the objects 1, 2, 3, … and name their class, or choose distance"
             )
+        if finds_objects(self.predictor):
+            finder: Any = self.predictor
+            return learn_detected(finder, self.method, shots, support)
         groups = groups_of(shots.pictures)
         alone = len(groups) == 1 or len(shots.names) > 1
         if alone:
@@ -79,6 +87,9 @@ class InstancePredictor:
             learned: of `learn`.
             answer: the predictor's own, where it is there already.
         """
+        if isinstance(learned, DetectedObjects):
+            finder: Any = self.predictor
+            return finder.instances(image, learned.support)
         look = look_of(image)
         doubt = ""
         if look not in learned.models:

@@ -6,6 +6,8 @@ from fewshot.inference.inputs import ImageStack
 from fewshot.inference.support_set import SupportSet
 
 _ONE_WEIGHT = {"weights": (1.0,)}
+TINY = {"encoder": "test_resnet", "weights": "none", "patch": 64, "learning_rate": 0.01}
+"""A network that is trained in a second."""
 QUICK = {
     "local-threshold": {"blocks": (51,), "sigmas": (1.0,)},
     "multi-otsu": {"counts": (3,), "sigmas": (1.0,)},
@@ -24,10 +26,17 @@ QUICK = {
     "shape-model": {"edges": (0.5,), "modes": (0,)},
     "atlas": {"smoothings": (1.5,)},
     "atlas-staple": {"smoothings": (1.5,)},
+    "fcn": {**TINY, "stride": 4, "steps": 30},
+    "unet": {**TINY, "decoder": (16, 16, 8), "steps": 25},
+    "mask-rcnn": {**TINY, "channels": 8, "steps": 1, "batch": 1},
     "pixel-forest": {"trees": 10, "pixels": 800, "sigmas": (1.0, 3.5)},
 }
 for _name, _values in QUICK.items():
-    if "weights" in _values or _name in ("region-growing", "edge-filling", "shape-model"):
+    if _values.get("weights") == (1.0,) or _name in (
+        "region-growing",
+        "edge-filling",
+        "shape-model",
+    ):
         _values["components"], _values["pixels"] = 1, 1000
 
 
@@ -43,15 +52,19 @@ def scene(seed: int, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
     return image.clip(0, 255).astype(np.uint8), labels
 
 
-def stack(pixels: np.ndarray, name: str = "image", **more: object) -> ImageStack:
-    return ImageStack(pixels[None], name, **more)
+def stack(
+    pixels: np.ndarray, name: str = "image", whole: bool = False, **more: object
+) -> ImageStack:
+    return ImageStack(pixels if whole else pixels[None], name, **more)
 
 
-def shots(*pairs: tuple[np.ndarray, np.ndarray], names=("a",), limits=None) -> SupportSet:
+def shots(
+    *pairs: tuple[np.ndarray, np.ndarray], names=("a",), limits=None, objects=None
+) -> SupportSet:
     values = tuple(range(1, len(names) + 1))
     maps = tuple(labels[None] for _, labels in pairs)
     pictures = tuple(stack(pixels, limits=limits) for pixels, _ in pairs)
-    return SupportSet(pictures, maps, names, values)
+    return SupportSet(pictures, maps, names, values, objects=objects)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

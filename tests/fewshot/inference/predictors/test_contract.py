@@ -25,7 +25,8 @@ from fewshot.models.network import NetworkSettings
 from fewshot.registry import PREDICTORS
 from tests.fewshot.baselines.scenes import QUICK as BASELINES
 
-QUICK = {**BASELINES, "self-configuring": {"method": ("neighbours-256",)}}
+TRAINED = {n: {**BASELINES[n], "steps": 1, "batch": 1} for n in ("fcn", "mask-rcnn", "unet")}
+QUICK = {**BASELINES, **TRAINED, "self-configuring": {"method": ("neighbours-256",)}}
 VOLUMES = ("multi-slice", "registered-slice", "registered-volume")
 
 

@@ -1,0 +1,73 @@
+"""Objects of predictors that find them by themselves, as a detector does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from episodes.errors import DataError
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.instances.learned import LearnedObjects
+from fewshot.inference.instances.value import Instances
+from fewshot.inference.settings import InstanceMethod
+from fewshot.inference.support_set import SupportSet
+
+
+@runtime_checkable
+class ObjectPredictor(Protocol):
+    """A `Predictor` that gives objects beside classes.
+
+    Attributes:
+        finds_objects: True.
+    """
+
+    finds_objects: ClassVar[bool]
+
+    def learn(self, support_set: SupportSet) -> Any:
+        """Learn classes and objects; see `Predictor`."""
+        ...
+
+    def instances(self, image: ImageStack, support: Any) -> Instances:
+        """Find the objects of an image."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedObjects(LearnedObjects):
+    """What a predictor of objects learned.
+
+    Attributes:
+        support: of its `learn`.
+    """
+
+    support: Any = None
+
+    def describe(self) -> str:
+        """Tell in a line that nothing was chosen."""
+        return "objects are found by the method itself"
+
+    def record(self) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        return {"method": "detected"}
+
+
+def finds_objects(predictor: object) -> bool:
+    """Whether a predictor follows `ObjectPredictor`."""
+    return bool(getattr(predictor, "finds_objects", False))
+
+
+def learn_detected(
+    predictor: ObjectPredictor, method: InstanceMethod, shots: SupportSet, support: Any
+) -> DetectedObjects:
+    """Learn, where that was not done.
+
+    Raises:
+        DataError: objects are to be split, and the predictor finds them whole.
+    """
+    if method in ("border", "seeds"):
+        raise DataError(
+            f"--instances {method} splits the answer of a method of classes, and this one finds "
+            "objects by itself; leave out the name, --instances auto"
+        )
+    models: Mapping[str, Any] = {}
+    known = predictor.learn(shots) if support is None else support
+    return DetectedObjects(shots.names, shots.values, models, known)
