@@ -19,6 +19,8 @@ from episodes.errors import DataError
 _MARKERS: tuple[tuple[str, set[str]], ...] = (
     ("split.json", {"hold_out"}),
     ("split.json", {"held"}),  # of earlier versions
+    ("split.json", {"train_fingerprint", "baseline"}),
+    ("baseline.json", {"format"}),
     ("segmenter.json", {"format", "head"}),
     ("embedding.json", {"format"}),
     ("manifest.json", {"format", "commits"}),
@@ -29,7 +31,7 @@ _MARKERS: tuple[tuple[str, set[str]], ...] = (
 )
 """Files by which a folder is known as one that a command made, and keys that they hold."""
 _OF_FOLDERS = re.compile(
-    r"(split|settings|segmenter|embedding|calibration|scores|done|manifest|benchmark-settings)\.json|"
+    r"(split|settings|segmenter|embedding|baseline|calibration|scores|done|manifest|benchmark-settings)\.json|"
     r"(model|loss|support)\.safetensors|segment\.onnx|state\.pt|log\.(csv|jsonl)|"
     r"measured\.jsonl|scores\.md|cases\.csv|curves\.png|episodes\.png|contact_sheet\.png|step_\d{6}\.png|"
     r"(none|any|all)_.*_fold\d+.*\.json|benchmark\.(csv|md|png|json)"

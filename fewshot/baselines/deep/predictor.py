@@ -167,7 +167,7 @@ class DeepPredictor(ImagePredictor[Trained]):
         extras = self.extras(images)
         with seeded_weights(self.settings.seed):
             network = self.build(len(about["names"]), extras)
-        network = network.to(default_device(), memory_format=torch.channels_last)
+        network = network.to(default_device()).to(memory_format=torch.channels_last)
         about = self._about(about, extras)
         result = train_network(
             self.objective(network),
@@ -206,7 +206,7 @@ class DeepPredictor(ImagePredictor[Trained]):
         finally:
             self.settings = chosen
         load_weights(network, folder)
-        network = network.to(default_device(), memory_format=torch.channels_last).eval()
+        network = network.to(default_device()).to(memory_format=torch.channels_last).eval()
         names, values = tuple(about["names"]), tuple(about["values"])
         return Fitted(names, values, about["colour"], Trained(network, extras=extras))
 
