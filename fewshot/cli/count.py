@@ -19,9 +19,8 @@ from fewshot.metrics.tables import csv_table, text_table
 value = lazily("fewshot.inference.instances.value")
 inputs = lazily("fewshot.inference.inputs")
 
-_METHOD = ("perceptron",)
-"""The method that segments by default: learned in seconds, which matters since it is taught several
-times, and the best on the development images of docs/instances.md."""
+COUNT_METHOD = ("perceptron",)
+"""What self-configuring mixes by default: it is taught several times, and choosing takes long."""
 _SHOWN = 12  # rows that are printed
 
 
@@ -44,7 +43,7 @@ def count(command: CountObjects) -> int:
             "images to count in, or --labels with numbered objects"
         )
     try:
-        return segment(_as_segment(command))
+        return segment(_as_segment(command), COUNT_METHOD)
     finally:
         _show(command.out / COUNTS)
 
@@ -52,11 +51,7 @@ def count(command: CountObjects) -> int:
 def _as_segment(command: CountObjects) -> Segment:
     settings = Segment(command.support, command.mask, command.query, command.out)
     names = ("model", "masks", "axes", "channels", "instances", "inference", "output")
-    settings = replace(settings, bowl=True, **{name: getattr(command, name) for name in names})
-    inference = settings.inference
-    if inference.predictor or inference.method or command.model:
-        return settings
-    return replace(settings, inference=replace(inference, method=_METHOD))
+    return replace(settings, bowl=True, **{name: getattr(command, name) for name in names})
 
 
 def _count_labels(path: Path, out: Path) -> int:

@@ -49,8 +49,10 @@ class Splitting:
             how = "not split where they touch"
         else:
             how = f"split at necks at least {self.neck:.0%} narrower than both sides"
-        edge = "" if self.edge is None else (
-            f", outlines lie at {self.edge:.0%} of the contrast of each object"
+        edge = (
+            ""
+            if self.edge is None
+            else (f", outlines lie at {self.edge:.0%} of the contrast of each object")
         )
         return (
             f"objects are {how}; pixels of probability {self.threshold:.2f} count{edge}, and what "
