@@ -1,12 +1,11 @@
 """Count nuclei of the 2018 Data Science Bowl from a few annotated images, and score the objects.
 
-python tools/nuclei.py ../shared/data/dsb2018 --annotated 1 10 --images 40 \
-    --out docs/results/nuclei.json
+python tools/nuclei.py ../shared/data/dsb2018 --out docs/results/nuclei.json
 
 Images whose name has an even first byte of its SHA-256 are for development, from which the
 annotated images are taken; the others are the test, which is scored once. Both are ordered by that
 hash, so that the first n are a random sample that nobody chose; of each kind of picture (stained,
-bright-field, fluorescence) the annotated images have its share.
+bright-field, fluorescence) the annotated and the tested images have its share.
 """
 
 import argparse
@@ -14,27 +13,42 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from episodes.io.write import atomic_write, write_json
 from episodes.readers.instances import read
+from fewshot.baselines.image_predictor import GREY
 from fewshot.benchmark.suite.kinds import kind_of_sample
+from fewshot.cli.count import COUNT_METHOD
 from fewshot.evaluation.results import machine
-from fewshot.inference.inputs import image_planes
-from fewshot.inference.instances.predictor import InstancePredictor, LearnedObjects
+from fewshot.inference.inputs import ImageStack, image_planes
+from fewshot.inference.instances.look import look_of
+from fewshot.inference.instances.predictor import InstancePredictor
 from fewshot.inference.predictors.build import build_predictor
 from fewshot.inference.support_set import SupportSet, read_support_set
+from fewshot.lazily import lazily
 from fewshot.metrics.instances import average_precision, count_error, dsb_score, f1, match_counts
 from fewshot.metrics.overlap_table import overlap_table
 from fewshot.metrics.report import Report
 from fewshot.metrics.tables import markdown_table
+from fewshot.provenance import typed_command
 
+filters = lazily("skimage.filters")
+
+BASELINE = "Otsu + labels"
+METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "threshold + splitting": ("threshold", {}),
+    "pixel-forest + splitting": ("pixel-forest", {}),
+    "fewshot count": ("self-configuring", {"method": COUNT_METHOD}),
+}
+"""Predictor and settings of each; the last is the default of the command."""
 SCORES = ("bowl", "ap50", "f1", "count_mae")
 
 
@@ -79,30 +93,49 @@ def support_of(images: Sequence[Nucleus]) -> SupportSet:
     )
 
 
-def without_splitting(learned: LearnedObjects) -> LearnedObjects:
-    """Keep the mask, label its connected parts, and remove nothing."""
-    models = {
-        look: replace(
-            model,
-            splittings=tuple(
-                replace(each, method="distance", neck=None, least_area=0, threshold=0.5)
-                for each in model.splittings
-            ),
-        )
-        for look, model in learned.models.items()
-    }
-    return replace(learned, models=models)
+def otsu_labels(shots: SupportSet) -> Callable[[ImageStack], np.ndarray]:
+    """Otsu's threshold of each image, on the side of the annotated objects, and connected parts.
+
+    The side is that of the annotated images of the same look, or of all where there is none.
+    """
+    sides: dict[str, list[bool]] = {}
+    for picture, known in zip(shots.pictures, shots.maps, strict=True):
+        grey = _grey(picture)
+        bright = bool(grey[known[0] == 1].mean() > grey[known[0] == 0].mean())
+        sides.setdefault(look_of(picture), []).append(bright)
+    every = [side for each in sides.values() for side in each]
+
+    def label(picture: ImageStack) -> np.ndarray:
+        grey = _grey(picture)
+        bright = np.mean(sides.get(look_of(picture), every)) > 0.5
+        above = grey > filters.threshold_otsu(grey)
+        return ndimage.label(above == bright, np.ones((3, 3)))[0][None].astype(np.int32)
+
+    return label
+
+
+def _grey(picture: ImageStack) -> np.ndarray:
+    pixels = picture.pixels[0].astype(np.float32)
+    return pixels @ GREY if pixels.ndim == 3 else pixels
+
+
+def splitting(method: str, instances: str, shots: SupportSet) -> Callable[[ImageStack], np.ndarray]:
+    """Learn the objects of annotated images with a method of `METHODS`."""
+    maker = InstancePredictor(build_predictor(None, *METHODS[method]), instances)
+    learned = maker.learn(shots)
+    print(learned.describe(), flush=True)
+    return lambda picture: maker.instances(picture, learned).labels
 
 
 def score(
-    maker: InstancePredictor, learned: LearnedObjects, images: Sequence[Nucleus]
+    number: Callable[[ImageStack], np.ndarray], images: Sequence[Nucleus]
 ) -> Iterator[tuple[Nucleus, dict[str, float]]]:
     """Number the objects of every image and hold them against the true ones."""
     for each in images:
-        found = maker.instances(image_planes(each.image), learned)
+        found = number(image_planes(each.image))
         truth = read_support_set([each.image], [each.numbers], "nucleus").objects
-        numbers = truth[0] if truth else np.zeros_like(found.labels)
-        table = overlap_table(found.labels, numbers)
+        numbers = truth[0] if truth else np.zeros_like(found)
+        table = overlap_table(found, numbers)
         counts = match_counts(table)
         yield (
             each,
@@ -119,8 +152,8 @@ def main() -> None:
     """Score every method with every number of annotated images, and write the result."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("data", type=Path)
-    options.add_argument("--annotated", type=int, nargs="+", default=[1, 5, 10])
-    options.add_argument("--methods", nargs="+", default=["threshold", "pixel-forest"])
+    options.add_argument("--annotated", type=int, nargs="+", default=[10, 1])
+    options.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     options.add_argument("--instances", default="distance")
     options.add_argument("--images", type=int, default=40)
     options.add_argument("--part", choices=("development", "test"), default="test")
@@ -128,25 +161,25 @@ def main() -> None:
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     development, test = split(chosen.data)
-    tested = (development[::-1] if chosen.part == "development" else test)[: chosen.images]
+    tested = stratified(development[::-1] if chosen.part == "development" else test, chosen.images)
     report, learned_from, seconds = Report(), {}, {}
     for count in chosen.annotated:
         annotated = stratified(development, count)
         learned_from[count] = [each.name for each in annotated]
         shots = support_of(annotated)
-        for method in chosen.methods:
-            start = time.monotonic()
-            maker = InstancePredictor(build_predictor(None, method), chosen.instances)
-            learned = maker.learn(shots)
-            print(f"{method}, {count} annotated:\n{learned.describe()}", flush=True)
-            ways = {f"{method} + splitting, {count}": learned}
-            if method == "threshold":
-                ways[f"{method} + labels, {count}"] = without_splitting(learned)
-            for name, model in ways.items():
-                for each, scores in score(maker, model, tested):
-                    report.add(each.name, each.name, scores, method=name)
-                    report.add(each.name, each.name, scores, method=name, target=each.kind)
-            seconds[f"{method}, {count}"] = round(time.monotonic() - start)
+        for method in (BASELINE, *chosen.methods):
+            start, name = time.process_time(), f"{method}, {count}"
+            print(name, flush=True)
+            if method == BASELINE:
+                number = otsu_labels(shots)
+            else:
+                number = splitting(method, chosen.instances, shots)
+            learning = time.process_time() - start
+            for each, scores in score(number, tested):
+                report.add(each.name, each.name, scores, method=name)
+                report.add(each.name, each.name, scores, method=name, target=each.kind)
+            total = time.process_time() - start
+            seconds[name] = {"learning": round(learning, 1), "all": round(total, 1)}
             print(report, flush=True)
     if chosen.out:
         write(chosen, report, learned_from, seconds, tested)
@@ -156,18 +189,18 @@ def write(
     chosen: argparse.Namespace,
     report: Report,
     learned_from: dict[int, list[str]],
-    seconds: dict[str, int],
+    seconds: dict[str, dict[str, float]],
     tested: Sequence[Nucleus],
 ) -> None:
     """Write the JSON file and the table beside it."""
     most = max(chosen.annotated)
-    last = f"{chosen.methods[-1]} + splitting, {most}"
-    classical = f"threshold + splitting, {most}"
+    last = f"{chosen.methods[-1]}, {most}"
+    classical = f"{chosen.methods[0]}, {most}"
     rows = {(each.method, each.target, each.score): each.interval for each in report.summary()}
 
     def headline(name: str, method: str, scored: str, target: str = "") -> dict[str, Any]:
         found = rows[method, target, scored]
-        baseline = rows.get((f"threshold + labels, {most}", target, scored))
+        baseline = rows.get((f"{BASELINE}, {most}", target, scored))
         return {
             "name": name,
             "value": found.mean,
@@ -183,22 +216,19 @@ def write(
         headline("ap50_fluorescence", last, "ap50", "fluorescence"),
         headline(f"count_mae_{most}_images", last, "count_mae"),
     ]
-    names = " ".join(map(str, chosen.annotated))
     content = {
         "headline": heads,
-        "baseline": "threshold + connected components",
-        "command": f"python tools/nuclei.py DATA --annotated {names} --methods "
-        f"{' '.join(chosen.methods)} --instances {chosen.instances} --images {chosen.images} "
-        f"--out {chosen.out}",
+        "baseline": BASELINE,
+        "command": typed_command(),
         "machine": machine(),
         "date": date.today().isoformat(),
-        "seconds": seconds,
+        "processor_seconds": seconds,
         "annotated": learned_from,
         "test_images": len(tested),
         "test_hash": hashlib.sha256("".join(each.name for each in tested).encode()).hexdigest(),
         **report.to_dict(),
     }
-    write_json(chosen.out, json.loads(json.dumps(content)))
+    write_json(chosen.out, json.loads(json.dumps(content), parse_constant=lambda _: None))
     kinds = ["", *sorted({each.kind for each in tested})]
     methods = list(dict.fromkeys(row.method for row in report.rows))
     lines = [
@@ -222,6 +252,8 @@ def write(
 def _cell(interval: Any) -> str | None:
     if interval is None:
         return None
+    if np.isnan(interval.low):  # of one image
+        return f"{interval.mean:.3f}"
     return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 

@@ -19,6 +19,8 @@ from fewshot.metrics.tables import csv_table, text_table
 value = lazily("fewshot.inference.instances.value")
 inputs = lazily("fewshot.inference.inputs")
 
+COUNT_METHOD = ("perceptron",)
+"""What self-configuring mixes by default: it is taught several times, and choosing takes long."""
 _SHOWN = 12  # rows that are printed
 
 
@@ -41,7 +43,7 @@ def count(command: CountObjects) -> int:
             "images to count in, or --labels with numbered objects"
         )
     try:
-        return segment(_as_segment(command))
+        return segment(_as_segment(command), COUNT_METHOD)
     finally:
         _show(command.out / COUNTS)
 

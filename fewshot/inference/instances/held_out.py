@@ -15,7 +15,21 @@ from fewshot.inference.support_set import SupportSet
 FOLDS = 2
 
 
-def held_out_probabilities(predictor: Predictor[Any], shots: SupportSet) -> list[np.ndarray]:
+def relearn(predictor: Predictor[Any], shots: SupportSet, support: Any) -> Any:
+    """Learn annotated images; a predictor that chose its methods already does not choose again.
+
+    Args:
+        predictor: may have a method `relearn`.
+        shots: annotated images.
+        support: what it learned of others, or None.
+    """
+    again = getattr(predictor, "relearn", None)
+    return predictor.learn(shots) if again is None or support is None else again(shots, support)
+
+
+def held_out_probabilities(
+    predictor: Predictor[Any], shots: SupportSet, support: Any = None
+) -> list[np.ndarray]:
     """Segment each annotated image with what was learned from the others.
 
     Of several images every second one is left out, of a single one a half; of a volume nothing is.
@@ -23,6 +37,7 @@ def held_out_probabilities(predictor: Predictor[Any], shots: SupportSet) -> list
     Args:
         predictor: learns anew for each part.
         shots: annotated images.
+        support: what it learned of all of them, see `relearn`.
 
     Returns:
         Probabilities of each image, float32 [label depth height width].
@@ -31,9 +46,9 @@ def held_out_probabilities(predictor: Predictor[Any], shots: SupportSet) -> list
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parts that show few labels; the whole was checked
         for learned, tested in _parts(shots):
-            support = predictor.learn(learned)
+            model = relearn(predictor, learned, support)
             for place, where in tested:
-                answer = _probabilities(predictor.segment(shots.pictures[place], support))
+                answer = _probabilities(predictor.segment(shots.pictures[place], model))
                 before = found[place]
                 found[place] = answer if before is None else np.where(where, answer, before)
     return [each for each in found if each is not None]

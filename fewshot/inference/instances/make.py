@@ -68,10 +68,8 @@ def _split(
     """Make objects of a volume, or of each plane of a stack without place."""
     spacing = spacing_of(source)
     if len(foreground) == 1:
-        flat = objects_of(
-            foreground[0], inside if inside is None else inside[0], splitting, spacing
-        )
-        return flat[None]
+        inner = None if inside is None else inside[0]
+        return objects_of(foreground[0], inner, splitting, spacing, source.pixels[0])[None]
     return objects_of(foreground, inside, splitting, spacing)
 
 

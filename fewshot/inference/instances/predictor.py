@@ -15,7 +15,7 @@ from fewshot.inference.instances.detected import (
     finds_objects,
     learn_detected,
 )
-from fewshot.inference.instances.held_out import held_out_probabilities, subset
+from fewshot.inference.instances.held_out import held_out_probabilities, relearn, subset
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.look import groups_of, look_of
 from fewshot.inference.instances.make import make_instances, spacing_of
@@ -74,7 +74,11 @@ class InstancePredictor:
         alone = len(groups) == 1 or len(shots.names) > 1
         if alone:
             return self._learned(shots, {next(iter(groups)): self._model(shots, support)})
-        models = {look: self._model(subset(shots, places)) for look, places in groups.items()}
+        models = {}
+        for look, places in groups.items():
+            part = subset(shots, places)
+            support = relearn(self.predictor, part, support)
+            models[look] = self._model(part, support)
         return self._learned(shots, models)
 
     def instances(
@@ -120,12 +124,15 @@ class InstancePredictor:
             ("distance",) if not numbered else TRIED if self.method == "auto" else (self.method,)
         )
         chosen: dict[SplitMethod, tuple[tuple[Splitting, ...], float]] = {}
-        found = held_out_probabilities(self.predictor, shots)
+        if support is None:
+            support = self.predictor.learn(shots)
+        found = held_out_probabilities(self.predictor, shots, support)
         for method in methods:
             insides = None
             if method != "distance":
                 taught = _taught(shots, method, sizes[0])
-                insides = [each[INSIDE] for each in held_out_probabilities(self.predictor, taught)]
+                answers = held_out_probabilities(self.predictor, taught, support)
+                insides = [each[INSIDE] for each in answers]
             each = [
                 choose_splitting(method, _annotated(shots, found, insides, way, of_class), size)
                 for way, (of_class, size) in enumerate(zip(numbers, sizes, strict=True), 1)
@@ -134,11 +141,9 @@ class InstancePredictor:
             chosen[method] = (splittings, float(np.mean(reached)))
         scores: dict[str, float] = {name: score for name, (_, score) in chosen.items()}
         best = max(chosen, key=lambda name: scores[name] + _MARGIN * (name == "distance"))
-        if support is None:
-            support = self.predictor.learn(shots)
         rims = None
         if best != "distance":
-            rims = self.predictor.learn(_taught(shots, best, sizes[0]))
+            rims = relearn(self.predictor, _taught(shots, best, sizes[0]), support)
         return ObjectModel(support, rims, chosen[best][0], sizes, scores)
 
 
@@ -179,5 +184,7 @@ def _annotated(
         hidden = known == IGNORE
         inside = None if insides is None else np.where(hidden, 0, insides[place])[first]
         foreground = np.where(hidden, 0, probabilities[place][way])[first]
-        found.append(Annotated(numbers[place][first], foreground, inside, spacing_of(picture)))
+        image = picture.pixels[0] if len(known) == 1 else None
+        spacing = spacing_of(picture)
+        found.append(Annotated(numbers[place][first], foreground, inside, spacing, image))
     return found

@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fewshot.inference.instances.sizes import ObjectSizes
-from fewshot.inference.instances.splitting import SplitMethod, Splitting, objects_of
+from fewshot.inference.instances.splitting import (
+    SplitMethod,
+    Splitting,
+    finish_objects,
+    split_objects,
+)
 from fewshot.metrics.instances import dsb_score
 from fewshot.metrics.overlap_table import overlap_table
 
@@ -15,6 +20,7 @@ NECKS = (None, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45)
 CORES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 LEAST = (0.0, 0.3, 0.6)
 """Least areas, in shares of the small annotated objects' area."""
+EDGES = (None, 0.3, 0.4, 0.5, 0.6)
 _ROUNDS = 2
 _MARGIN = 0.002  # a further value has to gain so much
 
@@ -29,18 +35,20 @@ class Annotated:
             that is possible.
         inside: of its insides, where those were learned.
         spacing: of the axes.
+        image: [height width] or [height width 3], by which outlines are refined.
     """
 
     numbers: np.ndarray
     foreground: np.ndarray
     inside: np.ndarray | None = None
     spacing: tuple[float, ...] | None = None
+    image: np.ndarray | None = None
 
 
 def choose_splitting(
     method: SplitMethod, images: Sequence[Annotated], sizes: ObjectSizes
 ) -> tuple[Splitting, float]:
-    """Search threshold, split strength and least area, one after the other, twice.
+    """Search threshold, split strength, outline and least area, one after the other, twice.
 
     The score is that of the 2018 Data Science Bowl, a mean over images; of "distance" the mean of
     that of the answers and that of the true masks, so that one poor answer does not decide where
@@ -69,21 +77,7 @@ def choose_splitting(
                     best, reached = changed, score
         if best == before:
             break
-    return best, answer_score(best, images)
-
-
-def answer_score(splitting: Splitting, images: Sequence[Annotated]) -> float:
-    """Score the answers of annotated images, the mean over those with any object, 0 to 1."""
-    scores = [
-        dsb_score(
-            overlap_table(
-                objects_of(each.foreground, each.inside, splitting, each.spacing), each.numbers
-            )
-        )
-        for each in images
-    ]
-    known = [score for score in scores if not np.isnan(score)]
-    return float(np.mean(known)) if known else 0.0
+    return best, rating.answers(best)
 
 
 def _values(
@@ -92,11 +86,12 @@ def _values(
     """List the settings of a method, each with the values that are tried."""
     yield "threshold", THRESHOLDS
     yield ("neck", NECKS) if method == "distance" else ("core", CORES)
+    yield "edge", EDGES
     yield "least_area", [round(share * sizes.small) for share in LEAST]
 
 
 class _Rating:
-    """Rates splittings; the true masks are split once for each setting that they depend on."""
+    """Rates splittings; what is split once is kept, since outlines and least area come after it."""
 
     def __init__(self, images: Sequence[Annotated]) -> None:
         self.images = images
@@ -104,13 +99,34 @@ class _Rating:
             replace(each, foreground=(each.numbers > 0).astype(np.float32), inside=None)
             for each in images
         ]
+        self.split: dict[Splitting, list[np.ndarray]] = {}
         self.known: dict[Splitting, float] = {}
 
     def __call__(self, splitting: Splitting) -> float:
-        score = answer_score(splitting, self.images)
+        score = self.answers(splitting)
         if splitting.method != "distance":
             return score
-        key = replace(splitting, threshold=0.5)
+        key = replace(splitting, threshold=0.5, edge=None)
         if key not in self.known:
-            self.known[key] = answer_score(key, self.true)
+            found = [_split(each, key) for each in self.true]
+            self.known[key] = self._score(found, key)
         return (score + self.known[key]) / 2
+
+    def answers(self, splitting: Splitting) -> float:
+        """Score the answers of annotated images, the mean over those with any object, 0 to 1."""
+        key = replace(splitting, edge=None, least_area=0)
+        if key not in self.split:
+            self.split[key] = [_split(each, key) for each in self.images]
+        return self._score(self.split[key], splitting)
+
+    def _score(self, found: Sequence[np.ndarray], splitting: Splitting) -> float:
+        scores = []
+        for labels, each in zip(found, self.images, strict=True):
+            objects = finish_objects(labels, splitting, each.image)
+            scores.append(dsb_score(overlap_table(objects, each.numbers)))
+        known = [score for score in scores if not np.isnan(score)]
+        return float(np.mean(known)) if known else 0.0
+
+
+def _split(each: Annotated, splitting: Splitting) -> np.ndarray:
+    return split_objects(each.foreground, each.inside, splitting, each.spacing)

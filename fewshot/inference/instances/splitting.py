@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
+from fewshot.inference.instances.outlines import refine_outlines
 from fewshot.lazily import lazily
 
 morphology = lazily("skimage.morphology")
@@ -29,6 +30,8 @@ class Splitting:
             share, 0 to 1; None never splits. Of "distance".
         core: least probability of an inside from which an object grows. Of the other two.
         least_area: smaller objects are removed, in pixels.
+        edge: where the outline of an object lies between the intensity around it (0) and its own
+            (1), see `refine_outlines`; None leaves the outline of the mask. Of images alone.
     """
 
     method: SplitMethod = "distance"
@@ -36,6 +39,7 @@ class Splitting:
     neck: float | None = 0.1
     core: float = 0.5
     least_area: int = 0
+    edge: float | None = None
 
     def describe(self) -> str:
         """Tell in one sentence how objects are made."""
@@ -45,9 +49,14 @@ class Splitting:
             how = "not split where they touch"
         else:
             how = f"split at necks at least {self.neck:.0%} narrower than both sides"
+        edge = (
+            ""
+            if self.edge is None
+            else (f", outlines lie at {self.edge:.0%} of the contrast of each object")
+        )
         return (
-            f"objects are {how}; pixels of probability {self.threshold:.2f} count, and what is "
-            f"smaller than {self.least_area} pixels is removed"
+            f"objects are {how}; pixels of probability {self.threshold:.2f} count{edge}, and what "
+            f"is smaller than {self.least_area} pixels is removed"
         )
 
 
@@ -78,9 +87,30 @@ def split_mask(
     distance = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"), sampling=spacing)
     distance = ndimage.gaussian_filter(distance, _SMOOTHING)[(slice(1, -1),) * mask.ndim]
     height = np.where(mask, np.log(np.maximum(distance, 1e-3)), _OUTSIDE)
-    lowered = morphology.reconstruction(height + np.log1p(-neck), height)
-    seeds = ndimage.label(morphology.local_maxima(lowered) & mask, np.ones((3,) * mask.ndim))[0]
-    return segmentation.watershed(-height, seeds, mask=mask).astype(np.int32)
+    return _split_parts(parts, height, float(np.log1p(-neck)))
+
+
+def _split_parts(parts: np.ndarray, height: np.ndarray, step: float) -> np.ndarray:
+    """Split the parts that have several maxima, each in its box: most have one."""
+    every = np.ones((3,) * parts.ndim)
+    peaks, count = ndimage.label(morphology.local_maxima(height) & (parts > 0), every)
+    owners = ndimage.maximum(parts, peaks, np.arange(1, count + 1))
+    several = np.bincount(np.asarray(owners, np.int64), minlength=int(parts.max()) + 1) > 1
+    boxes = ndimage.find_objects(parts)
+    total = len(boxes)
+    for number in np.flatnonzero(several):
+        box = boxes[number - 1]
+        mask = parts[box] == number
+        inner = np.pad(np.where(mask, height[box], _OUTSIDE), 1, constant_values=_OUTSIDE)
+        lowered = morphology.reconstruction(inner + step, inner)
+        inside = (slice(1, -1),) * parts.ndim
+        highest = (morphology.local_maxima(lowered)[inside]) & mask
+        seeds, pieces = ndimage.label(highest, every)
+        if pieces > 1:
+            split = segmentation.watershed(-inner[inside], seeds, mask=mask)
+            parts[box][mask] = np.where(split > 1, split + total - 1, number)[mask]
+            total += pieces - 1
+    return parts
 
 
 def grow_objects(inside: np.ndarray, foreground: np.ndarray, splitting: Splitting) -> np.ndarray:
@@ -124,6 +154,7 @@ def objects_of(
     inside: np.ndarray | None,
     splitting: Splitting,
     spacing: Sequence[float] | None = None,
+    image: np.ndarray | None = None,
 ) -> np.ndarray:
     """Make objects of the probabilities of a class.
 
@@ -132,12 +163,31 @@ def objects_of(
         inside: of its insides, where the method learned them.
         splitting: how.
         spacing: of the axes.
+        image: [height width] or [height width 3], by which outlines are refined.
 
     Returns:
         int32: 0 background, 1..n.
     """
+    found = split_objects(foreground, inside, splitting, spacing)
+    return finish_objects(found, splitting, image)
+
+
+def split_objects(
+    foreground: np.ndarray,
+    inside: np.ndarray | None,
+    splitting: Splitting,
+    spacing: Sequence[float] | None = None,
+) -> np.ndarray:
+    """The first step of `objects_of`: objects of any size, with the outline of the mask."""
     if splitting.method == "distance" or inside is None:
-        found = split_mask(foreground >= splitting.threshold, splitting.neck, spacing)
-    else:
-        found = grow_objects(inside, foreground, splitting)
+        return split_mask(foreground >= splitting.threshold, splitting.neck, spacing)
+    return grow_objects(inside, foreground, splitting)
+
+
+def finish_objects(
+    found: np.ndarray, splitting: Splitting, image: np.ndarray | None = None
+) -> np.ndarray:
+    """The second step of `objects_of`: no crumbs, refined outlines, no holes."""
+    if splitting.edge is not None and image is not None and found.ndim == 2:
+        found = refine_outlines(without_crumbs(found, splitting.least_area), image, splitting.edge)
     return without_crumbs(found, splitting.least_area)

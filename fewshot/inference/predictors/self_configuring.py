@@ -147,11 +147,20 @@ class SelfConfiguringPredictor:
             else:
                 chosen = configure(*scores(tried, fitted, shots, way, bar.update))
         fitted = {name: fitted[name] for name in chosen.weights}
-        return SelfConfigured(
-            *(support_set.names, support_set.values, chosen, fitted),
-            annotated_scale(support_set.pictures, support_set.maps),
-            support_set,
-        )
+        return _configured(support_set, chosen, fitted)
+
+    @torch.inference_mode()
+    def relearn(self, support_set: SupportSet, configured: SelfConfigured) -> SelfConfigured:
+        """Learn other annotated images by what was chosen already, which saves choosing.
+
+        Args:
+            support_set: of any classes.
+            configured: of `learn`.
+        """
+        shots, chosen = list(_shots(support_set)), configured.configuration
+        way = len(support_set.names)
+        fitted = {name: self.candidates[name].fit(shots, way) for name in chosen.weights}
+        return _configured(support_set, chosen, fitted)
 
     @torch.inference_mode()
     def segment(self, image: ImageStack, support: SelfConfigured) -> Segmentation:
@@ -194,6 +203,15 @@ class SelfConfiguringPredictor:
         logits = torch.cat([torch.zeros_like(square[:1]), square])
         image = frame.fit_image(view.image)
         return SliceLogits(logits[None], image.expand(3, -1, -1)[None])
+
+
+def _configured(
+    support_set: SupportSet, chosen: Configuration, fitted: Mapping[str, Fitted]
+) -> SelfConfigured:
+    scale = annotated_scale(support_set.pictures, support_set.maps)
+    return SelfConfigured(
+        *(support_set.names, support_set.values, chosen, fitted, scale, support_set)
+    )
 
 
 def candidate_odds(

@@ -9,6 +9,11 @@ from fewshot.inference.inputs import image_planes
 from fewshot.inference.instances.predictor import InstancePredictor
 from fewshot.inference.instances.search import Annotated, choose_splitting
 from fewshot.inference.instances.sizes import measure_objects
+from fewshot.inference.predictors.self_configuring import (
+    SelfConfiguringPredictor,
+    SelfConfiguringSettings,
+)
+from fewshot.inference.segmenter import Segmenter
 from fewshot.inference.support_set import read_support_set
 
 
@@ -83,3 +88,16 @@ def test_long_objects_are_not_split_by_what_is_chosen():
     )
     assert score == 1
     assert chosen.least_area < 250
+
+
+def test_a_segmenter_numbers_objects_by_the_methods_that_it_chose(monkeypatch):
+    image, numbers = cells(0)
+    shots = read_support_set(image, numbers, "cell")
+    settings = SelfConfiguringSettings(method=("perceptron",))
+    support = SelfConfiguringPredictor(settings=settings).learn(shots)
+    monkeypatch.setattr(SelfConfiguringPredictor, "learn", None)  # would choose anew
+    segmenter = Segmenter()
+    found = segmenter.instances(cells(1, pairs=4)[0], support, "distance")
+    assert len(found) == 8
+    again = segmenter.instances(np.full((40, 50), 40, np.uint8), support, "distance")
+    assert len(again) == 0

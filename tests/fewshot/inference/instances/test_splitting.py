@@ -40,6 +40,13 @@ def test_a_neck_does_not_depend_on_the_size(scale):
     assert split_mask(two, 0.6).max() == 1
 
 
+def test_pieces_of_several_parts_are_numbered_apart():
+    left, right = disc(20, 12, 8), disc(20, 25, 8)
+    found = split_mask(left | right | disc(20, 50, 6), 0.1)
+    assert len({found[20, 10], found[20, 28], found[20, 50]}) == found.max() == 3
+    assert ((found > 0) == (left | right | disc(20, 50, 6))).all()
+
+
 def test_an_elongated_object_and_one_that_the_edge_cuts_stay_whole():
     bar = np.zeros((30, 60), bool)
     bar[10:17, 0:55] = True
