@@ -1,4 +1,4 @@
-"""Images in which one principle of perceptual grouping alone tells what belongs together.
+"""Images in which one principle of perceptual grouping alone defines what belongs together.
 
 Each function draws an image and the area that people see as one thing. Place and outline of that
 area are drawn anew for every image, so that they tell nothing; what else could tell is kept equal.
