@@ -219,9 +219,10 @@ def write(
     content = {
         "headline": heads,
         "baseline": BASELINE,
-        "command": typed_command(),
+        "commands": [typed_command()],
         "machine": machine(),
         "date": date.today().isoformat(),
+        "seconds": round(sum(each["all"] for each in seconds.values()), 1),
         "processor_seconds": seconds,
         "annotated": learned_from,
         "test_images": len(tested),
@@ -233,7 +234,7 @@ def write(
     methods = list(dict.fromkeys(row.method for row in report.rows))
     lines = [
         *("# Nuclei, one by one", ""),
-        f"`{content['command']}`, {len(tested)} images that were not used for development; means "
+        f"`{content['commands'][0]}`, {len(tested)} images that were not used for development; means "
         "over images with 95 % bootstrap intervals.",
     ]
     for kind in kinds:
