@@ -234,8 +234,8 @@ def write(
     methods = list(dict.fromkeys(row.method for row in report.rows))
     lines = [
         *("# Nuclei, one by one", ""),
-        f"`{content['commands'][0]}`, {len(tested)} images that were not used for development; means "
-        "over images with 95 % bootstrap intervals.",
+        f"`{content['commands'][0]}`, {len(tested)} images that were not used for development; "
+        "means over images with 95 % bootstrap intervals.",
     ]
     for kind in kinds:
         cells = [
