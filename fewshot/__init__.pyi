@@ -114,11 +114,7 @@ from .numerics import unit_rows as unit_rows
 from .pipeline.analyse.classes import Classes as Classes
 from .pipeline.analyse.objects import Objects as Objects
 from .pipeline.analyse.separate import Separate as Separate
-from .pipeline.pipeline import (
-    LearnedPipeline as LearnedPipeline,
-    Pipeline as Pipeline,
-    PipelineResult as PipelineResult,
-)
+from .pipeline.pipeline import LearnedPipeline as LearnedPipeline, Pipeline as Pipeline
 from .pipeline.postprocess.fill_holes import FillHoles as FillHoles
 from .pipeline.postprocess.fuse_labels import FuseLabels as FuseLabels
 from .pipeline.postprocess.largest_parts import LargestParts as LargestParts
@@ -136,6 +132,7 @@ from .pipeline.step import (
     PostprocessStep as PostprocessStep,
     PreprocessStep as PreprocessStep,
 )
+from .pipeline.result import PipelineResult as PipelineResult
 from .plots.class_sheets import class_sheets as class_sheets
 from .plots.overlays import contact_sheet as contact_sheet, overlay as overlay
 from .registry import register_loss as register_loss, register_step as register_step

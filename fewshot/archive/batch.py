@@ -6,8 +6,6 @@
 import contextlib
 import json
 import os
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +20,7 @@ from episodes.io import outputs
 from episodes.io.read import ARRAY_SUFFIXES, STACK_SUFFIXES, VOLUME_SUFFIXES, stem, suffix
 from episodes.io.write import make_folder, write_image, write_json
 from fewshot.archive.answer import Answer, Result
+from fewshot.archive.interruption import stopped_in_good_order
 from fewshot.archive.ledger import LEDGER, Ledger, digest
 from fewshot.archive.object_files import ObjectFiles
 from fewshot.archive.queries import Query, result_names, results_of
@@ -112,7 +111,7 @@ class Batch:
             DataError: queries failed, after all others were done; or a result cannot be written.
         """
         try:
-            with _stopped_in_good_order():
+            with stopped_in_good_order():
                 self._segment_all(answer, metadata)
         except BaseException:
             with contextlib.suppress(DataError):  # the disk may be full, which is reported already
@@ -282,20 +281,3 @@ def _ending(path: Path, largest: int) -> str:
     if ending in ARRAY_SUFFIXES:
         return ".npy"
     return ".tif" if largest > 65_535 else ".png"
-
-
-@contextlib.contextmanager
-def _stopped_in_good_order() -> Iterator[None]:
-    """Turn the signal to end a process into an exception, so that it can clean up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-
-    def stop(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, special
 
 from episodes.errors import DataError
 from fewshot.baselines.image_predictor import GREY
@@ -88,8 +88,7 @@ class Seen:
         """
         logs = self.logs.copy()
         logs[1:] += np.log(weight)
-        odds = np.exp(logs - logs.max(axis=0))
-        return odds / odds.sum(axis=0)
+        return special.softmax(logs, axis=0)
 
 
 class AppearancePredictor(SearchedPredictor[Appearance]):

@@ -1,6 +1,6 @@
 """A pipeline as a value: steps in order, learned once, run on any number of images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ from fewshot.inference.support_set import SupportSet
 from fewshot.lazily import lazily
 from fewshot.pipeline.analyse.separate import Separate
 from fewshot.pipeline.preprocess.resample import Resample
+from fewshot.pipeline.result import PipelineResult, restored
 from fewshot.pipeline.segment import Segment
 from fewshot.pipeline.step import (
     STAGES,
@@ -27,21 +28,12 @@ from fewshot.pipeline.step import (
     Step,
     label_of,
 )
-from fewshot.plots import overlays
 
 if TYPE_CHECKING:
-    from fewshot.inference.instances.value import Instances
     from fewshot.inference.result import Segmentation
 
-torch = lazily("torch")  # and so do the modules of ours below
-functional = lazily("torch.nn.functional")
 yaml_file = lazily("fewshot.pipeline.yaml_file")
-letterbox = lazily("episodes.catalog.letterbox")
-preprocess = lazily("fewshot.inference.preprocess")
-
-Rows = list[dict[str, Any]]
-
-_OPACITY = 0.4
+preprocess = lazily("fewshot.inference.preprocess")  # imports torch
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ class Pipeline:
         ]
         return LearnedPipeline(self, tuple(segment), supports[0].names, supports[0].values)
 
-    def run(self, image: ImageLike | ImageStack) -> "PipelineResult":
+    def run(self, image: ImageLike | ImageStack) -> PipelineResult:
         """Learn, and run on one image; `learn().run` for several.
 
         Raises:
@@ -182,53 +174,6 @@ class Pipeline:
 
 
 @dataclass(frozen=True, eq=False)
-class PipelineResult:
-    """What a pipeline found in one image.
-
-    Attributes:
-        segmentation: labels at the size of the original image.
-        objects: numbered, with their classes.
-        tables: rows of each analyse step, by its name.
-        notes: what to know before the numbers are used.
-    """
-
-    segmentation: "Segmentation"
-    objects: "Instances"
-    tables: Mapping[str, Rows]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def doubt(self) -> str:
-        """Why the answer should not be used unseen; "" where nothing speaks against it."""
-        return self.segmentation.doubt
-
-    @property
-    def plane(self) -> int:
-        """The plane of a volume with the largest area, from 0, which `overlay` shows."""
-        return int((self.segmentation.labels > 0).sum(axis=(1, 2)).argmax())
-
-    def summary(self) -> dict[str, Any]:
-        """Areas and confidences; see `Segmentation.summary`."""
-        return self.segmentation.summary()
-
-    def save(self, path: Path | str) -> Path:
-        """Write the mask of the classes; see `Segmentation.save`."""
-        return self.segmentation.save(path)
-
-    def overlay(self) -> np.ndarray:
-        """Draw the classes in colours, and the outline of every object: uint8 [height width 3]."""
-        source, labels = self.segmentation.source, self.segmentation.labels[self.plane]
-        drawn = labels > 0
-        return overlays.blend(
-            overlays.to_rgb(source.pixels[self.plane], letterbox.intensity_range(source.pixels)),
-            overlays.COLOURS[(labels.astype(np.int64) - 1) % len(overlays.COLOURS)],
-            drawn,
-            overlays.outline(self.objects.labels[self.plane]) & drawn,
-            _OPACITY,
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class LearnedPipeline:
     """A pipeline whose annotated images were learned; see `Pipeline.learn`.
 
@@ -251,7 +196,7 @@ class LearnedPipeline:
         """
         picture = image_planes(image, self.pipeline.reading)
         prepared = self.pipeline.prepare(picture)
-        results = [_restored(segment(prepared), picture) for segment in self.segment]
+        results = [restored(segment(prepared), picture) for segment in self.segment]
         fuses = self.pipeline.of(FuseStep)
         result = fuses[0].fuse(results) if fuses else results[0]
         for step in self.pipeline.of(PostprocessStep):
@@ -297,14 +242,3 @@ def _nearest(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     places = ((np.arange(shape[0]) + 0.5) * len(labels) / shape[0]).astype(int)
     planes = [preprocess.nearest_labels(labels[place], tuple(shape[1:])) for place in places]
     return np.stack(planes)
-
-
-def _restored(result: "Segmentation", picture: ImageStack) -> "Segmentation":
-    """Bring a segmentation onto the grid of the original image."""
-    if result.labels.shape == picture.pixels.shape[:3]:
-        return replace(result, source=picture)
-    small = torch.from_numpy(result.probabilities)[None].float()
-    size = picture.pixels.shape[:3]
-    large = functional.interpolate(small, size=size, mode="trilinear", align_corners=False)[0]
-    labels = large.argmax(dim=0).to(torch.uint8).numpy()
-    return replace(result, source=picture, labels=labels, probabilities=large.half().numpy())

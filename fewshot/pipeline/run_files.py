@@ -19,7 +19,8 @@ from fewshot.archive.queries import Query
 from fewshot.lazily import lazily
 from fewshot.pipeline.analyse.classes import Classes
 from fewshot.pipeline.analyse.objects import Objects
-from fewshot.pipeline.pipeline import LearnedPipeline, Pipeline, PipelineResult
+from fewshot.pipeline.pipeline import LearnedPipeline, Pipeline
+from fewshot.pipeline.result import PipelineResult
 from fewshot.pipeline.tables import write_table
 from fewshot.pipeline.yaml_file import dump_pipeline, save_pipeline, step_values
 

@@ -108,7 +108,7 @@ def test_methods_are_chosen_by_hand(tmp_path, capsys):
     query = ["--query", str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]
     chosen = ["--method", "neighbours-256", "--keep", "largest"]
     assert main(["segment", *pair, *query, "--classes", "1=disc", "2=bar", *chosen]) == 0
-    assert "chosen by hand: neighbours-256" in capsys.readouterr().out
+    assert "methods, not chosen on the annotated images: neighbours-256" in capsys.readouterr().out
     assert main(["segment", *pair, *query, "--method", "best", "--overwrite"]) == 2
     assert "there is no method best; expected some of" in capsys.readouterr().err
 

@@ -61,7 +61,7 @@ class Configuration:
         """Tell in one line what was chosen, and why."""
         total = sum(self.weights.values())
         if not self.on_copies:
-            return "chosen by hand: " + ", ".join(self.weights)
+            return "methods, not chosen on the annotated images: " + ", ".join(self.weights)
         parts = []
         for name, weight in sorted(self.weights.items(), key=lambda item: -item[1]):
             tested = [f"copies {100 * self.on_copies[name]:.0f}"]

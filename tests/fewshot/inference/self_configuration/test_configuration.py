@@ -53,7 +53,7 @@ def test_evidence_on_parts_moves_weights_and_a_hopeless_candidate_is_left_out():
 def test_by_hand_is_told():
     chosen = by_hand(("place", "perceptron"))
     assert chosen.weights == {"place": 0.5, "perceptron": 0.5}
-    assert chosen.describe() == "chosen by hand: place, perceptron"
+    assert chosen.describe() == "methods, not chosen on the annotated images: place, perceptron"
 
 
 def test_copies_keep_labels_on_their_structures_and_differ():
