@@ -66,7 +66,7 @@ class FCNPredictor(DeepPredictor):
 
     Settings: ClassVar = FCNSettings
     name: ClassVar = "fcn"
-    seconds_per_step: ClassVar = 0.3
+    seconds_per_step: ClassVar = 0.1
 
     def build(self, ways: int, extras: tuple[float, ...] = ()) -> nn.Module:
         """Build the encoder and the head."""

@@ -119,7 +119,7 @@ class MaskRCNNPredictor(DeepPredictor):
 
     Settings: ClassVar = MaskRCNNSettings
     name: ClassVar = "mask-rcnn"
-    seconds_per_step: ClassVar = 0.7
+    seconds_per_step: ClassVar = 0.6
     finds_objects: ClassVar = True
 
     def build(self, ways: int, extras: tuple[float, ...] = ()) -> nn.Module:

@@ -50,7 +50,7 @@ class UNetPredictor(DeepPredictor):
 
     Settings: ClassVar = UNetSettings
     name: ClassVar = "unet"
-    seconds_per_step: ClassVar = 0.7
+    seconds_per_step: ClassVar = 0.3
 
     def build(self, ways: int, extras: tuple[float, ...] = ()) -> nn.Module:
         """Build the encoder of timm and the decoder.

@@ -14,7 +14,10 @@ from fewshot.registry import PREDICTORS
 from .scenes import QUICK, dice, scene, shots, stack
 
 NAMES = baselines.names()
-LEAST = {"copy-mask": 0.75, "mask-rcnn": -1}  # Dice; detection takes more steps than a test has
+LEAST = {"copy-mask": 0.75}  # Dice
+UNTRAINED = (
+    "mask-rcnn",
+)  # detection takes hundreds of steps: its answers are checked for form alone
 EARLIER = ("copy-mask", "pixel-forest", "threshold")  # which answer where nothing can be learned
 
 
@@ -32,7 +35,7 @@ def test_two_classes_are_found_and_the_answer_is_always_the_same(name, tmp_path)
     learned = predictor.learn(support)
     result = predictor.segment(stack(query), learned)
     least = LEAST.get(name, 0.85)
-    for way in (1, 2):
+    for way in () if name in UNTRAINED else (1, 2):
         assert dice(result.labels[0] == way, truth == way) > least, way
     np.testing.assert_allclose(result.probabilities.sum(axis=0, dtype=float), 1, atol=5e-3)
     again = build(name)
@@ -61,8 +64,8 @@ def test_colour_of_16_bits_and_real_numbers(name):
     assert learned.colour
     assert result.labels.shape == (1, 60, 64)
     # One class that is both bright and dark is no single range of intensities.
-    least = {"region-growing": 0.35, "mask-rcnn": -1}.get(name, 0.5)
-    assert dice(result.labels[0] == 1, truth[:60] > 0) > least
+    least = {"region-growing": 0.35}.get(name, 0.5)
+    assert name in UNTRAINED or dice(result.labels[0] == 1, truth[:60] > 0) > least
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - {*EARLIER}))
