@@ -15,9 +15,7 @@ from .scenes import QUICK, dice, scene, shots, stack
 
 NAMES = baselines.names()
 LEAST = {"copy-mask": 0.75}  # Dice
-UNTRAINED = (
-    "mask-rcnn",
-)  # detection takes hundreds of steps: its answers are checked for form alone
+UNTRAINED = ("mask-rcnn",)  # takes hundreds of steps: its answers are checked for form alone
 EARLIER = ("copy-mask", "pixel-forest", "threshold")  # which answer where nothing can be learned
 
 
