@@ -106,6 +106,7 @@ def test_the_truth_scores_100_and_all_have_one_list(data, oracle, tmp_path, caps
     table = (tmp_path / "out/suite.md").read_text()
     assert "| task | oracle | threshold | copy-mask |" in table
     assert "| two | 100.0" in table
+    assert "| mean of 2 held out | 100.0" in table
     assert "broken failed" in table
 
 

@@ -114,6 +114,32 @@ def headlines(
     return found
 
 
+def task_means(
+    rows: Sequence[Row], predictors: Sequence[str], shots: Sequence[int], tasks: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Average every predictor over tasks.
+
+    Args:
+        rows: of `rows_of`.
+        predictors: of which.
+        shots: a mean for each number of annotated images.
+        tasks: those that nothing was chosen on.
+
+    Returns:
+        An entry a predictor and number: "predictor", "shots", "mean", "low" and "high" (95 %
+        bootstrap interval over tasks) and "tasks", how many have a Dice.
+    """
+    found = []
+    for number in shots:
+        for name in predictors:
+            values = _means(rows, name, number, tasks)
+            mean = bootstrap_mean(list(values.values()), list(values))
+            bounds = {"mean": mean.mean, "low": mean.low, "high": mean.high}
+            known = {key: _known(value) for key, value in bounds.items()}
+            found.append({"predictor": name, "shots": number, **known, "tasks": len(values)})
+    return found
+
+
 def _compared(
     means: Mapping[str, Mapping[str, float]], first: str, ending: str
 ) -> list[dict[str, Any]]:

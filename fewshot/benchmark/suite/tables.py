@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.protocols.base import Protocol
-from fewshot.benchmark.suite.aggregate import Row, headlines, rows_of
+from fewshot.benchmark.suite.aggregate import Row, headlines, rows_of, task_means
 from fewshot.benchmark.suite.cells import Cell
 from fewshot.benchmark.suite.settings import Suite
 from fewshot.evaluation import results
@@ -53,6 +53,7 @@ def content(
         "episode_hash": hashlib.sha256(hashes.encode()).hexdigest(),
         "tasks": [_task(name, protocol) for name, protocol in laid.items()],
         "table": [asdict(row) for row in rows],
+        "means": task_means(rows, list(predictors), shots_of(command), held_out),
         "columns": list(COLUMNS),
         "cases": [
             [
@@ -123,7 +124,7 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _table(found: dict[str, Any], shots: int) -> tuple[list[str], list[list[str | None]]]:
-    """One row a task, one column a predictor; development tasks are marked."""
+    """One row a task, development tasks marked, and their mean; one column a predictor."""
     rows = {(r["task"], r["predictor"]): Row(**r) for r in found["table"] if r["shots"] == shots}
     names = list(found["predictors"])
     lines: list[list[str | None]] = []
@@ -131,6 +132,9 @@ def _table(found: dict[str, Any], shots: int) -> tuple[list[str], list[list[str 
         mark = " (development)" if task["name"] in found["development"] else ""
         line = [_cell(rows.get((task["name"], name))) for name in names]
         lines.append([task["name"] + mark, *line])
+    means = {each["predictor"]: each for each in found["means"] if each["shots"] == shots}
+    bounds = [tuple(means[name][key] for key in ("mean", "low", "high")) for name in names]
+    lines.append([f"mean of {len(found['held_out'])} held out", *(with_bounds(*b) for b in bounds)])
     return ["task", *names], lines
 
 

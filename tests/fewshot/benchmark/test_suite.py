@@ -9,7 +9,7 @@ import pytest
 from episodes.errors import DataError
 from episodes.protocols.base import Case
 from episodes.sampling.episode import Plan
-from fewshot.benchmark.suite.aggregate import headlines, rows_of
+from fewshot.benchmark.suite.aggregate import headlines, rows_of, task_means
 from fewshot.benchmark.suite.cells import Cell, cell_file
 from fewshot.benchmark.suite.kinds import kind_of
 from fewshot.evaluation.few_image_scores import CaseScore, QueryScore
@@ -61,6 +61,23 @@ def test_headlines_by_hand():
     assert found["expected_dice_error"]["value"] == pytest.approx((20 + 10 + 0) / 3)
     silent = headlines(rows, ["clever", "copy-mask"], [1], ["a"])
     assert "expected_dice_error" not in {head["name"] for head in silent}
+
+
+def test_means_are_of_the_tasks_named_and_those_with_a_dice():
+    nan = math.nan
+    rows = rows_of(
+        [
+            cell("a", "p", {"s": (0.2,)}),
+            cell("b", "p", {"s": (0.6,)}),
+            cell("c", "p", {"s": (1.0,)}),
+            cell("a", "q", {"s": (nan,)}),
+        ]
+    )
+    p, q = task_means(rows, ["p", "q"], [1], ["a", "b"])
+    assert (p["predictor"], p["shots"], p["tasks"]) == ("p", 1, 2)
+    assert p["mean"] == pytest.approx(40)
+    assert 20 <= p["low"] < 40 < p["high"] <= 60
+    assert q == {**dict.fromkeys(("mean", "low", "high")), "predictor": "q", "shots": 1, "tasks": 0}
 
 
 def test_further_numbers_of_annotated_images_have_names_of_their_own():
