@@ -13,7 +13,7 @@ from episodes.errors import EpisodeError
 from episodes.io.pixels import PixelRef
 from episodes.sampling.draws import Draws
 from episodes.sampling.feasibility import separable
-from episodes.sampling.pools import Remainder, make_pool, skip
+from episodes.sampling.pools import Remainder, make_pool, make_pools, make_table, skip
 from episodes.sampling.sampler import EpisodeSampler, EpisodeSettings
 from tests.episodes.sampling.test_sampler import toy, wide
 
@@ -88,6 +88,14 @@ def test_areas_are_kept_between_the_limits_and_drawn_evenly():
 
     assert 15 < large() < 50  # one subject of ten
     assert 75 < large(area_quantiles=3) < 125  # one third of the areas
+
+
+def test_two_images_are_two_quantiles():
+    catalog = toy([("p", {"a": 100}), ("q", {"a": 900})], "a")
+    pools = make_pools(
+        catalog, make_table(catalog, by_volume=False), EpisodeSettings(area_quantiles=2)
+    )
+    assert [pool.ranks.tolist() for pool in pools["a"]] == [[0], [1]]
 
 
 def test_quantiles_that_the_rules_have_emptied_are_passed_over():

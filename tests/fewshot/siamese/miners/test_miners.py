@@ -86,6 +86,13 @@ def test_facenet_takes_the_nearest_negative_beyond_the_positive_else_the_farthes
     assert none_farther > 0 or name != "uneven"
 
 
+def test_facenet_takes_no_negative_that_is_as_far_as_the_positive():
+    distances = torch.tensor([[0.0, 0.5, 0.5, 0.7], [0.5, 0, 9, 9], [0.5, 9, 0, 9], [0.7, 9, 9, 0]])
+    pair_masks = make_pair_masks(torch.tensor([0, 0, 1, 2]))
+    found = semi_hard_of_pairs(distances, pair_masks, 0.3)
+    assert torch.equal(found.weights, counted(distances, [(0, 1, 3)]))
+
+
 @pytest.mark.parametrize("name", list(BATCHES))
 def test_hardest_and_easiest(name):
     _, _, distances, pair_masks = measured(name)
