@@ -26,7 +26,6 @@ from episodes.io.write import atomic_write, write_json
 from episodes.readers.instances import read
 from fewshot.baselines.image_predictor import GREY
 from fewshot.benchmark.suite.kinds import kind_of_sample
-from fewshot.cli.count import COUNT_METHOD
 from fewshot.evaluation.results import machine
 from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.instances.look import look_of
@@ -46,7 +45,8 @@ BASELINE = "Otsu + labels"
 METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "threshold + splitting": ("threshold", {}),
     "pixel-forest + splitting": ("pixel-forest", {}),
-    "fewshot count": ("self-configuring", {"method": COUNT_METHOD}),
+    "perceptron + splitting": ("self-configuring", {"method": ("perceptron",)}),
+    "fewshot count": ("best-objects", {}),
 }
 """Predictor and settings of each; the last is the default of the command."""
 SCORES = ("bowl", "ap50", "f1", "count_mae")

@@ -19,8 +19,7 @@ from fewshot.metrics.tables import csv_table, text_table
 value = lazily("fewshot.inference.instances.value")
 inputs = lazily("fewshot.inference.inputs")
 
-COUNT_METHOD = ("perceptron",)
-"""What self-configuring mixes by default: it is taught several times, and choosing takes long."""
+_PREDICTOR = "best-objects"
 _SHOWN = 12  # rows that are printed
 
 
@@ -43,7 +42,7 @@ def count(command: CountObjects) -> int:
             "images to count in, or --labels with numbered objects"
         )
     try:
-        return segment(_as_segment(command), COUNT_METHOD)
+        return segment(_as_segment(command), _PREDICTOR)
     finally:
         _show(command.out / COUNTS)
 

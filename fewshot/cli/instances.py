@@ -20,7 +20,7 @@ def with_instances(command: Segment, shots: SupportSet) -> Segment:
     """Turn instances on where the masks number objects, and tell so."""
     if command.instances is not None or shots.objects is None:
         return command
-    if command.inference.predictor == "mask-rcnn":  # whose class imports torch
+    if command.inference.predictor in ("mask-rcnn", "best-objects"):  # whose classes import torch
         print("the mask has numbered objects; instances are written")
     else:
         print(

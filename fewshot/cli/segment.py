@@ -23,12 +23,12 @@ _BY_MODEL = "end-to-end"
 _OF_A_MODEL = ("model", "size", "coordinates", "tiles", "other_magnification", "adapt")
 
 
-def segment(command: Segment, methods: tuple[str, ...] = ()) -> int:
+def segment(command: Segment, default: str = "self-configuring") -> int:
     """Learn from the support, segment every query; one bad query does not stop the others.
 
     Args:
         command: what was typed.
-        methods: that self-configuring mixes where none are named; by default it chooses.
+        default: predictor of images where none is named.
 
     Raises:
         DataError: the support cannot be used, there is nothing to segment, or queries failed
@@ -43,7 +43,7 @@ def segment(command: Segment, methods: tuple[str, ...] = ()) -> int:
         reading=Reading(command.axes, command.channels),
         instances=command.instances is not None,
     )
-    command = with_instances(_with_predictor(command, shots, methods), shots)
+    command = with_instances(_with_predictor(command, shots, default), shots)
     reserved = [f"{name}.safetensors" for name in command.support_names()]
     if command.instances is not None:
         reserved += [OBJECTS, COUNTS, BOWL]
@@ -91,10 +91,10 @@ def _check_options(command: Segment) -> None:
         )
 
 
-def _with_predictor(command: Segment, shots: SupportSet, methods: tuple[str, ...]) -> Segment:
+def _with_predictor(command: Segment, shots: SupportSet, default: str) -> Segment:
     """Choose the predictor where none is named, and tell why where it is that of a single model.
 
-    Volumes have slices in number, which `self-configuring` would take minutes for.
+    Volumes have slices in number, which several methods would take minutes for.
     """
     if command.inference.predictor is not None:
         return command
@@ -115,9 +115,10 @@ def _with_predictor(command: Segment, shots: SupportSet, methods: tuple[str, ...
     if reasons:
         given = ", ".join(reasons).replace("_", "-")
         print(f"segmented by a single model (end-to-end), because of {given}; --predictor decides")
-    name, mixed = (_BY_MODEL, ()) if reasons else ("self-configuring", methods)
-    method = command.inference.method or mixed
-    return replace(command, inference=replace(command.inference, predictor=name, method=method))
+    if command.inference.method:
+        default = "self-configuring"
+    name = _BY_MODEL if reasons else default
+    return replace(command, inference=replace(command.inference, predictor=name))
 
 
 def _settings(command: Segment) -> str:

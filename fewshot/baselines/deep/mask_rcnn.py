@@ -28,6 +28,7 @@ from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.predictors.build import register_predictor
 from fewshot.inference.predictors.feature_predictor import AnnotatedSlices
+from fewshot.inference.result import Segmentation
 from fewshot.lazily import lazily
 
 detection = lazily("torchvision.models.detection")
@@ -189,12 +190,15 @@ class MaskRCNNPredictor(DeepPredictor):
         chance[0] = 1 - chance[1:].max(axis=0)
         return chance / chance.sum(axis=0)
 
-    def instances(self, image: ImageStack, support: Fitted[Trained]) -> Instances:
+    def instances(
+        self, image: ImageStack, support: Fitted[Trained], answer: Segmentation | None = None
+    ) -> Instances:
         """Find the objects of an image.
 
         Args:
             image: of one plane.
             support: of `learn`.
+            answer: not used, as objects are not made of classes.
 
         Raises:
             DataError: it has several planes.

@@ -8,6 +8,7 @@ from episodes.errors import DataError
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.learned import LearnedObjects
 from fewshot.inference.instances.value import Instances
+from fewshot.inference.result import Segmentation
 from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 
@@ -26,8 +27,10 @@ class ObjectPredictor(Protocol):
         """Learn classes and objects; see `Predictor`."""
         ...
 
-    def instances(self, image: ImageStack, support: Any) -> Instances:
-        """Find the objects of an image."""
+    def instances(
+        self, image: ImageStack, support: Any, answer: Segmentation | None = None
+    ) -> Instances:
+        """Find the objects of an image, whose segmentation may be there already."""
         ...
 
 
@@ -42,11 +45,15 @@ class DetectedObjects(LearnedObjects):
     support: Any = None
 
     def describe(self) -> str:
-        """Tell in a line that nothing was chosen."""
+        """Tell what the method chose, or in a line that nothing was chosen."""
+        if isinstance(self.support, LearnedObjects):
+            return self.support.describe()
         return "objects are found by the method itself"
 
     def record(self) -> dict[str, Any]:
         """Return the same as JSON values."""
+        if isinstance(self.support, LearnedObjects):
+            return self.support.record()
         return {"method": "detected"}
 
 
@@ -61,9 +68,10 @@ def learn_detected(
     """Learn, where that was not done.
 
     Raises:
-        DataError: objects are to be split, and the predictor finds them whole.
+        DataError: objects are to be split, and the predictor finds them whole, or in another way.
     """
-    if method in ("border", "seeds"):
+    split = getattr(getattr(predictor, "settings", None), "split", None)
+    if method in ("border", "seeds") and method != split:
         raise DataError(
             f"--instances {method} splits the answer of a method of classes, and this one finds "
             "objects by itself; leave out the name, --instances auto"

@@ -93,7 +93,7 @@ class InstancePredictor:
         """
         if isinstance(learned, DetectedObjects):
             finder: Any = self.predictor
-            return finder.instances(image, learned.support)
+            return finder.instances(image, learned.support, answer)
         look = look_of(image)
         doubt = ""
         if look not in learned.models:

@@ -27,6 +27,7 @@ from tests.fewshot.baselines.scenes import QUICK as BASELINES
 
 TRAINED = {n: {**BASELINES[n], "steps": 1, "batch": 1} for n in ("fcn", "mask-rcnn", "unet")}
 QUICK = {**BASELINES, **TRAINED, "self-configuring": {"method": ("neighbours-256",)}}
+QUICK["best-objects"] = {"candidates": ("threshold", "k-means")}
 VOLUMES = ("multi-slice", "registered-slice", "registered-volume")
 
 
@@ -264,7 +265,14 @@ def test_runs_of_planes_end_where_one_does_not_follow():
 
 @pytest.mark.parametrize(
     ("marked", "kind"),
-    [(range(2, 9), "volume"), ((2, 3, 4, 6, 7, 8), "slices"), ((2, 3), "slices"), ((), "slices")],
+    [
+        (range(2, 9), "volume"),
+        ((2, 3, 4, 6, 7, 8), "slices"),
+        (range(4), "volume"),
+        (range(3), "slices"),
+        ((2, 3), "slices"),
+        ((), "slices"),
+    ],
 )
 def test_what_is_annotated_is_told_by_gaps_and_number(marked, kind):
     labels = np.zeros((10, 4, 4), np.uint8)

@@ -87,3 +87,11 @@ def test_enlarging_the_query_interpolates_its_axes_alone():
 
 def test_training_teaches_it_to_read_correlations():
     assert share_right_after(make(4, HSNetSettings(width=4, blocks=2)), 15) > 0.9
+
+
+def test_decoding_keeps_the_grid():
+    """Kernels of 3 x 3 with a border of 1, as published: two logits of a cell lie where it does."""
+    head = HSNetHead(HSNetSettings(width=4), (Level(8, 16), Level(16, 16)))
+    channels = head.decode[0].in_channels
+    assert head.decode(torch.zeros(2, channels, 5, 7)).shape == (2, 1, 5, 7)
+    assert [conv.kernel_size for conv in head.decode[::2]] == [(3, 3), (3, 3), (1, 1)]

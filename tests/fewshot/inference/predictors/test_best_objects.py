@@ -1,0 +1,90 @@
+"""The best of several segmenters, for each look of images."""
+
+import numpy as np
+import pytest
+
+from episodes.errors import DataError
+from fewshot.inference.inputs import image_planes
+from fewshot.inference.instances.predictor import InstancePredictor
+from fewshot.inference.predictors.best_objects import BestObjectsPredictor, BestObjectsSettings
+from fewshot.inference.predictors.build import build_predictor
+from fewshot.inference.support_set import read_support_set
+from tests.fewshot.inference.instances.test_predictor import cells
+
+
+def looks(seed):
+    """Bright discs on dark ground, and the same with a bright ground and dark discs."""
+    image, numbers = cells(seed)
+    return [image, 255 - image], numbers
+
+
+class OnlySeesDark:
+    """Finds the objects of dark images, and marks nothing of others."""
+
+    def __init__(self, other):
+        self.other, self.inner = other, build_predictor(None, "threshold")
+
+    def learn(self, support_set):
+        return self.inner.learn(support_set)
+
+    def segment(self, image, support):
+        found = self.inner.segment(image, support)
+        if (np.median(image.pixels) > 127) != self.other:
+            found.probabilities[0], found.probabilities[1:] = 1, 0
+            found.labels[:] = 0
+        return found
+
+
+@pytest.fixture(scope="module")
+def learned():
+    images, numbers = looks(0)
+    shots = read_support_set(images, [numbers, numbers], "cell")
+    predictor = BestObjectsPredictor()
+    predictor.makers = {
+        name: InstancePredictor(OnlySeesDark(other), "distance")
+        for name, other in (("of dark", False), ("of bright", True))
+    }
+    return predictor, predictor.learn(shots)
+
+
+def test_each_look_is_segmented_by_what_is_best_on_it(learned):
+    predictor, support = learned
+    assert support.chosen == {"dark": "of dark", "bright": "of bright"}
+    assert support.reached["dark"]["of bright"] == 0 < 0.9 < support.reached["dark"]["of dark"]
+    assert support.record()["bright"]["segmented_by"] == "of bright"
+    assert "bright images: segmented by of bright (Bowl score" in support.describe()
+    images, numbers = looks(1)
+    for image in images:
+        picture = image_planes(image)
+        answer = predictor.segment(picture, support)
+        overlap = 2 * ((answer.labels[0] > 0) & (numbers > 0)).sum()
+        assert overlap / ((answer.labels > 0).sum() + (numbers > 0).sum()) > 0.95
+        assert len(predictor.instances(picture, support)) == numbers.max()
+        assert len(predictor.instances(picture, support, answer)) == numbers.max()
+
+
+def test_an_image_of_another_look_is_told(learned):
+    predictor, support = learned
+    colours = np.zeros((40, 50, 3), np.uint8)
+    colours[..., 0] = np.arange(50) * 5
+    found = predictor.instances(image_planes(colours), support)
+    assert "is coloured and the annotated images are dark and bright" in found.doubt
+
+
+def test_it_finds_objects_for_whoever_asks():
+    images, numbers = looks(2)
+    shots = read_support_set(images[0], numbers, "cell")
+    predictor = build_predictor(None, "best-objects", {"candidates": ("k-means", "threshold")})
+    maker = InstancePredictor(predictor)
+    model = maker.learn(shots)
+    assert len(maker.instances(image_planes(looks(3)[0][0]), model)) == 10
+    assert "segmented by " in model.describe()
+    assert model.record()["dark"]["tried"].keys() == {"k-means", "threshold"}
+    assert "trying k-means, threshold on 1 annotated images" in predictor.cost(shots)
+
+
+def test_candidates_segment_and_are_some():
+    with pytest.raises(DataError, match="name at least one"):
+        BestObjectsSettings(candidates=())
+    with pytest.raises(DataError, match="mask-rcnn finds objects by itself, and is no candidate"):
+        build_predictor(None, "best-objects", {"candidates": ("threshold", "mask-rcnn")})
