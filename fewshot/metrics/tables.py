@@ -69,6 +69,8 @@ def with_interval(value: float | None, interval: Sequence[float | None]) -> str:
 
     >>> with_interval(95.754, [94.5, 96.75])
     '95.75 [94.5, 96.75]'
+    >>> with_interval(0.4567, [None, None])
+    '0.46'
     """
     if value is None:
         return "undefined"

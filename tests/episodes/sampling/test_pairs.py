@@ -127,6 +127,18 @@ def test_a_catalog_that_cannot_fill_a_batch_is_refused(settings, said):
 
 
 @pytest.mark.parametrize(
+    ("subjects", "way_out"),
+    [
+        (["s", "t", "u", "v"], "Every image is a subject of its own: name the subjects with"),
+        (["s", "s", "u", "v"], r"Choose fewer \(--classes-per-batch\), or add images"),
+    ],
+)
+def test_what_to_do_depends_on_whether_subjects_are_known(subjects, way_out):
+    with pytest.raises(EpisodeError, match=f"of . subject names with two images or .*{way_out}"):
+        PairSampler(catalog({"a": subjects}), PairSettings(2, 2, identity="subject"))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"classes_per_batch": 0},

@@ -91,7 +91,7 @@ def test_training_teaches_it_to_read_correlations():
 
 def test_decoding_keeps_the_grid():
     """Kernels of 3 x 3 with a border of 1, as published: two logits of a cell lie where it does."""
-    head = HSNetHead(HSNetSettings(width=4), (Level(8, 16), Level(16, 16)))
-    channels = head.decode[0].in_channels
+    head = HSNetHead(HSNetSettings(width=4, blocks=2), (Level(8, 16), Level(16, 16)))
+    channels = 4 * 2
     assert head.decode(torch.zeros(2, channels, 5, 7)).shape == (2, 1, 5, 7)
     assert [conv.kernel_size for conv in head.decode[::2]] == [(3, 3), (3, 3), (1, 1)]
