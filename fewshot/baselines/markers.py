@@ -46,8 +46,13 @@ def seeds_of(certain: np.ndarray, view: np.ndarray, most: int) -> list[tuple[int
     if not count:
         return []
     sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
-    kept = np.argsort(-sizes, kind="stable")[:most] + 1
-    medians = np.zeros(count + 1)
-    medians[kept] = ndimage.median(view, components, kept)
-    places = ndimage.minimum_position(np.abs(view - medians[components]), components, kept)
-    return [(int(row), int(column)) for row, column in places]
+    boxes = ndimage.find_objects(components)
+    found = []
+    for number in np.argsort(-sizes, kind="stable")[:most] + 1:
+        rows, columns = boxes[number - 1]
+        inside = components[rows, columns] == number
+        values = view[rows, columns]
+        away = np.where(inside, np.abs(values - np.median(values[inside])), np.inf)
+        row, column = np.unravel_index(away.argmin(), away.shape)
+        found.append((rows.start + int(row), columns.start + int(column)))
+    return found

@@ -83,11 +83,15 @@ def fit_shape(
     outside = np.abs(odds).mean() + 1e-6
 
     def cost(values: np.ndarray) -> float:
-        found = _laid(shape.mean + np.tensordot(values[4:], variable, 1), values, odds.shape)
+        window = _window(values, odds.shape)  # beyond it nothing is inside, nor on the contour
+        distance = shape.mean + np.tensordot(values[4:], variable, 1)
+        found = _laid(distance, values, odds.shape, window)
         inside = np.clip(found + 0.5, 0, 1)
-        contour = np.exp(-(found**2) / 2)
-        region = (odds * inside).sum() / (outside * max(np.pi * radius**2, 1))
-        along = (gradient * contour).sum() / max(contour.sum(), 1e-6)
+        region = (odds[window] * inside).sum() / (outside * max(np.pi * radius**2, 1))
+        along = 0.0
+        if edges:
+            contour = np.exp(-(found**2) / 2)
+            along = (gradient[window] * contour).sum() / max(contour.sum(), 1e-6)
         return float(-region - edges * along + _STIFFNESS * (values[4:] ** 2).sum())
 
     first = np.concatenate([start, np.zeros(len(variable))])
@@ -145,19 +149,39 @@ def _place(shape: Shape, odds: np.ndarray, radius: float) -> np.ndarray:
     return found
 
 
-def _laid(distance: np.ndarray, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _window(values: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Rows and columns of an image that the square of shapes covers; of none the nearest."""
+    half = _SIDE / 2 * np.exp(values[2]) * (abs(np.cos(values[3])) + abs(np.sin(values[3])))
+    found = []
+    for centre, length in zip(values[:2], shape, strict=True):
+        first = int(np.clip(np.floor(centre - half), 0, length - 1))
+        found.append(slice(first, int(np.clip(np.ceil(centre + half) + 1, first + 1, length))))
+    return tuple(found)
+
+
+def _laid(
+    distance: np.ndarray,
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    window: tuple[slice, ...] | None = None,
+) -> np.ndarray:
     """Lay a distance map on an image: signed distance in its pixels [height width].
 
     Args:
         distance: in the square of shapes.
         values: row and column of the centre, log of image pixels a pixel of the square, and turn.
         shape: of the image.
+        window: the part of the image that is computed; by default all of it.
     """
+    corner = np.array([0.0, 0.0])
+    if window is not None:
+        corner = np.array([each.start for each in window])
+        shape = tuple(each.stop - each.start for each in window)
     row, column, size, turn = values[:4]
     scale = np.exp(size)
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
     matrix = np.array([[cos, sin], [-sin, cos]])
-    offset = (_SIDE - 1) / 2 - matrix @ np.array([row, column])
+    offset = (_SIDE - 1) / 2 - matrix @ (np.array([row, column]) - corner)
     outside = float(distance.min())
     laid = ndimage.affine_transform(distance, matrix, offset, shape, order=1, cval=outside)
     return laid * scale

@@ -21,13 +21,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, optimize, signal
 from shared import observe
 from skimage import feature, filters, morphology, segmentation
-from skimage.transform import resize
+from skimage.transform import rescale, resize, rotate
+from sklearn import mixture
 
 from fewshot import baselines
 from fewshot.baselines.image_registration import as_image, register_affine, register_demons
+from fewshot.baselines.shapes import _EVALUATIONS as EVALUATIONS
+from fewshot.baselines.shapes import _RADIUS as RADIUS
 from fewshot.inference.inputs import image_planes
 from fewshot.inference.postprocessing.graph_cut import graph_cut
 
@@ -45,8 +48,15 @@ ONE = {
     "chan-vese": {"smoothings": (1,), "steps": (10,), "weights": (1.0,)},
     "geodesic-contour": {"balloons": (0,), "alphas": (100.0,), "weights": (1.0,)},
     "atlas": {"smoothings": (1.5,)},
+    "atlas-staple": {"smoothings": (1.5,)},
+    "region-growing": {"certainties": (0.95,), "tolerances": (2.5,)},
+    "histogram-valleys": {"widths": (5.0,), "sigmas": (2.0,)},
+    "grabcut": {"strengths": (4.0,), "rounds": (1,)},
+    "shape-model": {"edges": (0.0,), "modes": (0,)},
 }
 """One setting a method, so that fitting takes no time."""
+SEVERAL = ("atlas-staple",)
+"""Fitted to two annotated pictures, the others to one."""
 
 
 def scene(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,6 +143,87 @@ def of_atlas(image: np.ndarray, learned: Any) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.Resample(labels, fixed, transform, sitk.sitkNearestNeighbor))
 
 
+def of_staple(image: np.ndarray, learned: Any) -> np.ndarray:
+    import SimpleITK as sitk
+
+    votes = []
+    for atlas in learned.planes:
+        fixed = as_image(image, (1, 1))
+        affine = register_affine(fixed, atlas.image)
+        transform = register_demons(fixed, atlas.image, affine, 1.5)
+        labels = sitk.GetImageFromArray(atlas.labels)
+        votes.append(sitk.Resample(labels, fixed, transform, sitk.sitkNearestNeighbor))
+    return sitk.GetArrayFromImage(sitk.STAPLE(votes, 1.0)) > 0.5
+
+
+def of_flood(image: np.ndarray, learned: Any) -> np.ndarray:
+    view = ndimage.gaussian_filter(image, 1.5)
+    regions, count = ndimage.label(posterior(image, learned) >= 0.95)
+    sizes = ndimage.sum_labels(regions > 0, regions, np.arange(1, count + 1))
+    found = np.zeros(view.shape, bool)
+    for number in np.argsort(-sizes)[:64] + 1:
+        inside = regions == number
+        away = np.where(inside, np.abs(view - np.median(view[inside])), np.inf)
+        seed = np.unravel_index(away.argmin(), view.shape)
+        if not found[seed]:
+            found |= segmentation.flood(view, seed, tolerance=2.5 * learned.spreads[0])
+    return found
+
+
+def of_valleys(image: np.ndarray, learned: Any) -> np.ndarray:
+    view = smooth(image)
+    counts, edges = np.histogram(view, 256, (0, 1))
+    curve = ndimage.gaussian_filter1d(counts.astype(float), 5, mode="constant")
+    part = np.digitize(view, edges[signal.find_peaks(-curve)[0] + 1])
+    means = ndimage.mean(view, part, np.arange(part.max() + 1))
+    return means[part] > filters.threshold_otsu(view)
+
+
+def of_grabcut(image: np.ndarray, learned: Any) -> np.ndarray:
+    found = graph_cut(posterior(image, learned), image[None], 4.0)
+    pixels, labels = features(image).reshape(-1, 3), found.ravel()
+    chosen = np.random.default_rng(0).permutation(len(pixels))
+    logs = []
+    for label in (0, 1):
+        own = chosen[labels[chosen] == label][:6000]
+        made = mixture.GaussianMixture(5, random_state=0, reg_covar=1e-4).fit(pixels[own])
+        logs.append(made.score_samples(pixels) + np.log((labels == label).mean()))
+    odds = (logs[0] - logs[1]).clip(-60, 60).reshape(image.shape)
+    return graph_cut(1 / (1 + np.exp(odds)), image[None], 4.0)
+
+
+def of_shape(image: np.ndarray, learned: Any) -> np.ndarray:
+    logs = likelihoods(image, learned) - np.log(learned.shares)[:, None, None]
+    odds = (logs[1] - logs[0]).clip(-3, 3)
+    shape = learned.shapes[0]
+    scales = shape.radius * len(image) / RADIUS * np.array([0.7, 0.85, 1, 1.2, 1.4])
+    best = max(
+        (
+            (signal.fftconvolve(odds, kernel[::-1, ::-1], "same"), kernel)
+            for scale in scales
+            for turn in (-20, 0, 20)
+            for kernel in [rotate(rescale(shape.mean, scale) > 0, turn).astype(float)]
+        ),
+        key=lambda pair: pair[0].max(),
+    )
+    start = np.array(np.unravel_index(best[0].argmax(), odds.shape), float)
+
+    def laid(values: np.ndarray) -> np.ndarray:
+        scale = np.exp(values[2])
+        cos, sin = np.cos(values[3]) / scale, np.sin(values[3]) / scale
+        matrix = np.array([[cos, sin], [-sin, cos]])
+        offset = np.array(best[1].shape) / 2 - matrix @ values[:2]
+        return ndimage.affine_transform(best[1], matrix, offset, odds.shape, order=1)
+
+    found = optimize.minimize(
+        lambda values: -(odds * laid(values)).mean(),
+        np.array([*start, 0, 0]),
+        method="Nelder-Mead",
+        options={"maxfev": EVALUATIONS, "xatol": 0.02, "fatol": 1e-4},
+    )
+    return laid(found.x) > 0.5
+
+
 def smooth(image: np.ndarray) -> np.ndarray:
     return ndimage.gaussian_filter(image, 2)
 
@@ -181,6 +272,11 @@ PEERS: dict[str, tuple[str, int, Callable[[np.ndarray, Any], np.ndarray]]] = {
         of_geodesic,
     ),
     "atlas": ("SimpleITK", 256, of_atlas),
+    "atlas-staple": ("SimpleITK, 2 atlases", 256, of_staple),
+    "region-growing": ("GaussianMixture, flood", 512, of_flood),
+    "histogram-valleys": ("scipy.signal.find_peaks", 512, of_valleys),
+    "grabcut": ("GaussianMixture, PyMaxflow", 384, of_grabcut),
+    "shape-model": ("GaussianMixture, fftconvolve, Nelder-Mead", 160, of_shape),
 }
 """What each stands on, the side at which it works, and the calls."""
 
@@ -203,8 +299,11 @@ def main() -> None:
     repeats = 2 if parser.parse_args().quick else 7
     picture, mask = scene(0, 512)
     query, truth = scene(1, 512)
+    other = scene(2, 512)
     for name, (library, side, call) in PEERS.items():
-        fitted = baselines.fit(name, picture, mask, "disc", **ONE[name])
+        several = name in SEVERAL
+        images, masks = ([picture, other[0]], [mask, other[1]]) if several else (picture, mask)
+        fitted = baselines.fit(name, images, masks, "disc", **ONE[name])
         learned, image = fitted.support.model, image_planes(query)
         learned = getattr(learned, "learned", learned)
         calls = {
