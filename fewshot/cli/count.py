@@ -19,7 +19,8 @@ from fewshot.metrics.tables import csv_table, text_table
 value = lazily("fewshot.inference.instances.value")
 inputs = lazily("fewshot.inference.inputs")
 
-_PREDICTOR = "best-objects"
+_CHOOSING = "best-objects"
+_METHOD = ("perceptron",)  # where insides are learned, too: it is taught several times
 _SHOWN = 12  # rows that are printed
 
 
@@ -42,7 +43,7 @@ def count(command: CountObjects) -> int:
             "images to count in, or --labels with numbered objects"
         )
     try:
-        return segment(_as_segment(command), _PREDICTOR)
+        return segment(_as_segment(command), _CHOOSING)
     finally:
         _show(command.out / COUNTS)
 
@@ -50,7 +51,11 @@ def count(command: CountObjects) -> int:
 def _as_segment(command: CountObjects) -> Segment:
     settings = Segment(command.support, command.mask, command.query, command.out)
     names = ("model", "masks", "axes", "channels", "instances", "inference", "output")
-    return replace(settings, bowl=True, **{name: getattr(command, name) for name in names})
+    values = {name: getattr(command, name) for name in names}
+    chosen = command.inference
+    if command.instances in ("border", "seeds") and not (chosen.predictor or chosen.method):
+        values["inference"] = replace(chosen, method=_METHOD)
+    return replace(settings, bowl=True, **values)
 
 
 def _count_labels(path: Path, out: Path) -> int:

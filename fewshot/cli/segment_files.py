@@ -97,8 +97,6 @@ def _predictor(command: Segment, shots: SupportSet, batch: Batch) -> Any:
         DataError: options of a model are given for a predictor that needs none.
     """
     name, values = predictor_of(command.inference)
-    if name == "best-objects" and command.instances is not None:
-        values |= {"split": command.instances}
     if command.train_on_queries:
         from fewshot.training.pictures import train_on_pictures  # imports what training needs
 

@@ -68,10 +68,9 @@ def learn_detected(
     """Learn, where that was not done.
 
     Raises:
-        DataError: objects are to be split, and the predictor finds them whole, or in another way.
+        DataError: objects are to be split, and the predictor finds them whole, or in its own way.
     """
-    split = getattr(getattr(predictor, "settings", None), "split", None)
-    if method in ("border", "seeds") and method != split:
+    if method in ("border", "seeds"):
         raise DataError(
             f"--instances {method} splits the answer of a method of classes, and this one finds "
             "objects by itself; leave out the name, --instances auto"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from episodes.io.pixels import IGNORE
+from fewshot.inference.instances.look import groups_of
 from fewshot.inference.predictors.base import Predictor
 from fewshot.inference.result import Segmentation
 from fewshot.inference.support_set import SupportSet
@@ -87,6 +88,14 @@ def _halves(shots: SupportSet) -> list[np.ndarray]:
         if labels_of[0] == labels_of[1] and len(labels_of[0]) == len(shots.names) + 1:
             return [first, ~first]
     return []
+
+
+def parts_by_look(shots: SupportSet) -> dict[str, SupportSet]:
+    """Part annotated images by their look; those of several classes stay together."""
+    groups = groups_of(shots.pictures)
+    if len(groups) == 1 or len(shots.names) > 1:
+        return {next(iter(groups)): shots}
+    return {look: subset(shots, places) for look, places in groups.items()}
 
 
 def subset(shots: SupportSet, places: Sequence[int]) -> SupportSet:

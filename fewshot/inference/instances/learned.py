@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fewshot.inference.inputs import ImageStack
+from fewshot.inference.instances.look import look_of
 from fewshot.inference.instances.sizes import ObjectSizes
 from fewshot.inference.instances.splitting import SplitMethod, Splitting
 
@@ -44,6 +46,22 @@ class LearnedObjects:
     names: tuple[str, ...]
     values: tuple[int, ...]
     models: Mapping[str, ObjectModel]
+
+    def look_for(self, image: ImageStack) -> tuple[str, str]:
+        """Choose the annotated images that a query is compared with.
+
+        Returns:
+            Their look, and a doubt where it is not the query's; "" where there is none.
+        """
+        look, known = look_of(image), next(iter(self.models))
+        if look in self.models:
+            return look, ""
+        if len(self.models) == 1 and {look, known} == {"bright", "dark"}:
+            return known, ""
+        return known, (
+            f"{image.name} is {look} and the annotated images are {' and '.join(self.models)}; "
+            "annotate one like it"
+        )
 
     def describe(self) -> str:
         """Tell the sizes, the splitting and its score on the annotated images, a line each."""

@@ -1,27 +1,24 @@
 """Objects with any segmenter: what is learned of annotated objects, and how it is chosen."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from episodes.errors import DataError
 from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
+from fewshot.inference.instances.annotated import choose_splittings, sizes_of_classes
 from fewshot.inference.instances.detected import (
     DetectedObjects,
     finds_objects,
     learn_detected,
 )
-from fewshot.inference.instances.held_out import held_out_probabilities, relearn, subset
+from fewshot.inference.instances.held_out import held_out_probabilities, parts_by_look, relearn
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
-from fewshot.inference.instances.look import groups_of, look_of
-from fewshot.inference.instances.make import make_instances, spacing_of
+from fewshot.inference.instances.make import make_instances
 from fewshot.inference.instances.rims import INSIDE, NAMES, RIM, rim_map
-from fewshot.inference.instances.search import Annotated, choose_splitting
-from fewshot.inference.instances.sizes import ObjectSizes, measure_objects
+from fewshot.inference.instances.sizes import ObjectSizes
 from fewshot.inference.instances.splitting import SplitMethod, Splitting
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.predictors.base import Predictor
@@ -70,16 +67,12 @@ class InstancePredictor:
         if finds_objects(self.predictor):
             finder: Any = self.predictor
             return learn_detected(finder, self.method, shots, support)
-        groups = groups_of(shots.pictures)
-        alone = len(groups) == 1 or len(shots.names) > 1
-        if alone:
-            return self._learned(shots, {next(iter(groups)): self._model(shots, support)})
-        models = {}
-        for look, places in groups.items():
-            part = subset(shots, places)
-            support = relearn(self.predictor, part, support)
+        parts, models = parts_by_look(shots), {}
+        for look, part in parts.items():
+            if len(parts) > 1:
+                support = relearn(self.predictor, part, support)
             models[look] = self._model(part, support)
-        return self._learned(shots, models)
+        return LearnedObjects(shots.names, shots.values, models)
 
     def instances(
         self, image: ImageStack, learned: LearnedObjects, answer: Segmentation | None = None
@@ -94,16 +87,7 @@ class InstancePredictor:
         if isinstance(learned, DetectedObjects):
             finder: Any = self.predictor
             return finder.instances(image, learned.support, answer)
-        look = look_of(image)
-        doubt = ""
-        if look not in learned.models:
-            known = next(iter(learned.models))
-            if len(learned.models) > 1 or {look, known} != {"bright", "dark"}:
-                doubt = (
-                    f"{image.name} is {look} and the annotated images are "
-                    f"{' and '.join(learned.models)}; annotate one like it"
-                )
-            look = known
+        look, doubt = learned.look_for(image)
         model = learned.models[look]
         if answer is None or len(learned.models) > 1:
             answer = self.predictor.segment(image, model.support)
@@ -113,13 +97,9 @@ class InstancePredictor:
             insides = found.probabilities[INSIDE].astype(np.float32)
         return make_instances(answer, insides, learned, model, doubt or answer.doubt)
 
-    def _learned(self, shots: SupportSet, models: Mapping[str, ObjectModel]) -> LearnedObjects:
-        return LearnedObjects(shots.names, shots.values, models)
-
     def _model(self, shots: SupportSet, support: Any = None) -> ObjectModel:
-        numbers = _numbers(shots)
         numbered = shots.objects is not None
-        sizes = tuple(measure_objects(each, numbered) for each in numbers)
+        sizes = sizes_of_classes(shots)
         methods: tuple[SplitMethod, ...] = (
             ("distance",) if not numbered else TRIED if self.method == "auto" else (self.method,)
         )
@@ -133,12 +113,7 @@ class InstancePredictor:
                 taught = _taught(shots, method, sizes[0])
                 answers = held_out_probabilities(self.predictor, taught, support)
                 insides = [each[INSIDE] for each in answers]
-            each = [
-                choose_splitting(method, _annotated(shots, found, insides, way, of_class), size)
-                for way, (of_class, size) in enumerate(zip(numbers, sizes, strict=True), 1)
-            ]
-            splittings, reached = zip(*each, strict=True)
-            chosen[method] = (splittings, float(np.mean(reached)))
+            chosen[method] = choose_splittings(method, shots, sizes, found, insides)
         scores: dict[str, float] = {name: score for name, (_, score) in chosen.items()}
         best = max(chosen, key=lambda name: scores[name] + _MARGIN * (name == "distance"))
         rims = None
@@ -155,36 +130,3 @@ def _taught(shots: SupportSet, method: SplitMethod, sizes: ObjectSizes) -> Suppo
         for each, known in zip(shots.objects, shots.maps, strict=True)
     )
     return replace(shots, maps=maps, names=NAMES, values=(INSIDE, RIM))
-
-
-def _numbers(shots: SupportSet) -> list[list[np.ndarray]]:
-    """The objects of each class and image [depth height width]."""
-    if shots.objects is not None:
-        return [list(shots.objects)]
-    return [
-        [
-            ndimage.label(found == way, np.ones((3, 3, 3)))[0].astype(np.int32)
-            for found in shots.maps
-        ]
-        for way in range(1, len(shots.names) + 1)
-    ]
-
-
-def _annotated(
-    shots: SupportSet,
-    probabilities: list[np.ndarray],
-    insides: list[np.ndarray] | None,
-    way: int,
-    numbers: list[np.ndarray],
-) -> list[Annotated]:
-    """Pair the objects of a class with what was found, of images without the axis of depth."""
-    found = []
-    for place, (picture, known) in enumerate(zip(shots.pictures, shots.maps, strict=True)):
-        first = 0 if len(known) == 1 else ...
-        hidden = known == IGNORE
-        inside = None if insides is None else np.where(hidden, 0, insides[place])[first]
-        foreground = np.where(hidden, 0, probabilities[place][way])[first]
-        image = picture.pixels[0] if len(known) == 1 else None
-        spacing = spacing_of(picture)
-        found.append(Annotated(numbers[place][first], foreground, inside, spacing, image))
-    return found

@@ -1,24 +1,28 @@
-"""The segmenter, of several, whose masks make the best objects of the annotated images."""
+"""The mixture of several segmenters whose masks make the best objects of the annotated images."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, ClassVar
+
+import numpy as np
 
 from episodes.errors import DataError
 from fewshot.inference.inputs import ImageStack
-from fewshot.inference.instances.learned import LearnedObjects
-from fewshot.inference.instances.look import look_of
-from fewshot.inference.instances.predictor import InstancePredictor
+from fewshot.inference.instances.annotated import choose_splittings, sizes_of_classes
+from fewshot.inference.instances.held_out import held_out_probabilities, parts_by_look
+from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
+from fewshot.inference.instances.make import make_instances
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.predictors.build import build_predictor, register_predictor
 from fewshot.inference.result import Segmentation
 from fewshot.inference.self_configuration.candidates import CANDIDATES
-from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 from fewshot.models.network import FewShotNetwork
 
 _MIXED = "self-configuring"
 _SECONDS = 10  # with the default candidates
+_MARGIN = 0.005  # of the Bowl's score that a further candidate has to gain
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,15 @@ class BestObjectsSettings:
 
     Attributes:
         candidates: predictors without a network, and methods of self-configuring.
-        split: how objects of the masks are told apart, see `InstancePredictor`.
     """
 
     candidates: tuple[str, ...] = ("threshold", "pixel-forest", "perceptron")
-    split: InstanceMethod = "distance"
 
     def __post_init__(self) -> None:
-        if not self.candidates:
-            raise DataError("candidates is empty; name at least one predictor or method")
+        if not 1 <= len(self.candidates) <= 5:
+            raise DataError(
+                f"{len(self.candidates)} candidates; expected 1 to 5 predictors or methods"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,37 +47,37 @@ class BestObjects(LearnedObjects):
     """What was learned.
 
     Attributes:
-        chosen: candidate of each look of the annotated images.
-        reached: Bowl score of every candidate on annotated images that it did not learn, 0 to 1,
-            for each look.
+        reached: Bowl score of every mixture on annotated images that it did not learn, 0 to 1, for
+            each look, with a threshold for all that was searched; `models` have what the chosen
+            candidates learned.
     """
 
-    chosen: Mapping[str, str]
     reached: Mapping[str, Mapping[str, float]]
 
     def describe(self) -> str:
         """Tell the choice and what it rests on, and how objects are told apart."""
         lines = []
-        for look, name in self.chosen.items():
-            where = f"{look} images: " if len(self.chosen) > 1 else ""
+        for look, model in self.models.items():
+            where = f"{look} images: " if len(self.models) > 1 else ""
             tried = ", ".join(f"{each} {score:.2f}" for each, score in self.reached[look].items())
-            lines.append(f"{where}segmented by {name} (Bowl score on annotated images: {tried})")
-        return "\n".join([*lines, super().describe()])
+            lines.append(f"{where}segmented by {_name(model.support)}, of what was tried: {tried}")
+        return "\n".join([super().describe(), *lines])
 
     def record(self) -> dict[str, Any]:
         """Return the same as JSON values."""
         found = super().record()
-        for look, name in self.chosen.items():
-            found[look] |= {"segmented_by": name, "tried": dict(self.reached[look])}
+        for look, model in self.models.items():
+            found[look] |= {"segmented_by": list(model.support), "tried": dict(self.reached[look])}
         return found
 
 
 @register_predictor("best-objects")
 class BestObjectsPredictor:
-    """Try several segmenters, and for each look of images take that with the best objects.
+    """Average the probabilities of those segmenters whose objects are best, for each look of image.
 
-    Each is scored on annotated images, or halves of one, that it did not learn; of equal scores the
-    first candidate's counts. The masks are those of which the objects are made.
+    Every candidate, and every mean of some of them, is scored by the objects of annotated images,
+    or halves of one, that were not learned; a mean of more has to be better by a margin. The masks
+    are those of which the objects are made, which are split by distance.
 
     Args:
         network: ignored; it is in the contract of predictors.
@@ -89,47 +93,86 @@ class BestObjectsPredictor:
         self, network: FewShotNetwork | None = None, settings: BestObjectsSettings | None = None
     ) -> None:
         self.settings = settings or BestObjectsSettings()
-        self.makers = {
-            name: InstancePredictor(_built(name), self.settings.split)
-            for name in self.settings.candidates
-        }
+        self.candidates: dict[str, Any] = {n: _built(n) for n in self.settings.candidates}
 
     def cost(self, support_set: SupportSet) -> str:
         """Tell in a line what will be tried, and for about how long."""
-        names, count = ", ".join(self.makers), sum(map(len, support_set.annotated_planes()))
+        names, count = ", ".join(self.candidates), sum(map(len, support_set.annotated_planes()))
         return (
             f"trying {names} on {count} annotated images, each as learned from the others (one: "
             f"each half from the other); with one image of 256 x 256 about {_SECONDS} s on 2 cores"
         )
 
     def learn(self, support_set: SupportSet) -> BestObjects:
-        """Learn the objects with every candidate, and choose; see `Predictor`."""
-        learned = {name: maker.learn(support_set) for name, maker in self.makers.items()}
-        first = next(iter(learned.values()))
-        reached = {
-            look: {name: max(each.models[look].scores.values()) for name, each in learned.items()}
-            for look in first.models
-        }
-        chosen = {look: max(scores, key=scores.__getitem__) for look, scores in reached.items()}
-        models = {look: learned[name].models[look] for look, name in chosen.items()}
-        return BestObjects(first.names, first.values, models, chosen, reached)
+        """Learn with every candidate, and choose; see `Predictor`."""
+        models, reached = {}, {}
+        for look, part in parts_by_look(support_set).items():
+            models[look], reached[look] = self._choose(part)
+        return BestObjects(support_set.names, support_set.values, models, reached)
 
     def segment(self, image: ImageStack, support: BestObjects) -> Segmentation:
         """Segment with what was chosen for images of this look; see `Predictor`."""
-        look = self._look(image, support)
-        maker = self.makers[support.chosen[look]]
-        return maker.predictor.segment(image, support.models[look].support)
+        look, _ = support.look_for(image)
+        answers = [
+            self.candidates[name].segment(image, learned)
+            for name, learned in support.models[look].support.items()
+        ]
+        if len(answers) == 1:
+            return answers[0]
+        chance = _mean([each.probabilities.astype(np.float32) for each in answers])
+        return replace(
+            answers[0],
+            labels=chance.argmax(axis=0).astype(np.uint8),
+            probabilities=chance.astype(np.float16),
+            query_support_similarity=None,
+            expected_dice=None,
+        )
 
     def instances(
         self, image: ImageStack, support: BestObjects, answer: Segmentation | None = None
     ) -> Instances:
-        """Find the objects of an image, see `InstancePredictor.instances`."""
-        maker = self.makers[support.chosen[self._look(image, support)]]
-        return maker.instances(image, support, answer)
+        """Find the objects of an image.
 
-    def _look(self, image: ImageStack, support: BestObjects) -> str:
-        look = look_of(image)
-        return look if look in support.models else next(iter(support.models))
+        Args:
+            image: of which the selected planes are segmented.
+            support: of `learn`.
+            answer: of `segment`, where it is there already.
+        """
+        look, doubt = support.look_for(image)
+        found = self.segment(image, support) if answer is None else answer
+        return make_instances(found, None, support, support.models[look], doubt or found.doubt)
+
+    def _choose(self, shots: SupportSet) -> tuple[ObjectModel, dict[str, float]]:
+        """Learn images of one look; give the best mixture, and the score of every one."""
+        learned = {name: each.learn(shots) for name, each in self.candidates.items()}
+        held_out = {
+            name: held_out_probabilities(each, shots, learned[name])
+            for name, each in self.candidates.items()
+        }
+        sizes = sizes_of_classes(shots)
+        found, scores = {}, {}
+        for names in _mixtures(list(learned)):
+            found[names] = [_mean(each) for each in zip(*(held_out[n] for n in names), strict=True)]
+            _, reached = choose_splittings("distance", shots, sizes, found[names], threshold=True)
+            scores[_name(names)] = reached
+        best = max(found, key=lambda names: scores[_name(names)] - _MARGIN * len(names))
+        splittings, reached = choose_splittings("distance", shots, sizes, found[best])
+        support = {name: learned[name] for name in best}
+        return ObjectModel(support, None, splittings, sizes, {"distance": reached}), scores
+
+
+def _mixtures(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Give all subsets but the empty one, the small ones first."""
+    for count in range(1, len(names) + 1):
+        yield from combinations(names, count)
+
+
+def _name(names: Sequence[str] | Mapping[str, Any]) -> str:
+    return " + ".join(names)
+
+
+def _mean(probabilities: Sequence[np.ndarray]) -> np.ndarray:
+    return np.mean(np.stack(probabilities), axis=0)
 
 
 def _built(name: str) -> Any:
