@@ -99,12 +99,12 @@ def _with_predictor(command: Segment, shots: SupportSet, default: str) -> Segmen
     if command.inference.predictor is not None:
         return command
     reasons = [f"--{name}" for name in _OF_A_MODEL if getattr(command, name)]
-    for group, fields_of in (
+    for group, names in (
         (command.inference, ("ensemble", "zoom")),
         (command.inference.postprocess, FEATURE_STEPS),
     ):
-        default = type(group)()
-        reasons += [f"--{n}" for n in fields_of if getattr(group, n) != getattr(default, n)]
+        plain = type(group)()
+        reasons += [f"--{n}" for n in names if getattr(group, n) != getattr(plain, n)]
     if command.train_on_queries and reasons:
         raise DataError(
             "--train-on-queries makes one of several methods, but a single model is asked for; "
@@ -117,8 +117,8 @@ def _with_predictor(command: Segment, shots: SupportSet, default: str) -> Segmen
         print(f"segmented by a single model (end-to-end), because of {given}; --predictor decides")
     if command.inference.method:
         default = "self-configuring"
-    chosen = _BY_MODEL if reasons else default
-    return replace(command, inference=replace(command.inference, predictor=chosen))
+    name = _BY_MODEL if reasons else default
+    return replace(command, inference=replace(command.inference, predictor=name))
 
 
 def _settings(command: Segment) -> str:

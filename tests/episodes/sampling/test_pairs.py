@@ -143,6 +143,7 @@ def test_what_to_do_depends_on_whether_subjects_are_known(subjects, way_out):
     [
         {"classes_per_batch": 0},
         {"images_per_class": 1},
+        {"min_area": 0},
         {"identity": "subject", "regions": True},
     ],
 )

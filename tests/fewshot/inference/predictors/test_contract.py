@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
@@ -256,6 +257,20 @@ def test_propagation_of_another_registration_is_not_reused(segmenter):
     assert alike.atlas._coverage is one.atlas._coverage
     assert other.atlas._coverage is not one.atlas._coverage
     assert (alike.learns_like(one), other.learns_like(one)) == (True, False)
+
+
+def test_what_is_registered_and_what_is_propagated_count_alike(segmenter, support_set, query):
+    predictor = build_predictor(segmenter.network, "registered-slice")
+    (annotated, volume), *_ = predictor.learn(support_set).classes[0]
+    del annotated
+    part = ImageStack(query.pixels, "part", volume=True, selected=(1, 4))
+    alone = predictor._warped_coverage(part, volume)
+    assert len(alone) == 2
+    assert 0 < alone.max() <= 1
+    propagated = torch.linspace(0, 1, len(query.pixels))[:, None, None].expand(-1, *alone.shape[1:])
+    predictor.atlas.propagate = lambda support, image: propagated
+    both = predictor._warped_coverage(part, volume)
+    torch.testing.assert_close(both, (alone + propagated[[1, 4]]) / 2)
 
 
 def test_runs_of_planes_end_where_one_does_not_follow():

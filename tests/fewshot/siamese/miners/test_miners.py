@@ -86,6 +86,17 @@ def test_facenet_takes_the_nearest_negative_beyond_the_positive_else_the_farthes
     assert none_farther > 0 or name != "uneven"
 
 
+@pytest.mark.parametrize("few", [0, 100], ids=["sorted", "compared"])
+def test_a_negative_just_at_the_margin_is_not_within_it(monkeypatch, few):
+    monkeypatch.setattr(module, "_FEW", few)
+    distances = torch.tensor([[0.0, 0.5, 1.0], [0.5, 0.0, 0.75], [1.0, 0.75, 0.0]])
+    pair_masks = make_pair_masks(torch.tensor([0, 0, 1]))
+    counts = {
+        which: int(triplet_weights(distances, pair_masks, 0.5, which).triplets) for which in INSIDE
+    }
+    assert counts == {"all": 1, "hard": 0, "semi-hard": 1}
+
+
 def test_facenet_takes_no_negative_that_is_as_far_as_the_positive():
     distances = torch.tensor([[0.0, 0.5, 0.5, 0.7], [0.5, 0, 9, 9], [0.5, 9, 0, 9], [0.7, 9, 9, 0]])
     pair_masks = make_pair_masks(torch.tensor([0, 0, 1, 2]))
