@@ -9,7 +9,7 @@ from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
 from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.predictors.build import build_predictor, needs_network
-from fewshot.inference.predictors.feature_predictor import _runs
+from fewshot.inference.predictors.feature_predictor import _runs, annotated_slices
 from fewshot.inference.predictors.registered_slice import (
     RegisteredSlicePredictor,
     RegisteredSliceSettings,
@@ -257,6 +257,15 @@ def test_propagation_of_another_registration_is_not_reused(segmenter):
     assert alike.atlas._coverage is one.atlas._coverage
     assert other.atlas._coverage is not one.atlas._coverage
     assert (alike.learns_like(one), other.learns_like(one)) == (True, False)
+
+
+def test_an_ensemble_learns_each_annotated_slice_by_itself(segmenter, support_set):
+    annotated = annotated_slices(support_set)
+    count = len(annotated.all)
+    assert count > 2
+    for ensemble, sizes in ((None, [count]), ("probabilities", [1] * count)):
+        predictor = build_predictor(segmenter.network, "slice", {"ensemble": ensemble})
+        assert [len(group) for group in predictor._learned_groups(annotated)] == sizes
 
 
 def test_what_is_registered_and_what_is_propagated_count_alike(segmenter, support_set, query):
