@@ -19,7 +19,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,11 @@ HEADS: dict[str, HeadSettings] = {
     "universeg": UniverSegSettings(),
 }
 REFINED = PostprocessSettings(
-    **{k: v for k, v in settings_at_test("alpnet-randomwalk").items() if k != "fuse"}
+    **{
+        each.name: settings_at_test("alpnet-randomwalk")[each.name]
+        for each in fields(PostprocessSettings)
+        if each.name in settings_at_test("alpnet-randomwalk")
+    }
 )
 """The refinement of the package's best recipe: answers at the picture's own size."""
 
