@@ -1,6 +1,8 @@
-"""Count nuclei of the 2018 Data Science Bowl from a few annotated images, and score the objects.
+r"""Count nuclei of the 2018 Data Science Bowl from a few annotated images, and score the objects.
 
 python tools/nuclei.py ../shared/data/dsb2018 --out docs/results/nuclei.json
+python tools/nuclei.py ../shared/data/dsb2018 --annotated 1000 --methods U-Net \
+    --out docs/results/nuclei_all.json
 
 Images whose name has an even first byte of its SHA-256 are for development, from which the
 annotated images are taken; the others are the test, which is scored once. Both are ordered by that
@@ -28,6 +30,7 @@ from fewshot.baselines.image_predictor import GREY
 from fewshot.benchmark.suite.kinds import kind_of_sample
 from fewshot.evaluation.results import machine
 from fewshot.inference.inputs import ImageStack, image_planes
+from fewshot.inference.instances.border_objects import BorderObjectsPredictor
 from fewshot.inference.instances.look import look_of
 from fewshot.inference.instances.predictor import InstancePredictor
 from fewshot.inference.predictors.build import build_predictor
@@ -47,8 +50,11 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "pixel-forest + splitting": ("pixel-forest", {}),
     "perceptron + splitting": ("self-configuring", {"method": ("perceptron",)}),
     "fewshot count": ("best-objects", {}),
+    "U-Net": ("unet", {"steps": 2000, "augmentation": "strong", "max_side": 1536}),
 }
-"""Predictor and settings of each; the last is the default of the command."""
+"""Predictor and settings of each; the default of the command is "fewshot count"."""
+MANY = 100
+"""Annotated images from which a result is one of all."""
 SCORES = ("bowl", "ap50", "f1", "count_mae")
 
 
@@ -121,7 +127,10 @@ def _grey(picture: ImageStack) -> np.ndarray:
 
 def splitting(method: str, instances: str, shots: SupportSet) -> Callable[[ImageStack], np.ndarray]:
     """Learn the objects of annotated images with a method of `METHODS`."""
-    maker = InstancePredictor(build_predictor(None, *METHODS[method]), instances)
+    predictor = build_predictor(None, *METHODS[method])
+    if getattr(predictor, "learns_slowly", False):
+        predictor, instances = BorderObjectsPredictor(predictor), "auto"
+    maker = InstancePredictor(predictor, instances)
     learned = maker.learn(shots)
     print(learned.describe(), flush=True)
     return lambda picture: maker.instances(picture, learned).labels
@@ -153,7 +162,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("data", type=Path)
     options.add_argument("--annotated", type=int, nargs="+", default=[10, 1])
-    options.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    options.add_argument("--methods", nargs="+", default=list(METHODS)[:-1], choices=METHODS)
     options.add_argument("--instances", default="distance")
     options.add_argument("--images", type=int, default=40)
     options.add_argument("--part", choices=("development", "test"), default="test")
@@ -163,8 +172,10 @@ def main() -> None:
     development, test = split(chosen.data)
     tested = stratified(development[::-1] if chosen.part == "development" else test, chosen.images)
     report, learned_from, seconds = Report(), {}, {}
+    if chosen.part == "development":
+        development = [each for each in development if each not in tested]
     for count in chosen.annotated:
-        annotated = stratified(development, count)
+        annotated = stratified(development, min(count, len(development)))
         learned_from[count] = [each.name for each in annotated]
         shots = support_of(annotated)
         for method in (BASELINE, *chosen.methods):
@@ -210,12 +221,14 @@ def write(
             "method": method,
         }
 
+    amount, ending = ("all", "_all_images") if most >= MANY else (most, "")
     heads = [
-        headline("bowl_classical", classical, "bowl"),
-        headline(f"bowl_{most}_images", last, "bowl"),
-        headline("ap50_fluorescence", last, "ap50", "fluorescence"),
-        headline(f"count_mae_{most}_images", last, "count_mae"),
+        headline(f"bowl_{amount}_images", last, "bowl"),
+        headline(f"ap50_fluorescence{ending}", last, "ap50", "fluorescence"),
+        headline(f"count_mae_{amount}_images", last, "count_mae"),
     ]
+    if len(chosen.methods) > 1:
+        heads.insert(0, headline("bowl_classical", classical, "bowl"))
     content = {
         "headline": heads,
         "baseline": BASELINE,

@@ -10,24 +10,45 @@ from fewshot.archive.batch import Batch
 from fewshot.archive.object_files import ObjectFiles
 from fewshot.archive.queries import Query
 from fewshot.cli.options import Segment
+from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 from fewshot.lazily import lazily
 
 instances = lazily("fewshot.inference.instances.predictor")  # imports torch
+borders = lazily("fewshot.inference.instances.border_objects")
 
 
 def with_instances(command: Segment, shots: SupportSet) -> Segment:
     """Turn instances on where the masks number objects, and tell so."""
     if command.instances is not None or shots.objects is None:
         return command
-    if command.inference.predictor in ("mask-rcnn", "best-objects"):  # whose classes import torch
+    name = command.inference.predictor
+    split: InstanceMethod = "distance"
+    if name in ("mask-rcnn", "best-objects"):  # whose classes import torch
         print("the mask has numbered objects; instances are written")
+    elif name in ("unet", "fcn"):
+        split = "border"
+        print("the mask has numbered objects; instances are written, grown from learned insides")
     else:
         print(
             "the mask has numbered objects; instances are written, split by distance (--instances "
             "auto also tries learned borders)"
         )
-    return replace(command, instances="distance")
+    return replace(command, instances=split)
+
+
+def with_borders(command: Segment, predictor: Any, shots: SupportSet) -> Any:
+    """Have a network that takes minutes to train learn borders alone, where objects are numbered.
+
+    Args:
+        command: what was typed.
+        predictor: that was built of it.
+        shots: the annotated images.
+    """
+    slow = getattr(predictor, "learns_slowly", False) and shots.objects is not None
+    if slow and command.instances in ("auto", "border"):
+        return borders.BorderObjectsPredictor(predictor)
+    return predictor
 
 
 def refuse_instance_names(queries: Sequence[Query]) -> None:
@@ -61,7 +82,8 @@ def number_objects(
     """
     if command.instances is None:
         return {}
-    maker = instances.InstancePredictor(predictor, command.instances)
+    grown = isinstance(predictor, borders.BorderObjectsPredictor)
+    maker = instances.InstancePredictor(predictor, "auto" if grown else command.instances)
     learned = maker.learn(shots, support)
     print(learned.describe(), flush=True)
     batch.objects = ObjectFiles(

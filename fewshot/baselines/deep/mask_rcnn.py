@@ -121,6 +121,7 @@ class MaskRCNNPredictor(DeepPredictor):
     Settings: ClassVar = MaskRCNNSettings
     name: ClassVar = "mask-rcnn"
     seconds_per_step: ClassVar = 0.6
+    learns_slowly: ClassVar = False  # but finds objects without borders
     finds_objects: ClassVar = True
 
     def build(self, ways: int, extras: tuple[float, ...] = ()) -> nn.Module:

@@ -62,6 +62,7 @@ class DeepPredictor(ImagePredictor[Trained]):
     `label` as well.
 
     Attributes:
+        learns_slowly: True where training takes so long that nothing should be learned twice.
         callbacks: of the training, see `fewshot.training.run.Callback`.
         seconds_per_step: on 2 cores, with the default settings, for `cost`.
     """
@@ -69,6 +70,7 @@ class DeepPredictor(ImagePredictor[Trained]):
     Settings: ClassVar[type[Any]] = DeepSettings
     name: ClassVar[str]
     seconds_per_step: ClassVar[float]
+    learns_slowly: ClassVar[bool] = True
     callbacks: Sequence[Callback] = ()
 
     def build(self, ways: int, extras: tuple[float, ...] = ()) -> nn.Module:

@@ -1,14 +1,13 @@
 """Objects with any segmenter: what is learned of annotated objects, and how it is chosen."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from episodes.errors import DataError
-from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.annotated import choose_splittings, sizes_of_classes
+from fewshot.inference.instances.border_objects import taught_rims
 from fewshot.inference.instances.detected import (
     DetectedObjects,
     finds_objects,
@@ -17,8 +16,7 @@ from fewshot.inference.instances.detected import (
 from fewshot.inference.instances.held_out import held_out_probabilities, parts_by_look, relearn
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.make import make_instances
-from fewshot.inference.instances.rims import INSIDE, NAMES, RIM, rim_map
-from fewshot.inference.instances.sizes import ObjectSizes
+from fewshot.inference.instances.rims import INSIDE
 from fewshot.inference.instances.splitting import SplitMethod, Splitting
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.predictors.base import Predictor
@@ -110,7 +108,7 @@ class InstancePredictor:
         for method in methods:
             insides = None
             if method != "distance":
-                taught = _taught(shots, method, sizes[0])
+                taught = taught_rims(shots, method, sizes[0])
                 answers = held_out_probabilities(self.predictor, taught, support)
                 insides = [each[INSIDE] for each in answers]
             chosen[method] = choose_splittings(method, shots, sizes, found, insides)
@@ -118,15 +116,5 @@ class InstancePredictor:
         best = max(chosen, key=lambda name: scores[name] + _MARGIN * (name == "distance"))
         rims = None
         if best != "distance":
-            rims = relearn(self.predictor, _taught(shots, best, sizes[0]), support)
+            rims = relearn(self.predictor, taught_rims(shots, best, sizes[0]), support)
         return ObjectModel(support, rims, chosen[best][0], sizes, scores)
-
-
-def _taught(shots: SupportSet, method: SplitMethod, sizes: ObjectSizes) -> SupportSet:
-    """The annotated images with insides and rims for labels."""
-    assert shots.objects is not None  # checked by `learn`
-    maps = tuple(
-        np.where(known == IGNORE, np.uint8(IGNORE), rim_map(each, method, sizes.radius))
-        for each, known in zip(shots.objects, shots.maps, strict=True)
-    )
-    return replace(shots, maps=maps, names=NAMES, values=(INSIDE, RIM))
