@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-import yaml
-
 from episodes.errors import DataError
 from fewshot import recipes
 from fewshot.inference.postprocessing.settings import PostprocessSettings
@@ -13,6 +11,8 @@ from fewshot.inference.settings import InferenceSettings
 from fewshot.lazily import lazily
 from fewshot.pipeline.values import checked, nearest
 from fewshot.registry import PREDICTORS
+
+yaml = lazily("yaml")  # of --setting alone
 
 build = lazily("fewshot.inference.predictors.build")  # imports torch
 

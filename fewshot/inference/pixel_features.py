@@ -6,10 +6,12 @@ from functools import lru_cache
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import ndimage
 from torch import Tensor
 
 from episodes.io.pixels import IGNORE
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 SIGMAS = (0.7, 1.0, 1.6, 3.5, 5.0, 10.0)
 """Standard deviations of the Gaussians, in pixels."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from episodes.io.pixels import IGNORE
 from fewshot.inference.instances.make import spacing_of
@@ -11,6 +10,9 @@ from fewshot.inference.instances.search import Annotated, choose_splitting
 from fewshot.inference.instances.sizes import ObjectSizes, measure_objects
 from fewshot.inference.instances.splitting import SplitMethod, Splitting
 from fewshot.inference.support_set import SupportSet
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 
 def choose_splittings(

@@ -1,13 +1,15 @@
 """From probabilities to the numbered objects of an image."""
 
 import numpy as np
-from scipy import ndimage
 
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.splitting import Splitting, objects_of
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.result import Segmentation
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 _HUGE = 4  # times the large annotated objects
 

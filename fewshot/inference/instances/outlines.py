@@ -1,10 +1,10 @@
 """Moves the outline of each object to where its own intensity falls to that around it."""
 
 import numpy as np
-from scipy import ndimage
 
 from fewshot.lazily import lazily
 
+ndimage = lazily("scipy.ndimage")
 measure = lazily("skimage.measure")
 segmentation = lazily("skimage.segmentation")
 

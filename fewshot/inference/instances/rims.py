@@ -1,11 +1,11 @@
 """Numbered objects as classes that a segmenter can learn: the inside of each, and its rim."""
 
 import numpy as np
-from scipy import ndimage
 
 from fewshot.inference.instances.splitting import SplitMethod
 from fewshot.lazily import lazily
 
+ndimage = lazily("scipy.ndimage")
 segmentation = lazily("skimage.segmentation")
 
 INSIDE, RIM = 1, 2

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+
+from fewshot.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 
 @dataclass(frozen=True)

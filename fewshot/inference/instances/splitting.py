@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from fewshot.inference.instances.outlines import refine_outlines
 from fewshot.lazily import lazily
 
+ndimage = lazily("scipy.ndimage")
 morphology = lazily("skimage.morphology")
 segmentation = lazily("skimage.segmentation")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from episodes.catalog.letterbox import intensity_range
 from episodes.errors import DataError
@@ -15,7 +14,10 @@ from episodes.io.write import write_array, write_mask
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.table import BOX, object_rows
 from fewshot.inference.pixel_size import pixel_size
+from fewshot.lazily import lazily
 from fewshot.plots import overlays as pictures
+
+ndimage = lazily("scipy.ndimage")
 
 PNG_MOST = 65_535
 """Objects that a PNG's 16 bits can number."""
