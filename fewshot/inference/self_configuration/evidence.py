@@ -9,6 +9,7 @@ cannot be left out.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,23 +17,20 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from episodes.augmentation.intensity import Gamma, GaussianNoise
-from episodes.augmentation.spatial import Affine, Elastic, Warp
 from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.self_configuration.candidates import Candidate, Fitted
 from fewshot.inference.self_configuration.views import Shot, View
+from fewshot.lazily import lazily
 from fewshot.metrics.overlap import confusion_matrix
 from fewshot.metrics.overlap import dice as class_dice
+
+intensity = lazily("episodes.augmentation.intensity")  # these import SciPy
+spatial = lazily("episodes.augmentation.spatial")
 
 Task = tuple[tuple[Shot, ...], Shot]
 """Shots to learn from, and one to be segmented."""
 _COPIES, _HALVES = 2, 1
-_CHANGES = (
-    Warp(Affine(15.0, 0.06, 5.0, (0.8, 1.25)), Elastic(alpha=480.0, sigma=16.0)),
-    Gamma((2 / 3, 3 / 2)),
-    GaussianNoise(0.04),
-)
 _GAIN, _OFFSET = 0.2, 0.08  # largest, of each channel
 _SHARE = 0.15  # of every class, that both halves have to show
 _SIDE = 512  # of the copies, in pixels, at most
@@ -44,7 +42,7 @@ def changed_copies(shots: Sequence[Shot], seed: int = 0) -> Iterator[Shot]:
     for number in range(_COPIES):
         shot = shots[number % len(shots)]
         image, labels = _at_most(shot, _SIDE)
-        for change in _CHANGES:
+        for change in _changes():
             image, labels = change(image, labels, generator)
         size = (len(image), 1, 1)
         gain = torch.from_numpy(1 + _GAIN * generator.uniform(-1, 1, size)).float()
@@ -116,6 +114,16 @@ def labels_of(odds: Tensor) -> Int[Tensor, "rows columns"]:
     """Take the class of the highest log odds, and background where none is above 0."""
     best, label = odds.max(dim=0)
     return torch.where(best > 0, label + 1, 0)
+
+
+def _changes() -> tuple[Any, ...]:
+    return (
+        spatial.Warp(
+            spatial.Affine(15.0, 0.06, 5.0, (0.8, 1.25)), spatial.Elastic(alpha=480.0, sigma=16.0)
+        ),
+        intensity.Gamma((2 / 3, 3 / 2)),
+        intensity.GaussianNoise(0.04),
+    )
 
 
 def _at_most(shot: Shot, side: int) -> tuple[Tensor, UInt8[Tensor, "height width"]]:
