@@ -6,7 +6,8 @@ Annotated images show as many of the classes as any image does, and areas in the
 either side are avoided where others are left. The classes of a case are those that its annotated
 images show.
 
-Where subjects are few, half of them at most give annotated images, several each if need be; the
+Where subjects are few, half of them at most give annotated images, several each if need be, and
+more of them only where these have too few images and enough others are left for the queries; the
 protocol's notes name such tasks. Nothing is trained on, so `train` is empty.
 """
 
@@ -71,7 +72,8 @@ def few_images(catalog: Catalog, settings: FewImagesSettings) -> Protocol:
     used: set[str] = set()
     for draw in range(settings.supports):
         generator = np.random.Generator(np.random.Philox(key=[settings.seed, draw]))
-        annotated = _draw_annotated(catalog, tiers, max(settings.shots), used, generator)
+        asked = max(settings.shots), settings.queries
+        annotated = _draw_annotated(catalog, tiers, *asked, used, generator)
         used.add(annotated[0].subject)
         queries = _draw_queries(catalog, annotated, settings.queries, generator)
         for shots in dict.fromkeys(settings.shots):
@@ -123,6 +125,7 @@ def _draw_annotated(
     catalog: Catalog,
     tiers: Mapping[str, Tier],
     count: int,
+    queries: int,
     used: set[str],
     generator: np.random.Generator,
 ) -> list[Sample]:
@@ -132,6 +135,7 @@ def _draw_annotated(
         catalog: of all images.
         tiers: of those that show a class.
         count: at most so many.
+        queries: subjects that are left for them where half of all have too few images.
         used: subjects that earlier draws began with, and this one does only without others.
         generator: of the draw.
     """
@@ -143,7 +147,10 @@ def _draw_annotated(
     subjects = _shuffled(in_order(by_subject), generator)
     subjects.sort(key=lambda subject: tiers[by_subject[subject][0].key])
     subjects.sort(key=lambda subject: subject in used)
-    kept = subjects[: min(count, max(1, len(catalog.subjects) // 2))]
+    most = max(1, len(catalog.subjects) // 2)
+    if sum(len(by_subject[subject]) for subject in subjects[:most]) < count:
+        most = max(most, len(catalog.subjects) - queries)
+    kept = subjects[: min(count, most)]
     rounds = range(max(len(by_subject[subject]) for subject in kept))
     found = [
         by_subject[subject][turn]

@@ -75,6 +75,18 @@ def test_few_subjects_give_several_images_and_a_note():
         few_images(many(3, 1), FewImagesSettings((5,), 1))
 
 
+def test_more_than_half_of_the_subjects_are_annotated_where_these_have_too_few_images():
+    """Twenty subjects with an image each: sixteen leave four for the queries, and no more."""
+    (case,) = few_images(many(20, 1), FewImagesSettings((16,), 1, 4)).cases
+    assert len({key.split("_")[0] for key in case.plan.support[0]}) == 16
+    assert len(case.plan.query) == 4
+    assert not {key.split("_")[0] for key in case.plan.support[0]} & set(case.plan.query_subjects)
+    with pytest.raises(EpisodeError, match="there are 15 beside the queries"):
+        few_images(many(20, 1), FewImagesSettings((16,), 1, 5))
+    (case,) = few_images(many(20, 2), FewImagesSettings((16,), 1, 4)).cases
+    assert len({key.split("_")[0] for key in case.plan.support[0]}) == 10  # two images of some
+
+
 def test_examples_show_all_classes_and_no_extreme_area():
     areas = {f"s{n}": [{"a": 10 + n, "b": 5}] for n in range(10)}
     areas |= {f"t{n}": [{"a": 30}] for n in range(10)}
