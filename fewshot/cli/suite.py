@@ -62,6 +62,11 @@ def suite(command: Suite) -> int:
         DataError: options do not fit, no task is left, or tasks failed (after all others).
     """
     started = time.monotonic()
+    if command.headline and len(tables.shots_of(command)) > 1:
+        raise DataError(
+            f"--headline {command.headline} names one mean, and --shots asks for "
+            f"{len(tables.shots_of(command))}; give one number"
+        )
     path = command.result or command.out / "suite.json"
     for folder in (command.out, path.parent):
         make_folder(folder)

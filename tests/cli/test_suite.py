@@ -145,6 +145,13 @@ def test_tasks_on_which_something_was_chosen_are_left_out(data, oracle, tmp_path
     assert (found["development"], found["held_out"]) == (["two"], ["squares"])
     row = next(r for r in found["table"] if (r["task"], r["predictor"]) == ("squares", "threshold"))
     assert found["headline"][0]["value"] == row["mean"]
+    assert found["headline"][0]["name"] == "suite_1shot_mean"
+    named = [*command, "--overwrite", "--headline", "my_mean"]
+    assert main(named) == 0
+    again = json.loads((tmp_path / "b/suite.json").read_text())["headline"]
+    assert again == [{**found["headline"][0], "name": "my_mean"}, *found["headline"][1:]]
+    assert main([*named, "--shots", "1", "2"]) == 2
+    assert "--headline my_mean names one mean" in capsys.readouterr().err
     assert "two (development)" in (tmp_path / "b/suite.md").read_text()
 
 

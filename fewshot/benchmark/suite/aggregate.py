@@ -77,7 +77,11 @@ def _row(cells: Sequence[Cell]) -> Row:
 
 
 def headlines(
-    rows: Sequence[Row], predictors: Sequence[str], shots: Sequence[int], tasks: Sequence[str]
+    rows: Sequence[Row],
+    predictors: Sequence[str],
+    shots: Sequence[int],
+    tasks: Sequence[str],
+    mean: str | None = None,
 ) -> list[dict[str, Any]]:
     """Compute the named numbers over tasks.
 
@@ -86,6 +90,7 @@ def headlines(
         predictors: the first is the one that the numbers are of.
         shots: the means are given for each; counts and regret without a number are of the first.
         tasks: those that nothing was chosen on.
+        mean: name of the mean of the only number of annotated images.
 
     Returns:
         Entries of `headline` in result files; without `expected_dice_error` where the predictor
@@ -104,7 +109,7 @@ def headlines(
         ending = "" if number == shots[0] else f"_{number}shot"
         found.append(
             _over_tasks(
-                *(f"suite_{number}shot_mean", means[predictors[0]], UNIT),
+                *(mean or f"suite_{number}shot_mean", means[predictors[0]], UNIT),
                 baseline=means.get(COPY_MASK),
             )
         )

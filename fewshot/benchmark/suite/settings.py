@@ -51,6 +51,9 @@ class Suite:
     """Folder for the scores of every case; the same command goes on where it was stopped."""
     result: Path | None = None
     """Write the tables to this JSON file, and beside it, instead of suite.json in --out."""
+    headline: str | None = None
+    """Name of the mean in the result file, of one number of annotated images; by default
+    suite_1shot_mean for one."""
     cache: bool = True
     """Remember the areas of classes in the user's cache folder (XDG_CACHE_HOME)."""
     output: OmitArgPrefixes[OutputSettings] = field(default_factory=OutputSettings)

@@ -40,7 +40,9 @@ def content(
     held_out = [name for name in laid if name not in command.development]
     hashes = "".join(f"{name}{protocol.hash}" for name, protocol in laid.items())
     return {
-        "headline": headlines(rows, list(predictors), shots_of(command), held_out),
+        "headline": headlines(
+            *(rows, list(predictors), shots_of(command), held_out), command.headline
+        ),
         "baseline": "copy-mask on the same episodes",
         **about,
         "settings": {
