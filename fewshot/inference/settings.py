@@ -22,9 +22,10 @@ class InferenceSettings:
     predictor: str | None = None
     """How queries are segmented: by methods that are chosen on the annotated images
     (self-configuring, the default of images without a model; best-objects, that of count), each
-    slice by itself (end-to-end, the default otherwise, or slice), volumes with what is annotated in whole volumes (multi-slice,
-    registered-slice, registered-volume), or without a model (copy-mask or any baseline of
-    --method); or as a recipe does it, such as alpnet-registered (docs/refinement.md)."""
+    slice by itself (end-to-end, the default otherwise, or slice), volumes with what is annotated in
+    whole volumes (multi-slice, registered-slice, registered-volume), or without a model (copy-mask
+    or any baseline of --method); or as a recipe does it, such as alpnet-registered
+    (docs/refinement.md)."""
     method: tuple[str, ...] = ()
     """Methods that self-configuring mixes in equal parts, such as neighbours-512
     (docs/self-configuration.md); by default chosen on the annotated images. Or one baseline, which
