@@ -161,7 +161,7 @@ def main() -> None:
     """Score every method with every number of annotated images, and write the result."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("data", type=Path)
-    options.add_argument("--annotated", type=int, nargs="+", default=[10, 5, 1])
+    options.add_argument("--annotated", type=int, nargs="+", default=[10, 1])
     options.add_argument("--methods", nargs="+", default=list(METHODS)[:-1], choices=METHODS)
     options.add_argument("--instances", default="distance")
     options.add_argument("--images", type=int, default=40)
