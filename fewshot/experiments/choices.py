@@ -27,6 +27,16 @@ class Choice(PrimitiveConstructorSpec[str]):
         set_field(self, "is_instance", lambda value: isinstance(value, str))
         set_field(self, "str_from_instance", lambda value: [value])
 
+    # Without these the base compares the names, for which all installed packages are read.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[int, ...]:
+        return tuple(map(id, self.registries))
+
     @property
     def choices(self) -> tuple[str, ...]:
         """The names."""
