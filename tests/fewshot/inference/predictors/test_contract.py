@@ -149,7 +149,8 @@ def test_settings_are_filled_by_their_names(segmenter):
 
 def test_a_network_is_built_for_those_alone_that_need_one():
     without = {name for name in PREDICTORS.names() if not needs_network(name)}
-    assert without == {*PREDICTORS.names_in("fewshot.baselines"), "self-configuring"}
+    own = {"self-configuring", "best-objects"}
+    assert without == {*PREDICTORS.names_in("fewshot.baselines"), *own}
     assert {"copy-mask", "watershed"} <= without
     with pytest.raises(ModelError, match="predictor slice needs a network; load one"):
         build_predictor(None, "slice")
