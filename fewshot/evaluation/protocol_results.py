@@ -110,7 +110,10 @@ def write(
     """
     baseline = {one.protocol: one.row()["mean"] for one in found if one.method == "copy-mask"}
     rows = [one.row() for one in found]
-    shown = [row for row in rows if row["method"] == "model"] or rows
+    of_method: dict[str, list[dict[str, Any]]] = {row["method"]: [] for row in rows}
+    for row in rows:
+        of_method[row["method"]].append(row)
+    shown = of_method.get("model") or of_method.get("untrained") or rows
     several = len(baseline) > 1
     content = {
         "headline": [

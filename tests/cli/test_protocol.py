@@ -54,8 +54,14 @@ def test_a_trained_model_beside_copy_mask(data, trained, tmp_path, capsys):
     assert main([*base, "--fold", "0", "--untrained", "--result", str(result)]) == 0
     content = json.loads(result.read_text())
     assert [row["method"] for row in content["results"]] == ["copy-mask", "model", "untrained"]
-    assert len(content["headline"]) == 1
+    assert [head["value"] for head in content["headline"]] == [content["results"][1]["mean"]]
     assert len(content["commands"]) == 2
+    alone = ["protocol", str(data), "--folds", "3", "--fold", "0", "--untrained"]
+    assert main([*alone, "--result", str(result), "--overwrite"]) == 0
+    content = json.loads(result.read_text())
+    assert [row["method"] for row in content["results"]] == ["copy-mask", "untrained"]
+    (head,) = content["headline"]
+    assert (head["value"], head["baseline"]) == tuple(r["mean"] for r in content["results"][::-1])
     assert main(base) == 2
     assert "was trained on subjects" in capsys.readouterr().err
 
