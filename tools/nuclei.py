@@ -30,7 +30,7 @@ from fewshot.baselines.image_predictor import GREY
 from fewshot.benchmark.suite.kinds import kind_of_sample
 from fewshot.evaluation.results import machine
 from fewshot.inference.inputs import ImageStack, image_planes
-from fewshot.inference.instances.border_objects import BorderObjectsPredictor
+from fewshot.inference.instances.border_objects import with_borders
 from fewshot.inference.instances.look import look_of
 from fewshot.inference.instances.predictor import InstancePredictor
 from fewshot.inference.predictors.build import build_predictor
@@ -53,8 +53,7 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "U-Net": ("unet", {"steps": 2000, "augmentation": "strong", "max_side": 1536}),
 }
 """Predictor and settings of each; the default of the command is "fewshot count"."""
-MANY = 100
-"""Annotated images from which a result is one of all."""
+BY_BORDERS = ("U-Net",)
 SCORES = ("bowl", "ap50", "f1", "count_mae")
 
 
@@ -128,9 +127,9 @@ def _grey(picture: ImageStack) -> np.ndarray:
 def splitting(method: str, instances: str, shots: SupportSet) -> Callable[[ImageStack], np.ndarray]:
     """Learn the objects of annotated images with a method of `METHODS`."""
     predictor = build_predictor(None, *METHODS[method])
-    if getattr(predictor, "learns_slowly", False):
-        predictor, instances = BorderObjectsPredictor(predictor), "auto"
-    maker = InstancePredictor(predictor, instances)
+    if method in BY_BORDERS:
+        instances = "border"
+    maker = InstancePredictor(with_borders(predictor, shots, instances), instances)
     learned = maker.learn(shots)
     print(learned.describe(), flush=True)
     return lambda picture: maker.instances(picture, learned).labels
@@ -174,8 +173,9 @@ def main() -> None:
     report, learned_from, seconds = Report(), {}, {}
     if chosen.part == "development":
         development = [each for each in development if each not in tested]
-    for count in chosen.annotated:
-        annotated = stratified(development, min(count, len(development)))
+    counts = list(dict.fromkeys(min(each, len(development)) for each in chosen.annotated))
+    for count in counts:
+        annotated = stratified(development, count)
         learned_from[count] = [each.name for each in annotated]
         shots = support_of(annotated)
         for method in (BASELINE, *chosen.methods):
@@ -193,7 +193,7 @@ def main() -> None:
             seconds[name] = {"learning": round(learning, 1), "all": round(total, 1)}
             print(report, flush=True)
     if chosen.out:
-        write(chosen, report, learned_from, seconds, tested)
+        write(chosen, report, learned_from, seconds, tested, len(development))
 
 
 def write(
@@ -202,9 +202,10 @@ def write(
     learned_from: dict[int, list[str]],
     seconds: dict[str, dict[str, float]],
     tested: Sequence[Nucleus],
+    available: int,
 ) -> None:
     """Write the JSON file and the table beside it."""
-    most = max(chosen.annotated)
+    most = max(learned_from)
     last = f"{chosen.methods[-1]}, {most}"
     classical = f"{chosen.methods[0]}, {most}"
     rows = {(each.method, each.target, each.score): each.interval for each in report.summary()}
@@ -221,7 +222,7 @@ def write(
             "method": method,
         }
 
-    amount, ending = ("all", "_all_images") if most >= MANY else (most, "")
+    amount, ending = ("all", "_all_images") if most == available else (most, "")
     heads = [
         headline(f"bowl_{amount}_images", last, "bowl"),
         headline(f"ap50_fluorescence{ending}", last, "ap50", "fluorescence"),

@@ -72,8 +72,7 @@ def few_images(catalog: Catalog, settings: FewImagesSettings) -> Protocol:
     used: set[str] = set()
     for draw in range(settings.supports):
         generator = np.random.Generator(np.random.Philox(key=[settings.seed, draw]))
-        asked = max(settings.shots), settings.queries
-        annotated = _draw_annotated(catalog, tiers, *asked, used, generator)
+        annotated = _draw_annotated(catalog, tiers, settings, used, generator)
         used.add(annotated[0].subject)
         queries = _draw_queries(catalog, annotated, settings.queries, generator)
         for shots in dict.fromkeys(settings.shots):
@@ -124,8 +123,7 @@ def rank_images(catalog: Catalog, classes: Sequence[str]) -> dict[str, Tier]:
 def _draw_annotated(
     catalog: Catalog,
     tiers: Mapping[str, Tier],
-    count: int,
-    queries: int,
+    settings: FewImagesSettings,
     used: set[str],
     generator: np.random.Generator,
 ) -> list[Sample]:
@@ -134,11 +132,12 @@ def _draw_annotated(
     Args:
         catalog: of all images.
         tiers: of those that show a class.
-        count: at most so many.
-        queries: subjects that are left for them where half of all have too few images.
+        settings: its largest number of shots is drawn; where half of the subjects have too few
+            images, so many subjects as it has queries are left.
         used: subjects that earlier draws began with, and this one does only without others.
         generator: of the draw.
     """
+    count = max(settings.shots)
     by_subject: dict[str, list[Sample]] = {}
     for sample in _shuffled([s for s in catalog.samples if s.key in tiers], generator):
         by_subject.setdefault(sample.subject, []).append(sample)
@@ -149,7 +148,7 @@ def _draw_annotated(
     subjects.sort(key=lambda subject: subject in used)
     most = max(1, len(catalog.subjects) // 2)
     if sum(len(by_subject[subject]) for subject in subjects[:most]) < count:
-        most = max(most, len(catalog.subjects) - queries)
+        most = max(most, len(catalog.subjects) - settings.queries)
     kept = subjects[: min(count, most)]
     rounds = range(max(len(by_subject[subject]) for subject in kept))
     found = [

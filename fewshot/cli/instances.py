@@ -15,7 +15,6 @@ from fewshot.inference.support_set import SupportSet
 from fewshot.lazily import lazily
 
 instances = lazily("fewshot.inference.instances.predictor")  # imports torch
-borders = lazily("fewshot.inference.instances.border_objects")
 
 
 def with_instances(command: Segment, shots: SupportSet) -> Segment:
@@ -35,20 +34,6 @@ def with_instances(command: Segment, shots: SupportSet) -> Segment:
             "auto also tries learned borders)"
         )
     return replace(command, instances=split)
-
-
-def with_borders(command: Segment, predictor: Any, shots: SupportSet) -> Any:
-    """Have a network that takes minutes to train learn borders alone, where objects are numbered.
-
-    Args:
-        command: what was typed.
-        predictor: that was built of it.
-        shots: the annotated images.
-    """
-    slow = getattr(predictor, "learns_slowly", False) and shots.objects is not None
-    if slow and command.instances in ("auto", "border"):
-        return borders.BorderObjectsPredictor(predictor)
-    return predictor
 
 
 def refuse_instance_names(queries: Sequence[Query]) -> None:
@@ -82,8 +67,7 @@ def number_objects(
     """
     if command.instances is None:
         return {}
-    grown = isinstance(predictor, borders.BorderObjectsPredictor)
-    maker = instances.InstancePredictor(predictor, "auto" if grown else command.instances)
+    maker = instances.InstancePredictor(predictor, command.instances)
     learned = maker.learn(shots, support)
     print(learned.describe(), flush=True)
     batch.objects = ObjectFiles(

@@ -10,10 +10,11 @@ from tqdm import tqdm
 from episodes.errors import DataError
 from episodes.io.axes import Reading
 from fewshot.archive.batch import Batch
-from fewshot.cli.instances import number_objects, with_borders
+from fewshot.cli.instances import number_objects
 from fewshot.cli.options import Segment
 from fewshot.cli.predictor_option import predictor_of
 from fewshot.inference.inputs import ImageStack, image_planes
+from fewshot.inference.instances.border_objects import with_borders
 from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.predictors.load import check_query, load_predictor
 from fewshot.inference.predictors.self_configuring import SelfConfigured
@@ -40,7 +41,7 @@ def segment_files(command: Segment, shots: SupportSet, batch: Batch) -> int:
     Raises:
         DataError: queries failed (after all others were done).
     """
-    predictor = with_borders(command, _predictor(command, shots, batch), shots)
+    predictor = with_borders(_predictor(command, shots, batch), shots, command.instances)
     network: FewShotNetwork | None = getattr(predictor, "network", None)
     if command.inference.predictor == "self-configuring" and not command.inference.method:
         expected = "10 s for one of 512 x 512 on 2 cores"

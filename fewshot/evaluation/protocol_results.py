@@ -110,10 +110,8 @@ def write(
     """
     baseline = {one.protocol: one.row()["mean"] for one in found if one.method == "copy-mask"}
     rows = [one.row() for one in found]
-    of_method: dict[str, list[dict[str, Any]]] = {row["method"]: [] for row in rows}
-    for row in rows:
-        of_method[row["method"]].append(row)
-    shown = of_method.get("model") or of_method.get("untrained") or rows
+    models = ([row for row in rows if row["method"] == name] for name in ("model", "untrained"))
+    shown = next(filter(None, models), rows)
     several = len(baseline) > 1
     content = {
         "headline": [

@@ -51,12 +51,9 @@ HEADS: dict[str, HeadSettings] = {
     "hsnet": HSNetSettings(),
     "universeg": UniverSegSettings(),
 }
+_STEPS = {each.name for each in fields(PostprocessSettings)}
 REFINED = PostprocessSettings(
-    **{
-        each.name: settings_at_test("alpnet-randomwalk")[each.name]
-        for each in fields(PostprocessSettings)
-        if each.name in settings_at_test("alpnet-randomwalk")
-    }
+    **{k: v for k, v in settings_at_test("alpnet-randomwalk").items() if k in _STEPS}
 )
 """The refinement of the package's best recipe: answers at the picture's own size."""
 

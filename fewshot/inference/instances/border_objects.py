@@ -21,6 +21,7 @@ from fewshot.inference.instances.sizes import ObjectSizes
 from fewshot.inference.instances.splitting import SplitMethod
 from fewshot.inference.instances.value import Instances
 from fewshot.inference.result import Segmentation
+from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 
 _MANY = 10  # annotated images from which every fifth is kept back, and nothing is trained twice
@@ -37,17 +38,27 @@ def taught_rims(shots: SupportSet, method: SplitMethod, sizes: ObjectSizes) -> S
     return replace(shots, maps=maps, names=NAMES, values=(INSIDE, RIM))
 
 
+def with_borders(predictor: Any, shots: SupportSet, method: InstanceMethod | None) -> Any:
+    """Have a network that takes minutes to train learn borders alone, where objects are numbered.
+
+    Args:
+        predictor: any; others are given back as they are.
+        shots: annotated images.
+        method: how objects are split; None where none are wanted.
+    """
+    slow = getattr(predictor, "learns_slowly", False) and shots.objects is not None
+    return BorderObjectsPredictor(predictor) if slow and method in ("auto", "border") else predictor
+
+
 @dataclass(frozen=True, eq=False)
 class BorderObjects(LearnedObjects):
     """What was learned.
 
     Attributes:
-        support: of the predictor, of insides and rims.
         kept_back: how many annotated images the objects were chosen on and nothing was trained on;
             0 where parts of all of them were left out in turn.
     """
 
-    support: Any
     kept_back: int
 
     def describe(self) -> str:
@@ -69,6 +80,7 @@ class BorderObjectsPredictor:
     whole_volumes: ClassVar[bool] = False
     needs_network: ClassVar[bool] = False
     finds_objects: ClassVar[bool] = True
+    grown_by: ClassVar[SplitMethod] = "border"
 
     def __init__(self, predictor: Any) -> None:
         self.predictor, self.settings = predictor, predictor.settings
@@ -102,15 +114,14 @@ class BorderObjectsPredictor:
         else:
             answers = held_out_probabilities(self.predictor, taught)
             support = self.predictor.learn(taught)
-        models, parts = {}, parts_by_look(support_set)
-        for look, part in parts.items():
-            places = [support_set.pictures.index(picture) for picture in part.pictures]
-            found = [_merged(answers[place]) for place in places]
-            insides = [answers[place][INSIDE] for place in places]
-            splittings, reached = choose_splittings("border", part, sizes, found, insides)
+        models = {}
+        known = dict(zip(map(id, support_set.pictures), answers, strict=True))
+        for look, part in parts_by_look(support_set).items():
+            chances = [known[id(picture)] for picture in part.pictures]
+            found, insides = map(_merged, chances), [chance[INSIDE] for chance in chances]
+            splittings, reached = choose_splittings("border", part, sizes, list(found), insides)
             models[look] = ObjectModel(support, support, splittings, sizes, {"border": reached})
-        names, values = support_set.names, support_set.values
-        return BorderObjects(names, values, models, support, len(kept_back))
+        return BorderObjects(support_set.names, support_set.values, models, len(kept_back))
 
     def segment(self, image: ImageStack, support: BorderObjects) -> Segmentation:
         """Segment the class; see `Predictor`."""
@@ -141,7 +152,7 @@ class BorderObjectsPredictor:
 
     def _raw(self, image: ImageStack, support: BorderObjects) -> Segmentation:
         """Insides and rims; those of the last image are kept, as its objects come next."""
-        learned = support.support
+        learned = next(iter(support.models.values())).support  # one network for all looks
         if self._last is None or self._last[0] is not image or self._last[1] is not learned:
             self._last = image, learned, self.predictor.segment(image, learned)
         return self._last[2]

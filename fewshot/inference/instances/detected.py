@@ -19,6 +19,8 @@ class ObjectPredictor(Protocol):
 
     Attributes:
         finds_objects: True.
+
+    One that grows objects from learned insides names how as `grown_by`.
     """
 
     finds_objects: ClassVar[bool]
@@ -70,7 +72,7 @@ def learn_detected(
     Raises:
         DataError: objects are to be split, and the predictor finds them whole, or in its own way.
     """
-    if method in ("border", "seeds"):
+    if method in ("border", "seeds") and method != getattr(predictor, "grown_by", None):
         raise DataError(
             f"--instances {method} splits the answer of a method of classes, and this one finds "
             "objects by itself; leave out the name, --instances auto"
