@@ -2,9 +2,10 @@
 
 python tools/baselines.py runs/one.json runs/five.json --out docs/results/baselines.json
 
-The commands that make these results stand in docs/baselines.md. A suite that gave several numbers
-of annotated images makes a part of each. The best classical method is the one with the highest mean
-over the tasks of the result itself: a choice that no user can make beforehand, in its favour.
+The commands that make these results stand in docs/results/baselines.md. A suite that gave several
+numbers of annotated images makes a part of each. The best classical method is the one with the
+highest mean over the tasks of the result itself: a choice that no user can make beforehand, in its
+favour.
 """
 
 import argparse
@@ -12,18 +13,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fewshot import baselines
 from fewshot.evaluation.results import add_part
 from fewshot.metrics.tables import with_bounds
+from fewshot.registry import PREDICTORS
 
 DEFAULT, FOREST, COPY_MASK = "self-configuring", "pixel-forest", "copy-mask"
-NO_CLASSICAL = (DEFAULT, COPY_MASK, "end-to-end", "unet", "fcn", "mask-rcnn")
+NETWORKS = PREDICTORS.names_in("fewshot.baselines.deep")
+CLASSICAL = set(baselines.names()) - {COPY_MASK, *NETWORKS}
 BOUNDS = ("mean", "low", "high")
 
 
 def part_of(found: dict[str, Any], shots: int) -> dict[str, Any]:
     """Make the part of a number of annotated images."""
     means = {each["predictor"]: each for each in found["means"] if each["shots"] == shots}
-    best = max((n for n in means if n not in NO_CLASSICAL), key=lambda name: means[name]["mean"])
+    best = max((name for name in means if name in CLASSICAL), key=lambda name: means[name]["mean"])
 
     def headline(name: str, predictor: str) -> dict[str, Any]:
         mean, low, high = (means[predictor][key] for key in BOUNDS)
@@ -43,7 +47,7 @@ def part_of(found: dict[str, Any], shots: int) -> dict[str, Any]:
             headline("default", DEFAULT),
         ],
         **{key: found[key] for key in ("commands", "date", "machine", "held_out", "episode_hash")},
-        "seconds": _seconds(found, shots),
+        "seconds": found["scored_seconds"][str(shots)],
         "about": f"Dice (0 to 100) over {len(found['held_out'])} kinds of picture, 95 % bootstrap "
         f"intervals over kinds, and of a kind over subjects. The best classical method is {best}.",
         "tables": [_table(found, means, shots)],
@@ -67,16 +71,6 @@ def _table(found: dict[str, Any], means: dict[str, Any], shots: int) -> dict[str
         )
     columns = ["method", "mean", "seconds to learn", "seconds a query", *found["held_out"]]
     return {"title": f"{shots} annotated", "columns": columns, "rows": lines}
-
-
-def _seconds(found: dict[str, Any], shots: int) -> float:
-    """What learning and segmenting took in all, by the medians of each task."""
-    draws = found["settings"]["supports"]
-    return sum(
-        draws * (row["learn_seconds"] + row["segment_seconds"] * found["settings"]["queries"])
-        for row in found["table"]
-        if row["shots"] == shots
-    )
 
 
 def main() -> None:

@@ -56,6 +56,10 @@ def content(
         "tasks": [_task(name, protocol) for name, protocol in laid.items()],
         "table": [asdict(row) for row in rows],
         "means": task_means(rows, list(predictors), shots_of(command), held_out),
+        "scored_seconds": {
+            str(number): round(sum(_seconds(cell) for cell in cells if cell.shots == number), 1)
+            for number in shots_of(command)
+        },
         "columns": list(COLUMNS),
         "cases": [
             [
@@ -142,6 +146,11 @@ def _table(found: dict[str, Any], shots: int) -> tuple[list[str], list[list[str 
 
 def _cell(row: Row | None) -> str | None:
     return None if row is None else with_bounds(row.mean, row.low, row.high)
+
+
+def _seconds(cell: Cell) -> float:
+    """What learning and segmenting took when the case was scored, be it now or earlier."""
+    return cell.score.learn_seconds + sum(query.seconds for query in cell.score.queries)
 
 
 def _task(name: str, protocol: Protocol) -> dict[str, Any]:

@@ -3,22 +3,16 @@
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 
 from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
 from fewshot.inference.inputs import ImageStack, image_planes
 from fewshot.inference.predictors.build import build_predictor, needs_network
 from fewshot.inference.predictors.feature_predictor import _runs, annotated_slices
-from fewshot.inference.predictors.registered_slice import (
-    RegisteredSlicePredictor,
-    RegisteredSliceSettings,
-)
 from fewshot.inference.predictors.registered_volume import _kind_of
 from fewshot.inference.preprocess import only_selected
 from fewshot.inference.slice_features import SliceFeatures, identity_of
 from fewshot.inference.support_set import SupportSet, read_support_set
-from fewshot.inference.volumes.registration import RegistrationSettings
 from fewshot.models.checkpoint import build_network
 from fewshot.models.encoder import EncoderSettings
 from fewshot.models.heads.gradient_settings import GradientSettings
@@ -219,20 +213,6 @@ def test_masks_of_volumes_lie_where_their_images_lie(tmp_path, segmenter, suppor
     assert saved.shape == (64, 64, 6)
 
 
-def test_selected_slices_alone_are_taken_to_span_the_class(segmenter, support_set, query):
-    """Published protocols select them by the class; a user's whole volume begins anywhere."""
-    part = ImageStack(query.pixels, "part", volume=True, selected=(3, 4, 5))
-
-    def probabilities(image, **values):
-        predictor = build_predictor(segmenter.network, "registered-slice", values)
-        return predictor.segment(image, predictor.learn(support_set)).probabilities
-
-    for image, spans in ((query, False), (part, True)):
-        found = probabilities(image)
-        np.testing.assert_array_equal(found, probabilities(image, query_spans_class=spans))
-        assert not np.array_equal(found, probabilities(image, query_spans_class=not spans))
-
-
 @pytest.mark.parametrize("name", ["multi-slice", "registered-slice", "registered-volume", "slice"])
 def test_a_network_that_adapts_itself_is_refused(name):
     network = build_network(
@@ -242,24 +222,6 @@ def test_a_network_that_adapts_itself_is_refused(name):
         build_predictor(network, name)
 
 
-def test_propagation_of_another_registration_is_not_reused(segmenter):
-    one, alike, other = (
-        RegisteredSlicePredictor(
-            segmenter.network, RegisteredSliceSettings(registration=registration)
-        )
-        for registration in (
-            RegistrationSettings(),
-            RegistrationSettings(),
-            RegistrationSettings(lines=0),
-        )
-    )
-    alike.share_cache(one)
-    other.share_cache(one)
-    assert alike.atlas._coverage is one.atlas._coverage
-    assert other.atlas._coverage is not one.atlas._coverage
-    assert (alike.learns_like(one), other.learns_like(one)) == (True, False)
-
-
 def test_an_ensemble_learns_each_annotated_slice_by_itself(segmenter, support_set):
     annotated = annotated_slices(support_set)
     count = len(annotated.all)
@@ -267,20 +229,6 @@ def test_an_ensemble_learns_each_annotated_slice_by_itself(segmenter, support_se
     for ensemble, sizes in ((None, [count]), ("probabilities", [1] * count)):
         predictor = build_predictor(segmenter.network, "slice", {"ensemble": ensemble})
         assert [len(group) for group in predictor._learned_groups(annotated)] == sizes
-
-
-def test_what_is_registered_and_what_is_propagated_count_alike(segmenter, support_set, query):
-    predictor = build_predictor(segmenter.network, "registered-slice")
-    (annotated, volume), *_ = predictor.learn(support_set).classes[0]
-    del annotated
-    part = ImageStack(query.pixels, "part", volume=True, selected=(1, 4))
-    alone = predictor._warped_coverage(part, volume)
-    assert len(alone) == 2
-    assert 0 < alone.max() <= 1
-    propagated = torch.linspace(0, 1, len(query.pixels))[:, None, None].expand(-1, *alone.shape[1:])
-    predictor.atlas.propagate = lambda support, image: propagated
-    both = predictor._warped_coverage(part, volume)
-    torch.testing.assert_close(both, (alone + propagated[[1, 4]]) / 2)
 
 
 def test_runs_of_planes_end_where_one_does_not_follow():
