@@ -90,7 +90,7 @@ class BorderObjectsPredictor:
         """Tell in a line what will be trained."""
         told = self.predictor.cost(support_set) if hasattr(self.predictor, "cost") else "learning"
         count = len(support_set.pictures)
-        return told if count >= _MANY else f"{told}, three times: {count} images are few"
+        return told if count >= _MANY else f"{told}, three times, to choose how objects grow"
 
     def learn(self, support_set: SupportSet) -> BorderObjects:
         """Train, and choose how objects are grown; see `Predictor`.
