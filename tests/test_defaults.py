@@ -2,10 +2,11 @@
 
     python -m tests.test_defaults      writes the list anew, tests/defaults.json
 
-Listed are the fields of settings, the optional arguments of public functions and classes, and the
-names and settings of registered parts.
+Listed are the fields of settings, the optional arguments of public functions and classes, the names
+and settings of registered parts, and the constants of modules.
 """
 
+import ast
 import dataclasses
 import importlib
 import inspect
@@ -57,6 +58,27 @@ def defaults_of(thing):
     return found
 
 
+def constants_of(module, path):
+    """The constants that a module assigns by itself, private ones among them."""
+    found = {}
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        for node in (each for target in targets if target for each in ast.walk(target)):
+            if isinstance(node, ast.Name) and node.id.isupper():
+                value = getattr(module, node.id)
+                if is_plain(value):
+                    found[node.id] = as_plain(value)
+    return found
+
+
+def is_plain(value):
+    """Whether a value is of numbers and words throughout."""
+    if isinstance(value, tuple | list | dict):
+        parts = value.values() if isinstance(value, dict) else value
+        return all(map(is_plain, parts))
+    return isinstance(value, PLAIN)
+
+
 def collect():
     found = {}
     for room in ROOMS:
@@ -73,6 +95,8 @@ def collect():
                     continue
                 if defaults:
                     found[f"{module.__name__}.{key}"] = defaults
+            if constants := constants_of(module, path):
+                found[f"{module.__name__} constants"] = constants
     for registry in (each for each in _REGISTRIES if each.group.startswith("fewshot.")):
         own = [name for name in registry.names() if is_ours(registry.module_of(name))]
         found[registry.group] = {name: settings_of(registry[name]) for name in own}

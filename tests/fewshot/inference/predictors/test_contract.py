@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from episodes import plugins
 from episodes.errors import DataError, FewshotError, ModelError
@@ -88,6 +89,19 @@ def test_one_class_has_the_mask_that_a_protocol_of_it_has(name, segmenter, query
     named = ImageStack(image, "0", key="the same pixels")
     other = predictor.learn(SupportSet((named,), (labels % 2,), ("a",), (1,)))
     np.testing.assert_array_equal(predictor.segment(query, other).labels, alone)
+
+
+@pytest.mark.parametrize("name", [name for name in PREDICTORS.names() if needs_network(name)])
+def test_nothing_is_kept_for_gradients(name, segmenter, support_set, query):
+    """A graph over all slices of a volume would fill the memory."""
+
+    def keep(tensor):
+        raise AssertionError(f"a tensor {tuple(tensor.shape)} is kept for gradients")
+
+    predictor = build_predictor(segmenter.network, name)
+    assert any(each.requires_grad for each in segmenter.network.parameters())
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda packed: packed):
+        predictor.segment(query, predictor.learn(support_set))
 
 
 def test_registered_volumes_find_each_class(segmenter, support_set, query):
