@@ -91,7 +91,6 @@ class RegisteredSlicePredictor(FeaturePredictor[RegisteredSliceSettings]):
         )
         self.atlas = AtlasPropagation(self.registered, chosen.intermediates)
 
-    @torch.inference_mode()
     def learn(self, support_set: SupportSet) -> RegisteredSliceSupport:
         """Learn each class from each volume in which it is annotated; see `Predictor`."""
         annotated_slices(support_set)  # refuses what has none

@@ -84,7 +84,6 @@ class RegisteredVolumePredictor(FeaturePredictor[RegisteredVolumeSettings]):
             self.features, self.settings.registration, self.settings.local_matching
         )
 
-    @torch.inference_mode()
     def learn(self, support_set: SupportSet) -> RegisteredVolumeSupport:
         """Bring the annotation of each class and volume to the feature grid; see `Predictor`."""
         ways = range(1, len(support_set.names) + 1)

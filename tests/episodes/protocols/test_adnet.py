@@ -67,7 +67,7 @@ def test_all_supports_take_each_scan_of_the_fold_in_turn():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"support": 3}, "support is 3; expected an index in the fold of 3 scans"),
+        ({"support": 3}, "support is 3; expected an index in the fold of 3 scans, 0 to 2 or"),
         ({"support": -4}, "support is -4"),
         ({"slices": -1}, "with -1 slices"),
     ],

@@ -81,6 +81,17 @@ def test_official_runs(tmp_path):
             "run03 has 20 training drawings and 1 answers, x, y",
         ),
         ({"run03/training/class07.png": None}, "run03 has 19 training drawings"),
+        (
+            {
+                f"run20/{name}": None
+                for name in (
+                    "class_labels.txt",
+                    *(f"test/item{i:02}.png" for i in range(1, 21)),
+                    *(f"training/class{i:02}.png" for i in range(1, 21)),
+                )
+            },
+            "holds 380 trials; expected the 400 of all_runs.zip",
+        ),
         ({"../evil.png": b""}, "1 outside its folder"),
         ({"/evil.png": b""}, "1 outside its folder"),
         ({"run03/class_labels.txt": b" " * (2**20 + 1)}, "at most 1,048,576 are read"),

@@ -111,9 +111,9 @@ def test_an_image_on_both_sides_is_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fold": 3}, "classes g, h have at most 1 images"),
-        ({"shot": 4}, "classes a, b have at most 4 images"),
-        ({"fold": 4}, "fold 4 of 4"),
+        ({"fold": 3}, r"classes g, h have at most 1 images .* 1 shots need 2\. Add"),
+        ({"shot": 4}, r"classes a, b have at most 4 images .* 4 shots need 5\. Add"),
+        ({"fold": 4}, "fold 4 of 4; expected 0 to 3"),
         ({"shot": 0}, "shot are 0, 0 and 0"),
         ({"episodes": -1}, "expected 0 or more"),
     ],

@@ -89,5 +89,5 @@ def test_bad_input_is_named():
         calibration_counts([[0.5], [0.1]], [0])
     with pytest.raises(ValueError, match=r"shape \(2, 1\) and reference has \(2,\)"):
         calibration_counts([[0.5], [0.5]], [0, 1])
-    with pytest.raises(ValueError, match="reference reaches from 2 to 2"):
+    with pytest.raises(ValueError, match=r"reference reaches from 2 to 2, expected 0\.\.1 or"):
         calibration_counts([[0.5], [0.5]], [2])

@@ -74,7 +74,7 @@ def test_half_precision_tensors_and_bad_input():
     with pytest.raises(ValueError, match="1 scores are NaN"):
         ranking.roc_auc([0.1, math.nan], [0, 1])
     assert ranking.roc_auc([0.1, 0.2, math.nan], [0, 1, 255]) == 1
-    with pytest.raises(ValueError, match="reference holds 2"):
+    with pytest.raises(ValueError, match="reference holds 2, expected 0 and 1"):
         ranking.roc_auc([0.1, 0.2], [0, 2])
     with pytest.raises(ValueError, match=r"reach from 0\.1 to 1\.5"):
         ranking.score_counts([0.1, 1.5], [0, 1])

@@ -16,7 +16,9 @@ from fewshot.inference.slice_features import SliceFeatures, identity_of
 from fewshot.inference.support_set import SupportSet, read_support_set
 from fewshot.models.checkpoint import build_network
 from fewshot.models.encoder import EncoderSettings
+from fewshot.models.heads.adnet import ADNetSettings
 from fewshot.models.heads.gradient_settings import GradientSettings
+from fewshot.models.heads.universeg import UniverSegSettings
 from fewshot.models.network import NetworkSettings
 from fewshot.registry import PREDICTORS
 from tests.fewshot.baselines.scenes import QUICK as BASELINES
@@ -91,15 +93,17 @@ def test_one_class_has_the_mask_that_a_protocol_of_it_has(name, segmenter, query
     np.testing.assert_array_equal(predictor.segment(query, other).labels, alone)
 
 
+@pytest.mark.parametrize("head", [ADNetSettings(), UniverSegSettings(width=4, depth=1)])
 @pytest.mark.parametrize("name", [name for name in PREDICTORS.names() if needs_network(name)])
-def test_nothing_is_kept_for_gradients(name, segmenter, support_set, query):
-    """A graph over all slices of a volume would fill the memory."""
+def test_nothing_is_kept_for_gradients(name, head, support_set, query):
+    """Neither of the encoder nor of a head whose logits or supports are trained."""
 
     def keep(tensor):
         raise AssertionError(f"a tensor {tuple(tensor.shape)} is kept for gradients")
 
-    predictor = build_predictor(segmenter.network, name)
-    assert any(each.requires_grad for each in segmenter.network.parameters())
+    network = build_network(NetworkSettings(EncoderSettings(weights="none"), head, size=64))
+    assert any(each.requires_grad for each in network.head.parameters())
+    predictor = build_predictor(network, name)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda packed: packed):
         predictor.segment(query, predictor.learn(support_set))
 
