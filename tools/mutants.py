@@ -4,13 +4,15 @@ python tools/mutants.py --count 200
 
 A seeded sample of the mutants that Cosmic Ray's operators make of AREAS is run, each in a process
 forked from one that holds torch already, in a temporary copy of the tree. The tests of a module are
-those of its mirrored folder, the file of its own name first. Exit code 1: too many survive.
+those of its mirrored folder, the file of its own name first, and those that import it. Exit code 1:
+too many survive.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -21,7 +23,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from difflib import unified_diff
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -104,7 +106,12 @@ def is_annotation(node) -> bool:
 
 
 def is_declaration(node) -> bool:
-    """Whether a syntax node belongs to @dataclass(...), or is the star of a parameter list."""
+    """Whether a syntax node belongs to @dataclass(...) or strict=, or is a star of parameters.
+
+    What zip is told by strict= is, like an assertion, that two lengths are always equal.
+    """
+    if node.parent.type == "argument" and node.parent.children[0].value == "strict":
+        return True
     if node.type == "operator" and node.value in ("*", "**") and node.parent.type != "term":
         return node.parent.type != "power"
     while node is not None and node.type != "decorator":
@@ -172,7 +179,7 @@ def read_equivalent() -> set[tuple[str, str, str]]:
 
 
 def tests_of(path: str) -> list[str]:
-    """The test files of a module, that of its own name first."""
+    """The test files of a module, that of its own name first, then its folder's, then others."""
     module = Path(path)
     mirrored = ROOT / "tests" / module.parent
     files = sorted(mirrored.glob("test_*.py"))
@@ -182,9 +189,21 @@ def tests_of(path: str) -> list[str]:
         for name in MORE_TESTS.get(str(module.parent), ())
         for file in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("t*.py")))
     ]
-    found = [str(f.relative_to(ROOT)) for f in dict.fromkeys([*own, *files, *more, DEFAULTS])]
+    importing = importing_tests().get(".".join(module.with_suffix("").parts), ())
+    every = dict.fromkeys([*own, *importing, *files, *more, DEFAULTS])
+    found = [str(file.relative_to(ROOT)) for file in every]
     if len(found) == 1:
         raise FileNotFoundError(f"{path} has no tests in {mirrored.relative_to(ROOT)}")
+    return found
+
+
+@cache
+def importing_tests() -> dict[str, list[Path]]:
+    """The test files that import a module by its name, wherever they are."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        for name in set(re.findall(r"^from ([\w.]+) import", file.read_text("utf-8"), re.M)):
+            found.setdefault(name, []).append(file)
     return found
 
 

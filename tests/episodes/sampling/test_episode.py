@@ -33,6 +33,10 @@ def altered(episode, **changes):
     return copy
 
 
+def test_queries_are_drawn_for_the_ways_in_turn():
+    assert make(way=3, query=7).plan.query_ways == (0, 1, 2, 0, 1, 2, 0)
+
+
 def test_a_sound_episode_is_returned():
     episode = make()
     assert episode.check() is episode

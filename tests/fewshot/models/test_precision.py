@@ -15,9 +15,7 @@ def has_bfloat16(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
 
 
-@pytest.mark.parametrize(
-    ("training", "expected"), [(True, torch.float32), (False, torch.bfloat16)]
-)
+@pytest.mark.parametrize(("training", "expected"), [(True, torch.float32), (False, torch.bfloat16)])
 def test_depthwise_convolutions_are_trained_in_float32(has_bfloat16, training, expected):
     images = torch.rand(2, 8, 9, 9)
     with autocast(CPU, training=training):

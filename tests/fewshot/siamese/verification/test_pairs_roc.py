@@ -228,6 +228,14 @@ def test_isotonic_is_that_of_scikit_learn():
     np.testing.assert_allclose(found, model.predict(grid), atol=1e-9)
 
 
+def test_scores_that_are_all_alike_have_the_share_of_genuine_pairs():
+    pairs = Pairs.of(np.full(8, 0.5), np.zeros(8, int), np.repeat([0, 1], [2, 6]))
+    targets = [3 / 4] * 2 + [1 / 8] * 6  # Platt's, which are never 0 or 1
+    for calibration, share in (("platt", np.mean(targets)), ("isotonic", 2 / 8)):
+        found = choose_threshold(pairs, calibration=calibration).probability(np.array([0.5]))
+        assert found == pytest.approx([share], abs=1e-6)
+
+
 @pytest.mark.parametrize("calibration", ["platt", "isotonic"])
 def test_a_decision_is_saved_and_frozen(tmp_path, calibration):
     decision = choose_threshold(draw(1), "far=0.05", calibration, model="abc")
