@@ -24,8 +24,9 @@ from fewshot.inference.result import Segmentation
 from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 
-_MANY = 10  # annotated images from which every fifth is kept back, and nothing is trained twice
-_KEPT_BACK = 5
+_MANY = 10  # annotated images from which some are kept back, and nothing is trained twice
+_KEPT_BACK = 5  # every so many, but not more in all than choosing two numbers takes
+_ENOUGH = 24
 
 
 def taught_rims(shots: SupportSet, method: SplitMethod, sizes: ObjectSizes) -> SupportSet:
@@ -102,7 +103,8 @@ class BorderObjectsPredictor:
             raise DataError("insides and rims are learned from numbered objects; number them")
         sizes = sizes_of_classes(support_set)
         taught, count = taught_rims(support_set, "border", sizes[0]), len(support_set.pictures)
-        kept_back = list(range(count))[::_KEPT_BACK] if count >= _MANY else []
+        step = max(_KEPT_BACK, -(-count // _ENOUGH))
+        kept_back = list(range(count))[::step] if count >= _MANY else []
         if kept_back:
             rest = [place for place in range(count) if place not in kept_back]
             support = self.predictor.learn(subset(taught, rest))
