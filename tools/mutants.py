@@ -110,7 +110,7 @@ def is_declaration(node) -> bool:
 
     What zip is told by strict= is, like an assertion, that two lengths are always equal.
     """
-    if node.parent.type == "argument" and node.parent.children[0].value == "strict":
+    if node.parent.type == "argument" and node.parent.children[0].get_code().strip() == "strict":
         return True
     if node.type == "operator" and node.value in ("*", "**") and node.parent.type != "term":
         return node.parent.type != "power"
