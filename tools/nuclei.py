@@ -50,7 +50,7 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "pixel-forest + splitting": ("pixel-forest", {}),
     "perceptron + splitting": ("self-configuring", {"method": ("perceptron",)}),
     "fewshot count": ("best-objects", {}),
-    "U-Net": ("unet", {"steps": 7000, "augmentation": "strong", "max_side": 1536}),
+    "U-Net": ("unet", {"steps": 6000, "augmentation": "strong", "max_side": 1536}),
 }
 """Predictor and settings of each; the default of the command is "fewshot count"."""
 BY_BORDERS = ("U-Net",)

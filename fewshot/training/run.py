@@ -83,6 +83,7 @@ class Run:
             task.objective.parameters(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
+            fused=True,  # a quarter of the time, which is a tenth of a step on processors
         )
         self.step, self.reason = 0, ""
         self.losses: list[float] = []
