@@ -59,7 +59,7 @@ def suite(command: Suite) -> int:
     """Score every predictor on every task, print the table, write it.
 
     Raises:
-        DataError: options do not fit, no task is left, or tasks failed (after all others).
+        DataError: options do not fit, no task is left, or some failed (after all others).
     """
     started = time.monotonic()
     if command.headline and len(tables.shots_of(command)) > 1:
@@ -74,7 +74,8 @@ def suite(command: Suite) -> int:
     catalogs, laid, failed = _lay(command)
     _check_development(command, laid, failed)
     cells = _work(built, catalogs, _jobs(command, built, laid), failed)
-    kept = {name: protocol for name, protocol in laid.items() if name not in failed}
+    scored = {cell.task for cell in cells}
+    kept = {name: protocol for name, protocol in laid.items() if name in scored}
     if not kept:
         raise DataError(f"no task is left: {_reasons(failed)}")
     about = {
@@ -89,7 +90,7 @@ def suite(command: Suite) -> int:
     print(tables.text(found))
     print(f"tables in {path.with_suffix('')}.json and .md")
     if failed:
-        raise DataError(f"{len(failed)} tasks failed, all others are in {path}: {_reasons(failed)}")
+        raise DataError(f"{len(failed)} failed, all others are in {path}: {_reasons(failed)}")
     return 0
 
 
@@ -185,27 +186,32 @@ def _work(
     jobs: Mapping[str, list[_Job]],
     failed: dict[str, str],
 ) -> list[Cell]:
-    """Compute every cell that is not there yet, task by task."""
+    """Compute every cell that is not there yet, task by task; a predictor may fail on a task."""
     found: list[Cell] = []
     total = sum(map(len, jobs.values()))
     if there := sum(job.score is not None for of_task in jobs.values() for job in of_task):
         print(f"{there} of {total} cases were scored before")
     with tqdm(total=total, desc="cases", disable=not sys.stderr.isatty()) as progress:
         for task, of_task in jobs.items():
-            truth, cells = GroundTruth(catalogs[task]), []
-            try:
-                for job in of_task:
-                    score = job.score
-                    if score is None:
-                        score = score_case(built[job.predictor].predictor, job.case.plan, truth)
-                        job.file.write(score)
-                    cells.append(job.cell(task, score))
-                    progress.update()
-            except FewshotError as error:
-                _fail(failed, task, f"{job.predictor}: {error}")
-                continue
-            found += cells
-            tqdm.write(_done(task, cells))
+            truth = GroundTruth(catalogs[task])
+            cells: dict[str, list[Cell]] = {}
+            for name in dict.fromkeys(job.predictor for job in of_task):
+                cells[name] = []
+                try:
+                    for job in (each for each in of_task if each.predictor == name):
+                        score = job.score
+                        if score is None:
+                            score = score_case(built[name].predictor, job.case.plan, truth)
+                            job.file.write(score)
+                        cells[name].append(job.cell(task, score))
+                        progress.update()
+                except FewshotError as error:  # its mean would be of other draws than the others'
+                    _fail(failed, f"{name} on {task}", str(error))
+                    del cells[name]
+            scored = [cell for each in cells.values() for cell in each]
+            found += scored
+            if scored:
+                tqdm.write(_done(task, scored))
     return found
 
 

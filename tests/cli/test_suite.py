@@ -16,6 +16,7 @@ from tests.cli.scans import write_scans
 ORACLE = '''
 from dataclasses import dataclass, replace
 
+from episodes.errors import DataError
 from fewshot import register_predictor
 from fewshot.baselines.image_predictor import ImagePredictor
 
@@ -39,6 +40,13 @@ class Oracle(ImagePredictor):
         self.SEEN.append(picture.name)
         labels = picture.pixels[plane] // 80
         return (labels == np.arange(len(support.names) + 1)[:, None, None]).astype(np.float32)
+
+
+@register_predictor("of-one-class")
+class OfOneClass(Oracle):
+    def fit(self, annotated, colour):
+        if len(annotated.shots.names) > 1:
+            raise DataError("two classes are too many")
 '''.replace("from dataclasses", "import numpy as np\nfrom dataclasses", 1)
 
 
@@ -88,7 +96,7 @@ def run(data, out, *more):
 def test_the_truth_scores_100_and_all_have_one_list(data, oracle, tmp_path, capsys):
     assert run(data, tmp_path / "out") == 2
     said = capsys.readouterr()
-    assert "1 tasks failed, all others are in" in said.err
+    assert "1 failed, all others are in" in said.err
     assert "broken" in said.err
     found = json.loads((tmp_path / "out/suite.json").read_text())
     head = {each["name"]: each for each in found["headline"]}
@@ -108,6 +116,26 @@ def test_the_truth_scores_100_and_all_have_one_list(data, oracle, tmp_path, caps
     assert "| two | 100.0" in table
     assert "| mean of 2 held out | 100.0" in table
     assert "broken failed" in table
+
+
+def test_a_predictor_that_fails_on_a_task_leaves_the_task_to_the_others(
+    data, oracle, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    assert run(data, out, "--predictors", "oracle", "of-one-class") == 2
+    assert "of-one-class on two failed: two classes are too many" in capsys.readouterr().err
+    found = json.loads((out / "suite.json").read_text())
+    assert list(found["failed"]) == ["broken", "of-one-class on two"]
+    assert found["held_out"] == ["squares", "two"]
+    rows = {(row["task"], row["predictor"]) for row in found["table"]}
+    names = {(task, name) for task in ("squares", "two") for name in ("oracle", "copy-mask")}
+    assert rows == {*names, ("squares", "of-one-class")}
+    table = (out / "suite.md").read_text().splitlines()
+    (two,) = {line.split(" | ")[2] for line in table if line.startswith("| two |")}
+    assert two == "-"
+    (mean,) = {line.split(" | ")[2] for line in table if line.startswith("| mean of 2 held out")}
+    assert mean.startswith("100.0")
+    assert mean.endswith("(of 1)")  # tasks: it compares with no other mean
 
 
 def test_a_stopped_run_goes_on(data, oracle, tmp_path, capsys):

@@ -33,7 +33,7 @@ def content(
         cells: the scores.
         laid: the cases of every task.
         predictors: settings and model of each, the first being that of the headlines.
-        failed: tasks without a result, and why.
+        failed: tasks, and predictors on a task, without a result, and why.
         about: machine, date, command and seconds.
     """
     rows = rows_of(cells)
@@ -139,9 +139,15 @@ def _table(found: dict[str, Any], shots: int) -> tuple[list[str], list[list[str 
         line = [_cell(rows.get((task["name"], name))) for name in names]
         lines.append([task["name"] + mark, *line])
     means = {each["predictor"]: each for each in found["means"] if each["shots"] == shots}
-    bounds = [tuple(means[name][key] for key in ("mean", "low", "high")) for name in names]
-    lines.append([f"mean of {len(found['held_out'])} held out", *(with_bounds(*b) for b in bounds)])
+    count = len(found["held_out"])
+    lines.append([f"mean of {count} held out", *(_mean(means[each], count) for each in names)])
     return ["task", *names], lines
+
+
+def _mean(found: dict[str, Any], tasks: int) -> str | None:
+    """The mean of a predictor; marked where it failed on some tasks, so that it is of others."""
+    told = with_bounds(*(found[key] for key in ("mean", "low", "high")))
+    return f"{told} (of {found['tasks']})" if told and found["tasks"] < tasks else told
 
 
 def _cell(row: Row | None) -> str | None:
