@@ -124,11 +124,21 @@ def _grey(picture: ImageStack) -> np.ndarray:
     return pixels @ GREY if pixels.ndim == 3 else pixels
 
 
-def splitting(method: str, instances: str, shots: SupportSet) -> Callable[[ImageStack], np.ndarray]:
-    """Learn the objects of annotated images with a method of `METHODS`."""
-    predictor = build_predictor(None, *METHODS[method])
+def splitting(
+    method: str, instances: str, shots: SupportSet, run: str = ""
+) -> Callable[[ImageStack], np.ndarray]:
+    """Learn the objects of annotated images with a method of `METHODS`.
+
+    Args:
+        method: its name.
+        instances: how objects are split, but for networks, which learn borders.
+        shots: the annotated images.
+        run: folder of the training runs of networks; "" keeps none.
+    """
+    name, values = METHODS[method]
     if method in BY_BORDERS:
-        instances = "border"
+        instances, values = "border", {**values, "run": run}
+    predictor = build_predictor(None, name, values)
     maker = InstancePredictor(with_borders(predictor, shots, instances), instances)
     learned = maker.learn(shots)
     print(learned.describe(), flush=True)
@@ -165,6 +175,7 @@ def main() -> None:
     options.add_argument("--instances", default="distance")
     options.add_argument("--images", type=int, default=40)
     options.add_argument("--part", choices=("development", "test"), default="test")
+    options.add_argument("--run", default="", help="folder of training runs, which go on there")
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
@@ -184,7 +195,7 @@ def main() -> None:
             if method == BASELINE:
                 number = otsu_labels(shots)
             else:
-                number = splitting(method, chosen.instances, shots)
+                number = splitting(method, chosen.instances, shots, chosen.run)
             learning = time.process_time() - start
             for each, scores in score(number, tested):
                 report.add(each.name, each.name, scores, method=name)
