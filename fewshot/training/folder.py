@@ -5,15 +5,20 @@ beside new weights would be taken for theirs. Imports no torch, so that commands
 before anything else.
 """
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from episodes.errors import DataError, shorten
 from fewshot.provenance import BASELINE, CALIBRATION, EMBEDDING, SEGMENTER, WEIGHTS
 
 SPLIT, SETTINGS, STATE = "split.json", "settings.json", "state.pt"
 LOG, VALIDATION_LOG = "log.jsonl", "measured.jsonl"
+LOCK = ".lock"
 SCORES = "evaluation/scores.json"
 PARTS = ("best", "average")
 """Sub-folders with models of their own."""
@@ -28,6 +33,23 @@ def is_run(folder: Path) -> bool:
     split, settings = _read(folder / SPLIT), _read(folder / SETTINGS)
     trained = settings.get("train")
     return "train_fingerprint" in split or (isinstance(trained, dict) and "batch" in trained)
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes from training into a folder.
+
+    Raises:
+        DataError: another one does.
+    """
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise DataError(
+            f"another process is training into {folder}; wait until it has ended, or choose "
+            "another folder"
+        ) from None
 
 
 def run_of(folder: Path) -> Path:

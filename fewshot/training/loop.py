@@ -20,7 +20,7 @@ from episodes.sampling.dataloader import BatchLoader
 from fewshot.training.callbacks.log import Curves, JsonLog
 from fewshot.training.distributed import Processes
 from fewshot.training.episodic import Task
-from fewshot.training.folder import SETTINGS, SPLIT, make_room
+from fewshot.training.folder import SETTINGS, SPLIT, held, make_room
 from fewshot.training.resume import load_state, save_state
 from fewshot.training.run import Callback, Run
 from fewshot.training.settings import TrainSettings
@@ -82,7 +82,8 @@ def train(
         log: write a log, with its table and curves; a folder that is not kept needs none.
 
     Raises:
-        DataError: the folder cannot be written, or holds a run that may not be replaced.
+        DataError: the folder cannot be written, holds a run that may not be replaced, or another
+            process is training into it.
         ModelError: there is nothing to resume, or it does not fit.
         FewshotError: the batch cannot be shared between the processes.
         FloatingPointError: the loss is no number; the checkpoint before stays.
@@ -94,21 +95,22 @@ def train(
     logs = (JsonLog(), Curves()) if log else ()
     run = Run(task, settings, folder, [*logs, *callbacks] if first else [])
     objective = processes.wrap(task.objective)
-    if resume:
-        load_state(run, processes)
-    elif first:
-        make_room(folder, overwrite=overwrite)
-        if split is not None:
-            write_json(folder / SPLIT, split)
-        write_json(folder / SETTINGS, {"train": asdict(settings)})
-    for callback in run.callbacks:
-        callback.on_start(run)
-    with _bar(settings, progress and first) as bar, _signals(run):
-        stopped = _steps(run, objective, processes, bar)
-    interrupted = run.reason in _SIGNALS.values()
-    for callback in reversed(run.callbacks):  # the log, which comes first, records all others
-        callback.on_end(run)
-    save_state(run, processes, finished=not interrupted)
+    with held(folder) if first else contextlib.nullcontext():
+        if resume:
+            load_state(run, processes)
+        elif first:
+            make_room(folder, overwrite=overwrite)
+            if split is not None:
+                write_json(folder / SPLIT, split)
+            write_json(folder / SETTINGS, {"train": asdict(settings)})
+        for callback in run.callbacks:
+            callback.on_start(run)
+        with _bar(settings, progress and first) as bar, _signals(run):
+            stopped = _steps(run, objective, processes, bar)
+        interrupted = run.reason in _SIGNALS.values()
+        for callback in reversed(run.callbacks):  # the log, which comes first, records all others
+            callback.on_end(run)
+        save_state(run, processes, finished=not interrupted)
     task.objective.eval()
     reason = run.reason or ("another process stopped" if stopped else "the budget is spent")
     return TrainResult(run.step, run.seconds(), run.recent(), reason, interrupted, peak_memory())

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 import torch._dynamo  # optimisers import it; each forked process would do so anew
+from safetensors.torch import load_file
 
-from episodes.errors import ModelError
+from episodes.errors import DataError, ModelError
 from fewshot.training.callbacks.figures import Figures
 from fewshot.training.callbacks.log import read_log
 from fewshot.training.callbacks.tensorboard import TensorBoard
@@ -100,6 +101,26 @@ def test_killed_10_times_and_never_corrupt(tmp_path):
     rows = [[r["loss"] for r in read_log(tmp_path / f / "log.jsonl")] for f in ("killed", "whole")]
     assert rows[0] == rows[1]
     assert not list((tmp_path / "killed").rglob(".partial-*"))
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_never_train_into_one_folder(tmp_path, resume):
+    """The first goes on as if nothing had been; the second leaves nothing."""
+
+    class Second(Callback):
+        def on_step_end(self, run, values):
+            if run.step == 3:
+                run.checkpoint()
+            if run.step == 5:
+                with pytest.raises(DataError, match="another process is training into"):
+                    train(tiny_task(), settings(), tmp_path, resume=resume, progress=False)
+
+    task = tiny_task()
+    train(task, settings(), tmp_path, [Second()], progress=False)
+    kept = load_file(tmp_path / "model.safetensors")
+    assert_equal(kept, weights(task))
+    assert [row["step"] for row in read_log(tmp_path / "log.jsonl")] == list(range(1, 31))
+    train(tiny_task(), settings(), tmp_path, overwrite=True, progress=False)  # it is free again
 
 
 def test_sigterm_ends_after_the_step_and_leaves_a_state(tmp_path):
