@@ -44,6 +44,24 @@ def test_superpixels_keep_to_the_edges(cut, channel):
     assert not inside & below
 
 
+@pytest.mark.parametrize(("least", "expected"), [(5, [0, 0, 1, 2]), (6, [0, 0, 1, 1])])
+def test_regions_of_the_least_size_stay_and_smaller_ones_are_joined(least, expected):
+    """Two of one intensity, and two far from all others, the last of five voxels."""
+    means, sizes = np.array([0.1, 0.11, 0.9, 0.5]), np.array([4, 4, 7, 5])
+    edges = np.array([[0, 1], [1, 2], [2, 3]])
+    assert merge(means, sizes, edges, 0.05, least).tolist() == expected
+
+
+def test_a_region_that_grew_is_harder_to_join():
+    """The limit is the largest difference inside, and the scale over the number of parts."""
+    means, sizes = np.array([0.0, 0.04, 0.1]), np.array([9, 9, 9])
+    edges = np.array([[0, 1], [1, 2]])
+    for scale, expected in ((0.03, [0, 1, 2]), (0.055, [0, 0, 1]), (0.065, [0, 0, 0])):
+        assert merge(means, sizes, edges, scale, 1).tolist() == expected
+    grown = np.array([0.0, 0.01, 0.06])  # 0.05 is within 0.05 of one, and not of two
+    assert merge(grown, sizes, edges, 0.051, 1).tolist() == [0, 0, 1]
+
+
 @pytest.mark.parametrize("cut", [SlicVoxels(100), MergedVoxels(300, min_voxels=200)])
 def test_supervoxels_keep_to_the_edges_and_run_through_slices(cut):
     regions = cut(boxes(), (2.0, 1.0, 1.0))
