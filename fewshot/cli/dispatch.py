@@ -4,7 +4,7 @@ Only tyro, settings and the standard library are imported here, so `fewshot --he
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,50 +13,56 @@ import tyro
 
 from episodes.io.outputs import Outputs, guarded
 from episodes.plugins import loaded_plugins
-from fewshot.benchmark.settings import Benchmark
-from fewshot.benchmark.suite.settings import Suite
 from fewshot.cli.bounds import check_command
 from fewshot.cli.help import command_help, commands_help
-from fewshot.cli.match_options import MATCH_COMMANDS, Match
-from fewshot.cli.options import (
-    Calibrate,
-    CountObjects,
-    Demo,
-    Evaluate,
-    Inspect,
-    ProtocolRun,
-    Recipes,
-    Run,
-    Segment,
-    Share,
-)
 from fewshot.cli.parse import find_command, help_wanted, parse_typed, with_auto, with_none
 from fewshot.cli.plugin_option import HELP, without_plugins
-from fewshot.cli.score_options import Score
 from fewshot.cli.startup import without_collector
-from fewshot.experiments.options import Train
-from fewshot.experiments.runs_settings import Runs
 
-COMMANDS: dict[str, type] = {
-    "demo": Demo,
-    "train": Train,
-    "evaluate": Evaluate,
-    "score": Score,
-    "protocol": ProtocolRun,
-    "benchmark": Benchmark,
-    "suite": Suite,
-    "segment": Segment,
-    "run": Run,
-    "count": CountObjects,
-    "calibrate": Calibrate,
-    "match": Match,
-    "inspect": Inspect,
-    "recipes": Recipes,
-    "runs": Runs,
-    "share": Share,
+_OPTIONS = "fewshot.cli.options"
+_PLACES = {
+    "demo": (_OPTIONS, "Demo"),
+    "train": ("fewshot.experiments.options", "Train"),
+    "evaluate": (_OPTIONS, "Evaluate"),
+    "score": ("fewshot.cli.score_options", "Score"),
+    "protocol": (_OPTIONS, "ProtocolRun"),
+    "benchmark": ("fewshot.benchmark.settings", "Benchmark"),
+    "suite": ("fewshot.benchmark.suite.settings", "Suite"),
+    "segment": (_OPTIONS, "Segment"),
+    "run": (_OPTIONS, "Run"),
+    "count": (_OPTIONS, "CountObjects"),
+    "calibrate": (_OPTIONS, "Calibrate"),
+    "match": ("fewshot.cli.match_options", "Match"),
+    "inspect": (_OPTIONS, "Inspect"),
+    "recipes": (_OPTIONS, "Recipes"),
+    "runs": ("fewshot.experiments.runs_settings", "Runs"),
+    "share": (_OPTIONS, "Share"),
 }
+
+
+class _Imported(Mapping[str, Any]):
+    """What modules hold, each imported when it is asked for: a command needs its own alone."""
+
+    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> Any:
+        module, thing = self._places[name]
+        return getattr(importlib.import_module(module), thing)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+COMMANDS: Mapping[str, type] = _Imported(_PLACES)
 """Each one is done by the function of its name, in its module of `fewshot.cli` or `WHERE`."""
-_TREE: dict[str, Any] = {**COMMANDS, "match": MATCH_COMMANDS}
+_TREE = _Imported(_PLACES | {"match": (_PLACES["match"][0], "MATCH_COMMANDS")})
 WHERE = {"runs": "fewshot.experiments.runs", "train": "fewshot.experiments.train"}
 _WRITTEN = {"out", "result", "json", "csv", "pictures"}
 """Options of any command that name what it writes."""
@@ -88,7 +94,7 @@ def parse(arguments: list[str]) -> Any:
     typed = with_none(kind, with_auto(kind, rest))
     # The chosen command alone: making the options of all of them takes a third of a second.
     made = parse_typed(lambda: tyro.cli(kind, prog=name, args=typed, **defaults), name, kind, rest)
-    return Match(made) if name.startswith("fewshot match ") else made
+    return COMMANDS["match"](made) if name.startswith("fewshot match ") else made
 
 
 def run(command: Any) -> int:
@@ -98,7 +104,9 @@ def run(command: Any) -> int:
         The exit code.
     """
     check_command(command)
-    name = next(name for name, kind in COMMANDS.items() if type(command) is kind)
+    kind = type(command)
+    place = kind.__module__, kind.__name__
+    name = next(name for name, each in _PLACES.items() if each == place)
     with without_collector():
         module = importlib.import_module(WHERE.get(name, f"fewshot.cli.{name}"))
     with guarded(Outputs(_kept(command), _overwrite(command))):
