@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Figures are looked at; what is exported is held by the tests of names.
 LEFT_OUT = ("__init__.py", "fewshot/metrics/plots.py")
 ANNOTATIONS = ("annassign", "tfpdef")
+# Arguments that compute nothing: what zip is told by strict= is, like an assertion, that two lengths
+# are always equal; repr= is whether a field is printed.
+IDLE = ("strict", "repr")
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 
 
@@ -54,11 +57,8 @@ def is_annotation(node) -> bool:
 
 
 def is_declaration(node) -> bool:
-    """Whether a syntax node belongs to @dataclass(...) or strict=, or is a star of parameters.
-
-    What zip is told by strict= is, like an assertion, that two lengths are always equal.
-    """
-    if node.parent.type == "argument" and node.parent.children[0].get_code().strip() == "strict":
+    """Whether a syntax node belongs to @dataclass(...) or IDLE, or is a star of parameters."""
+    if node.parent.type == "argument" and node.parent.children[0].get_code().strip() in IDLE:
         return True
     if node.type == "operator" and node.value in ("*", "**") and node.parent.type != "term":
         return node.parent.type != "power"

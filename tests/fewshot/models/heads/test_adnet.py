@@ -78,6 +78,17 @@ def test_refinement_follows_a_query_whose_colours_have_drifted():
     assert after[inside].mean() > before[inside].mean() + 1
 
 
+def test_the_length_of_features_plays_no_part_in_refinement():
+    support, masks, query, _ = two_colour_task()
+    head = ADNetHead(ADNetSettings(refinements=3)).eval()
+    condensed = head.encode_support(support, masks)
+    generator = torch.Generator().manual_seed(0)
+    lengths = 0.5 + torch.rand(query[:, :, :1].shape, generator=generator)  # one a position
+    expected = head.logits(condensed, query)
+    assert not torch.allclose(expected, ADNetHead().eval().logits(condensed, query), atol=0.1)
+    torch.testing.assert_close(head.logits(condensed, query * lengths), expected)
+
+
 def test_training_minimises_the_published_loss():
     """Weights 0.1 and 1 in queries and alignment alike, plus T / 20."""
     segmenter = Segmenter(NetworkSettings(TINY, ADNetSettings(start=-15.0), size=64))
