@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Figures are looked at; what is exported is held by the tests of names.
 LEFT_OUT = ("__init__.py", "fewshot/metrics/plots.py")
 ANNOTATIONS = ("annassign", "tfpdef")
-# Arguments that compute nothing: what zip is told by strict= is, like an assertion, that two lengths
-# are always equal; repr= is whether a field is printed.
+# Arguments that compute nothing: what zip is told by strict= is that lengths are always equal, like
+# an assertion; repr= is whether a field is printed.
 IDLE = ("strict", "repr")
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 
