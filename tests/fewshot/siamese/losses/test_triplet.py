@@ -170,6 +170,14 @@ def test_weights_are_the_gradient_and_the_value_is_exact_in_single_precision():
     assert loss.item() == pytest.approx(exact.item(), abs=1e-6)
 
 
+@pytest.mark.parametrize(("labels", "active"), [([0, 0, 1], 1.0), ([0, 1, 2], 0.0)])
+def test_all_triplets_of_the_soft_margin_are_active(labels, active):
+    loss = TripletLoss("all", "soft")
+    embeddings = torch.eye(3)
+    found = loss.compare(embeddings, embeddings, make_pair_masks(tensor(labels)))
+    assert found["active"].item() == active
+
+
 def test_soft_margin_of_many_positives():
     _, labels, distances, pair_masks = measured("two classes")
     d = distances.tolist()

@@ -281,7 +281,7 @@ def test_bad_input_is_told():
         Pairs.of([1.0, 2.0], [1], [2])
     with pytest.raises(DataError, match="0 genuine pairs of 1"):
         choose_threshold(Pairs.of([1.0], [1], [2]))
-    for rule in ("fpr=0.1", "far=x", "far=2"):
+    for rule in ("fpr=0.1", "far=x", "far=2", "best"):
         with pytest.raises(DataError, match="expected eer, youden"):
             choose_threshold(draw(0), rule)
     with pytest.raises(DataError, match="calibration is 'beta'"):
