@@ -111,6 +111,10 @@ def test_images_of_several_classes_stand_for_none_unless_by_region():
     assert set(regions) - set(whole) == {(30, 0), (30, 1)}
     small = PairSampler(mixed, PairSettings(2, 2, regions=True, min_area=6)).all_items()
     assert small == whole
+    one = dataclasses.replace(both, areas={"a": 5, "b": 0, "no class of the catalog": 5})
+    alone = dataclasses.replace(EVEN, samples=(*EVEN.samples, one))
+    found = PairSampler(alone, PairSettings(2, 2)).all_items()
+    assert set(found) - set(whole) == {(30, 0)}
 
 
 @pytest.mark.parametrize(
