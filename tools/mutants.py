@@ -9,15 +9,16 @@ too many survive.
 """
 
 import argparse
+import ast
 import json
 import os
-import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib import import_module
@@ -79,12 +80,22 @@ def tests_of(path: str) -> list[str]:
 
 @cache
 def importing_tests() -> dict[str, list[Path]]:
-    """The test files that import a module by its name, wherever they are."""
+    """The test files that import a module, or what it defines from where that is offered."""
     found: dict[str, list[Path]] = {}
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name in set(re.findall(r"^from ([\w.]+) import", file.read_text("utf-8"), re.M)):
+        for name in sorted({name for each in imports_of(file) for name in each}):
             found.setdefault(name, []).append(file)
     return found
+
+
+def imports_of(file: Path) -> Iterator[set[str]]:
+    """The modules of this project that a test imports from, and those that define what it takes."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        name = str(node.module) if isinstance(node, ast.ImportFrom) else ""
+        if name.split(".")[0] in ("fewshot", "episodes"):
+            module = import_module(name)
+            things = (getattr(module, each.name, None) for each in node.names)
+            yield {name, *(getattr(each, "__module__", "") for each in things)}
 
 
 def copy_tree(target: Path) -> Path:
