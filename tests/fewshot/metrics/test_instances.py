@@ -200,6 +200,8 @@ def test_one_side_empty_is_0():
         ):
             assert score(counts) == 0
         assert np.isnan(instances.matched_iou(counts)).all()
+    pixels = np.zeros((0, 3), int)
+    assert len(overlap_table(pixels, pixels).intersections) == 0
     nothing = overlap_table(empty, empty)
     assert math.isnan(aggregated_jaccard(nothing))
     assert math.isnan(aggregated_jaccard(nothing, one_to_one=True))

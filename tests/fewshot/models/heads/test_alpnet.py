@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from fewshot.models.heads import ALPNetHead, ALPNetSettings
-from fewshot.models.heads.alpnet import soft_similarity
+from fewshot.models.heads.alpnet import soft_similarity, thin_out
 from tests.fewshot.models.heads.family import check_head, two_colour_task
 
 
@@ -94,3 +94,15 @@ def test_prototypes_that_do_not_count_have_no_weight():
     found = soft_similarity(similarity, valid, 60.0)
     expected = soft_similarity(similarity[..., :2], valid[:, :2], 60.0)
     torch.testing.assert_close(found, expected)
+
+
+def test_patches_are_thinned_evenly_from_the_first_to_the_last():
+    vectors = torch.arange(24.0).reshape(2, 12, 1)
+    chosen = torch.ones(2, 12, dtype=torch.bool)
+    chosen[1, 3:] = False
+    kept, valid = thin_out(vectors, chosen, 4)
+    assert kept[0, :, 0].tolist() == [0, 3, 7, 11]
+    assert kept[1, :3, 0].tolist() == [12, 13, 14]
+    assert valid.tolist() == [[True] * 4, [True] * 3 + [False]]
+    every, _ = thin_out(vectors, chosen, 12)
+    assert torch.equal(every[0], vectors[0])
