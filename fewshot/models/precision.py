@@ -14,7 +14,8 @@ def autocast(device: torch.device, *, training: bool) -> Iterator[None]:
 
     On processors it is faster with AMX or AVX-512 BF16, but for the backward pass of depthwise
     convolutions, which takes up to ten times as long as in float32: in training those stay in
-    float32, which makes a step of EfficientNet-Lite0 2.3 times as fast (AMX, one thread).
+    float32, which makes a step of EfficientNet-Lite0 1.8 times as fast (AMX, one thread;
+    tests/benchmarks/precision.py).
     """
     if device.type == "cpu":
         enabled = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
