@@ -13,7 +13,12 @@ from episodes.errors import DataError
 from episodes.io.pixels import IGNORE
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.annotated import choose_splittings, sizes_of_classes
-from fewshot.inference.instances.held_out import held_out_probabilities, parts_by_look, subset
+from fewshot.inference.instances.held_out import (
+    ENOUGH,
+    held_out_probabilities,
+    parts_by_look,
+    subset,
+)
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.make import make_instances
 from fewshot.inference.instances.rims import INSIDE, NAMES, RIM, rim_map
@@ -25,8 +30,7 @@ from fewshot.inference.settings import InstanceMethod
 from fewshot.inference.support_set import SupportSet
 
 _MANY = 10  # annotated images from which some are kept back, and nothing is trained twice
-_KEPT_BACK = 5  # every so many, but not more in all than choosing two numbers takes
-_ENOUGH = 24
+_KEPT_BACK = 5  # every so many, but not more in all than choosing takes
 
 
 def taught_rims(shots: SupportSet, method: SplitMethod, sizes: ObjectSizes) -> SupportSet:
@@ -103,7 +107,7 @@ class BorderObjectsPredictor:
             raise DataError("insides and rims are learned from numbered objects; number them")
         sizes = sizes_of_classes(support_set)
         taught, count = taught_rims(support_set, "border", sizes[0]), len(support_set.pictures)
-        step = max(_KEPT_BACK, -(-count // _ENOUGH))
+        step = max(_KEPT_BACK, -(-count // ENOUGH))
         kept_back = list(range(count))[::step] if count >= _MANY else []
         if kept_back:
             rest = [place for place in range(count) if place not in kept_back]

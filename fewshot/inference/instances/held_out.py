@@ -14,6 +14,8 @@ from fewshot.inference.result import Segmentation
 from fewshot.inference.support_set import SupportSet
 
 FOLDS = 2
+ENOUGH = 24
+"""Annotated images on which a few numbers are chosen; more of them are learned, not segmented."""
 
 
 def relearn(predictor: Predictor[Any], shots: SupportSet, support: Any) -> Any:
@@ -96,6 +98,12 @@ def parts_by_look(shots: SupportSet) -> dict[str, SupportSet]:
     if len(groups) == 1 or len(shots.names) > 1:
         return {next(iter(groups)): shots}
     return {look: subset(shots, places) for look, places in groups.items()}
+
+
+def enough(shots: SupportSet) -> SupportSet:
+    """Keep `ENOUGH` annotated images at most, taken evenly."""
+    count = len(shots.pictures)
+    return shots if count <= ENOUGH else subset(shots, range(0, count, -(-count // ENOUGH)))
 
 
 def subset(shots: SupportSet, places: Sequence[int]) -> SupportSet:

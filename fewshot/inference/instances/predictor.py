@@ -13,7 +13,12 @@ from fewshot.inference.instances.detected import (
     finds_objects,
     learn_detected,
 )
-from fewshot.inference.instances.held_out import held_out_probabilities, parts_by_look, relearn
+from fewshot.inference.instances.held_out import (
+    enough,
+    held_out_probabilities,
+    parts_by_look,
+    relearn,
+)
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.make import make_instances
 from fewshot.inference.instances.rims import INSIDE
@@ -104,14 +109,15 @@ class InstancePredictor:
         chosen: dict[SplitMethod, tuple[tuple[Splitting, ...], float]] = {}
         if support is None:
             support = self.predictor.learn(shots)
-        found = held_out_probabilities(self.predictor, shots, support)
+        tried = enough(shots)
+        found = held_out_probabilities(self.predictor, tried, support)
         for method in methods:
             insides = None
             if method != "distance":
-                taught = taught_rims(shots, method, sizes[0])
+                taught = taught_rims(tried, method, sizes[0])
                 answers = held_out_probabilities(self.predictor, taught, support)
                 insides = [each[INSIDE] for each in answers]
-            chosen[method] = choose_splittings(method, shots, sizes, found, insides)
+            chosen[method] = choose_splittings(method, tried, sizes, found, insides)
         scores: dict[str, float] = {name: score for name, (_, score) in chosen.items()}
         best = max(chosen, key=lambda name: scores[name] + _MARGIN * (name == "distance"))
         rims = None

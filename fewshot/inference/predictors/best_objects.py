@@ -10,7 +10,7 @@ import numpy as np
 from episodes.errors import DataError
 from fewshot.inference.inputs import ImageStack
 from fewshot.inference.instances.annotated import choose_splittings, sizes_of_classes
-from fewshot.inference.instances.held_out import held_out_probabilities, parts_by_look
+from fewshot.inference.instances.held_out import enough, held_out_probabilities, parts_by_look
 from fewshot.inference.instances.learned import LearnedObjects, ObjectModel
 from fewshot.inference.instances.make import make_instances
 from fewshot.inference.instances.value import Instances
@@ -146,8 +146,9 @@ class BestObjectsPredictor:
     def _choose(self, shots: SupportSet) -> tuple[ObjectModel, dict[str, float]]:
         """Learn images of one look; give the best mixture, and the score of every one."""
         learned = {name: each.learn(shots) for name, each in self.candidates.items()}
+        tried = enough(shots)
         held_out = {
-            name: held_out_probabilities(each, shots, learned[name])
+            name: held_out_probabilities(each, tried, learned[name])
             for name, each in self.candidates.items()
         }
         sizes = sizes_of_classes(shots)
@@ -157,10 +158,10 @@ class BestObjectsPredictor:
             if single and next(iter(learned)) not in names:
                 continue  # halves of one image are too alike for what has many parameters
             found[names] = [_mean(each) for each in zip(*(held_out[n] for n in names), strict=True)]
-            _, reached = choose_splittings("distance", shots, sizes, found[names], threshold=True)
+            _, reached = choose_splittings("distance", tried, sizes, found[names], threshold=True)
             scores[_name(names)] = reached
         best = max(found, key=lambda names: scores[_name(names)] - _MARGIN * len(names))
-        splittings, reached = choose_splittings("distance", shots, sizes, found[best])
+        splittings, reached = choose_splittings("distance", tried, sizes, found[best])
         support = {name: learned[name] for name in best}
         return ObjectModel(support, None, splittings, sizes, {"distance": reached}), scores
 

@@ -125,3 +125,26 @@ def test_candidates_segment_and_are_some():
         BestObjectsSettings(candidates=())
     with pytest.raises(DataError, match="mask-rcnn finds objects by itself, and is no candidate"):
         build_predictor(None, "best-objects", {"candidates": ("threshold", "mask-rcnn")})
+
+
+def test_of_many_images_all_are_learned_and_two_dozen_are_tried():
+    class Counts:
+        def __init__(self):
+            self.inner, self.sizes, self.segmented = build_predictor(None, "threshold"), [], 0
+
+        def learn(self, support_set):
+            self.sizes.append(len(support_set.pictures))
+            return self.inner.learn(support_set)
+
+        def segment(self, image, support):
+            self.segmented += 1
+            return self.inner.segment(image, support)
+
+    pairs = [cells(seed) for seed in range(50)]
+    shots = read_support_set(*map(list, zip(*pairs, strict=True)), "cell")
+    predictor = BestObjectsPredictor()
+    predictor.candidates = {"counted": Counts()}
+    predictor.learn(shots)
+    counted = predictor.candidates["counted"]
+    assert counted.sizes == [50, 8, 9]  # every third is tried, each half by the other
+    assert counted.segmented == 17
