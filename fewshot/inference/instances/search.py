@@ -17,9 +17,12 @@ from fewshot.metrics.overlap_table import overlap_table
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 NECKS = (None, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45)
-CORES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+CORES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 LEAST = (0.0, 0.3, 0.6)
 """Least areas, in shares of the small annotated objects' area."""
+LEAST_OF_ONE = (0.1, 20)
+"""At most so large is the least area where one image is annotated: this share of the small objects'
+area, or so many pixels where that is more; objects of other images may be far smaller."""
 EDGES = (None, 0.3, 0.4, 0.5, 0.6)
 _ROUNDS = 2
 _MARGIN = 0.002  # a further value has to gain so much
@@ -63,12 +66,13 @@ def choose_splitting(
     Returns:
         The choice, and the score of the answers alone, 0 to 1.
     """
-    start = Splitting(method, least_area=round(LEAST[1] * sizes.small))
+    areas = _least_areas(sizes, len(images))
+    start = Splitting(method, least_area=areas[1])
     rating = _Rating(images)
     best, reached = start, rating(start)
     for _ in range(_ROUNDS):
         before = best
-        for name, values in _values(method, sizes)[: 1 if threshold else None]:
+        for name, values in _values(method, areas)[: 1 if threshold else None]:
             for value in values:
                 changed: Splitting = replace(best, **{name: value})  # type: ignore[arg-type]
                 if changed == best:
@@ -81,13 +85,19 @@ def choose_splitting(
     return best, rating.answers(best)
 
 
-def _values(method: SplitMethod, sizes: ObjectSizes) -> list[tuple[str, Sequence[float | None]]]:
+def _least_areas(sizes: ObjectSizes, images: int) -> list[int]:
+    share, pixels = LEAST_OF_ONE
+    most = max(share * sizes.small, pixels) if images == 1 else sizes.small
+    return [round(min(each * sizes.small, most)) for each in LEAST]
+
+
+def _values(method: SplitMethod, areas: Sequence[int]) -> list[tuple[str, Sequence[float | None]]]:
     """List the settings of a method, each with the values that are tried."""
     return [
         ("threshold", THRESHOLDS),
         ("neck", NECKS) if method == "distance" else ("core", CORES),
         ("edge", EDGES),
-        ("least_area", [round(share * sizes.small) for share in LEAST]),
+        ("least_area", areas),
     ]
 
 
