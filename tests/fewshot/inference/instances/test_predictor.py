@@ -90,6 +90,21 @@ def test_long_objects_are_not_split_by_what_is_chosen():
     assert chosen.least_area < 250
 
 
+def test_one_annotated_image_does_not_tell_how_small_objects_of_others_are():
+    """Squares of 121 pixels, and parts of 36 that are no objects."""
+    numbers = np.zeros((60, 60), np.int32)
+    for place in range(4):
+        top, left = 30 * (place // 2) + 4, 30 * (place % 2) + 4
+        numbers[top : top + 11, left : left + 11] = place + 1
+    foreground = (numbers > 0).astype(np.float32)
+    foreground[20:26, 20:26] = foreground[50:56, 20:26] = 1
+    sizes, one = measure_objects([numbers]), Annotated(numbers, foreground)
+    alone, _ = choose_splitting("distance", [one], sizes)
+    several, _ = choose_splitting("distance", [one, one], sizes)
+    assert alone.least_area <= 20
+    assert several.least_area == round(0.6 * 121)
+
+
 def test_a_segmenter_numbers_objects_by_the_methods_that_it_chose(monkeypatch):
     image, numbers = cells(0)
     shots = read_support_set(image, numbers, "cell")
