@@ -74,7 +74,7 @@ def test_a_finished_run_is_replaced_with_overwrite_alone_and_whole(made, run, ca
     left = {path.relative_to(run).as_posix() for path in everything(run)}
     assert left == {
         *("best/notes.txt", "split.json", "settings.json", "segmenter.json", "model.safetensors"),
-        *("state.pt", "log.jsonl", "measured.jsonl", "log.csv", "curves.png"),
+        *("state.pt", "log.jsonl", "measured.jsonl", "log.csv", "curves.png", ".lock"),
     }
     assert "Dice" not in listed(capsys, run)
     assert main(_training(made / "data", run, "--overwrite", "--resume")) == 2
