@@ -81,6 +81,8 @@ def main() -> None:
     chosen = options.parse_args()
     for path in chosen.results:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if found["failed"]:
+            raise SystemExit(f"{path} has means over different tasks: {found['failed']}")
         for shots in found["settings"]["shots"]:
             add_part(chosen.out, f"{shots} annotated", part_of(found, shots))
 

@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib import import_module
@@ -83,19 +82,21 @@ def importing_tests() -> dict[str, list[Path]]:
     """The test files that import a module, or what it defines from where that is offered."""
     found: dict[str, list[Path]] = {}
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name in sorted({name for each in imports_of(file) for name in each}):
+        for name in sorted(imports_of(file)):
             found.setdefault(name, []).append(file)
     return found
 
 
-def imports_of(file: Path) -> Iterator[set[str]]:
+def imports_of(file: Path) -> set[str]:
     """The modules of this project that a test imports from, and those that define what it takes."""
+    found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         name = str(node.module) if isinstance(node, ast.ImportFrom) else ""
         if name.split(".")[0] in ("fewshot", "episodes"):
             module = import_module(name)
             things = (getattr(module, each.name, None) for each in node.names)
-            yield {name, *(getattr(each, "__module__", "") for each in things)}
+            found |= {name, *(getattr(each, "__module__", "") for each in things)}
+    return found
 
 
 def copy_tree(target: Path) -> Path:

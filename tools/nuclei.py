@@ -41,6 +41,8 @@ from fewshot.metrics.overlap_table import overlap_table
 from fewshot.metrics.report import Report
 from fewshot.metrics.tables import markdown_table
 from fewshot.provenance import typed_command
+from fewshot.training.callbacks.log import read_log
+from fewshot.training.folder import LOG
 
 filters = lazily("skimage.filters")
 
@@ -170,7 +172,7 @@ def main() -> None:
     """Score every method with every number of annotated images, and write the result."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("data", type=Path)
-    options.add_argument("--annotated", type=int, nargs="+", default=[10, 1])
+    options.add_argument("--annotated", type=int, nargs="+", default=[10, 5, 1])
     options.add_argument("--methods", nargs="+", default=list(METHODS)[:-1], choices=METHODS)
     options.add_argument("--instances", default="distance")
     options.add_argument("--images", type=int, default=40)
@@ -249,6 +251,12 @@ def write(
         "date": date.today().isoformat(),
         "seconds": round(sum(each["all"] for each in seconds.values()), 1),
         "processor_seconds": seconds,
+        # Of networks in the folder of runs, by the clock, earlier calls included.
+        "training_seconds": [
+            read_log(log)[-1]["seconds"] for log in sorted(Path(chosen.run).glob(f"*/{LOG}"))
+        ]
+        if chosen.run
+        else [],
         "annotated": learned_from,
         "test_images": len(tested),
         "test_hash": hashlib.sha256("".join(each.name for each in tested).encode()).hexdigest(),

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from tqdm import tqdm
@@ -193,26 +194,31 @@ def _work(
         print(f"{there} of {total} cases were scored before")
     with tqdm(total=total, desc="cases", disable=not sys.stderr.isatty()) as progress:
         for task, of_task in jobs.items():
-            truth = GroundTruth(catalogs[task])
-            cells: dict[str, list[Cell]] = {}
-            for name in dict.fromkeys(job.predictor for job in of_task):
-                cells[name] = []
+            truth, cells = GroundTruth(catalogs[task]), []
+            for name, of_predictor in groupby(of_task, key=lambda job: job.predictor):
                 try:
-                    for job in (each for each in of_task if each.predictor == name):
-                        score = job.score
-                        if score is None:
-                            score = score_case(built[name].predictor, job.case.plan, truth)
-                            job.file.write(score)
-                        cells[name].append(job.cell(task, score))
-                        progress.update()
-                except FewshotError as error:  # its mean would be of other draws than the others'
+                    cells += _cells(task, of_predictor, built[name].predictor, truth, progress)
+                except FewshotError as error:
                     _fail(failed, f"{name} on {task}", str(error))
-                    del cells[name]
-            scored = [cell for each in cells.values() for cell in each]
-            found += scored
-            if scored:
-                tqdm.write(_done(task, scored))
+            found += cells
+            if cells:
+                tqdm.write(_done(task, cells))
     return found
+
+
+def _cells(
+    task: str, jobs: Iterable[_Job], predictor: Any, truth: GroundTruth, progress: tqdm
+) -> list[Cell]:
+    """Compute the cells of a predictor on a task, all or none: means are of the same draws."""
+    cells = []
+    for job in jobs:
+        score = job.score
+        if score is None:
+            score = score_case(predictor, job.case.plan, truth)
+            job.file.write(score)
+        cells.append(job.cell(task, score))
+        progress.update()
+    return cells
 
 
 def _done(task: str, cells: Sequence[Cell]) -> str:

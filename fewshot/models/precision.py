@@ -9,24 +9,29 @@ from torch.overrides import TorchFunctionMode
 
 
 @contextlib.contextmanager
-def autocast(device: torch.device, *, training: bool) -> Iterator[None]:
+def autocast(device: torch.device, *, training: bool, depthwise: bool = True) -> Iterator[None]:
     """Compute convolutions in bfloat16 where that is faster, else in float32.
 
-    On processors it is faster with AMX or AVX-512 BF16, but for the backward pass of depthwise
-    convolutions, which takes up to ten times as long as in float32: in training those stay in
-    float32, which makes a step of EfficientNet-Lite0 1.8 times as fast (AMX, one thread;
-    tests/benchmarks/precision.py).
+    On processors, inference gains with AMX or AVX-512 BF16. In training, the backward pass of
+    depthwise convolutions takes up to ten times as long in bfloat16: with AMX they stay in float32,
+    which makes a step of EfficientNet-Lite0 1.8 times as fast as in bfloat16 throughout, and 1.1
+    times as fast as in float32; without it all of such a network stays, since the mixture is slower
+    (0.9 times; tests/benchmarks/precision.py). A network that has none gains in training as well.
+
+    Args:
+        device: that computes.
+        training: whether gradients are computed.
+        depthwise: whether the network has depthwise convolutions.
     """
+    slow = training and depthwise
     if device.type == "cpu":
-        enabled = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-        depthwise = enabled and training
+        amx = torch.cpu._is_amx_tile_supported()
+        enabled = amx or (torch.cpu._is_avx512_bf16_supported() and not slow)
     else:
         enabled = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        depthwise = False
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=enabled))
-        if depthwise:
-            stack.enter_context(_Float32Depthwise())
+    mixed = enabled and slow and device.type == "cpu"
+    kept = _Float32Depthwise() if mixed else contextlib.nullcontext()
+    with torch.autocast(device.type, torch.bfloat16, enabled=enabled), kept:
         yield
 
 

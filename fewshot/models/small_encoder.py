@@ -106,7 +106,7 @@ class SmallEncoder(nn.Module):
             shown = images.expand(-1, 3, -1, -1)
         else:
             shown = images.mean(dim=1, keepdim=True)
-        with autocast(images.device, training=torch.is_grad_enabled()):
+        with autocast(images.device, training=torch.is_grad_enabled(), depthwise=False):
             return self.layers(shown.contiguous(memory_format=torch.channels_last)).float()
 
 

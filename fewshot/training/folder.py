@@ -11,10 +11,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from episodes.errors import DataError, shorten
+from fewshot.lazily import lazily
 from fewshot.provenance import BASELINE, CALIBRATION, EMBEDDING, SEGMENTER, WEIGHTS
+
+filelock = lazily("filelock")  # imports asyncio
 
 SPLIT, SETTINGS, STATE = "split.json", "settings.json", "state.pt"
 LOG, VALIDATION_LOG = "log.jsonl", "measured.jsonl"
@@ -43,9 +44,9 @@ def held(folder: Path) -> Iterator[None]:
         DataError: another one does.
     """
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with filelock.FileLock(folder / LOCK, timeout=0):
             yield
-    except Timeout:
+    except filelock.Timeout:
         raise DataError(
             f"another process is training into {folder}; wait until it has ended, or choose "
             "another folder"

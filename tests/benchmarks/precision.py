@@ -2,8 +2,8 @@
 
 One forward and backward pass of EfficientNet-Lite0 on a batch of squares, one thread. Ours is
 `fewshot.models.precision.autocast`; the peers are torch.autocast with bfloat16, and float32. Rounds
-alternate; a figure is the median over rounds. On processors without AMX or AVX-512 BF16 all of ours
-is float32, and its ratio to float32 about 1.
+alternate; a figure is the median over rounds. On processors without AMX all of ours is float32, and
+its ratio to float32 about 1.
 
     python tests/benchmarks/precision.py [--quick]
 

@@ -60,8 +60,6 @@ class MaskRCNNSettings(DeepSettings):
             raise DataError(
                 f"loss is {self.loss!r}, but mask-rcnn has losses of its own; leave it out"
             )
-        if self.mirrored:
-            raise DataError("mirrored averages probabilities of pixels, which mask-rcnn has not")
         if self.channels < 1 or not 0 < self.score < 1:
             raise DataError(
                 f"channels is {self.channels} and score {self.score}; expected at least 1, and a "

@@ -101,18 +101,11 @@ class DeepPredictor(ImagePredictor[Trained]):
         sums = np.zeros((labels, height, width), np.float32)
         weights = np.zeros((height, width), np.float32)
         for rows, columns in parts(height, width, TILE):
-            found = self._of_part(network, image[:, rows, columns])
+            found = _probabilities(network, image[:, rows, columns])
             weight = np.outer(ramp(found.shape[1]), ramp(found.shape[2]))
             sums[:, rows, columns] += found * weight
             weights[rows, columns] += weight
         return sums / weights
-
-    def _of_part(self, network: nn.Module, image: Tensor) -> np.ndarray:
-        if not self.settings.mirrored:
-            return _probabilities(network, image)
-        axes = ((), (1,), (2,), (1, 2))
-        found = [np.flip(_probabilities(network, image.flip(each)), each) for each in axes]
-        return np.mean(found, axis=0)
 
     def cost(self, support_set: SupportSet) -> str:
         """Tell in a line what will be trained, and for about how long."""

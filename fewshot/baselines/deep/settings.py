@@ -29,8 +29,6 @@ class DeepSettings:
         patch: side of the parts of images that are trained on, in pixels.
         augmentation: of patches.
         max_side: larger images are scaled down to this side, in pixels.
-        mirrored: average the probabilities of an image and of its three mirror images, for four
-            times the time; of networks that label pixels.
         run: folder of runs, one of each set of annotated images, in which a stopped run goes on and
             a finished one is used again; by default nothing is kept.
         seed: of the first weights, the patches and their augmentation.
@@ -46,7 +44,6 @@ class DeepSettings:
     patch: int = 192
     augmentation: Augmentation = "light"
     max_side: int = 512
-    mirrored: bool = False
     run: str = ""
     seed: int = 0
 

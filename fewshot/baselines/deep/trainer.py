@@ -21,8 +21,7 @@ from fewshot.training.run import Callback
 from fewshot.training.seeding import seeded_weights
 from fewshot.training.settings import TrainSettings
 
-# Settings that may differ when a run goes on.
-_BUDGET = ("steps", "minutes", "run", "mirrored")
+_BUDGET = ("steps", "minutes", "run")  # settings that may differ when a run goes on
 _NEVER = 1e9  # seconds between checkpoints of a run that is not kept
 
 

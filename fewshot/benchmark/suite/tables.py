@@ -94,7 +94,8 @@ def markdown(found: dict[str, Any], title: str) -> str:
         ]
         for head in found["headline"]
     ]
-    first, tasks = next(iter(found["predictors"])), len(found["held_out"])
+    first = next(iter(found["predictors"]))
+    tasks = min(each["tasks"] for each in found["means"] if each["predictor"] == first)
     lines = [
         *(f"# {title}", "", *markdown_table(["", "value [95 %]", "copy-mask", "unit"], heads), ""),
         f"Headlines are of {first}, over the {tasks} tasks that nothing was chosen on. Dice (0 to "
@@ -144,10 +145,10 @@ def _table(found: dict[str, Any], shots: int) -> tuple[list[str], list[list[str 
     return ["task", *names], lines
 
 
-def _mean(found: dict[str, Any], tasks: int) -> str | None:
+def _mean(found: dict[str, Any], tasks: int) -> str:
     """The mean of a predictor; marked where it failed on some tasks, so that it is of others."""
     told = with_bounds(*(found[key] for key in ("mean", "low", "high")))
-    return f"{told} (of {found['tasks']})" if told and found["tasks"] < tasks else told
+    return told if found["tasks"] == tasks else f"{told} (of {found['tasks']})"
 
 
 def _cell(row: Row | None) -> str | None:

@@ -86,9 +86,11 @@ def choose_splitting(
 
 
 def _least_areas(sizes: ObjectSizes, images: int) -> list[int]:
-    share, pixels = LEAST_OF_ONE
-    most = max(share * sizes.small, pixels) if images == 1 else sizes.small
-    return [round(min(each * sizes.small, most)) for each in LEAST]
+    areas = [share * sizes.small for share in LEAST]
+    if images == 1:
+        share, pixels = LEAST_OF_ONE
+        areas = [min(area, max(share * sizes.small, pixels)) for area in areas]
+    return list(map(round, areas))
 
 
 def _values(method: SplitMethod, areas: Sequence[int]) -> list[tuple[str, Sequence[float | None]]]:

@@ -119,27 +119,6 @@ def test_a_network_is_saved_and_loaded(tmp_path):
         baselines.fit("threshold", image, labels, ["disc", "bar"]).save(tmp_path)
 
 
-def test_mirror_images_are_averaged(tmp_path):
-    """Without training anew, as a run that is there is used again."""
-    query, _ = scene(1)
-    values = {**FEW, "run": str(tmp_path)}
-    image, labels = scene(0)
-    plain, mirrored = (
-        baselines.fit("fcn", image, labels, ["disc", "bar"], **values, mirrored=each)
-        for each in (False, True)
-    )
-    assert len(list(tmp_path.iterdir())) == 1
-    found = []
-    for axes in ((), (0,), (1,), (0, 1)):
-        flipped = plain.segment(np.ascontiguousarray(np.flip(query, axes))).probabilities
-        found.append(np.flip(flipped, [axis + 2 for axis in axes]).astype(float))
-    assert not np.allclose(found[0], found[3], atol=0.01)
-    expected = np.mean(found, axis=0)
-    np.testing.assert_allclose(mirrored.segment(query).probabilities, expected, atol=2e-3)
-    with pytest.raises(DataError, match="which mask-rcnn has not"):
-        build_predictor(None, "mask-rcnn", {"mirrored": True})
-
-
 def test_a_data_set_is_trained_on_from_its_files(index_set, tmp_path):
     values = {**FEW, "steps": 2, "patch": 32}
 

@@ -26,6 +26,19 @@ def test_depthwise_convolutions_are_trained_in_float32(has_bfloat16, training, e
     assert nn.Conv2d(8, 8, 1)(images).dtype == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("training", "depthwise", "expected"),
+    [(True, True, torch.float32), (True, False, torch.bfloat16), (False, True, torch.bfloat16)],
+)
+def test_without_amx_what_has_depthwise_convolutions_is_trained_in_float32(
+    monkeypatch, training, depthwise, expected
+):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    with autocast(CPU, training=training, depthwise=depthwise):
+        assert nn.Conv2d(8, 8, 3)(torch.rand(1, 8, 5, 5)).dtype == expected
+
+
 def test_nothing_changes_where_the_processor_has_none(monkeypatch):
     for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)

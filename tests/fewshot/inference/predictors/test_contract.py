@@ -13,7 +13,7 @@ from fewshot.inference.predictors.feature_predictor import _runs, annotated_slic
 from fewshot.inference.predictors.registered_volume import _kind_of
 from fewshot.inference.preprocess import only_selected
 from fewshot.inference.slice_features import SliceFeatures, identity_of
-from fewshot.inference.support_set import SupportSet, read_support_set
+from fewshot.inference.support_set import SupportSet
 from fewshot.models.checkpoint import build_network
 from fewshot.models.encoder import EncoderSettings
 from fewshot.models.heads.adnet import ADNetSettings
@@ -23,32 +23,12 @@ from fewshot.models.network import NetworkSettings
 from fewshot.registry import PREDICTORS
 from tests.fewshot.baselines.scenes import QUICK as BASELINES
 
+from .volumes import volume
+
 TRAINED = {n: {**BASELINES[n], "steps": 1, "batch": 1} for n in ("fcn", "mask-rcnn", "unet")}
 QUICK = {**BASELINES, **TRAINED, "self-configuring": {"method": ("neighbours-256",)}}
 QUICK["best-objects"] = {"candidates": ("threshold", "k-means")}
 VOLUMES = ("multi-slice", "registered-slice", "registered-volume")
-
-
-def volume(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Six slices of a body with two organs, the second of which lies in some alone."""
-    generator = np.random.default_rng(number)
-    rows, columns = np.mgrid[:64, :64]
-    labels = np.zeros((6, 64, 64), np.uint8)
-    labels[1:5, 12:28, 10 + number : 30 + number] = 3
-    labels[2:6, 38:54, 34:52] = 7
-    body = (rows - 32) ** 2 + (columns - 32) ** 2 < 30**2
-    image = 40 * body + 30 * (labels == 3) + 90 * (labels == 7) + np.arange(6)[:, None, None]
-    return (image + generator.normal(0, 2, image.shape)).astype(np.float32), labels
-
-
-@pytest.fixture(scope="module")
-def support_set() -> SupportSet:
-    return read_support_set(*map(list, zip(volume(0), volume(1), strict=True)), {3: "a", 7: "b"})
-
-
-@pytest.fixture(scope="module")
-def query() -> ImageStack:
-    return ImageStack(volume(2)[0], "query", volume=True)
 
 
 @pytest.mark.parametrize("name", PREDICTORS.names())

@@ -1,7 +1,6 @@
 """What is registered, what is propagated, and where a class is taken to lie."""
 
 import numpy as np
-import pytest
 import torch
 
 from fewshot.inference.inputs import ImageStack
@@ -10,20 +9,7 @@ from fewshot.inference.predictors.registered_slice import (
     RegisteredSlicePredictor,
     RegisteredSliceSettings,
 )
-from fewshot.inference.support_set import SupportSet, read_support_set
 from fewshot.inference.volumes.registration import RegistrationSettings
-
-from .test_contract import volume
-
-
-@pytest.fixture(scope="module")
-def support_set() -> SupportSet:
-    return read_support_set(*map(list, zip(volume(0), volume(1), strict=True)), {3: "a", 7: "b"})
-
-
-@pytest.fixture(scope="module")
-def query() -> ImageStack:
-    return ImageStack(volume(2)[0], "query", volume=True)
 
 
 def test_selected_slices_alone_are_taken_to_span_the_class(segmenter, support_set, query):
